@@ -1,0 +1,45 @@
+# The same targets serve a person and CI.
+PYTHON ?= python3
+VENV := .venv
+DEMO := .demo
+
+.PHONY: help setup test lint demo clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## Full environment in .venv (training, export, tests)
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	-@$(VENV)/bin/mien fetch yunet --timeout 5
+	@touch $@
+
+test: setup lint ## Everything CI checks
+	$(VENV)/bin/python -m pytest
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+demo: $(DEMO)/.ready ## Recognise the faces of two real portraits (base environment only, no torch)
+	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn
+
+# Both portraits are NASA's and the US Navy's, in the public domain; two well-known packages carry them.
+$(DEMO)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEMO)/env
+	$(DEMO)/env/bin/python -m pip install --quiet --constraint constraints.txt .
+	$(DEMO)/env/bin/python -m pip download --quiet --no-deps --only-binary :all: --constraint constraints.txt \
+	  --dest $(DEMO)/wheels matplotlib scikit-image
+	mkdir -p $(DEMO)/photos
+	for wheel in $(DEMO)/wheels/*.whl; do $(DEMO)/env/bin/python -m zipfile -e $$wheel $(DEMO)/unpacked; done
+	cp $(DEMO)/unpacked/matplotlib/mpl-data/sample_data/grace_hopper.jpg \
+	  $(DEMO)/unpacked/skimage/data/astronaut.png $(DEMO)/photos
+	rm -r $(DEMO)/unpacked $(DEMO)/wheels
+	-@$(DEMO)/env/bin/mien fetch yunet --timeout 5
+	@touch $@
+
+clean: ## Remove both environments and all caches
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

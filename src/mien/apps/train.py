@@ -1,0 +1,38 @@
+"""`mien train`: from a recipe and a data set to a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(  # noqa: PLR0913 - one parameter an option
+    recipe: Annotated[str, typer.Argument(help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")],
+    data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
+    ] = None,
+    ablation: Annotated[str | None, typer.Option(help="Apply the recipe's [ablation.NAME] table.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the run is written [default: runs/RECIPE].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Train a network and write checkpoints, curves, a run record and model.onnx.
+
+    A file of the same name as the data set's folder is never changed; all results go to --out.
+    """
+    from mien.apps.publishing import MODEL, load_recipe_data, publish
+    from mien.training.fit import fit
+    from mien.training.recipe import load_recipe
+
+    settled = load_recipe(recipe, settings or (), ablation)
+    folder = out or Path("runs") / settled.name.replace("/", "-")
+    dataset = load_recipe_data(settled, data)
+    run = fit(settled, dataset, folder, resume=resume, quiet=quiet)
+    scores = publish(run, dataset, folder / MODEL)
+    typer.echo(
+        f"{folder / MODEL}: {100 * scores['accuracy']:.2f} % of {scores['n']} {scores['split']} faces "
+        f"({run.record.selection['rule']}: epoch {run.record.selection['epoch']}), {run.record.minutes:.1f} minutes"
+    )

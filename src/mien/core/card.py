@@ -1,0 +1,122 @@
+"""The model card: everything that must be known to use a model file, stored inside that file.
+
+An .onnx file is only weights and operators. What its numbers mean - the order of the labels, how a face is cropped
+and normalised, how well it did on what - travels as JSON in the file's metadata under the key `mien`, and inference
+obeys it instead of guessing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mien.core.errors import DataError, ModelError
+from mien.core.expressions import LabelSet
+
+METADATA_KEY = "mien"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The tensor a network takes: (N, channels, size, size) float32, `(pixel / 255 - mean) / std`."""
+
+    size: int = 48
+    channels: int = 1
+    mean: float = 0.5
+    std: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size <= 1024:
+            raise ModelError(f"Input size {self.size} is outside 8 to 1024 pixels.")
+        if self.channels not in (1, 3):
+            raise ModelError(f"Input has {self.channels} channels; 1 (grey) and 3 (RGB) are supported.")
+        if not self.std > 0:
+            raise ModelError(f"Input std {self.std} must be above 0.")
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """The square cut around a face box: side = scale * sqrt(width * height), centre moved by shifts * side.
+
+    The defaults were measured on FER2013 (`benchmarks/crop.py`): they give a detected face the loose crop that the
+    training images have.
+    """
+
+    scale: float = 1.09
+    shift_x: float = 0.0
+    shift_y: float = -0.01
+
+    def __post_init__(self) -> None:
+        if not 0.2 <= self.scale <= 5:
+            raise ModelError(f"Crop scale {self.scale} is outside 0.2 to 5.")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What travels inside every .onnx file.
+
+    `reject_threshold`: the network has one more output than labels, the last meaning "not a face"; a box whose
+    probability of it exceeds the threshold is dropped. None: the network cannot reject.
+    """
+
+    name: str
+    network: str
+    labels: LabelSet
+    input: InputSpec
+    crop: CropSpec
+    paper: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    reject_threshold: float | None = None
+    temperature: float = 1.0
+    version: str = ""
+
+    @property
+    def outputs(self) -> int:
+        """The number of logits: one a label, and one more if the network can reject."""
+        return len(self.labels) + (self.reject_threshold is not None)
+
+    def to_json(self) -> str:
+        """Return the card as the JSON text that is stored in the model file."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields |= {
+            "format": FORMAT_VERSION,
+            "labels": list(self.labels.names),
+            "input": dataclasses.asdict(self.input),
+            "crop": dataclasses.asdict(self.crop),
+        }
+        return json.dumps(fields, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "model file") -> ModelCard:
+        """Read a card; `ModelError` names the field that is missing or does not fit."""
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            raise ModelError(f"{source}: the model card is not JSON; export the model again.") from None
+        if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT_VERSION:
+            raise ModelError(
+                f"{source}: the model card is not of format {FORMAT_VERSION}; export the model again."
+            )
+        try:
+            fields["labels"] = LabelSet.of(fields["labels"])
+            fields["input"] = InputSpec(**fields["input"])
+            fields["crop"] = CropSpec(**fields["crop"])
+            return cls(**fields)
+        except (KeyError, TypeError, DataError, ModelError) as error:
+            raise ModelError(
+                f"{source}: the model card does not fit ({error}); export the model again."
+            ) from None
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelCard:
+        """Read the card from an .onnx file's metadata."""
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{source} has no mien model card, so its labels and input are unknown. Write it with `mien export`."
+            )
+        return cls.from_json(metadata[METADATA_KEY], source)

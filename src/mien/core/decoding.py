@@ -1,0 +1,212 @@
+"""From bytes, files and arrays to RGB pictures, (h, w, 3) uint8, upright; reached as `mien.core.image`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mien.core.errors import ImageError
+
+# Formats whose decoders are self-contained; Pillow's EPS reader, for one, would start another program.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+# Pillow refuses more than this on its own.
+PILLOW_PIXELS = 178_956_970
+EXIF_ORIENTATION = 0x0112
+
+# How to set a picture upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright already.
+UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a picture may cost: bytes of the file, and pixels (width * height), checked before decoding."""
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_pixels <= PILLOW_PIXELS:
+            raise ImageError(f"max_pixels is {self.max_pixels}; it must lie in 1 to {PILLOW_PIXELS}.")
+
+
+def read_image(path: Path, limits: Limits = Limits()) -> NDArray[np.uint8]:
+    """Read a picture file as RGB (h, w, 3); `ImageError` says in one line what is wrong with it."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; expected an image file.")
+        with path.open("rb") as file:
+            data = file.read(limits.max_bytes + 1)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file.") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    return decode_image(data, str(path), limits)
+
+
+def decode_image(data: bytes, source: str = "image", limits: Limits = Limits()) -> NDArray[np.uint8]:
+    """Decode a picture to RGB (h, w, 3), upright.
+
+    Grey pictures get three equal channels, 16-bit ones are scaled to 8 bits, transparent ones are laid on
+    white, and of an animation the first frame is taken.
+
+    Args:
+        data: The bytes of a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file.
+        source: What to call the picture in an error, usually its file name.
+        limits: The largest file and the largest picture to decode.
+
+    Raises:
+        ImageError: Empty, not a picture, damaged, truncated, or beyond a limit.
+    """
+    if not data:
+        raise ImageError(f"{source} is empty (0 bytes); expected an image file.")
+    if len(data) > limits.max_bytes:
+        raise ImageError(
+            f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller picture."
+        )
+    with _pillow_warnings.ignored():
+        picture = _open(data, source, limits)
+        try:
+            pixels = _pixels(picture)
+            orientation = _orientation(picture)
+        except ImageError as error:
+            raise ImageError(f"{source}: {error}") from None
+        except (Exception, MemoryError) as error:  # damaged files make Pillow raise errors of almost any kind
+            raise ImageError(f"{source} is damaged or truncated ({_first_line(error)}).") from None
+    return np.ascontiguousarray(UPRIGHT[orientation](pixels) if orientation in UPRIGHT else pixels)
+
+
+def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an array from outside as RGB (h, w, 3) uint8; uint8 RGB comes back as it is.
+
+    Args:
+        array: (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA, which is laid on white; uint8,
+            uint16 or floats in [0, 1].
+
+    Raises:
+        ImageError: Empty, another shape or type, or floats outside [0, 1].
+    """
+    array = np.asarray(array)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"The array has shape {array.shape}; expected (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."
+        )
+    if array.size == 0:
+        raise ImageError(f"The array is empty: shape {array.shape}.")
+    pixels = _eight_bit(array)
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.ascontiguousarray(
+            np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3))
+        )
+    return _on_white(pixels) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
+
+
+class _PillowWarnings:
+    """Hides Pillow's warnings, in any thread: the first in sets the filter, the last out lifts it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters: warnings.catch_warnings[None]
+
+    @contextlib.contextmanager
+    def ignored(self) -> Iterator[None]:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.|mien\.core\.decoding")
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._filters.__exit__(None, None, None)
+
+
+_pillow_warnings = _PillowWarnings()
+
+
+def _open(data: bytes, source: str, limits: Limits) -> Image.Image:
+    """Read the header only, and refuse what is no picture or too large."""
+    too_large = f"expected at most {limits.max_pixels / 1e6:g} million pixels; use a smaller picture."
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"{source} claims more than {PILLOW_PIXELS / 1e6:.0f} million pixels; {too_large}"
+        ) from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{source} is not an image; expected one of {', '.join(FORMATS)}.") from None
+    except Exception as error:  # damaged headers make Pillow raise errors of almost any kind
+        raise ImageError(f"{source} is damaged or truncated ({_first_line(error)}).") from None
+    if picture.width * picture.height > limits.max_pixels:
+        raise ImageError(f"{source} claims {picture.width} x {picture.height} pixels; {too_large}")
+    if picture.width * picture.height == 0:
+        raise ImageError(f"{source} has no pixels ({picture.width} x {picture.height}).")
+    return picture
+
+
+def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
+    """Decode to RGB (h, w, 3), not yet upright."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        deep = np.asarray(picture)
+        # older Pillows open a 16-bit grey PNG as 32-bit integers
+        if picture.mode == "I" and deep.min() >= 0 and deep.max() <= 65535:
+            deep = deep.astype(np.uint16)
+        return as_rgb(deep)
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    return as_rgb(np.asarray(picture if picture.mode == mode else picture.convert(mode)))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 when there is none or it cannot be read."""
+    try:
+        return int(picture.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:  # a damaged EXIF block does not make the pixels worse
+        return 1
+
+
+def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind != "f":
+        raise ImageError(f"The pixels are of type {array.dtype}; expected uint8, uint16 or floats in [0, 1].")
+    if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
+        raise ImageError(
+            "The pixels are floats outside [0, 1] or not numbers; divide by their largest value first."
+        )
+    rounded: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
+    return rounded
+
+
+def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    alpha = pixels[:, :, 3:].astype(np.uint16)
+    colour = pixels[:, :, :3].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,39 @@
+"""Errors a user can act on: each is one line saying what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MienError(Exception):
+    """Base of every error that mien raises on purpose; its text is one line for the user."""
+
+
+class ImageError(MienError):
+    """A picture cannot be read: missing, empty, truncated, not a picture, or too large."""
+
+
+class DataError(MienError):
+    """A data set does not have the layout or the content that its adapter expects."""
+
+
+class ModelError(MienError):
+    """A model file or network name cannot be used."""
+
+
+class RecipeError(MienError):
+    """A recipe holds an unknown key or a value that does not fit."""
+
+
+class MissingExtraError(MienError):
+    """An optional part of the installation is needed and absent."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs more than the base installation: pip install 'mien[{extra}]'")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` (with a leading blank) for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,117 @@
+"""Apparent expressions and the order in which data sets and models list them.
+
+FER2013, FER+, RAF-DB, AffectNet and CK+ each number the same expressions differently. A `LabelSet` is an ordered
+list of expressions; every data set and every model carries its own, and scores move between them by name, never
+by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError, did_you_mean
+
+
+class Expression(StrEnum):
+    """An apparent facial expression; the value is the word used in every output."""
+
+    ANGRY = "angry"
+    DISGUST = "disgust"
+    FEAR = "fear"
+    HAPPY = "happy"
+    SAD = "sad"
+    SURPRISE = "surprise"
+    NEUTRAL = "neutral"
+    CONTEMPT = "contempt"
+
+
+# Words that data sets use for the same expression.
+SYNONYMS = {
+    "anger": Expression.ANGRY,
+    "disgusted": Expression.DISGUST,
+    "afraid": Expression.FEAR,
+    "fearful": Expression.FEAR,
+    "happiness": Expression.HAPPY,
+    "joy": Expression.HAPPY,
+    "sadness": Expression.SAD,
+    "surprised": Expression.SURPRISE,
+    "neutrality": Expression.NEUTRAL,
+    "contemptuous": Expression.CONTEMPT,
+}
+
+
+def parse_expression(word: str) -> Expression:
+    """Return the expression that a word names, in any case and in the spellings that data sets use.
+
+    Raises:
+        DataError: The word names no expression.
+    """
+    key = word.strip().lower()
+    if key in SYNONYMS:
+        return SYNONYMS[key]
+    try:
+        return Expression(key)
+    except ValueError:
+        known = [e.value for e in Expression]
+        raise DataError(
+            f"Unknown label '{word}'.{did_you_mean(key, [*known, *SYNONYMS])} Labels: {', '.join(known)}."
+        ) from None
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """An ordered list of expressions: position i is class i of a data set or of a model's output."""
+
+    expressions: tuple[Expression, ...]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> LabelSet:
+        """Make a label set from words; `DataError` when one is unknown or stands twice."""
+        expressions = tuple(parse_expression(word) for word in words)
+        if len(set(expressions)) != len(expressions):
+            raise DataError(f"A label stands twice in {', '.join(words)}; each label may stand once.")
+        return cls(expressions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The words, in order."""
+        return tuple(e.value for e in self.expressions)
+
+    def __len__(self) -> int:
+        return len(self.expressions)
+
+    def __iter__(self) -> Iterator[Expression]:
+        return iter(self.expressions)
+
+    def index(self, word: str) -> int:
+        """Return the class number of a word; `DataError` when the set does not have it."""
+        expression = parse_expression(word)
+        if expression not in self.expressions:
+            raise DataError(f"Label '{word}' is not one of {', '.join(self.names)}.")
+        return self.expressions.index(expression)
+
+    def columns_from(self, other: LabelSet) -> NDArray[np.intp]:
+        """Return, for each of this set's labels, its column in `other`, so `scores[:, columns]` reorders.
+
+        Raises:
+            DataError: `other` lacks one of this set's labels.
+        """
+        missing = [e.value for e in self if e not in other.expressions]
+        if missing:
+            raise DataError(
+                f"Labels {', '.join(missing)} are wanted but the other side has only {', '.join(other.names)}."
+            )
+        return np.array([other.expressions.index(e) for e in self], dtype=np.intp)
+
+
+# The ICML 2013 challenge's order: class numbers 0 to 6 of fer2013.csv.
+FER2013_LABELS = LabelSet.of(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
+# The order of the vote columns of fer2013new.csv, without "unknown" and "NF" (not a face).
+FERPLUS_LABELS = LabelSet.of(
+    ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+)

@@ -1,0 +1,51 @@
+"""Keeps a parsed text file as bytes beside it, so that the next start maps it into memory instead of parsing.
+
+The cache is a convenience: where it cannot be written or read, everything works without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import uuid
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = ".mien-cache"
+# Part of the file name: a change of the layout must not meet old files.
+LAYOUT = "v1"
+
+
+def cache_path(source: Path) -> Path:
+    """Return where the cache of a file stands; it changes when the file's size or modification time does."""
+    status = source.stat()
+    return source.parent / FOLDER / f"{source.name}-{LAYOUT}-{status.st_size}-{status.st_mtime_ns}.npy"
+
+
+def read_cache(path: Path) -> NDArray[np.uint8] | None:
+    """Return the cached bytes (n,), memory-mapped and read-only; None when there is no usable cache."""
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if not isinstance(stored, np.memmap) or stored.dtype != np.uint8 or stored.ndim != 1:
+        return None
+    return np.asarray(stored)
+
+
+def write_cache(path: Path, content: NDArray[np.uint8], source_name: str) -> None:
+    """Write bytes (n,) at once or not at all, then drop older caches of the same file; never fails."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                np.save(file, content, allow_pickle=False)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        for old in path.parent.glob(f"{glob.escape(source_name)}-v*.npy"):
+            if old != path:
+                old.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""Reads the FER+ votes, ten taggers' opinions on each FER2013 image, and applies its authors' filters.
+
+Barsoum et al., ICMI 2016, arXiv:1608.01041.
+
+`fer2013new.csv` has a row per row of `fer2013.csv`, in the same order within each usage, with the number of
+taggers who chose each of eight expressions, "unknown" or "NF" (not a face).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.core.expressions import FER2013_LABELS, FERPLUS_LABELS
+from mien.data.challenge_csv import USAGES
+
+FILE_NAME = "fer2013new.csv"
+COLUMNS = (
+    *("Usage", "Image name", "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
+    *("contempt", "unknown", "NF"),
+)
+CHOICES = len(COLUMNS) - 2
+EXPRESSIONS = len(FERPLUS_LABELS)
+NOT_A_FACE = CHOICES - 1
+# The original has 1.6 MB.
+LARGEST_FILE = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The rows of fer2013new.csv: `usages` (n,) position in `USAGES`, `counts` (n, 10) taggers per choice."""
+
+    usages: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+
+
+def read_votes(path: Path) -> Votes:
+    """Read fer2013new.csv.
+
+    Raises:
+        DataError: With the line number, where a column, a usage or a number of votes is not as expected.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_FILE} are expected.")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.reader(file))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not CSV text ({error}).") from None
+    if not lines or [name.strip().lower() for name in lines[0]] != [name.lower() for name in COLUMNS]:
+        found = ", ".join(lines[0])[:200] if lines else "nothing"
+        raise DataError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}; found {found}.")
+    usages, counts = [], []
+    for number, fields in enumerate(lines[1:], start=2):
+        if fields:
+            usage, row = _parse_row(fields, f"{path}, line {number}")
+            usages.append(usage)
+            counts.append(row)
+    if not counts:
+        raise DataError(f"{path} has a header but no rows.")
+    return Votes(np.array(usages, dtype=np.uint8), np.array(counts, dtype=np.int64))
+
+
+def _parse_row(fields: list[str], where: str) -> tuple[int, list[int]]:
+    if len(fields) != len(COLUMNS):
+        raise DataError(f"{where} has {len(fields)} columns; the header has {len(COLUMNS)}.")
+    if fields[0] not in USAGES:
+        raise DataError(f"{where} has Usage '{fields[0][:20]}'; expected {', '.join(USAGES)}.")
+    for name, field in zip(COLUMNS[2:], fields[2:], strict=True):
+        if not (field.isascii() and field.isdigit() and len(field) <= 4):
+            raise DataError(f"{where} has '{field[:20]}' votes for {name}; expected a number from 0 to 9999.")
+    return USAGES.index(fields[0]), [int(field) for field in fields[2:]]
+
+
+def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
+    """Return the votes for each image: within a usage, the i-th row of the one file is the i-th of the other.
+
+    Usages that only the votes have are left out, so a pixel file without PrivateTest goes with complete
+    votes.
+
+    Args:
+        votes: What `read_votes` returned.
+        usages: (n,) position in `USAGES`, in the pixel file's order.
+        source: The pixel file's name, for the error.
+
+    Returns:
+        (n, 10) taggers per choice.
+
+    Raises:
+        DataError: A usage has another number of rows in the two files.
+    """
+    aligned = np.empty((len(usages), CHOICES), dtype=np.int64)
+    for code in np.unique(usages).tolist():
+        rows = np.flatnonzero(usages == code)
+        theirs = np.flatnonzero(votes.usages == code)
+        if len(rows) != len(theirs):
+            raise DataError(
+                f"{FILE_NAME} has {len(theirs)} {USAGES[code]} rows but {source} has {len(rows)}; the same"
+                f" rows in the same order are expected. Move {FILE_NAME} away to do without votes."
+            )
+        aligned[rows] = votes.counts[theirs]
+    return aligned
+
+
+def shows_face(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return (n,) False where NF (not a face) has more votes than each other choice of `counts` (n, 10)."""
+    return np.asarray(counts[:, NOT_A_FACE] <= counts[:, :NOT_A_FACE].max(axis=1), dtype=np.bool_)
+
+
+def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the votes as a distribution over FER2013's seven labels.
+
+    Contempt, unknown and NF are left out and the rest is rescaled to sum to 1; an image with no vote for any
+    of the seven gets its own label with probability 1.
+
+    Args:
+        counts: (n, 10) taggers per choice, in the order of fer2013new.csv.
+        labels: (n,) position in `FER2013_LABELS`.
+
+    Returns:
+        (n, 7) float32.
+    """
+    seven = counts[:, FER2013_LABELS.columns_from(FERPLUS_LABELS)]
+    none = seven.sum(axis=1) == 0
+    seven[none, labels[none]] = 1
+    return np.asarray(seven / seven.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Apply the majority rule of FER+'s authors.
+
+    A choice of a single tagger counts as an outlier and is removed. An image is kept when one *expression*
+    holds more than half of the votes that remain, those for unknown and NF included.
+
+    Args:
+        counts: (n, 10) taggers per choice.
+
+    Returns:
+        (n, 8) the remaining votes for expressions, rescaled to sum to 1; all 0 where the image is dropped.
+    """
+    remaining = _without_single_votes(counts)
+    best = remaining[:, :EXPRESSIONS].max(axis=1)
+    keep = 2 * best > remaining.sum(axis=1)
+    return _rescaled(remaining[:, :EXPRESSIONS] * keep[:, None])
+
+
+def probability_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Apply the probability rule of FER+'s authors.
+
+    Single votes are removed as in `majority_distribution`. Then choices are taken from the most to the least
+    chosen, equal ones together, until three quarters of the votes or three choices are taken, or until
+    unknown or NF is reached. The image is dropped when the expressions taken are more than three or hold at
+    most half of the votes.
+
+    Args:
+        counts: (n, 10) taggers per choice.
+
+    Returns:
+        (n, 8) the votes of the expressions taken, rescaled to sum to 1; all 0 where the image is dropped.
+    """
+    remaining = _without_single_votes(counts)
+    taken = np.zeros((len(counts), EXPRESSIONS), dtype=np.int64)
+    for row, chosen in zip(remaining, taken, strict=True):
+        total = int(row.sum())
+        for value in sorted(set(row.tolist()) - {0}, reverse=True):
+            if 4 * chosen.sum() >= 3 * total or np.count_nonzero(chosen) >= 3:
+                break
+            chosen[row[:EXPRESSIONS] == value] = value
+            if (row[EXPRESSIONS:] == value).any():
+                break
+        if 2 * chosen.sum() <= total or np.count_nonzero(chosen) > 3:
+            chosen[:] = 0
+    return _rescaled(taken)
+
+
+def _without_single_votes(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(counts > 1, counts, 0)
+
+
+def _rescaled(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), dtype=np.float32)

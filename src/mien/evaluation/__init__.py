@@ -1,0 +1,1 @@
+"""Evaluation: predictions files, scores with intervals, and speed. Never needs torch."""

@@ -1,0 +1,126 @@
+"""How long one face takes, as a ratio to a network that everybody knows, measured in the same run.
+
+Milliseconds depend on the machine and on what else it does; the ratio to a reference that is timed in turns
+with the model hardly does.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.card import InputSpec
+from mien.core.errors import MienError
+from mien.evaluation.reference import resnet18_onnx
+from mien.inference.model import ExpressionModel
+
+WARMUP_ROUNDS = 5
+MAX_ROUNDS = 100_000
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One network's milliseconds for one image: median and 90th percentile; `input` is (N, C, H, W)."""
+
+    network: str
+    input: tuple[int, ...]
+    median_ms: float
+    p90_ms: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A model's time beside the reference's; `ratio` is the reference's median over the model's."""
+
+    model: Timing
+    reference: Timing
+    ratio: float
+    rounds: int
+    threads: int
+    cpu: str
+    onnxruntime: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record: no dates, no paths."""
+        return asdict(self)
+
+
+def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
+    """Time a model and an untrained ResNet-18 at 224 pixels, one image each, in turns.
+
+    Both run in the same way, by `ExpressionModel.predict`; decoding, detection and cropping are not timed.
+
+    Args:
+        model: A model's name or the path of its .onnx file.
+        rounds: How often each is timed, after a warm-up; 1 to 100,000.
+        threads: Threads a network may use.
+
+    Raises:
+        MienError: `rounds` or `threads` is out of range, or the model cannot be used.
+    """
+    if not 1 <= rounds <= MAX_ROUNDS:
+        raise MienError(f"{rounds} rounds given; expected 1 to {MAX_ROUNDS:,}.")
+    if threads < 1:
+        raise MienError(f"{threads} threads given; expected 1 or more.")
+    models = (
+        ExpressionModel.load(model, threads=threads),
+        ExpressionModel(resnet18_onnx(), "reference network", threads),
+    )
+    images = [_random_image(m.card.input) for m in models]
+    calls = [partial(m.predict, image) for m, image in zip(models, images, strict=True)]
+    times = time_in_turns(calls, rounds)
+    timings = [
+        Timing(
+            m.card.name, image.shape, round(float(np.median(row)), 4), round(float(np.quantile(row, 0.9)), 4)
+        )
+        for m, image, row in zip(models, images, times, strict=True)
+    ]
+    return Latency(
+        model=timings[0],
+        reference=timings[1],
+        ratio=round(timings[1].median_ms / timings[0].median_ms, 2),
+        rounds=rounds,
+        threads=threads,
+        cpu=cpu_name(),
+        onnxruntime=version("onnxruntime"),
+    )
+
+
+def time_in_turns(
+    calls: Sequence[Callable[[], object]], rounds: int, warmup: int = WARMUP_ROUNDS
+) -> NDArray[np.float64]:
+    """Call each in turn, `warmup + rounds` times; return milliseconds without the warm-up: (calls, rounds).
+
+    Taking turns lets a slow moment of the machine fall on all alike.
+    """
+    times = np.empty((len(calls), warmup + rounds))
+    for i in range(warmup + rounds):
+        for row, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            times[row, i] = 1000 * (time.perf_counter() - start)
+    return times[:, warmup:]
+
+
+def cpu_name() -> str:
+    """Return the processor's model name, or its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or platform.machine())
+
+
+def _random_image(spec: InputSpec) -> NDArray[np.float32]:
+    generator = np.random.default_rng(0)
+    return generator.standard_normal((1, spec.channels, spec.size, spec.size), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Recognition: detectors, the network and the recogniser over them; onnxruntime and OpenCV, never torch."""

@@ -1,0 +1,50 @@
+"""The size and cost of a network.
+
+Convention: MACs are multiply-accumulates of convolutions and linear layers for one image; biases, norms,
+activations, pooling, products of two maps and transforms are not counted. 1 MAC = 2 FLOPs in the convention
+of YOLO's tables.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien.models.network import Network
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of values in all parameters, shared ones once; running statistics do not count."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_macs(network: Network, input_size: int | tuple[int, int], channels: int) -> int:
+    """Return the multiply-accumulates of one image in evaluation.
+
+    Args:
+        network: Counted as it is; pass `network.folded()` for the deployed cost.
+        input_size: Pixels of the square input, or (height, width).
+        channels: Channels of the image.
+
+    Raises:
+        ModelError: The input does not fit the network.
+    """
+    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    # Shapes are all that is needed: on the meta device nothing is computed.
+    shadow = copy.deepcopy(network).to("meta").eval()
+    counts: list[int] = []
+
+    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            counts.append(output.numel() * module.weight[0].numel())
+        elif isinstance(module, nn.Linear):
+            counts.append(output.numel() * module.in_features)
+
+    for module in shadow.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad():
+        shadow(torch.zeros(1, channels, height, width, device="meta"))
+    return sum(counts)

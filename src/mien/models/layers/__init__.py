@@ -1,0 +1,1 @@
+"""Layers that several networks use, and their folding into plain convolutions."""

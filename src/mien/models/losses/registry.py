@@ -1,0 +1,30 @@
+"""Losses by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mien.core.errors import RecipeError
+from mien.models import losses
+from mien.models.discovery import Table, classes_by_file, with_plugins
+from mien.models.losses import Loss
+from mien.models.options import call_with_options
+
+
+def _table() -> Table[type[Loss]]:
+    return with_plugins("loss", "mien.losses", Loss, classes_by_file(losses, Loss))
+
+
+def names() -> list[str]:
+    """Return the names of all losses, sorted."""
+    return _table().names()
+
+
+def create_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
+    """Make a loss from its name and its options.
+
+    Raises:
+        RecipeError: No such loss or option, or a value that does not fit.
+    """
+    build = _table().load(name, RecipeError)
+    return call_with_options(build, options, owner=f"loss '{name}'")

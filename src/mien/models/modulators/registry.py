@@ -1,0 +1,50 @@
+"""Modulators by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TypeAlias
+
+from mien.core.errors import ModelError, RecipeError
+from mien.models import modulators
+from mien.models.discovery import Table, classes_by_file, with_plugins
+from mien.models.modulators import Modulator
+from mien.models.network import Stage
+from mien.models.options import call_with_options
+
+# {"name": "despam", "dropout": 0.1}: a name, and options beside it, as a recipe's table has them.
+ModulatorChoice: TypeAlias = Mapping[str, object]
+NO_MODULATOR = "none"
+
+
+def _table() -> Table[type[Modulator]]:
+    return with_plugins("modulator", "mien.modulators", Modulator, classes_by_file(modulators, Modulator))
+
+
+def names() -> list[str]:
+    """Return the names of all modulators, sorted."""
+    return _table().names()
+
+
+def create_modulator(choice: ModulatorChoice | str, stage: Stage) -> Modulator | None:
+    """Make the modulator that follows a stage; None for "none".
+
+    Args:
+        choice: A name, or a mapping with the key `name` and the modulator's options.
+        stage: The stage that it follows.
+
+    Raises:
+        ModelError: No such modulator.
+        RecipeError: No such option, or a value that does not fit.
+    """
+    options = {} if isinstance(choice, str) else dict(choice)
+    name = choice if isinstance(choice, str) else options.pop("name", None)
+    if not isinstance(name, str):
+        raise RecipeError(
+            f"The modulator after '{stage.name}' has no name; write name = \"despam\", for example."
+        )
+    if name == NO_MODULATOR:
+        return None
+    build = partial(_table().load(name, ModelError), stage)
+    return call_with_options(build, options, owner=f"modulator '{name}'")

@@ -1,0 +1,1 @@
+"""The papers' networks: each file composes backbones and modulators, in a `NETWORKS` table."""

@@ -1,0 +1,85 @@
+"""Networks by name: the `NETWORKS` tables of backbones and papers, and the entry points of other packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from mien.core.errors import ModelError
+from mien.models import backbones, papers
+from mien.models.discovery import Table, modules_of, with_plugins
+from mien.models.modulators.registry import ModulatorChoice, create_modulator
+from mien.models.network import Network
+from mien.models.options import call_with_options
+from mien.models.specification import NetworkSpec
+
+
+def names() -> list[str]:
+    """Return the names of all networks, sorted."""
+    return _table().names()
+
+
+def specification(name: str) -> NetworkSpec:
+    """Return what is known of a network without making it.
+
+    Raises:
+        ModelError: No such network.
+    """
+    spec = _table().load(name, ModelError)
+    if spec.name != name:
+        raise ModelError(f"The plug-in for network '{name}' calls it '{spec.name}'; the two must agree.")
+    return spec
+
+
+def create(
+    name: str,
+    *,
+    num_classes: int = 7,
+    in_channels: int = 1,
+    options: Mapping[str, object] | None = None,
+    modulators: Mapping[str, ModulatorChoice | str] | None = None,
+) -> Network:
+    """Make a network.
+
+    Args:
+        name: One of `names()`.
+        num_classes: Number of logits.
+        in_channels: Channels of the images: 1 grey, 3 RGB.
+        options: The network's own settings by name, as a recipe has them.
+        modulators: A modulator for each named stage: `{"stage2": "despam"}`, with options
+            `{"stage2": {"name": "despam", "dropout": 0.1}}`. They go over the network's own; "none" removes
+            one.
+
+    Raises:
+        ModelError: No such network, stage or modulator.
+        RecipeError: No such option, or a value that does not fit.
+    """
+    spec = specification(name)
+    given = {"num_classes": num_classes, "in_channels": in_channels}
+    network = call_with_options(spec.build, options, owner=f"network '{name}'", given=given)
+    for stage_name, choice in {**spec.modulators, **(modulators or {})}.items():
+        modulator = create_modulator(choice, network.stage(stage_name))
+        if modulator is not None:
+            network.insert_modulator(stage_name, modulator)
+    return network
+
+
+def built_in() -> list[NetworkSpec]:
+    """Return the networks of this package, sorted by name."""
+    modules = chain(modules_of(backbones), modules_of(papers))
+    # A backbone that is only part of a paper's network has no table of its own.
+    specs: Iterable[NetworkSpec] = chain.from_iterable(getattr(module, "NETWORKS", ()) for module in modules)
+    return sorted(specs, key=lambda spec: spec.name)
+
+
+def _table() -> Table[NetworkSpec]:
+    return with_plugins("network", "mien.networks", NetworkSpec, _by_name(built_in()))
+
+
+def _by_name(specs: Iterable[NetworkSpec]) -> dict[str, NetworkSpec]:
+    found: dict[str, NetworkSpec] = {}
+    for spec in specs:
+        if spec.name in found:
+            raise ModelError(f"Two networks are named '{spec.name}'; rename one in its NETWORKS table.")
+        found[spec.name] = spec
+    return found

@@ -1,0 +1,138 @@
+"""Random changes to whole batches of training faces, on whatever device they are on.
+
+The operations are kornia's; this module decides their order and makes the pictures that are not faces.
+"""
+
+from __future__ import annotations
+
+import math
+
+import kornia.augmentation as K
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mien.training.recipe import AugmentationSettings
+
+
+class Augmentation(nn.Module):
+    """Flip, small affine change, brightness and contrast, erased patch: (N, C, H, W) in [0, 1] -> the same."""
+
+    def __init__(self, settings: AugmentationSettings) -> None:
+        super().__init__()
+        s = settings
+        steps: list[nn.Module] = []
+        if s.flip:
+            steps.append(K.RandomHorizontalFlip(p=s.flip))
+        if s.rotation or s.scale or s.translate:
+            steps.append(
+                K.RandomAffine(
+                    degrees=s.rotation,
+                    translate=(s.translate, s.translate),
+                    scale=(1 - s.scale, 1 + s.scale),
+                    padding_mode="border",
+                    p=1.0,
+                )
+            )
+        if s.brightness:
+            steps.append(K.RandomBrightness((1 - s.brightness, 1 + s.brightness), p=1.0))
+        if s.contrast:
+            steps.append(K.RandomContrast((1 - s.contrast, 1 + s.contrast), p=1.0))
+        if s.erasing:
+            steps.append(K.RandomErasing(p=s.erasing, scale=(0.02, s.erasing_area), value=0.5))
+        self.steps = nn.Sequential(*steps)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Change every image on its own: (N, C, H, W) in [0, 1] -> (N, C, H, W) in [0, 1]."""
+        changed: Tensor = self.steps(images)
+        return changed
+
+
+def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Blend every image and target with another one of the batch (Zhang et al., "mixup", ICLR 2018, Eq. 1).
+
+    Args:
+        images: (N, C, H, W).
+        targets: (N, K) distributions.
+        alpha: Both parameters of the Beta distribution of the blend's share, one share a batch.
+    """
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(images), device=images.device)
+    return images.lerp(images[other], 1 - share), targets.lerp(targets[other], 1 - share)
+
+
+@torch.no_grad()
+def make_not_faces(faces: Tensor, count: int) -> Tensor:
+    """Make pictures of which none shows a whole face: what a detector's false boxes look like.
+
+    A quarter each: a small part of a face (15 to 40 % of the side), a face that is more than half outside, a face
+    cut into 3 x 3 tiles in random order, and smooth random texture without any face.
+
+    Args:
+        faces: (N, C, H, W) in [0, 1], N >= 1.
+        count: How many to make.
+
+    Returns:
+        (count, C, H, W) in [0, 1].
+    """
+    sources = faces[torch.randint(len(faces), (count,), device=faces.device)]
+    kinds = torch.arange(count, device=faces.device) % 4
+    made = torch.empty_like(sources)
+    for kind, make in enumerate((_part_of_face, _half_outside, _tiles, _texture)):
+        rows = kinds == kind
+        if rows.any():
+            made[rows] = make(sources[rows])
+    return made
+
+
+def _look_at(images: Tensor, zoom: Tensor, centre: Tensor) -> Tensor:
+    """Show the square with half side `zoom` (N,) around `centre` (N, 2); the picture spans -1 to 1."""
+    theta = torch.zeros(len(images), 2, 3, device=images.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = zoom
+    theta[:, :, 2] = centre
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _part_of_face(images: Tensor) -> Tensor:
+    n, device = len(images), images.device
+    zoom = torch.empty(n, device=device).uniform_(0.15, 0.4)
+    reach = (1 - zoom)[:, None]
+    return _look_at(images, zoom, (torch.rand(n, 2, device=device) * 2 - 1) * reach)
+
+
+def _half_outside(images: Tensor) -> Tensor:
+    n, device = len(images), images.device
+    angle = torch.rand(n, device=device) * 2 * math.pi
+    # 1.2 of the half side: at most 40 % of the width (or height) of the face is still in view
+    distance = torch.empty(n, device=device).uniform_(1.2, 1.7)
+    centre = torch.stack([angle.cos(), angle.sin()], 1)
+    centre = centre / centre.abs().amax(1, keepdim=True) * distance[:, None]
+    return _look_at(images, torch.empty(n, device=device).uniform_(0.8, 1.2), centre)
+
+
+def _tiles(images: Tensor) -> Tensor:
+    _, c, h, w = images.shape
+    if h % 3 or w % 3:
+        resized = F.interpolate(images, (h // 3 * 3, w // 3 * 3), mode="bilinear")
+        return F.interpolate(_tiles(resized), (h, w), mode="bilinear")
+    tiles = F.unfold(images, (h // 3, w // 3), stride=(h // 3, w // 3))  # (N, C * h/3 * w/3, 9)
+    order = torch.rand(len(images), 9, device=images.device).argsort(1)
+    shuffled = tiles.gather(2, order[:, None, :].expand_as(tiles))
+    return F.fold(shuffled, (h, w), (h // 3, w // 3), stride=(h // 3, w // 3))
+
+
+def _texture(images: Tensor) -> Tensor:
+    n, c, h, w = images.shape
+    texture = torch.zeros_like(images)
+    for cells in (2, 3, 6, 12, 24):
+        # the coarser the stronger, as in photographs
+        noise = torch.randn(n, c, cells, cells, device=images.device)
+        strength = torch.rand(n, 1, 1, 1, device=images.device) * 2 / cells**0.5
+        texture += F.interpolate(noise, (h, w), mode="bicubic") * strength
+    texture -= texture.mean((1, 2, 3), keepdim=True)
+    deviation = texture.std((1, 2, 3), keepdim=True).clamp_min(1e-6)
+    spread = torch.empty(n, 1, 1, 1, device=images.device).uniform_(0.05, 0.3)
+    level = torch.empty(n, 1, 1, 1, device=images.device).uniform_(0.2, 0.8)
+    return (texture / deviation * spread + level).clamp(0, 1)

@@ -1,0 +1,93 @@
+"""The run record: one JSON file that says what was run on what, how it went and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mien
+
+
+@dataclass
+class RunRecord:
+    """What a run leaves behind, besides weights.
+
+    `curves` holds one dict an epoch (epoch, train loss, validation accuracy, learning rate, minutes since the start
+    of the process that ran it). `minutes` is the sum over all processes, when a run was resumed.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    labels: list[str]
+    parameters: int
+    mean: float
+    std: float
+    started: str = ""
+    minutes: float = 0.0
+    commit: str = ""
+    version: str = mien.__version__
+    hardware: dict[str, Any] = field(default_factory=dict)
+    selection: dict[str, Any] = field(default_factory=dict)
+    curves: list[dict[str, float]] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the record in one step: a reader finds the old one or the new one, never half of it."""
+        scratch = path.with_name(path.name + ".part")
+        scratch.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        scratch.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Read a record that `save` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def describe_hardware(accelerator: str) -> dict[str, Any]:
+    """Name the processor, the cores in use, the accelerator and the versions that decide speed and rounding."""
+    return {
+        "processor": _processor_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def current_commit() -> str:
+    """Return the commit of the source tree that mien runs from, `+` behind it when changed; empty if unknown."""
+    folder = Path(mien.__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit.stdout.strip() + ("+" if status.stdout.strip() else "")
+
+
+def now() -> str:
+    """Return the present time in UTC, to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mien.apps.data import app
+from mien.core.errors import DataError
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    folder = tmp_path / "drawn"
+    result = run("synthesize", folder, "--per-class", "3", "--seed", "5")
+    assert result.exit_code == 0
+    assert "Wrote 28 drawn faces" in result.stdout
+    return folder
+
+
+def test_synthesized_folder_has_the_split_layout(drawn: Path) -> None:
+    assert len(list((drawn / "train" / "angry").glob("*.png"))) == 3
+    assert len(list((drawn / "validation" / "neutral").glob("*.png"))) == 1
+    assert len(list(drawn.glob("*/*/*.png"))) == 28
+
+
+def test_check_prints_counts_and_findings(drawn: Path) -> None:
+    twin = drawn / "validation" / "happy" / "twin.png"
+    twin.write_bytes((drawn / "train" / "sad" / "0000.png").read_bytes())
+    result = run("check", drawn)
+    assert result.exit_code == 0
+    assert f"{drawn}: folder, 29 images" in result.stdout
+    assert "validation: 1 of 8 (12.5%) have a twin in train, 1 under another label" in result.stdout
+    (row,) = [line for line in result.stdout.splitlines() if "happy" in line and "│" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["happy", "3", "2", "5"]
+
+
+def test_check_prints_one_json_object(drawn: Path) -> None:
+    result = run("check", drawn, "--json")
+    report = json.loads(result.stdout)
+    assert report["path"] == str(drawn)
+    assert report["name"] == "folder"
+    assert report["counts"]["train"]["fear"] == 3
+    assert report["shares_with_twin_in_train"] == {"validation": 0}
+    assert report["constant"] == 0
+
+
+def test_check_shows_the_splits_of_the_folder_itself(drawn: Path) -> None:
+    report = json.loads(run("check", drawn / "train", "--json").stdout)
+    assert list(report["counts"]) == ["train"]
+    assert report["n"] == 21
+
+
+def test_check_with_a_named_data_set(drawn: Path) -> None:
+    result = run("check", drawn, "--dataset", "fer2013")
+    assert isinstance(result.exception, DataError)
+    assert "No FER2013 at" in str(result.exception)
+
+
+def test_synthesize_refuses_a_folder_with_content(drawn: Path) -> None:
+    before = sorted(drawn.rglob("*"))
+    result = run("synthesize", drawn)
+    assert isinstance(result.exception, DataError)
+    assert "is not empty" in str(result.exception)
+    assert sorted(drawn.rglob("*")) == before
+
+
+def test_same_seed_writes_the_same_files(drawn: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    run("synthesize", again, "--per-class", "3", "--seed", "5")
+    name = "train/surprise/0002.png"
+    assert (again / name).read_bytes() == (drawn / name).read_bytes()

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mien.core.types import Box, Face, ImageResult
+
+
+def face(label: str) -> Face:
+    return Face(Box(1.4, 2.6, 3.5, 4.0), 0.91239, label, {"happy": 0.75, "sad": 0.25})
+
+
+def test_box() -> None:
+    box = Box(1, 2, 4, 6)
+    assert box.centre == (3, 5)
+    assert box.scaled(2) == Box(2, 4, 8, 12)
+    assert Box(1.4, 2.6, 3.5, 4.0).rounded() == (1, 3, 4, 4)
+
+
+def test_confidence_is_the_labels_probability() -> None:
+    assert face("happy").confidence == 0.75
+
+
+def test_shares_sum_to_one() -> None:
+    result = ImageResult("a", 9, 9, [face("happy"), face("happy"), face("sad")], ("happy", "sad"))
+    assert result.shares == pytest.approx({"happy": 2 / 3, "sad": 1 / 3})
+
+
+def test_no_face_has_no_shares() -> None:
+    assert ImageResult("a", 9, 9, [], ("happy", "sad")).shares == {"happy": 0, "sad": 0}
+
+
+def test_json_layout() -> None:
+    result = ImageResult("a.jpg", 8, 9, [face("happy")], ("happy", "sad"))
+    assert json.loads(json.dumps(result.to_json())) == {
+        "source": "a.jpg",
+        "width": 8,
+        "height": 9,
+        "faces": [
+            {
+                "box": [1, 3, 4, 4],
+                "score": 0.9124,
+                "label": "happy",
+                "probabilities": {"happy": 0.75, "sad": 0.25},
+            }
+        ],
+        "shares": {"happy": 1, "sad": 0},
+    }

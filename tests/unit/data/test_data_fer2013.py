@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.data import fer2013, registry
+from mien.data.registry import LoadOptions
+
+USAGES = ["Training", "PublicTest", "Training", "PrivateTest", "Training"]
+EMOTIONS = [0, 6, 3, 2, 5]
+VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+
+
+@pytest.fixture
+def pixels() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+
+
+def text_of(image: NDArray[np.uint8]) -> str:
+    return " ".join(map(str, image.ravel().tolist()))
+
+
+def write_csv(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    rows = [f"{e},{text_of(i)},{u}" for e, i, u in zip(EMOTIONS, pixels, USAGES, strict=True)]
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return path
+
+
+def write_votes(path: Path, rows: list[str]) -> None:
+    path.write_text(VOTES_HEADER + "".join(f"{row}\n" for row in rows))
+
+
+def write_row(path: Path, row: str, header: str = "emotion,pixels,Usage") -> Path:
+    good = f"0,{' '.join(['7'] * 2304)},Training"
+    path.write_text(f"{header}\n{good}\n{row}\n")
+    return path
+
+
+def test_every_column_is_read(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    write_csv(tmp_path / "fer2013.csv", pixels)
+    faces = registry.load("fer2013", tmp_path)
+    np.testing.assert_array_equal(faces.images, pixels)
+    assert faces.labels.tolist() == EMOTIONS
+    assert faces.splits.tolist() == ["train", "validation", "train", "test", "train"]
+    assert faces.votes is None
+    assert faces.is_face is None
+
+
+def test_more_rows_than_a_chunk_keep_their_order(tmp_path: Path) -> None:
+    n = 1100
+    lines = [f"{i % 7},{' '.join([str(i % 256)] * 2304)},Training" for i in range(n)]
+    path = tmp_path / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *lines]))
+    faces = fer2013.load(path, LoadOptions())
+    assert faces.images[:, 47, 47].tolist() == [i % 256 for i in range(n)]
+    assert faces.images[:, 0, 0].tolist() == [i % 256 for i in range(n)]
+
+
+def test_icml_spelling_is_the_same_data(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    own = fer2013.load(write_csv(tmp_path / "fer2013.csv", pixels), LoadOptions())
+    (tmp_path / "icml").mkdir()
+    rows = [f"{e},{u},{text_of(i)}" for e, i, u in zip(EMOTIONS, pixels, USAGES, strict=True)]
+    lines = ["\ufeffemotion, Usage, pixels", *rows]
+    (tmp_path / "icml" / "icml_face_data.csv").write_bytes("\r\n".join(lines).encode())
+    faces = registry.load("fer2013", tmp_path / "icml")
+    assert faces.fingerprint == own.fingerprint
+
+
+def test_unusual_blanks_and_quotes_are_read(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    text = text_of(pixels[0]).replace(" ", "  ")
+    path = write_row(tmp_path / "fer2013.csv", f'4,"{text}",PublicTest\n\n')
+    faces = fer2013.load(path, LoadOptions())
+    np.testing.assert_array_equal(faces.images[1], pixels[0])
+    assert len(faces) == 2
+
+
+def test_second_load_is_memory_mapped_and_equal(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", pixels)
+    first = fer2013.load(path, LoadOptions())
+    (cache,) = (tmp_path / ".mien-cache").iterdir()
+    second = fer2013.load(path, LoadOptions())
+    assert second.fingerprint == first.fingerprint
+    assert not first.images.flags.writeable
+    assert not second.images.flags.writeable
+    base = second.images
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    assert cache.suffix == ".npy"
+
+
+def test_changed_file_is_parsed_again_and_replaces_its_cache(
+    tmp_path: Path, pixels: NDArray[np.uint8]
+) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", pixels)
+    fer2013.load(path, LoadOptions())
+    write_csv(path, 255 - pixels)
+    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, 255 - pixels)
+    assert len(list((tmp_path / ".mien-cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a cache", b"\x93NUMPY"])
+def test_damaged_cache_is_parsed_again(tmp_path: Path, pixels: NDArray[np.uint8], damage: bytes) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", pixels)
+    fer2013.load(path, LoadOptions())
+    (cache,) = (tmp_path / ".mien-cache").iterdir()
+    cache.write_bytes(damage)
+    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, pixels)
+
+
+def test_unwritable_cache_is_no_error(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", pixels)
+    (tmp_path / ".mien-cache").write_text("a file where the folder should be")
+    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, pixels)
+
+
+def test_images_are_resized_on_request(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", pixels)
+    assert fer2013.load(path, LoadOptions(image_size=24)).images.shape == (5, 24, 24)
+    colour = fer2013.load(path, LoadOptions(channels=3)).images
+    np.testing.assert_array_equal(colour, np.repeat(pixels[..., None], 3, axis=3))
+
+
+GOOD = " ".join(["7"] * 2304)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (f"0,{GOOD[:-2]},Training", "line 3 has 2303 pixels; 2304"),
+        (f"0,{GOOD} 7,Training", "line 3 has 2305 pixels; 2304"),
+        (f"0,{GOOD[:-1]}x,Training", "line 3 has pixel 'x'"),
+        (f"0,{GOOD[:-1]}256,Training", "line 3 has pixel '256'"),
+        (f"0,{GOOD[:-1]}-1,Training", "line 3 has pixel '-1'"),
+        (f"0,{GOOD[:-1]}1.5,Training", "line 3 has pixel '1.5'"),
+        (f"0,{GOOD[:-1]}{'9' * 100},Training", "line 3 has pixel '99999999999999999999'"),
+        (f"7,{GOOD},Training", "line 3 has emotion '7'; expected a number from 0 to 6"),
+        (f"angry,{GOOD},Training", "line 3 has emotion 'angry'"),
+        (f"0,{GOOD},Exam", "line 3 has Usage 'Exam'; expected Training, PublicTest, PrivateTest"),
+        (f"0,{GOOD}", "line 3 has 2 columns; the header has 3"),
+        ("0," + "7 " * 40000, "line 3 is longer than"),
+    ],
+)
+def test_bad_row_is_named_by_its_line(tmp_path: Path, row: str, expected: str) -> None:
+    path = write_row(tmp_path / "fer2013.csv", row)
+    with pytest.raises(DataError) as caught:
+        fer2013.load(path, LoadOptions())
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / ".mien-cache").exists()
+
+
+def test_pixels_that_spill_into_the_next_row_are_found(tmp_path: Path) -> None:
+    lines = ["emotion,pixels,Usage", f"0,{GOOD} 7,Training", f"0,{GOOD[:-2]},Training"]
+    (tmp_path / "fer2013.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="line 2 has 2305 pixels"):
+        fer2013.load(tmp_path, LoadOptions())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "is empty"),
+        ("emotion,pixels,Usage\n", "has a header but no rows"),
+        ("emotion,pixel,Usage\n0,1,Training\n", "no column 'pixels'; found 'emotion', 'pixel', 'Usage'"),
+        ("emotion,pixels\n0,1\n", "no column 'Usage'"),
+    ],
+)
+def test_bad_header_is_one_clear_line(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "fer2013.csv").write_text(content)
+    with pytest.raises(DataError, match=expected):
+        fer2013.load(tmp_path, LoadOptions())
+
+
+def test_votes_beside_the_file_become_distributions(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    write_csv(tmp_path / "fer2013.csv", pixels)
+    rows = [
+        "Training,a.png,4,0,0,1,3,2,0,0,0,0",
+        "Training,,0,0,0,0,0,0,0,0,0,10",
+        "Training,c.png,0,0,0,0,0,0,0,6,4,0",
+        "PublicTest,d.png,0,5,0,0,0,0,0,5,0,0",
+        "PrivateTest,e.png,0,0,5,0,0,0,0,0,0,5",
+    ]
+    write_votes(tmp_path / "fer2013new.csv", rows)
+    faces = registry.load("fer2013", tmp_path)
+    assert faces.votes is not None
+    assert faces.is_face is not None
+    # Row order is the pixel file's: Training, PublicTest, Training, PrivateTest, Training.
+    np.testing.assert_allclose(faces.votes[0], [0.3, 0.2, 0, 0, 0.1, 0, 0.4], atol=1e-6)
+    np.testing.assert_allclose(faces.votes[1], [0, 0, 0, 1, 0, 0, 0])
+    np.testing.assert_allclose(faces.votes[2], np.eye(7)[3])  # only NF: its own label
+    np.testing.assert_allclose(faces.votes[3], [0, 0, 0, 0, 0, 1, 0])
+    np.testing.assert_allclose(faces.votes[4], np.eye(7)[5])  # only contempt and unknown: its own label
+    assert faces.is_face.tolist() == [True, True, False, True, True]
+
+
+def test_votes_of_a_usage_that_the_pixels_lack_are_left_out(tmp_path: Path) -> None:
+    write_row(tmp_path / "fer2013.csv", f"1,{GOOD},Training")
+    happy, sad = "x.png,0,9,0,0,0,0,0,0,0,0", "x.png,0,0,0,9,0,0,0,0,0,0"
+    write_votes(tmp_path / "fer2013new.csv", [f"PrivateTest,{happy}", f"Training,{sad}", f"Training,{happy}"])
+    faces = registry.load("fer2013", tmp_path)
+    assert faces.votes is not None
+    assert faces.votes.argmax(axis=1).tolist() == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["Training,a.png,4,0,0,1,3,2,0,0,0,0"], "has 1 Training rows but fer2013.csv has 2"),
+        (["Training,a.png,4,0,0,1,3,2,0,0,0"] * 2, "line 2 has 11 columns"),
+        (["Training,a.png,x,0,0,1,3,2,0,0,0,0"] * 2, "line 2 has 'x' votes for neutral"),
+        (["Exam,a.png,4,0,0,1,3,2,0,0,0,0"] * 2, "line 2 has Usage 'Exam'"),
+        ([], "has a header but no rows"),
+    ],
+)
+def test_bad_votes_are_one_clear_line(tmp_path: Path, rows: list[str], expected: str) -> None:
+    write_row(tmp_path / "fer2013.csv", f"1,{GOOD},Training")
+    write_votes(tmp_path / "fer2013new.csv", rows)
+    with pytest.raises(DataError, match=expected):
+        registry.load("fer2013", tmp_path)
+
+
+def test_votes_with_wrong_header_or_bytes(tmp_path: Path) -> None:
+    write_row(tmp_path / "fer2013.csv", f"1,{GOOD},Training")
+    (tmp_path / "fer2013new.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="line 1: expected the columns Usage, Image name, neutral"):
+        registry.load("fer2013", tmp_path)
+    (tmp_path / "fer2013new.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="is not CSV text"):
+        registry.load("fer2013", tmp_path)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.core.errors import DataError
+from mien.data import registry
+from mien.data.registry import LoadOptions
+
+AddPicture = Callable[..., None]
+
+
+@pytest.fixture
+def add(tmp_path: Path) -> AddPicture:
+    def add_picture(name: str, grey: int = 0, side: int = 48) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", np.full((side, side), grey, dtype=np.uint8))[1].tobytes())
+
+    return add_picture
+
+
+def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddPicture) -> None:
+    add("train/sadness/b.png", 2)
+    add("train/sadness/a.png", 1)
+    add("validation/Happy/c.png", 3)
+    add("test/contempt/d.png", 4)
+    faces = registry.load("folder", tmp_path)
+    assert faces.label_set.names == ("happy", "sad", "contempt")
+    found = zip(faces.images[:, 0, 0].tolist(), faces.labels.tolist(), faces.splits.tolist(), strict=True)
+    assert sorted(found) == [(1, 1, "train"), (2, 1, "train"), (3, 0, "validation"), (4, 2, "test")]
+    assert [Path(p).name for p in faces.paths] == ["d.png", "a.png", "b.png", "c.png"]
+
+
+def test_label_layout_sets_a_fifth_aside_by_seed(tmp_path: Path, add: AddPicture) -> None:
+    for i in range(10):
+        add(f"angry/{i}.png", i)
+        add(f"joy/{i}.png", 100 + i)
+    faces = registry.load("folder", tmp_path)
+    counts = {"train": {"angry": 8, "happy": 8}, "validation": {"angry": 2, "happy": 2}}
+    assert faces.counts() == counts
+    assert registry.load("folder", tmp_path).fingerprint == faces.fingerprint
+    assert registry.load("folder", tmp_path, LoadOptions(seed=1)).fingerprint != faces.fingerprint
+
+
+def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, add: AddPicture) -> None:
+    for i in range(5):
+        add(f"train/fear/{i}.png")
+        add(f"test/fear/{i}.png")
+    assert {s: c["fear"] for s, c in registry.load("folder", tmp_path).counts().items()} == {
+        "train": 4,
+        "validation": 1,
+        "test": 5,
+    }
+    kept = registry.load("folder", tmp_path, LoadOptions(validation_share=0))
+    assert kept.split_names == ("train", "test")
+
+
+def test_size_and_channels(tmp_path: Path, add: AddPicture) -> None:
+    add("train/angry/a.png", 77, side=100)
+    add("train/angry/b.png", 77, side=9)
+    faces = registry.load("folder", tmp_path, LoadOptions(image_size=64, channels=3))
+    assert faces.images.shape == (2, 64, 64, 3)
+    assert (faces.images == 77).all()
+
+
+def test_hidden_files_and_litter_are_passed_over(tmp_path: Path, add: AddPicture) -> None:
+    add("angry/a.png")
+    (tmp_path / ".mien-cache").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "angry" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "angry" / "Thumbs.db").write_bytes(b"x")
+    assert len(registry.load("folder", tmp_path)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_unreadable_picture_is_named(tmp_path: Path, add: AddPicture, content: bytes) -> None:
+    add("angry/a.png")
+    (tmp_path / "angry" / "bad.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.png"):
+        registry.load("folder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("angri/a.png", r"angri is not named after a label: Unknown label 'angri'\. Did you mean 'angry'"),
+        ("3/a.png", "3 is named by a number, which means another expression"),
+        ("happy/sub/a.png", "sub is a folder; expected pictures directly in"),
+    ],
+)
+def test_layout_that_does_not_fit_is_named(tmp_path: Path, add: AddPicture, name: str, expected: str) -> None:
+    add("angry/a.png")
+    add(name)
+    with pytest.raises(DataError, match=expected):
+        registry.load("folder", tmp_path)
+
+
+def test_label_folder_beside_splits_is_named(tmp_path: Path, add: AddPicture) -> None:
+    add("train/angry/a.png")
+    add("sad/a.png")
+    with pytest.raises(DataError, match="sad stands beside split folders"):
+        registry.load("folder", tmp_path)
+
+
+def test_file_in_a_split_folder_is_named(tmp_path: Path, add: AddPicture) -> None:
+    add("train/angry/a.png")
+    add("train/b.png")
+    with pytest.raises(DataError, match=r"b\.png is a file; expected a folder"):
+        registry.load("folder", tmp_path)
+
+
+def test_folder_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "train" / "angry").mkdir(parents=True)
+    with pytest.raises(DataError, match="No pictures at"):
+        registry.load("folder", tmp_path)

@@ -1,0 +1,154 @@
+"""Metrics against scikit-learn, plain loops and worked examples."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from mien.core.errors import DataError
+from mien.evaluation import metrics
+
+CLASSES = 7
+
+
+def draw(n: int, classes: int = CLASSES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, n)
+    scores = generator.dirichlet(np.full(classes, 0.5), n)
+    scores[np.arange(n), labels] += generator.uniform(0, 1, n)
+    return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def one_hot(predicted: list[int], classes: int) -> np.ndarray:
+    return np.eye(classes, dtype=np.float32)[predicted]
+
+
+CASES = {
+    "random": draw(500),
+    "few": draw(5, seed=1),
+    "two classes": draw(50, classes=2),
+    "a class never annotated": (draw(200)[0], np.where(draw(200)[1] == 3, 0, draw(200)[1])),
+    "a class neither annotated nor predicted": (one_hot([0, 1, 1, 0], 3), np.array([0, 1, 0, 0])),
+    "one class annotated": (draw(60)[0], np.full(60, 2)),
+    "all wrong": (one_hot([1, 2, 0], 3), np.array([0, 1, 2])),
+    "one image": (one_hot([4], CLASSES), np.array([4])),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_count_metrics_agree_with_scikit_learn(case: str) -> None:
+    probabilities, labels = CASES[case]
+    classes = probabilities.shape[1]
+    winners = metrics.predicted(probabilities)
+    counts = metrics.confusion(labels, winners, classes)
+    with warnings.catch_warnings():  # scikit-learn warns about classes without images
+        warnings.simplefilter("ignore")
+        precision, recall, f1, n = sk.precision_recall_fscore_support(
+            labels, winners, labels=range(classes), zero_division=np.nan
+        )
+        np.testing.assert_array_equal(counts, sk.confusion_matrix(labels, winners, labels=range(classes)))
+        assert metrics.accuracy(counts) == pytest.approx(sk.accuracy_score(labels, winners))
+        assert metrics.mean_class_accuracy(counts) == pytest.approx(
+            sk.balanced_accuracy_score(labels, winners)
+        )
+        assert metrics.macro_f1(counts) == pytest.approx(sk.f1_score(labels, winners, average="macro"))
+    given = metrics.per_class(counts)
+    np.testing.assert_allclose(given.precision, precision)
+    np.testing.assert_allclose(given.recall, recall)
+    np.testing.assert_allclose(given.f1, f1)
+    np.testing.assert_array_equal(given.n, n)
+
+
+def test_nll_agrees_with_scikit_learn() -> None:
+    probabilities, labels = draw(300)
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    assert metrics.nll(exact, labels) == pytest.approx(sk.log_loss(labels, exact, labels=range(CLASSES)))
+
+
+def test_nll_of_a_confident_mistake_is_the_clamp() -> None:
+    loss = metrics.nll(one_hot([1], 2), np.array([0]))
+    assert loss == pytest.approx(-math.log(1e-12))
+
+
+def test_brier_agrees_with_scikit_learn_for_two_classes() -> None:
+    probabilities, labels = draw(100, classes=2)
+    # scikit-learn's binary score counts one of the two classes
+    expected = 2 * sk.brier_score_loss(labels, probabilities[:, 1].astype(np.float64))
+    assert metrics.brier(probabilities, labels) == pytest.approx(expected, rel=1e-6)
+
+
+def test_brier_runs_from_0_to_2_and_leaves_its_input_alone() -> None:
+    probabilities = one_hot([0, 1], 3).astype(np.float64)
+    assert metrics.brier(probabilities, np.array([0, 1])) == 0
+    assert metrics.brier(probabilities, np.array([1, 0])) == 2
+    np.testing.assert_array_equal(probabilities, one_hot([0, 1], 3))
+
+
+def test_top2_agrees_with_scikit_learn() -> None:
+    probabilities, labels = draw(300)
+    assert metrics.top2(probabilities, labels) == pytest.approx(
+        sk.top_k_accuracy_score(labels, probabilities, k=2, labels=range(CLASSES))
+    )
+
+
+def test_ties_go_to_the_lowest_class() -> None:
+    even = np.full((2, 4), 0.25)
+    np.testing.assert_array_equal(metrics.predicted(even), [0, 0])
+    assert metrics.top2(even, np.array([1, 2])) == 0.5
+
+
+def plain_ece(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> float:
+    total = 0.0
+    for b in range(bins):
+        members = []
+        for row, label in zip(probabilities.astype(np.float64), labels, strict=True):
+            confidence = max(row)
+            if b / bins < confidence <= (b + 1) / bins:
+                members.append((confidence, float(list(row).index(confidence) == label)))
+        if members:
+            confidences, hits = zip(*members, strict=True)
+            gap = abs(sum(hits) / len(hits) - sum(confidences) / len(confidences))
+            total += len(members) / len(labels) * gap
+    return total
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ece_agrees_with_a_plain_loop(bins: int, seed: int) -> None:
+    probabilities, labels = draw(400, seed=seed)
+    assert metrics.ece(probabilities, labels, bins) == pytest.approx(plain_ece(probabilities, labels, bins))
+
+
+def test_ece_of_worked_examples() -> None:
+    certain = one_hot([0, 0, 0, 0], 2)
+    assert metrics.ece(certain, np.array([0, 0, 0, 0])) == 0
+    assert metrics.ece(certain, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
+    # confidences 0.9 (right) and 0.6 (wrong) fall in two bins: (0.1 + 0.6) / 2
+    two = np.array([[0.9, 0.1], [0.6, 0.4]])
+    assert metrics.ece(two, np.array([0, 1])) == pytest.approx(0.35)
+
+
+def test_counts_keep_leading_axes() -> None:
+    first = metrics.confusion(np.array([0, 1, 2]), np.array([0, 1, 1]), 3)
+    second = metrics.confusion(np.array([0, 0, 1]), np.array([1, 0, 1]), 3)
+    stacked = np.stack([first, second])
+    assert metrics.accuracy(stacked) == pytest.approx([2 / 3, 2 / 3])
+    assert metrics.mean_class_accuracy(stacked) == pytest.approx([2 / 3, 3 / 4])
+    assert metrics.macro_f1(stacked) == pytest.approx([(1 + 2 / 3 + 0) / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("metric", [metrics.nll, metrics.ece, metrics.brier, metrics.top2])
+def test_no_images_are_refused(metric: object) -> None:
+    with pytest.raises(DataError, match="no images"):
+        metric(np.zeros((0, 3)), np.zeros(0, dtype=np.int64))
+
+
+def test_no_images_have_no_confusion() -> None:
+    empty = np.zeros(0, dtype=np.int64)
+    with pytest.raises(DataError, match="no images"):
+        metrics.confusion(empty, empty, 3)

@@ -1,0 +1,175 @@
+"""The predictions file: what goes in comes out, and nothing else gets in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
+from mien.evaluation import predictions as module
+from mien.evaluation.predictions import Predictions
+
+LABELS = LabelSet.of(["happy", "sad", "neutral"])
+
+
+def make(**changes: Any) -> Predictions:
+    given: dict[str, Any] = {
+        "probabilities": np.array(
+            [[0.5, 0.25, 0.25], [0, 1, 0], [0.1, 0.2, 0.7], [1, 0, 0]], dtype=np.float32
+        ),
+        "labels": np.array([0, 1, 2, 1]),
+        "label_set": LABELS,
+        "model": "small",
+        "dataset": "folder",
+        "split": "validation",
+        "fingerprint": "abc",
+        "has_twin": np.array([False, True, False, True]),
+        "rows": np.array([3, 4, 8, 9]),
+        "paths": ("a.png", "ä.png", "b c.png", ""),
+        "selection": "last",
+    }
+    return Predictions(**(given | changes))
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    saved = make()
+    saved.save(path)
+    loaded = Predictions.load(path)
+    for field in dataclasses.fields(Predictions):
+        value, expected = getattr(loaded, field.name), getattr(saved, field.name)
+        if isinstance(expected, np.ndarray):
+            np.testing.assert_array_equal(value, expected)
+            assert value.dtype == expected.dtype
+        else:
+            assert value == expected
+    assert [p.name for p in tmp_path.iterdir()] == ["p.npz"]
+
+
+def test_without_paths(tmp_path: Path) -> None:
+    make(paths=()).save(tmp_path / "p.npz")
+    assert Predictions.load(tmp_path / "p.npz").paths == ()
+
+
+def test_without_twins_keeps_the_rest() -> None:
+    rest = make().without_twins()
+    assert rest.labels.tolist() == [0, 2]
+    assert rest.rows.tolist() == [3, 8]
+    assert rest.paths == ("a.png", "b c.png")
+    assert rest.probabilities.shape == (2, 3)
+    assert make(paths=()).without_twins().paths == ()
+
+
+BAD = {
+    "shape": ({"probabilities": np.ones((4, 2), dtype=np.float32) / 2}, r"shape \(4, 2\).*\(4, 3\)"),
+    "nan": ({"probabilities": np.full((4, 3), np.nan, dtype=np.float32)}, "NaN"),
+    "logits": ({"probabilities": np.full((4, 3), 2, dtype=np.float32)}, "sums to 6"),
+    "negative": ({"probabilities": np.full((4, 3), (-1, 1, 1), dtype=np.float32)}, "lowest is -1"),
+    "label": ({"labels": np.array([0, 1, 2, 3])}, "need 0 to 2"),
+    "negative label": ({"labels": np.array([0, 1, 2, -1])}, "from -1"),
+    "twins": ({"has_twin": np.zeros(3, dtype=bool)}, "has_twin"),
+    "rows": ({"rows": np.zeros((4, 1), dtype=np.int64)}, "rows"),
+    "paths": ({"paths": ("a",)}, "1 paths for 4 images"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_content_is_refused(case: str) -> None:
+    changes, text = BAD[case]
+    with pytest.raises(DataError, match=text) as caught:
+        make(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sum_within_the_tolerance_is_accepted() -> None:
+    make(probabilities=make().probabilities * np.float32(1.0005))
+
+
+def write_npz(path: Path, **changes: Any) -> None:
+    """Write a file as `save` does, with arrays replaced, or left out where None."""
+    make().save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files} | changes
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+
+
+FOREIGN = {
+    "an array missing": {"rows": None},
+    "a pickled array": {"paths": np.array([{"a": 1}], dtype=object)},
+    "wrong type": {"labels": np.zeros(4)},
+    "wrong format": {"about": np.array(json.dumps({"format": "other"}))},
+    "no JSON": {"about": np.array("{")},
+    "JSON list": {"about": np.array("[]")},
+    "unknown label": {"about": np.array(json.dumps({"format": module.FORMAT, "label_names": ["x"]}))},
+    "labels no list": {"about": np.array(json.dumps({"format": module.FORMAT, "label_names": 5}))},
+    "wrong shape": {"probabilities": np.zeros((2, 3), dtype=np.float32)},
+    "paths no list": {"paths": np.array("a")},
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_foreign_files_are_refused(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    write_npz(path, **FOREIGN[case])
+    with pytest.raises(DataError, match="not a predictions file") as caught:
+        Predictions.load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken"])
+def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a predictions file"):
+        Predictions.load(path)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    make().save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="not a predictions file"):
+        Predictions.load(path)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No predictions file"):
+        Predictions.load(tmp_path / "none.npz")
+    with pytest.raises(DataError, match="not a predictions file"):
+        Predictions.load(tmp_path)
+
+
+def test_a_decompression_bomb_is_refused_unopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("probabilities.npy", bytes(3 << 20))
+    monkeypatch.setattr(module, "MAX_BYTES", 2 << 20)
+    with pytest.raises(DataError, match="3 MiB; the limit is 2 MiB"):
+        Predictions.load(path)
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.npz"
+    make().save(path)
+    before = path.read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(DataError, match="No space left"):
+        make(model="other").save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["p.npz"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Cannot write"):
+        make().save(tmp_path / "no" / "p.npz")

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mien.models import registry
+from mien.models.complexity import count_parameters
+
+
+def torchvision_names(depths: tuple[int, ...]) -> set[str]:
+    """The parameter names of torchvision's ResNet of basic blocks."""
+    names = {"conv1.weight", "bn1.weight", "bn1.bias", "fc.weight", "fc.bias"}
+    for stage, depth in enumerate(depths, start=1):
+        for block in range(depth):
+            prefix = f"layer{stage}.{block}"
+            names |= {f"{prefix}.conv{i}.weight" for i in (1, 2)}
+            names |= {f"{prefix}.bn{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
+            if block == 0 and stage > 1:
+                names |= {f"{prefix}.downsample.{key}" for key in ("0.weight", "1.weight", "1.bias")}
+    return names
+
+
+@pytest.mark.parametrize(
+    ("name", "depths", "in_channels", "count"),
+    [
+        ("resnet18", (2, 2, 2, 2), 1, 11_173_831),
+        ("resnet18", (2, 2, 2, 2), 3, 11_180_103),
+        ("resnet34", (3, 4, 6, 3), 3, 21_288_263),
+    ],
+)
+def test_published_size_and_torchvisions_names(name, depths, in_channels, count):
+    with torch.device("meta"):
+        network = registry.create(name, in_channels=in_channels)
+    assert count_parameters(network) == count
+    assert {key for key, _ in network.named_parameters()} == torchvision_names(depths)
+
+
+@pytest.mark.parametrize(("stem", "side"), [("imagenet", 12), ("small", 24), ("full", 48)])
+def test_the_stem_sets_the_resolution(stem, side):
+    network = registry.create("resnet18", options={"width": 8, "stem": stem}).eval()
+    images = torch.randn(1, 1, 48, 48)
+    assert network.run_stage("stem", images).shape == (1, 8, side, side)
+    assert network.maps(images).shape == (1, 64, -(-side // 8), -(-side // 8))
+    assert network.stage("stem").stride == 48 // side
+
+
+def test_depths_widths_and_strides_are_options():
+    options = {"width": 8, "depths": [1, 3], "multipliers": [1.5, 3], "strides": [2, 2], "stem": "full"}
+    network = registry.create("resnet18", num_classes=5, options=options).eval()
+    assert [(s.name, s.channels, s.stride) for s in network.stages] == [
+        ("stem", 8, 1),
+        ("stage1", 12, 2),
+        ("stage2", 24, 4),
+    ]
+    assert len(network.layer2) == 3
+    assert network.features(torch.randn(2, 1, 17, 30)).shape == (2, 24)
+    assert network(torch.randn(2, 1, 17, 30)).shape == (2, 5)
+
+
+def test_zero_gamma_starts_each_block_as_its_shortcut():
+    network = registry.create("resnet18", options={"width": 8, "use_zero_gamma": True}).eval()
+    maps = torch.rand(1, 8, 6, 6)
+    torch.testing.assert_close(network.layer1(maps), maps)
+    assert registry.create("resnet18", options={"width": 8}).layer1[0].bn2.weight.min() == 1
+
+
+def test_weights_start_by_fan_out():
+    torch.manual_seed(0)
+    weight = registry.create("resnet18", options={"width": 64}).layer4[1].conv2.weight
+    assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+
+
+def test_dropout_acts_in_training_only_and_before_the_linear_layer():
+    network = registry.create("resnet18", options={"width": 8, "dropout": 0.5})
+    features = torch.ones(4, 64)
+    assert not torch.equal(network.classify(features), network.classify(features))
+    network.eval()
+    assert torch.equal(network.classify(features), network.classify(features))
+
+
+def test_channels_last_and_compilation_without_graph_breaks():
+    network = registry.create(
+        "resnet18", options={"width": 8, "stem": "small"}, modulators={"stage1": "despam"}
+    ).eval()
+    images = torch.randn(2, 1, 48, 48)
+    wanted = network(images)
+    fast = network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(
+        fast(images.contiguous(memory_format=torch.channels_last)), wanted, rtol=1e-4, atol=1e-5
+    )
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(images), wanted, rtol=1e-4, atol=1e-5)
