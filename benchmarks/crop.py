@@ -47,9 +47,7 @@ def measure(detector: Detector, faces: NDArray[np.uint8], seed: int = 0) -> NDAr
 
 def main() -> None:
     """Print medians, quartiles and detection rates of both detectors."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
     parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx file")
     parser.add_argument("--faces", type=int, default=1500, help="how many Training frames to paste")

@@ -74,9 +74,7 @@ def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list
 
 def main() -> None:
     """Compare YuNet with a grid of Haar's settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
     parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx file")
     parser.add_argument("--scenes", type=int, default=60, help="how many pictures to make")

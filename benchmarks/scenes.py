@@ -70,12 +70,7 @@ def enlarge(face: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _apart(frame: Box, x: int, y: int, side: int) -> bool:
-    return (
-        x >= frame.x + frame.width
-        or y >= frame.y + frame.height
-        or x + side <= frame.x
-        or y + side <= frame.y
-    )
+    return x >= frame.x + frame.width or y >= frame.y + frame.height or x + side <= frame.x or y + side <= frame.y
 
 
 def _long_side(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -53,9 +53,7 @@ def check(
 @app.command()
 def synthesize(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
-    per_class: Annotated[
-        int, typer.Option(help="Training faces per label; a third as many for validation.")
-    ] = 60,
+    per_class: Annotated[int, typer.Option(help="Training faces per label; a third as many for validation.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed draws the same faces.")] = 0,
 ) -> None:
     """Draw cartoon faces with seven expressions, as PNG files train/angry/0000.png and so on."""
@@ -63,9 +61,7 @@ def synthesize(
     from mien.data import registry
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(
-            f"{folder} is not empty; expected a new or empty folder, so that nothing is mixed up."
-        )
+        raise DataError(f"{folder} is not empty; expected a new or empty folder, so that nothing is mixed up.")
     options = registry.LoadOptions(seed=seed, faces_per_class=per_class)
     faces = registry.load("synthetic", None, options)
     _write_faces(faces, folder)

@@ -32,9 +32,7 @@ NONE = "-"
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Annotated[str, typer.Argument(help="Model by name, or an .onnx file.")],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Data set by name [default: what --data holds].")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     out: Annotated[Path, typer.Option(help="Folder that the predictions file is written to.")] = Path(),
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
@@ -91,9 +89,7 @@ def _predict(model: ExpressionModel, faces: FaceDataset, split: str) -> Predicti
     # standard output is for results
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Faces", total=len(chosen))
-        return predict_dataset(
-            model, chosen, has_twin, rows=rows, progress=lambda done: bar.advance(task, done)
-        )
+        return predict_dataset(model, chosen, has_twin, rows=rows, progress=lambda done: bar.advance(task, done))
 
 
 def _file_name(predictions: Predictions) -> str:
@@ -142,9 +138,7 @@ def _measure(scores: dict[str, Any], key: str, is_share: bool) -> str:
     value = scores[key]
     if value is None:
         return NONE
-    text, *bounds = (
-        f"{100 * x:.2f}" if is_share else f"{x:.4f}" for x in (value, *scores["intervals"].get(key, ()))
-    )
+    text, *bounds = (f"{100 * x:.2f}" if is_share else f"{x:.4f}" for x in (value, *scores["intervals"].get(key, ())))
     # the backslash keeps rich from reading the bracket as markup
     return f"{text}{' %' if is_share else ''}" + (f"  \\[{', '.join(bounds)}]" if bounds else "")
 
@@ -169,7 +163,5 @@ def _confusion_table(scores: dict[str, Any], title: str) -> Table:
     for name in scores["labels"]:
         table.add_column(name, justify="right")
     for i, (name, row) in enumerate(zip(scores["labels"], scores["confusion"], strict=True)):
-        table.add_row(
-            name, *(f"[bold]{count}[/bold]" if i == j else str(count) for j, count in enumerate(row))
-        )
+        table.add_row(name, *(f"[bold]{count}[/bold]" if i == j else str(count) for j, count in enumerate(row)))
     return table

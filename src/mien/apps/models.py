@@ -26,7 +26,7 @@ def models(
     for entry in entries:
         table.add_row(
             entry.name,
-            entry.paper,
+            entry.paper.split(",")[0],  # authors and year; --json has the whole
             f"{entry.parameters:,}",
             f"{entry.parameters_deployed:,}",
             f"{entry.macs / 1e6:,.1f}",

@@ -27,9 +27,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         list[str],
         typer.Argument(metavar="SOURCE...", help="Images, folders (searched with all in them) and globs."),
     ],
-    model: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.")
-    ] = "default",
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.")] = "default",
     detector: Annotated[
         str,
         typer.Option(
@@ -43,9 +41,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")] = None,
-    keep_all: Annotated[
-        bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")
-    ] = False,
+    keep_all: Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")] = False,
 ) -> None:
     """Find the faces in pictures and say which expression each appears to show.
 
@@ -96,9 +92,7 @@ def _paths(sources: list[str], failures: Failures) -> Iterator[Path]:
         seen.update(paths)
 
 
-def _recognize_one(
-    recognizer: Recognizer, path: Path, writer: Writer, save: Path | None, failures: Failures
-) -> None:
+def _recognize_one(recognizer: Recognizer, path: Path, writer: Writer, save: Path | None, failures: Failures) -> None:
     from mien.core.errors import ImageError
     from mien.core.image import read_image
     from mien.inference.draw import save_drawing

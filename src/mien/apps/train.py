@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def train(  # noqa: PLR0913 - one parameter an option
+def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     recipe: Annotated[str, typer.Argument(help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
     settings: Annotated[
@@ -24,7 +24,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     A file of the same name as the data set's folder is never changed; all results go to --out.
     """
     from mien.apps.publishing import MODEL, load_recipe_data, publish
-    from mien.training.fit import fit
+    from mien.training.fit import fit  # isort: split - first, so that a missing package names the `train` extra
     from mien.training.recipe import load_recipe
 
     settled = load_recipe(recipe, settings or (), ablation)

@@ -1,8 +1,8 @@
 """The model card: everything that must be known to use a model file, stored inside that file.
 
-An .onnx file is only weights and operators. What its numbers mean - the order of the labels, how a face is cropped
-and normalised, how well it did on what - travels as JSON in the file's metadata under the key `mien`, and inference
-obeys it instead of guessing.
+An .onnx file is only weights and operators. What its numbers mean - the order of the labels, how a face
+is cropped and normalised, how well it did on what - travels as JSON in the file's metadata under the key
+`mien`, and inference obeys it instead of guessing.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class InputSpec:
 class CropSpec:
     """The square cut around a face box: side = scale * sqrt(width * height), centre moved by shifts * side.
 
-    The defaults were measured on FER2013 (`benchmarks/crop.py`): they give a detected face the loose crop that the
-    training images have.
+    The defaults were measured on FER2013 (`benchmarks/crop.py`): they give a detected face the loose crop
+    that the training images have.
     """
 
     scale: float = 1.09
@@ -59,8 +59,8 @@ class CropSpec:
 class ModelCard:
     """What travels inside every .onnx file.
 
-    `reject_threshold`: the network has one more output than labels, the last meaning "not a face"; a box whose
-    probability of it exceeds the threshold is dropped. None: the network cannot reject.
+    `reject_threshold`: the network has one more output than labels, the last meaning "not a face"; a box
+        whose probability of it exceeds the threshold is dropped. None: the network cannot reject.
     """
 
     name: str
@@ -99,24 +99,20 @@ class ModelCard:
         except ValueError:
             raise ModelError(f"{source}: the model card is not JSON; export the model again.") from None
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT_VERSION:
-            raise ModelError(
-                f"{source}: the model card is not of format {FORMAT_VERSION}; export the model again."
-            )
+            raise ModelError(f"{source}: the model card is not of format {FORMAT_VERSION}; export the model again.")
         try:
             fields["labels"] = LabelSet.of(fields["labels"])
             fields["input"] = InputSpec(**fields["input"])
             fields["crop"] = CropSpec(**fields["crop"])
             return cls(**fields)
         except (KeyError, TypeError, DataError, ModelError) as error:
-            raise ModelError(
-                f"{source}: the model card does not fit ({error}); export the model again."
-            ) from None
+            raise ModelError(f"{source}: the model card does not fit ({error}); export the model again.") from None
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelCard:
         """Read the card from an .onnx file's metadata."""
         if METADATA_KEY not in metadata:
             raise ModelError(
-                f"{source} has no mien model card, so its labels and input are unknown. Write it with `mien export`."
+                f"{source} has no mien model card: labels and input are unknown. Write it with `mien export`."
             )
         return cls.from_json(metadata[METADATA_KEY], source)

@@ -79,9 +79,7 @@ def decode_image(data: bytes, source: str = "image", limits: Limits = Limits()) 
     if not data:
         raise ImageError(f"{source} is empty (0 bytes); expected an image file.")
     if len(data) > limits.max_bytes:
-        raise ImageError(
-            f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller picture."
-        )
+        raise ImageError(f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller picture.")
     with _pillow_warnings.ignored():
         picture = _open(data, source, limits)
         try:
@@ -106,16 +104,12 @@ def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     """
     array = np.asarray(array)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise ImageError(
-            f"The array has shape {array.shape}; expected (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."
-        )
+        raise ImageError(f"The array has shape {array.shape}; expected (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).")
     if array.size == 0:
         raise ImageError(f"The array is empty: shape {array.shape}.")
     pixels = _eight_bit(array)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return np.ascontiguousarray(
-            np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3))
-        )
+        return np.ascontiguousarray(np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3)))
     return _on_white(pixels) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
 
 
@@ -153,9 +147,7 @@ def _open(data: bytes, source: str, limits: Limits) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
-        raise ImageError(
-            f"{source} claims more than {PILLOW_PIXELS / 1e6:.0f} million pixels; {too_large}"
-        ) from None
+        raise ImageError(f"{source} claims more than {PILLOW_PIXELS / 1e6:.0f} million pixels; {too_large}") from None
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not an image; expected one of {', '.join(FORMATS)}.") from None
     except Exception as error:  # damaged headers make Pillow raise errors of almost any kind
@@ -195,9 +187,7 @@ def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype.kind != "f":
         raise ImageError(f"The pixels are of type {array.dtype}; expected uint8, uint16 or floats in [0, 1].")
     if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
-        raise ImageError(
-            "The pixels are floats outside [0, 1] or not numbers; divide by their largest value first."
-        )
+        raise ImageError("The pixels are floats outside [0, 1] or not numbers; divide by their largest value first.")
     rounded: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
     return rounded
 

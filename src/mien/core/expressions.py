@@ -1,8 +1,8 @@
 """Apparent expressions and the order in which data sets and models list them.
 
-FER2013, FER+, RAF-DB, AffectNet and CK+ each number the same expressions differently. A `LabelSet` is an ordered
-list of expressions; every data set and every model carries its own, and scores move between them by name, never
-by number.
+FER2013, FER+, RAF-DB, AffectNet and CK+ each number the same expressions differently. A `LabelSet` is an
+ordered list of expressions; every data set and every model carries its own, and scores move between them
+by name, never by number.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class LabelSet:
         missing = [e.value for e in self if e not in other.expressions]
         if missing:
             raise DataError(
-                f"Labels {', '.join(missing)} are wanted but the other side has only {', '.join(other.names)}."
+                f"Labels {', '.join(missing)} are wanted; the other side has only {', '.join(other.names)}."
             )
         return np.array([other.expressions.index(e) for e in self], dtype=np.intp)
 
@@ -112,6 +112,4 @@ class LabelSet:
 # The ICML 2013 challenge's order: class numbers 0 to 6 of fer2013.csv.
 FER2013_LABELS = LabelSet.of(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
 # The order of the vote columns of fer2013new.csv, without "unknown" and "NF" (not a face).
-FERPLUS_LABELS = LabelSet.of(
-    ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
-)
+FERPLUS_LABELS = LabelSet.of(["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"])

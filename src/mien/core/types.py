@@ -32,7 +32,8 @@ class Box:
 class Detection:
     """A face that a detector found: its box, the detector's score in [0, 1] and, if known, five landmarks.
 
-    Landmarks are (x, y) pixels of right eye, left eye, nose tip, right and left mouth corner (the person's right).
+    Landmarks are (x, y) pixels of right eye, left eye, nose tip, right and left mouth corner (the
+    person's right).
     """
 
     box: Box
@@ -42,7 +43,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class Face:
-    """A face with its apparent expression: `probabilities` sum to 1 over the model's labels, in their order."""
+    """A face with its apparent expression; `probabilities` sum to 1 over the model's labels, in order."""
 
     box: Box
     score: float
@@ -66,7 +67,7 @@ class Face:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The faces of one picture. `rejected` counts boxes that the detector gave and the network called no face."""
+    """The faces of one picture; `rejected` counts boxes that the network took for no face."""
 
     source: str
     width: int

@@ -86,9 +86,7 @@ def parse_challenge(path: Path) -> ChallengeRows:
 def _read_lines(file: BinaryIO, path: Path) -> Iterator[_Line]:
     header = _split(file.readline(LINE_LIMIT).removeprefix(codecs.BOM_UTF8))
     if header == [b""]:
-        raise DataError(
-            f"{path} is empty or starts with an empty line; expected a header {','.join(COLUMNS)}."
-        )
+        raise DataError(f"{path} is empty or starts with an empty line; expected a header {','.join(COLUMNS)}.")
     names = [name.lower() for name in header]
     for column in COLUMNS:
         if column.lower().encode() not in names:

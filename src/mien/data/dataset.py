@@ -56,16 +56,12 @@ class FaceDataset:
         }
         for field, length in lengths.items():
             if length != n:
-                raise DataError(
-                    f"Data set '{self.name}' has {n} images but {length} {field}; one each is expected."
-                )
+                raise DataError(f"Data set '{self.name}' has {n} images but {length} {field}; one each is expected.")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.label_set)):
             raise DataError(f"Data set '{self.name}' has labels outside 0 to {len(self.label_set) - 1}.")
         unknown = sorted(set(np.unique(self.splits).tolist()) - set(SPLITS))
         if unknown:
-            raise DataError(
-                f"Data set '{self.name}' has split '{unknown[0]}'; splits are {', '.join(SPLITS)}."
-            )
+            raise DataError(f"Data set '{self.name}' has split '{unknown[0]}'; splits are {', '.join(SPLITS)}.")
 
     def __len__(self) -> int:
         return len(self.images)

@@ -67,7 +67,5 @@ def count_twins(dataset: FaceDataset) -> list[TwinCount]:
             np.add.at(table, (group[inside], dataset.labels[inside]), 1)
             others = table[group[rows]].sum(axis=1) - (split == of_split)
             same_label = table[group[rows], dataset.labels[rows]] - (split == of_split)
-            counts.append(
-                TwinCount(split, of_split, int((others > 0).sum()), int((others > same_label).sum()))
-            )
+            counts.append(TwinCount(split, of_split, int((others > 0).sum()), int((others > same_label).sum())))
     return counts

@@ -45,9 +45,7 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     distribution = (votes.majority_distribution if majority else votes.probability_distribution)(counts)
     kept = np.flatnonzero(distribution.any(axis=1))
     if not len(kept):
-        raise DataError(
-            f"FER+'s {options.ferplus_mode} filter keeps none of the {len(counts)} images of {source}."
-        )
+        raise DataError(f"FER+'s {options.ferplus_mode} filter keeps none of the {len(counts)} images of {source}.")
     return FaceDataset(
         name="ferplus",
         images=fer2013.resize_all(rows.images[kept], options),

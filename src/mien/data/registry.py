@@ -44,21 +44,15 @@ class LoadOptions:
         if not 8 <= self.image_size <= 1024:
             raise DataError(f"Image size {self.image_size} is outside 8 to 1024 pixels.")
         if self.channels not in (1, 3):
-            raise DataError(
-                f"Images cannot have {self.channels} channels; 1 (grey) and 3 (RGB) are supported."
-            )
+            raise DataError(f"Images cannot have {self.channels} channels; 1 (grey) and 3 (RGB) are supported.")
         if self.seed < 0:
             raise DataError(f"Seed {self.seed} is negative; a whole number from 0 is expected.")
         if not 0 <= self.validation_share < 1:
-            raise DataError(
-                f"Validation share {self.validation_share} is outside 0 (included) to 1 (excluded)."
-            )
+            raise DataError(f"Validation share {self.validation_share} is outside 0 (included) to 1 (excluded).")
         if not 1 <= self.faces_per_class <= 10_000:
             raise DataError(f"{self.faces_per_class} faces per class is outside 1 to 10000.")
         if self.ferplus_mode not in get_args(FerplusMode):
-            raise DataError(
-                f"FER+ mode '{self.ferplus_mode}' is not one of {', '.join(get_args(FerplusMode))}."
-            )
+            raise DataError(f"FER+ mode '{self.ferplus_mode}' is not one of {', '.join(get_args(FerplusMode))}.")
 
 
 @dataclass(frozen=True)
@@ -111,9 +105,7 @@ def load(name: str, path: Path | None, options: LoadOptions = LoadOptions()) -> 
         DataError: The name is unknown, or the data do not have the adapter's layout.
     """
     if name not in _adapters():
-        raise DataError(
-            f"No data set named '{name}'.{did_you_mean(name, names())} Data sets: {', '.join(names())}."
-        )
+        raise DataError(f"No data set named '{name}'.{did_you_mean(name, names())} Data sets: {', '.join(names())}.")
     adapter = _adapters()[name]
     if path is None and adapter.needs_path:
         raise DataError(f"Data set '{name}' needs a path: {adapter.expects}.")
@@ -135,9 +127,7 @@ def _adapters() -> dict[str, Adapter]:
     modules = {name: importlib.import_module(f"mien.data.{name}") for name in files}
     for point in entry_points(group=ENTRY_POINTS):
         if point.name in modules:
-            raise DataError(
-                f"The data set name '{point.name}' of plug-in {point.value} is taken; rename it there."
-            )
+            raise DataError(f"The data set name '{point.name}' of plug-in {point.value} is taken; rename it there.")
         modules[point.name] = _load_plugin(point)
     return {
         name: Adapter(module.load, module.matches, module.EXPECTS, module.NEEDS_PATH)

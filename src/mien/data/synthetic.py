@@ -247,9 +247,7 @@ def _photograph(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     return np.asarray(np.clip(exposed, 0, 255), dtype=np.uint8)
 
 
-def _ellipse(
-    canvas: NDArray[np.uint8], centre: tuple[float, float], axes: tuple[float, float], shade: float
-) -> None:
+def _ellipse(canvas: NDArray[np.uint8], centre: tuple[float, float], axes: tuple[float, float], shade: float) -> None:
     """Fill an ellipse; centre (x, y) and half axes in canvas pixels."""
     x, y, a, b = (round(v * 2**SHIFT) for v in (*centre, *axes))
     cv2.ellipse(canvas, (x, y), (a, b), 0, 0, 360, shade, -1, cv2.LINE_AA, SHIFT)
@@ -263,7 +261,5 @@ def _bezier(points: tuple[tuple[float, float], ...]) -> NDArray[np.int32]:
     return np.asarray(np.round(curve * 2**SHIFT), dtype=np.int32)
 
 
-def _curve(
-    canvas: NDArray[np.uint8], points: tuple[tuple[float, float], ...], shade: float, weight: int
-) -> None:
+def _curve(canvas: NDArray[np.uint8], points: tuple[tuple[float, float], ...], shade: float, weight: int) -> None:
     cv2.polylines(canvas, [_bezier(points)], False, shade, weight, cv2.LINE_AA, SHIFT)

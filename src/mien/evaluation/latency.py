@@ -79,9 +79,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     calls = [partial(m.predict, image) for m, image in zip(models, images, strict=True)]
     times = time_in_turns(calls, rounds)
     timings = [
-        Timing(
-            m.card.name, image.shape, round(float(np.median(row)), 4), round(float(np.quantile(row, 0.9)), 4)
-        )
+        Timing(m.card.name, image.shape, round(float(np.median(row)), 4), round(float(np.quantile(row, 0.9)), 4))
         for m, image, row in zip(models, images, times, strict=True)
     ]
     return Latency(

@@ -63,9 +63,7 @@ class Predictions:
             if array.shape != (n,):
                 raise DataError(f"Predictions: {name} has shape {array.shape}; {n} images need {(n,)}.")
         if len(self.paths) not in (0, n):
-            raise DataError(
-                f"Predictions: {len(self.paths)} paths for {n} images; give one an image, or none."
-            )
+            raise DataError(f"Predictions: {len(self.paths)} paths for {n} images; give one an image, or none.")
         if n:
             _check_values(self.probabilities, self.labels, k)
 
@@ -133,23 +131,16 @@ class Predictions:
                 has_twin=_typed(arrays, "has_twin", np.bool_),
                 rows=_typed(arrays, "rows", np.int64),
                 paths=tuple(str(p) for p in arrays["paths"]),
-                **{
-                    name: str(about[name])
-                    for name in ("model", "dataset", "split", "fingerprint", "selection")
-                },
+                **{name: str(about[name]) for name in ("model", "dataset", "split", "fingerprint", "selection")},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path} is not a predictions file ({error}). Write one with `mien evaluate`."
-            ) from None
+            raise DataError(f"{path} is not a predictions file ({error}). Write one with `mien evaluate`.") from None
 
 
 def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
     if not np.isfinite(probabilities).all():
         row = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
-        raise DataError(
-            f"Predictions: row {row} holds NaN or infinity; the model is broken, export it again."
-        )
+        raise DataError(f"Predictions: row {row} holds NaN or infinity; the model is broken, export it again.")
     sums = probabilities.sum(axis=1, dtype=np.float64)
     wrong = (np.abs(sums - 1) > ROW_SUM_TOLERANCE) | (probabilities < -ROW_SUM_TOLERANCE).any(axis=1)
     if wrong.any():
@@ -160,8 +151,7 @@ def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64],
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
-            f"Predictions: labels run from {labels.min()} to {labels.max()};"
-            f" {classes} labels need 0 to {classes - 1}."
+            f"Predictions: labels run from {labels.min()} to {labels.max()}; {classes} labels need 0 to {classes - 1}."
         )
 
 
@@ -184,9 +174,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > MAX_BYTES:
-            raise DataError(
-                f"{path} would unpack to {unpacked >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB."
-            )
+            raise DataError(f"{path} would unpack to {unpacked >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB.")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in ARRAYS}
     except FileNotFoundError:
@@ -201,9 +189,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         zipfile.BadZipFile,
         zlib.error,
     ):
-        raise DataError(
-            f"{path} is not a predictions file, or is damaged. Write one with `mien evaluate`."
-        ) from None
+        raise DataError(f"{path} is not a predictions file, or is damaged. Write one with `mien evaluate`.") from None
 
 
 def _typed(arrays: dict[str, NDArray[Any]], name: str, kind: type[Any]) -> NDArray[Any]:

@@ -111,13 +111,7 @@ class _Graph:
         )
         operators = _text(1, "") + _number(2, 17)
         card = _text(1, METADATA_KEY) + _text(2, CARD.to_json())
-        return (
-            _number(1, 8)
-            + _text(2, "mien")
-            + _message(7, graph)
-            + _message(8, operators)
-            + _message(14, card)
-        )
+        return _number(1, 8) + _text(2, "mien") + _message(7, graph) + _message(8, operators) + _message(14, card)
 
 
 def _value_info(name: str, shape: tuple[int, ...]) -> bytes:

@@ -35,7 +35,7 @@ def export_onnx(network: Network, card: ModelCard, path: Path, *, use_half_weigh
     if use_half_weights:
         _round_to_half(folded)
     size, channels = card.input.size, card.input.channels
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # the exporter takes it, its annotation does not
     with warnings.catch_warnings():
         # the TorchScript exporter: the other one silently drops small epsilons
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -7,7 +7,9 @@ import hashlib
 import os
 import tempfile
 import time
+import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from mien.core.errors import ModelError
@@ -54,12 +56,12 @@ def _download(timeout: float) -> bytes:
     for url in YUNET_URLS:
         try:
             data = _get(url, timeout)
-        except (OSError, ValueError) as error:  # URLError, time-outs and broken connections are OSErrors
-            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+        except (OSError, ValueError, HTTPException) as error:  # URLError and time-outs are OSErrors
+            reasons.append(f"{_host(url)}: {error}")
             continue
         if _sha256(data) == YUNET_SHA256:
             return data
-        reasons.append(f"{url}: SHA-256 {_sha256(data)[:12]}... where {YUNET_SHA256[:12]}... is expected")
+        reasons.append(f"{_host(url)}: SHA-256 {_sha256(data)[:12]}... instead of {YUNET_SHA256[:12]}...")
     raise ModelError(
         f"YuNet cannot be fetched ({'; '.join(dict.fromkeys(reasons))}). "
         "Without it, --detector haar works; a copy of the file can be named with --yunet FILE."
@@ -91,6 +93,10 @@ def _write(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _host(url: str) -> str:
+    return urllib.parse.urlsplit(url).netloc
 
 
 def _sha256(data: bytes) -> str:

@@ -146,9 +146,7 @@ def _read(name_or_path: str | Path) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     if len(data) > LARGEST_FILE:
-        raise ModelError(
-            f"{path} is larger than {LARGEST_FILE // 2**20} MiB; expected an expression network."
-        )
+        raise ModelError(f"{path} is larger than {LARGEST_FILE // 2**20} MiB; expected an expression network.")
     return data, str(path)
 
 

@@ -53,9 +53,7 @@ class Recognizer:
             ModelError: The model or the detector cannot be used.
         """
         self.model = model if isinstance(model, ExpressionModel) else ExpressionModel.load(model, threads)
-        self.detector: Detector = (
-            create_detector(detector, yunet_path=yunet) if isinstance(detector, str) else detector
-        )
+        self.detector: Detector = create_detector(detector, yunet_path=yunet) if isinstance(detector, str) else detector
         whole = isinstance(self.detector, WholePicture)
         # The whole picture is a crop already: what the network was trained on.
         self._crop = CropSpec(scale=1, shift_x=0, shift_y=0) if whole else self.card.crop
@@ -80,9 +78,7 @@ class Recognizer:
         """
         return self.recognize_batch([image], None if source is None else [source])[0]
 
-    def recognize_batch(
-        self, images: Sequence[ImageLike], sources: Sequence[str] | None = None
-    ) -> list[ImageResult]:
+    def recognize_batch(self, images: Sequence[ImageLike], sources: Sequence[str] | None = None) -> list[ImageResult]:
         """Return one result a picture, in order; the faces of all of them are scored in one forward pass.
 
         Args:

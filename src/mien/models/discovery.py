@@ -35,10 +35,7 @@ class Table(Generic[T]):
         """Return the part of that name; `error` names the nearest and all that there are."""
         if name not in self.loaders:
             known = self.names()
-            raise error(
-                f"No {self.kind} named '{name}'.{did_you_mean(name, known)} "
-                f"Known: {', '.join(known)}."
-            )
+            raise error(f"No {self.kind} named '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}.")
         return self.loaders[name]()
 
 
@@ -63,9 +60,7 @@ def classes_by_file(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
             if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
         ]
         if len(classes) != 1:
-            raise ModelError(
-                f"{module.__name__} defines {len(classes)} {base.__name__} classes; it must define one."
-            )
+            raise ModelError(f"{module.__name__} defines {len(classes)} {base.__name__} classes; it must define one.")
         found[module.__name__.rpartition(".")[2]] = classes[0]
     return found
 
@@ -85,9 +80,7 @@ def with_plugins(kind: str, group: str, base: type, built_in: Mapping[str, T]) -
     loaders: dict[str, Callable[[], T]] = {name: partial(_same, part) for name, part in built_in.items()}
     for point in entry_points(group=group):
         if point.name in loaders:
-            raise ModelError(
-                f"The {kind} name '{point.name}' of plug-in {point.value} is taken; rename it there."
-            )
+            raise ModelError(f"The {kind} name '{point.name}' of plug-in {point.value} is taken; rename it there.")
         loaders[point.name] = partial(_load_plugin, kind, point, base)
     return Table(kind, loaders)
 
@@ -105,7 +98,5 @@ def _load_plugin(kind: str, point: EntryPoint, base: type) -> Any:
             f"({type(error).__name__}: {error}); update or uninstall the plug-in."
         ) from None
     if not (isinstance(part, base) or (isinstance(part, type) and issubclass(part, base))):
-        raise ModelError(
-            f"The {kind} '{point.name}' of plug-in {point.value} must be a {base.__name__}, not {part!r}."
-        )
+        raise ModelError(f"The {kind} '{point.name}' of plug-in {point.value} must be a {base.__name__}, not {part!r}.")
     return part

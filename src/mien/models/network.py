@@ -40,8 +40,7 @@ class Network(nn.Module):
         super().__init__()
         if in_channels < 1 or num_classes < 1:
             raise ModelError(
-                f"A network has {in_channels} input channels and {num_classes} classes; "
-                "it needs at least 1 of each."
+                f"A network has {in_channels} input channels and {num_classes} classes; it needs at least 1 of each."
             )
         self.stages = tuple(stages)
         self.in_channels = in_channels

@@ -52,9 +52,7 @@ def check_options(
     for name, value in options.items():
         if name not in parameters:
             known = ", ".join(parameters) or "none"
-            raise RecipeError(
-                f"No option '{name}' of {owner}.{did_you_mean(name, parameters)} Options: {known}."
-            )
+            raise RecipeError(f"No option '{name}' of {owner}.{did_you_mean(name, parameters)} Options: {known}.")
         annotation = parameters[name].annotation
         checked[name] = _tupled(value)
         if not _fits(checked[name], annotation):
@@ -105,6 +103,4 @@ def _items_fit(items: tuple[object, ...], arguments: tuple[Any, ...]) -> bool:
 def _spelled(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(repr(value) for value in get_args(annotation))
-    return (
-        annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-    )
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)

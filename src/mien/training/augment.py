@@ -113,7 +113,7 @@ def _half_outside(images: Tensor) -> Tensor:
 
 
 def _tiles(images: Tensor) -> Tensor:
-    _, c, h, w = images.shape
+    h, w = images.shape[2:]
     if h % 3 or w % 3:
         resized = F.interpolate(images, (h // 3 * 3, w // 3 * 3), mode="bilinear")
         return F.interpolate(_tiles(resized), (h, w), mode="bilinear")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,5 +84,6 @@ def validation_loader(faces: Faces) -> DataLoader[tuple[Tensor, Tensor]]:
     return DataLoader(faces, 256, collate_fn=_as_is)
 
 
-def _as_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_is(batch: Any) -> Any:
+    """Pass on what `Faces.__getitems__` has collated already."""
     return batch

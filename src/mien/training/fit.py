@@ -79,15 +79,15 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
     loader = training_loader(train_faces, recipe)
     task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
     # channels-last weights: oneDNN and cuDNN otherwise reorder every map, many times slower in bf16
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.training.use_compile:
         network.compile()
     folder.mkdir(parents=True, exist_ok=True)
     record.save(record_path)
     keeper = RecordKeeper(record, record_path)
-    trainer = _trainer(recipe, folder, keeper, quiet=quiet)
     last = folder / CHECKPOINTS / "last.ckpt"
     with _without_noise():
+        trainer = _trainer(recipe, folder, keeper, quiet=quiet)
         trainer.fit(
             task,
             loader,

@@ -80,7 +80,7 @@ class AugmentationSettings(Settings):
     """How far a training face may be changed; all 0: not at all.
 
     Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their
-    value; erasing: the probability of a patch and its largest share of the area. `mixup` is alpha of Beta(alpha, alpha).
+    value; erasing: the probability of a patch and its largest share of the area. `mixup`: alpha of Beta(alpha, alpha).
     """
 
     flip: Fraction = 0.5

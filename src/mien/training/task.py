@@ -35,14 +35,14 @@ class Task(L.LightningModule):
         self.loss = create_loss(recipe.loss.name, recipe.loss.options)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
 
-    def on_train_epoch_start(self) -> None:
-        """Seed by (seed, epoch), so that a resumed run draws what an unbroken one would have drawn."""
-        torch.manual_seed(self.recipe.training.seed * 100_003 + self.current_epoch)
-
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
+        if batch_idx == 0:
+            # by (seed, epoch), so that a resumed run draws what an unbroken one would have drawn; here and not in a
+            # hook, because the data loader draws from the same generator, before or after the hooks
+            torch.manual_seed(self.recipe.training.seed * 100_003 + self.current_epoch)
         images, targets = self._prepare(*batch)
-        loss = self.loss(self.network(images).float(), targets)
+        loss: Tensor = self.loss(self.network(images).float(), targets)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 

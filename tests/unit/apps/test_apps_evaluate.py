@@ -47,9 +47,7 @@ def model(tmp_path: Path) -> Path:
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     spec = InputSpec(size=SIZE, channels=1, mean=0.0, std=1.0)
-    card = ModelCard(
-        "tiny/net", "none", LabelSet.of(LABELS), spec, CropSpec(), scores={"selection": "last epoch"}
-    )
+    card = ModelCard("tiny/net", "none", LabelSet.of(LABELS), spec, CropSpec(), scores={"selection": "last epoch"})
     network.metadata_props.add(key=METADATA_KEY, value=card.to_json())
     path = tmp_path / "tiny.onnx"
     path.write_bytes(network.SerializeToString())
@@ -120,9 +118,7 @@ def test_tables(model: Path, data: Path, tmp_path: Path) -> None:
 def test_without_a_training_split_it_says_so(model: Path, data: Path, tmp_path: Path) -> None:
     for file in (data / "train").rglob("*.png"):
         file.unlink()
-    result = CliRunner().invoke(
-        app, ["evaluate", str(model), "--data", str(data), "--out", str(tmp_path), "--json"]
-    )
+    result = CliRunner().invoke(app, ["evaluate", str(model), "--data", str(data), "--out", str(tmp_path), "--json"])
     assert "no training split" in result.stderr
     scores = json.loads(result.stdout)
     assert scores["without_twins"]["n"] == scores["n"] == 5
@@ -143,9 +139,7 @@ def test_every_image_with_a_twin_is_shown(data: Path, model: Path, tmp_path: Pat
         (["--dataset", "foldr"], "foldr"),
     ],
 )
-def test_bad_input_gives_one_clear_line(
-    args: list[str], text: str, model: Path, data: Path, tmp_path: Path
-) -> None:
+def test_bad_input_gives_one_clear_line(args: list[str], text: str, model: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["evaluate", str(model), "--data", str(data), "--out", str(out), *args])
     assert isinstance(result.exception, MienError)

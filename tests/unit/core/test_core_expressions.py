@@ -22,7 +22,7 @@ def test_spellings(word: str, expected: Expression) -> None:
 
 
 def test_unknown_word_names_the_nearest() -> None:
-    with pytest.raises(DataError, match="Unknown label 'hapy'. Did you mean 'happy'?"):
+    with pytest.raises(DataError, match=r"Unknown label 'hapy'\. Did you mean 'happy'\?"):
         parse_expression("hapy")
 
 

@@ -93,9 +93,7 @@ def test_second_load_is_memory_mapped_and_equal(tmp_path: Path, pixels: NDArray[
     assert cache.suffix == ".npy"
 
 
-def test_changed_file_is_parsed_again_and_replaces_its_cache(
-    tmp_path: Path, pixels: NDArray[np.uint8]
-) -> None:
+def test_changed_file_is_parsed_again_and_replaces_its_cache(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
     path = write_csv(tmp_path / "fer2013.csv", pixels)
     fer2013.load(path, LoadOptions())
     write_csv(path, 255 - pixels)

@@ -68,9 +68,7 @@ def test_probability_drops(counts: tuple[int, ...]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rows = [
-        f"0,{' '.join([str(i)] * 2304)},{u}" for i, u in enumerate(["Training", "Training", "PublicTest"])
-    ]
+    rows = [f"0,{' '.join([str(i)] * 2304)},{u}" for i, u in enumerate(["Training", "Training", "PublicTest"])]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
     taggers = [
         "Training,a,4,4,2,0,0,0,0,0,0,0",

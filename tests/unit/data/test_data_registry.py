@@ -60,9 +60,7 @@ def test_detect_files(tmp_path: Path) -> None:
 
 
 def test_detect_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"No data set found at .* fer2013: .*; ferplus: .*; folder: "
-    ) as caught:
+    with pytest.raises(DataError, match=r"No data set found at .* fer2013: .*; ferplus: .*; folder: ") as caught:
         registry.detect(tmp_path)
     assert "\n" not in str(caught.value)
 

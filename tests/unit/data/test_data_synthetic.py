@@ -23,9 +23,7 @@ def test_default_has_sixty_training_faces_and_twenty_validation_faces_a_label(fa
 
 def test_the_seed_alone_decides(faces: FaceDataset) -> None:
     few = LoadOptions(faces_per_class=2)
-    assert (
-        registry.load("synthetic", None, few).fingerprint == registry.load("synthetic", None, few).fingerprint
-    )
+    assert registry.load("synthetic", None, few).fingerprint == registry.load("synthetic", None, few).fingerprint
     other = registry.load("synthetic", None, LoadOptions(faces_per_class=2, seed=1))
     assert other.fingerprint != registry.load("synthetic", None, few).fingerprint
 

@@ -52,9 +52,7 @@ def test_count_metrics_agree_with_scikit_learn(case: str) -> None:
         )
         np.testing.assert_array_equal(counts, sk.confusion_matrix(labels, winners, labels=range(classes)))
         assert metrics.accuracy(counts) == pytest.approx(sk.accuracy_score(labels, winners))
-        assert metrics.mean_class_accuracy(counts) == pytest.approx(
-            sk.balanced_accuracy_score(labels, winners)
-        )
+        assert metrics.mean_class_accuracy(counts) == pytest.approx(sk.balanced_accuracy_score(labels, winners))
         assert metrics.macro_f1(counts) == pytest.approx(sk.f1_score(labels, winners, average="macro"))
     given = metrics.per_class(counts)
     np.testing.assert_allclose(given.precision, precision)

@@ -112,9 +112,7 @@ def test_the_selection_rule_comes_from_the_card(card: dict[str, object], expecte
 
 def test_a_model_that_gives_nan_is_refused() -> None:
     model = PixelModel("happy", "sad")
-    object.__setattr__(
-        model, "predict", lambda faces: Scores(*[np.full((len(faces), 2), np.nan, np.float32)] * 3)
-    )
+    object.__setattr__(model, "predict", lambda faces: Scores(*[np.full((len(faces), 2), np.nan, np.float32)] * 3))
     with pytest.raises(DataError, match="NaN"):
         predict_dataset(model, make_dataset(["happy", "sad"], [[1, 2]], [0]), np.zeros(1, bool))
 

@@ -21,9 +21,7 @@ LABELS = LabelSet.of(["happy", "sad", "neutral"])
 
 def make(**changes: Any) -> Predictions:
     given: dict[str, Any] = {
-        "probabilities": np.array(
-            [[0.5, 0.25, 0.25], [0, 1, 0], [0.1, 0.2, 0.7], [1, 0, 0]], dtype=np.float32
-        ),
+        "probabilities": np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.1, 0.2, 0.7], [1, 0, 0]], dtype=np.float32),
         "labels": np.array([0, 1, 2, 1]),
         "label_set": LABELS,
         "model": "small",

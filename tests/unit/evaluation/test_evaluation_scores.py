@@ -21,9 +21,7 @@ KEYS = MAIN | DETAILS | ORIGIN
 def make(has_twin: list[bool]) -> Predictions:
     """Four images of happy and sad, none of neutral: right, right, wrong, right."""
     return Predictions(
-        probabilities=np.array(
-            [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]], np.float32
-        ),
+        probabilities=np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]], np.float32),
         labels=np.array([0, 1, 1, 0]),
         label_set=LabelSet.of(["happy", "sad", "neutral"]),
         model="small",

@@ -26,9 +26,7 @@ def room(tmp_path, monkeypatch, request):
 
 def test_a_file_is_its_one_class_and_imported_classes_do_not_count(room):
     found = classes_by_file(
-        room(
-            b="class Second(ValueError): ...", a="from builtins import KeyError\nclass First(ValueError): ..."
-        ),
+        room(b="class Second(ValueError): ...", a="from builtins import KeyError\nclass First(ValueError): ..."),
         ValueError,
     )
     assert list(found) == ["a", "b"]

@@ -15,9 +15,7 @@ class Pair(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(2, 3, 3, padding=2, dilation=2)
         self.bn = nn.BatchNorm2d(3)
-        self.tail = nn.Sequential(
-            nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.BatchNorm2d(2), nn.ReLU()
-        )
+        self.tail = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.BatchNorm2d(2), nn.ReLU())
         self.norm = nn.BatchNorm2d(2)
 
     def forward(self, maps):

@@ -42,9 +42,7 @@ def test_options_reach_the_optimizer_and_lists_become_tuples(module):
     sgd = create_optimizer(
         "sgd", module.parameters(), lr=0.1, weight_decay=0, options={"momentum": 0.9, "nesterov": True}
     )
-    adam = create_optimizer(
-        "adamw", module.parameters(), lr=0.1, weight_decay=0, options={"betas": [0.8, 0.9]}
-    )
+    adam = create_optimizer("adamw", module.parameters(), lr=0.1, weight_decay=0, options={"betas": [0.8, 0.9]})
     assert sgd.defaults["momentum"] == 0.9
     assert sgd.defaults["nesterov"] is True
     assert adam.defaults["betas"] == (0.8, 0.9)

@@ -79,14 +79,10 @@ def test_dropout_acts_in_training_only_and_before_the_linear_layer():
 
 
 def test_channels_last_and_compilation_without_graph_breaks():
-    network = registry.create(
-        "resnet18", options={"width": 8, "stem": "small"}, modulators={"stage1": "despam"}
-    ).eval()
+    network = registry.create("resnet18", options={"width": 8, "stem": "small"}, modulators={"stage1": "despam"}).eval()
     images = torch.randn(2, 1, 48, 48)
     wanted = network(images)
     fast = network.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(
-        fast(images.contiguous(memory_format=torch.channels_last)), wanted, rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(fast(images.contiguous(memory_format=torch.channels_last)), wanted, rtol=1e-4, atol=1e-5)
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(images), wanted, rtol=1e-4, atol=1e-5)

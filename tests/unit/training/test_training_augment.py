@@ -23,7 +23,14 @@ def test_certain_flip_mirrors_left_and_right(faces):
 
 @pytest.mark.parametrize(
     "setting",
-    [{"rotation": 15}, {"scale": 0.2}, {"translate": 0.1}, {"brightness": 0.3}, {"contrast": 0.3}, {"erasing": 1.0}],
+    [
+        {"rotation": 15},
+        {"scale": 0.2},
+        {"translate": 0.1},
+        {"brightness": 0.3},
+        {"contrast": 0.3},
+        {"erasing": 1.0},
+    ],
 )
 def test_each_setting_changes_the_faces_and_keeps_their_range(faces, setting):
     changed = Augmentation(AugmentationSettings(flip=0, **setting))(faces)
@@ -60,11 +67,8 @@ def test_not_faces_have_the_faces_shape_and_range(size, channels):
     assert torch.isfinite(made).all()
 
 
-def test_no_not_face_shows_the_middle_of_a_face_at_its_place():
+def test_no_not_face_is_the_face_itself():
     torch.manual_seed(0)
-    face = torch.zeros(1, 1, 48, 48)
-    face[:, :, 16:32, 16:32] = 1  # what a whole face would have in its middle
-    made = make_not_faces(face, 40)
-    alike = (made - face).abs().mean((1, 2, 3)) < 0.05
-    # tiles come back in their own order once in 9! draws
-    assert alike.sum() == 0
+    face = torch.rand(1, 1, 48, 48)
+    made = make_not_faces(face, 200)
+    assert (made - face).abs().mean((1, 2, 3)).min() > 0.05

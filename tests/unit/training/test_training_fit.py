@@ -16,7 +16,7 @@ from mien.data.registry import load
 from mien.training.batches import make_targets
 from mien.training.fit import finish, fit, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings
-from mien.training.task import lr_share
+from mien.training.task import Task, lr_share
 
 TINY = {
     "name": "tiny",
@@ -67,7 +67,7 @@ class TestTargets:
         assert np.allclose(targets.sum(1), 1)
 
     def test_votes_wanted_but_absent(self, faces):
-        with pytest.raises(DataError, match="fer2013new.csv"):
+        with pytest.raises(DataError, match=r"fer2013new\.csv"):
             make_targets(faces, self.recipe(ferplus_weight=0.5))
 
 
@@ -108,21 +108,15 @@ def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
     fit(recipe, faces, tmp_path / "whole", quiet=True)
     broken = tmp_path / "broken"
 
-    def stop_in_second_epoch(task, batch_idx):
+    whole_step = Task.training_step
+
+    def step_or_stop(task, batch, batch_idx):
         if task.current_epoch == 1 and batch_idx == 1:
             raise MienError("killed")
+        return whole_step(task, batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as patch:
-        from mien.training.task import Task
-
-        original = Task.training_step
-        patch.setattr(
-            Task,
-            "training_step",
-            lambda task, batch, batch_idx: (
-                stop_in_second_epoch(task, batch_idx) or original(task, batch, batch_idx)
-            ),
-        )
+        patch.setattr(Task, "training_step", step_or_stop)
         with pytest.raises(MienError, match="killed"):
             fit(recipe, faces, broken, quiet=True)
     fit(recipe, faces, broken, resume=True, quiet=True)
@@ -135,18 +129,34 @@ def test_resume_refuses_another_recipe_and_other_data(faces, tmp_path):
     fit(Recipe.model_validate(TINY | {"schedule": {"epochs": 1}}), faces, tmp_path, quiet=True)
     with pytest.raises(MienError, match=r"another recipe \(schedule differ\)"):
         fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)
+    recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
     with pytest.raises(MienError, match="other data"):
-        recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
         fit(recipe, faces.subset(np.arange(150)), tmp_path, resume=True, quiet=True)
 
 
 @pytest.mark.slow
 def test_killed_process_resumes_to_the_unbroken_result(tmp_path):
-    settings = ["schedule.epochs=3", "network.options.width=4", "training.use_deterministic=true", "training.threads=1"]
+    settings = [
+        "schedule.epochs=3",
+        "network.options.width=4",
+        "training.use_deterministic=true",
+        "training.threads=1",
+    ]
     flags = [word for setting in settings for word in ("--set", setting)]
 
     def command(folder, *more):
-        return [sys.executable, "-m", "mien", "train", "resnet18/synthetic", "--quiet", "--out", str(folder), *flags, *more]
+        return [
+            sys.executable,
+            "-m",
+            "mien",
+            "train",
+            "resnet18/synthetic",
+            "--quiet",
+            "--out",
+            str(folder),
+            *flags,
+            *more,
+        ]
 
     subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True, timeout=200)
     process = subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -38,7 +38,7 @@ def test_unknown_recipe_names_the_nearest():
 
 
 def test_missing_file():
-    with pytest.raises(RecipeError, match="No recipe file nowhere.toml"):
+    with pytest.raises(RecipeError, match=r"No recipe file nowhere\.toml"):
         load_recipe("nowhere.toml")
 
 
@@ -50,7 +50,10 @@ def test_not_toml(recipe_file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (MINIMAL + "[optimizer]\nlearning_rate = 1\n", r"unknown key 'optimizer.learning_rate'.*Keys there: name, lr"),
+        (
+            MINIMAL + "[optimizer]\nlearning_rate = 1\n",
+            r"unknown key 'optimizer.learning_rate'.*Keys there: name, lr",
+        ),
         (MINIMAL + "[optimiser]\nlr = 1\n", r"unknown key 'optimiser'\. Did you mean 'optimizer'\?"),
         (MINIMAL + "[optimizer]\nlr = -1\n", r"'optimizer.lr' = -1"),
         (MINIMAL + "[schedule]\nepochs = 'many'\n", r"'schedule.epochs' = 'many'"),

@@ -73,13 +73,9 @@ class DeSpaMBackbone(Network):
                 f"depths and channels have {len(depths)} and {len(channels)} entries; each needs one a stage."
             )
         if min(*depths, *channels, expansion, features) < 1 or channels[0] < 2:
-            raise ValueError(
-                "depths, channels, expansion and features must be at least 1, the first channels 2."
-            )
+            raise ValueError("depths, channels, expansion and features must be at least 1, the first channels 2.")
         stages = [Stage(f"stage{i + 1}", width, 2 ** (i + 1)) for i, width in enumerate(channels)]
-        super().__init__(
-            [Stage("stem", channels[0], 2), *stages], in_channels=in_channels, num_classes=num_classes
-        )
+        super().__init__([Stage("stem", channels[0], 2), *stages], in_channels=in_channels, num_classes=num_classes)
         self.stem = nn.Sequential(
             RepConv(in_channels, channels[0] // 2, 3, stride=2),
             nn.ReLU(),
@@ -92,9 +88,7 @@ class DeSpaMBackbone(Network):
             blocks = [Block(stage.channels, kernel, expansion) for _ in range(depth)]
             self.add_module(stage.name, nn.Sequential(*step, *blocks))
             before = stage.channels
-        self.head = nn.Sequential(
-            nn.Conv2d(before, features, 1, bias=False), nn.BatchNorm2d(features), nn.ReLU()
-        )
+        self.head = nn.Sequential(nn.Conv2d(before, features, 1, bias=False), nn.BatchNorm2d(features), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(features, num_classes)
 

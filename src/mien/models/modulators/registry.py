@@ -41,9 +41,7 @@ def create_modulator(choice: ModulatorChoice | str, stage: Stage) -> Modulator |
     options = {} if isinstance(choice, str) else dict(choice)
     name = choice if isinstance(choice, str) else options.pop("name", None)
     if not isinstance(name, str):
-        raise RecipeError(
-            f"The modulator after '{stage.name}' has no name; write name = \"despam\", for example."
-        )
+        raise RecipeError(f"The modulator after '{stage.name}' has no name; write name = \"despam\", for example.")
     if name == NO_MODULATOR:
         return None
     build = partial(_table().load(name, ModelError), stage)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from mien.apps import fetch as fetch_module
+from mien.apps.recognize import recognize
+from mien.core.errors import ModelError
+from mien.inference import fetch as fetching
+
+
+@pytest.fixture
+def photos(tmp_path: Path, astronaut: NDArray[np.uint8], hopper: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(astronaut).save(folder / "astronaut.png")
+    (folder / "hopper.jpg").write_bytes(hopper.read_bytes())
+    Image.new("RGB", (80, 60)).save(folder / "empty.png")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run the command with the tiny model and Haar, as `mien recognize` would."""
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MIEN_YUNET", raising=False)
+    app = Typer()
+    app.command()(recognize)
+
+    def invoke(*arguments: object) -> Result:
+        fixed = ["--model", str(tiny_model), "--detector", "haar"]
+        return CliRunner().invoke(app, [*fixed, *map(str, arguments)])
+
+    return invoke
+
+
+def test_json(run, photos: Path) -> None:
+    done = run(photos, "--format", "json")
+    assert done.exit_code == 0
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(r["source"]).name for r in results] == ["astronaut.png", "empty.png", "hopper.jpg"]
+    assert [len(r["faces"]) for r in results] == [1, 0, 1]
+    face = results[0]["faces"][0]
+    assert set(face) == {"box", "score", "label", "probabilities"}
+    x, y, width, height = face["box"]
+    assert x < 223 < x + width
+    assert y < 118 < y + height
+    assert sum(results[0]["shares"].values()) == 1
+    assert sum(results[1]["shares"].values()) == 0
+    assert done.stderr == ""
+
+
+def test_csv(run, photos: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(photos, "--format", "csv").stdout)))
+    assert [Path(row["source"]).name for row in rows] == ["astronaut.png", "hopper.jpg"]
+
+
+def test_table_says_apparent_and_no_face_is_a_result(run, photos: Path) -> None:
+    done = run(photos)
+    assert done.exit_code == 0
+    assert "apparent expression" in done.stdout
+    assert "empty.png: no face found" in done.stdout
+    assert "share of people showing" in done.stdout.splitlines()[-1]
+
+
+def test_a_batch_goes_on_past_bad_pictures(run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    data = (photos / "hopper.jpg").read_bytes()
+    (photos / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (photos / "text.png").write_text("text")
+    (photos / "zero.png").touch()
+    done = run(tmp_path / "nosuch.jpg", tmp_path / "nothing", photos, "--format", "json")
+    assert done.exit_code == 1
+    assert len(done.stdout.splitlines()) == 3
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith("error: ") for line in lines)
+    for name, line in zip(("nosuch.jpg", "nothing", "cut.jpg", "text.png", "zero.png"), lines, strict=True):
+        assert name in line
+
+
+def test_a_picture_named_twice_is_told_once(run, photos: Path) -> None:
+    done = run(photos / "hopper.jpg", photos, photos / "*.jpg", "--format", "json")
+    names = [Path(json.loads(line)["source"]).name for line in done.stdout.splitlines()]
+    assert names == ["hopper.jpg", "astronaut.png", "empty.png"]
+
+
+def test_saving(run, photos: Path, tmp_path: Path) -> None:
+    before = (photos / "astronaut.png").read_bytes()
+    assert run(photos, "--save", photos, "--format", "json").exit_code == 0
+    assert (photos / "astronaut.png").read_bytes() == before
+    drawn = np.asarray(Image.open(photos / "astronaut-2.png"))
+    assert drawn.shape == (512, 512, 3)
+    (tmp_path / "file").touch()
+    failed = run(photos / "hopper.jpg", "--save", tmp_path / "file", "--format", "json")
+    assert failed.exit_code == 1
+    assert len(failed.stdout.splitlines()) == 1  # the result is told all the same
+    assert "cannot be saved" in failed.stderr
+
+
+def test_keep_all(run, tmp_path: Path) -> None:
+    flat = tmp_path / "flat.png"
+    Image.new("L", (48, 48), 200).save(flat)
+    done = run(flat, "--detector", "none", "--keep-all", "--format", "json")
+    assert json.loads(done.stdout)["faces"][0]["label"] == "happy"
+
+
+def test_fatal_errors_are_mien_errors(run, photos: Path, tmp_path: Path) -> None:
+    assert isinstance(run(photos, "--model", tmp_path / "x.onnx").exception, ModelError)
+    assert isinstance(run(photos, "--detector", "har").exception, ModelError)
+    assert run(photos, "--format", "xml").exit_code == 2
+    assert run().exit_code == 2
+
+
+def test_nothing_is_written_outside_the_paths_named(tiny_model: Path, photos: Path, tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "MIEN_"))}
+    environment |= {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "TMPDIR": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    code = "import typer; from mien.apps.recognize import recognize; typer.run(recognize)"
+    command = [sys.executable, "-c", code, str(photos), "--model", str(tiny_model), "--save", str(out)]
+    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "note: using OpenCV's Haar face detector; `mien fetch yunet` gets one that finds more faces, faster."
+    ]
+    assert list(home.rglob("*")) == []
+    assert sorted(path.name for path in out.iterdir()) == ["astronaut.png", "empty.png", "hopper.jpg"]
+
+
+def test_the_command_modules_import_only_typer() -> None:
+    code = (
+        "import sys, mien.apps.recognize, mien.apps.fetch\n"
+        "print(sorted({'numpy', 'cv2', 'PIL', 'onnxruntime', 'torch', 'urllib.request'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_fetch_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def fetched(timeout: float) -> Path:
+        asked.append(timeout)
+        return tmp_path / "yunet.onnx"
+
+    monkeypatch.setattr(fetching, "fetch_yunet", fetched)
+    done = CliRunner().invoke(fetch_module.app, ["yunet", "--timeout", "3"])
+    assert done.exit_code == 0
+    assert asked == [3]
+    assert "yunet.onnx" in done.stdout

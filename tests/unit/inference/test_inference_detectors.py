@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mien.core.errors import ModelError
+from mien.core.image import read_image
+from mien.core.types import Box, Detection
+from mien.inference import detectors
+from mien.inference.cache import YUNET_NAME, cache_dir, find_yunet
+from mien.inference.detectors import Haar, WholePicture, YuNet, create_detector, remove_duplicates
+
+
+@pytest.fixture(autouse=True)
+def _no_yunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MIEN_YUNET", raising=False)
+
+
+def test_haar_finds_the_astronaut(astronaut: NDArray[np.uint8]) -> None:
+    (found,) = Haar().detect(astronaut)
+    assert found.box.centre == pytest.approx((223, 118), abs=12)
+    # YuNet's box there is 90 x 113
+    assert (found.box.width, found.box.height) == pytest.approx((90, 113), rel=0.15)
+    assert 0 < found.score <= 1
+
+
+def test_haar_boxes_are_in_pixels_of_the_large_picture(astronaut: NDArray[np.uint8], hopper: Path) -> None:
+    large = np.repeat(np.repeat(astronaut, 3, axis=0), 3, axis=1)
+    (found,) = Haar().detect(large)
+    assert found.box.centre == pytest.approx((3 * 223, 3 * 118), abs=36)
+    assert len(Haar().detect(read_image(hopper))) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 2000, 3), (2000, 1, 3), (40, 40, 3)])
+def test_haar_finds_nothing_in_black(shape: tuple[int, ...]) -> None:
+    assert Haar().detect(np.zeros(shape, np.uint8)) == []
+
+
+def test_haar_may_be_shared_between_threads(astronaut: NDArray[np.uint8]) -> None:
+    detector = Haar()
+    alone = detector.detect(astronaut)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(found == alone for found in pool.map(detector.detect, [astronaut] * 6))
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ((48, 48, 3), Box(0, 0, 48, 48)),
+        ((20, 40, 3), Box(0, -10, 40, 40)),
+        ((40, 20, 3), Box(-10, 0, 40, 40)),
+    ],
+)
+def test_whole_picture(shape: tuple[int, ...], box: Box) -> None:
+    assert WholePicture().detect(np.zeros(shape, np.uint8)) == [Detection(box, 1.0)]
+
+
+class FakeYuNet:
+    """Answers like `cv2.FaceDetectorYN`: one face, at the middle of the input."""
+
+    def __init__(self) -> None:
+        self.size = (0, 0)
+        self.seen: NDArray[np.uint8] | None = None
+
+    def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802
+        self.size = size
+
+    def detect(self, image: NDArray[np.uint8]) -> tuple[int, NDArray[np.float32] | None]:
+        self.seen = image
+        assert self.size == (image.shape[1], image.shape[0])
+        width, height = self.size
+        row = [width / 4, height / 4, width / 2, height / 2, *range(10), 0.9]
+        return 1, np.array([row], np.float32) if image.any() else None
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeYuNet:
+    network = FakeYuNet()
+    creator = SimpleNamespace(create=lambda *_: network)
+    monkeypatch.setattr(detectors.cv2, "FaceDetectorYN", creator)
+    return network
+
+
+def test_yunet_boxes_and_landmarks_are_mapped_back(fake: FakeYuNet) -> None:
+    image = np.zeros((800, 1280, 3), np.uint8)
+    image[..., 0] = 200
+    (found,) = YuNet(Path("yunet.onnx")).detect(image)
+    assert fake.size == (640, 400)
+    assert fake.seen is not None
+    assert fake.seen[0, 0].tolist() == [0, 0, 200]  # B, G, R
+    assert found.box == Box(320, 200, 640, 400)
+    assert found.landmarks == ((0, 2), (4, 6), (8, 10), (12, 14), (16, 18))
+    assert found.score == pytest.approx(0.9)
+
+
+def test_yunet_gets_narrow_pictures_with_a_margin(fake: FakeYuNet) -> None:
+    YuNet(Path("yunet.onnx")).detect(np.full((1, 300, 3), 9, np.uint8))
+    assert fake.size == (300, 64)
+
+
+def test_yunet_finds_nothing(fake: FakeYuNet) -> None:
+    assert YuNet(Path("yunet.onnx")).detect(np.zeros((100, 100, 3), np.uint8)) == []
+    assert fake.size == (100, 100)
+
+
+@pytest.mark.parametrize("content", [b"", b"text"])
+def test_another_file_is_no_yunet(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"x\.onnx is not a YuNet model file"):
+        create_detector("yunet", yunet_path=path)
+    assert capfd.readouterr().err == ""
+
+
+def test_another_network_is_no_yunet(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ModelError, match="is not a YuNet model file"):
+        create_detector("auto", yunet_path=tiny_model)
+    assert capfd.readouterr().err == ""
+
+
+def test_where_yunet_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_yunet() is None
+    cache_dir().mkdir()
+    fetched, named, given = cache_dir() / YUNET_NAME, tmp_path / "named.onnx", tmp_path / "given.onnx"
+    for path in (fetched, named, given):
+        path.touch()
+    assert find_yunet() == fetched
+    monkeypatch.setenv("MIEN_YUNET", str(named))
+    assert find_yunet() == named
+    assert find_yunet(given) == given
+    with pytest.raises(ModelError, match="no such YuNet model file"):
+        find_yunet(tmp_path / "nosuch.onnx")
+
+
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cache_dir() == tmp_path / "cache"
+    monkeypatch.delenv("MIEN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "mien"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "mien"
+
+
+def test_auto_falls_back_on_haar_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(detectors, "_recommend_yunet", detectors._Once("better: mien fetch yunet"))
+    assert create_detector("auto").name == "haar"
+    assert create_detector().name == "haar"
+    captured = capsys.readouterr()
+    assert captured.err == "better: mien fetch yunet\n"
+    assert captured.out == ""
+    assert create_detector("haar").name == "haar"
+    assert create_detector("none").name == "none"
+    assert capsys.readouterr().err == ""
+
+
+def test_auto_takes_yunet_when_it_is_there(fake: FakeYuNet, capsys: pytest.CaptureFixture[str]) -> None:
+    cache_dir().mkdir()
+    (cache_dir() / YUNET_NAME).touch()
+    assert create_detector("auto").name == "yunet"
+    assert capsys.readouterr().err == ""
+
+
+def test_yunet_by_name_must_be_there() -> None:
+    with pytest.raises(ModelError, match="mien fetch yunet"):
+        create_detector("yunet")
+
+
+def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = SimpleNamespace(name="mine", load=lambda: WholePicture)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "mien.detectors" else [])
+    assert isinstance(create_detector("mine"), WholePicture)
+    with pytest.raises(ModelError, match=r"No detector named 'haarr'\. Did you mean 'haar'.*mine"):
+        create_detector("haarr")
+
+
+def test_duplicates_go_and_the_best_stays() -> None:
+    best = Detection(Box(0, 0, 100, 100), 0.9)
+    inside = Detection(Box(20, 20, 50, 50), 0.95)
+    shifted = Detection(Box(10, 10, 100, 100), 0.5)
+    neighbour = Detection(Box(90, 0, 100, 100), 0.4)
+    assert remove_duplicates([best, shifted, neighbour]) == [best, neighbour]
+    assert remove_duplicates([best, inside]) == [inside]
+    assert remove_duplicates([]) == []

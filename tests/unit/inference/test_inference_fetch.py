@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mien.core.errors import ModelError
+from mien.inference import fetch
+from mien.inference.cache import YUNET_NAME
+from mien.inference.fetch import fetch_yunet
+
+CONTENT = b"network" * 1000
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the file, another file, an endless file, a slow file, or nothing."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        try:
+            if self.path == "/slow":
+                for _ in range(50):
+                    self.wfile.write(b"x" * fetch.CHUNK)
+                    time.sleep(0.1)
+            else:
+                self.wfile.write({"/right": CONTENT, "/wrong": b"other", "/huge": b"x" * 100_000}[self.path])
+        except OSError:
+            pass  # the client has hung up
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(fetch, "YUNET_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    Handler.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def urls(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    monkeypatch.setattr(fetch, "YUNET_URLS", addresses)
+
+
+def test_the_file_is_fetched_once(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    urls(monkeypatch, f"{server}/right")
+    path = fetch_yunet(5)
+    assert path == tmp_path / "cache" / YUNET_NAME
+    assert path.read_bytes() == CONTENT
+    assert fetch_yunet(5) == path
+    assert Handler.asked == ["/right"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_next_address_is_tried(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls(monkeypatch, f"{server}/missing", f"{server}/wrong", f"{server}/right")
+    assert fetch_yunet(5).read_bytes() == CONTENT
+    assert Handler.asked == ["/missing", "/wrong", "/right"]
+
+
+def test_a_damaged_file_is_fetched_again(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    urls(monkeypatch, f"{server}/right")
+    path = tmp_path / "cache" / YUNET_NAME
+    path.parent.mkdir()
+    path.write_bytes(b"half")
+    assert fetch_yunet(5).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"), [("missing", "404"), ("wrong", "SHA-256 d9298a10"), ("huge", "MiB came")]
+)
+def test_nothing_is_left_of_a_wrong_file(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, expected: str
+) -> None:
+    monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 50_000)
+    urls(monkeypatch, f"{server}/{page}")
+    with pytest.raises(ModelError, match=expected) as caught:
+        fetch_yunet(5)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_slow_address_is_given_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 2**30)
+    urls(monkeypatch, f"{server}/slow")
+    start = time.monotonic()
+    with pytest.raises(ModelError, match="not finished after"):
+        fetch_yunet(0.3)
+    assert time.monotonic() - start < 3
+
+
+def test_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    urls(monkeypatch, "http://127.0.0.1:9/yunet.onnx")
+    with pytest.raises(ModelError, match=r"YuNet cannot be fetched .*--detector haar works"):
+        fetch_yunet(2)
+
+
+def test_a_cache_that_cannot_be_written(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    urls(monkeypatch, f"{server}/right")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelError, match="MIEN_CACHE"):
+        fetch_yunet(5)
+
+
+def test_the_addresses_are_the_opencv_zoo_over_https() -> None:
+    assert all(url.startswith("https://") and url.endswith(YUNET_NAME) for url in fetch.YUNET_URLS)
+    assert all("opencv/opencv_zoo" in url for url in fetch.YUNET_URLS)
+    assert len(fetch.YUNET_SHA256) == 64

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from mien.core.errors import MienError
+from mien.core.types import Box, Face, ImageResult
+from mien.inference.formats import create_writer, printable
+
+LABELS = ("happy", "sad")
+
+
+def face(label: str) -> Face:
+    chances = {"happy": 0.75, "sad": 0.25} if label == "happy" else {"happy": 0.4, "sad": 0.6}
+    return Face(Box(1, 2, 3, 4), 0.9, label, chances)
+
+
+RESULTS = [
+    ImageResult("a.jpg", 9, 8, [face("happy"), face("sad"), face("happy")], LABELS),
+    ImageResult("b, [bold]c.jpg", 9, 8, [], LABELS, rejected=2),
+]
+
+
+def written(name: str, results: list[ImageResult]) -> str:
+    out = io.StringIO()
+    writer = create_writer(name, LABELS, out)
+    for result in results:
+        writer.write(result)
+    writer.finish()
+    return out.getvalue()
+
+
+def test_json_is_one_object_a_line() -> None:
+    lines = written("json", RESULTS).splitlines()
+    assert [json.loads(line) for line in lines] == [result.to_json() for result in RESULTS]
+
+
+def test_csv_is_one_row_a_face() -> None:
+    rows = list(csv.DictReader(io.StringIO(written("csv", RESULTS))))
+    assert [row["face"] for row in rows] == ["1", "2", "3"]
+    assert rows[1] == {
+        "source": "a.jpg",
+        "face": "2",
+        "x": "1",
+        "y": "2",
+        "width": "3",
+        "height": "4",
+        "score": "0.9000",
+        "label": "sad",
+        "happy": "0.400000",
+        "sad": "0.600000",
+    }
+
+
+def test_table_ends_with_the_shares_of_people() -> None:
+    text = written("table", RESULTS)
+    assert "apparent expression" in text
+    assert "75.0%" in text
+    lines = text.splitlines()
+    assert lines[-3] == "a.jpg: 3 faces, share of people showing: happy 67%, sad 33%"
+    assert lines[-2].startswith("b, [bold]c.jpg: no face found (2 boxes were taken for no face")
+    assert lines[-1] == "all 2 pictures: 3 faces, share of people showing: happy 67%, sad 33%"
+
+
+def test_table_without_any_face() -> None:
+    assert written("table", [RESULTS[1]]).startswith("b, [bold]c.jpg: no face found")
+    assert written("table", []) == ""
+
+
+def test_long_names_are_not_cut() -> None:
+    name = "x" * 400 + ".jpg"
+    assert name in written("table", [ImageResult(name, 9, 8, [face("happy")], LABELS)])
+
+
+@pytest.mark.parametrize("name", ["table", "json", "csv"])
+def test_names_that_are_not_utf8_can_be_printed(name: str) -> None:
+    text = written(name, [ImageResult("caf\udce9.jpg", 9, 8, [face("happy")], LABELS)])
+    assert text.encode("utf-8")
+    assert printable("caf\udce9é") == "caf?é"
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(MienError, match=r"No format named 'jso'\. Did you mean 'json'\?"):
+        create_writer("jso", LABELS)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from conftest import MakeModel, tiny_card, tiny_network
+from mien.core.card import METADATA_KEY
+from mien.core.errors import ModelError
+from mien.inference import model as module
+from mien.inference.model import ExpressionModel, softmax
+
+
+def faces(*levels: float) -> np.ndarray:
+    """Faces (n, 1, 48, 48) with a given mean and variance 0.25."""
+    checks = (np.indices((48, 48)).sum(0) % 2 - 0.5).astype(np.float32)
+    return np.stack([checks[None] + np.float32(level) for level in levels])
+
+
+def test_scores_are_what_the_network_says(tiny_model: Path) -> None:
+    scores = ExpressionModel.load(tiny_model).predict(faces(1, -1))
+    expected = np.array([[0, 0, 0, 2, -2, 0, 0, -42], [0, 0, 0, -2, 2, 0, 0, -42]], dtype=np.float64)
+    assert np.allclose(scores.logits, expected, atol=1e-4)
+    powers = np.exp(expected[:, :7])
+    assert np.allclose(scores.probabilities, powers / powers.sum(1, keepdims=True), atol=1e-5)
+    assert scores.probabilities.dtype == np.float32
+    assert np.allclose(scores.reject, 0, atol=1e-6)
+
+
+def test_a_flat_crop_is_rejected(tiny_model: Path) -> None:
+    reject = ExpressionModel.load(tiny_model).predict(np.zeros((1, 1, 48, 48), np.float32)).reject
+    assert reject[0] == pytest.approx(np.exp(8) / (np.exp(8) + 7), abs=1e-5)
+
+
+def test_temperature_softens_only_the_probabilities(make_model: MakeModel) -> None:
+    plain = ExpressionModel.load(make_model(tiny_card())).predict(faces(1))
+    soft = ExpressionModel.load(make_model(tiny_card(temperature=2.0), name="soft.onnx")).predict(faces(1))
+    assert np.array_equal(plain.logits, soft.logits)
+    assert np.array_equal(plain.reject, soft.reject)
+    assert np.allclose(soft.probabilities, softmax(plain.logits[:, :7] / 2), atol=1e-6)
+
+
+def test_a_network_that_cannot_reject(make_model: MakeModel) -> None:
+    model = ExpressionModel.load(make_model(tiny_card(reject_threshold=None), outputs=7))
+    scores = model.predict(faces(1, 0))
+    assert scores.logits.shape == (2, 7)
+    assert scores.reject.tolist() == [0, 0]
+
+
+def test_no_faces_give_no_scores(tiny_model: Path) -> None:
+    scores = ExpressionModel.load(tiny_model).predict(np.zeros((0, 1, 48, 48), np.float32))
+    assert (scores.logits.shape, scores.probabilities.shape, scores.reject.shape) == ((0, 8), (0, 7), (0,))
+
+
+def test_softmax_of_large_numbers() -> None:
+    assert softmax(np.array([[1000, 1000]], np.float32)).tolist() == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [("x.onnx", b"no onnx", "is not an ONNX model"), ("x.onnx", b"", "is not an ONNX model")],
+)
+def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=expected) as caught:
+        ExpressionModel.load(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_names(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model file"):
+        ExpressionModel.load(tmp_path / "x.onnx")
+    with pytest.raises(ModelError, match="No model named 'defalt'"):
+        ExpressionModel.load("defalt")
+    with pytest.raises(ModelError, match="cannot be read"):
+        ExpressionModel.load(tmp_path)
+    with pytest.raises(ModelError, match="threads is 0"):
+        ExpressionModel.load("default", threads=0)
+
+
+def test_a_model_without_card(make_model: MakeModel) -> None:
+    with pytest.raises(ModelError, match=r"tiny\.onnx has no mien model card"):
+        ExpressionModel.load(make_model(None))
+
+
+def test_a_card_that_does_not_fit(make_model: MakeModel) -> None:
+    with pytest.raises(ModelError, match="gives 7 outputs a face, but its card says 8"):
+        ExpressionModel.load(make_model(tiny_card(), outputs=7))
+
+
+def test_other_input_names(tmp_path: Path) -> None:
+    network = tiny_network()
+    network.graph.input[0].name = "pixels"
+    for node in network.graph.node:
+        node.input[:] = ["pixels" if name == "images" else name for name in node.input]
+    helper.set_model_props(network, {METADATA_KEY: tiny_card().to_json()})
+    onnx.save(network, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="as its card says"):
+        ExpressionModel.load(tmp_path / "other.onnx")
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    network = tiny_network()
+    helper.set_model_props(network, {METADATA_KEY: tiny_card().to_json()})
+    path = tmp_path / "split.onnx"
+    onnx.save(network, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(ModelError, match="keeps weights in another file"):
+        ExpressionModel.load(path)
+
+
+def test_weights_in_another_file_are_not_read_even_if_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tiny_network()
+    onnx.save(network, tmp_path / "split.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    monkeypatch.setattr(module, "EXTERNAL_WEIGHT", b"\0never\0")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="is not an ONNX model that can be run"):
+        ExpressionModel.load(tmp_path / "split.onnx")
+
+
+def test_too_large_files_are_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGEST_FILE", 10)
+    with pytest.raises(ModelError, match="larger than"):
+        ExpressionModel.load(tiny_model)
+
+
+def test_a_shipped_name_beats_a_file_of_that_name(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    (package / "assets").mkdir(parents=True)
+    shipped = make_model(tiny_card(), name="shipped.onnx")
+    shipped.rename(package / "assets" / "shipped.onnx")
+    monkeypatch.setattr(module.resources, "files", lambda _: package)
+    (tmp_path / "shipped").write_bytes(b"a file")
+    make_model(tiny_card()).rename(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert module.shipped_models() == ["shipped"]
+    assert ExpressionModel.load("shipped").source == "model 'shipped'"
+    assert ExpressionModel.load("mine").source == "mine"
+    with pytest.raises(ModelError, match="is not an ONNX model"):
+        ExpressionModel.load("./shipped")
+    with pytest.raises(ModelError, match="Did you mean 'shipped'"):
+        ExpressionModel.load("shiped")
+
+
+def test_nothing_is_written_and_nothing_is_said(tiny_model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys, numpy as np\n"
+        "from mien.inference.model import ExpressionModel\n"
+        f"model = ExpressionModel.load({str(tiny_model)!r})\n"
+        "model.predict(np.zeros((3, 1, 48, 48), np.float32))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=home, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(home.rglob("*")) == []

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import mien
+from conftest import MakeModel, tiny_card
+from mien.core.errors import ImageError, ModelError
+from mien.core.image import to_batch
+from mien.core.types import Box, Detection
+from mien.inference.model import ExpressionModel, Scores
+from mien.inference.recognizer import Recognizer
+
+
+class FixedDetector:
+    """Finds the same boxes in every picture."""
+
+    name = "fixed"
+
+    def __init__(self, *boxes: Box) -> None:
+        self.boxes = boxes
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return [Detection(box, 0.9) for box in self.boxes if box.x < image.shape[1]]
+
+
+class CountingModel(ExpressionModel):
+    """Notes the size of each forward pass."""
+
+    passes: list[int]
+
+    def predict(self, faces: NDArray[np.float32]) -> Scores:
+        self.passes = [*getattr(self, "passes", []), len(faces)]
+        return super().predict(faces)
+
+
+def scene() -> NDArray[np.uint8]:
+    """A dark checked face on the left, a bright one on the right, and a flat middle."""
+    image = np.full((100, 300, 3), 128, np.uint8)
+    checks = (np.indices((100, 100)).sum(0) // 4 % 2 * 100).astype(np.uint8)[..., None]
+    image[:, :100] = checks
+    image[:, 200:] = checks + 155
+    return image
+
+
+LEFT, MIDDLE, RIGHT = Box(30, 30, 40, 40), Box(130, 30, 40, 40), Box(230, 30, 40, 40)
+
+
+def test_faces_come_from_left_to_right_with_label_and_probabilities(tiny_model: Path) -> None:
+    result = Recognizer(tiny_model, FixedDetector(RIGHT, LEFT)).recognize(scene(), source="scene")
+    assert [face.label for face in result.faces] == ["sad", "happy"]
+    assert [face.box for face in result.faces] == [LEFT, RIGHT]
+    assert (result.source, result.width, result.height, result.rejected) == ("scene", 300, 100, 0)
+    for face in result.faces:
+        assert list(face.probabilities) == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+        assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert face.confidence == max(face.probabilities.values())
+    assert result.shares["happy"] == result.shares["sad"] == 0.5
+
+
+def test_boxes_without_a_face_are_dropped_and_counted(tiny_model: Path) -> None:
+    detector = FixedDetector(LEFT, MIDDLE, RIGHT)
+    result = Recognizer(tiny_model, detector).recognize(scene())
+    assert [face.box for face in result.faces] == [LEFT, RIGHT]
+    assert result.rejected == 1
+    kept = Recognizer(tiny_model, detector, use_rejection=False).recognize(scene())
+    assert len(kept.faces) == 3
+    assert kept.rejected == 0
+
+
+def test_a_model_that_cannot_reject_keeps_all(make_model: MakeModel) -> None:
+    model = make_model(tiny_card(reject_threshold=None), outputs=7)
+    assert len(Recognizer(model, FixedDetector(LEFT, MIDDLE, RIGHT)).recognize(scene()).faces) == 3
+
+
+def test_duplicates_are_one_face(tiny_model: Path) -> None:
+    twin = Box(32, 31, 40, 40)
+    assert len(Recognizer(tiny_model, FixedDetector(LEFT, twin)).recognize(scene()).faces) == 1
+
+
+def test_a_batch_is_one_forward_pass_and_equals_one_by_one(tiny_model: Path) -> None:
+    model = CountingModel.load(tiny_model)
+    recognizer = Recognizer(model, FixedDetector(LEFT, MIDDLE, RIGHT))
+    images = [scene(), scene()[:, ::-1], np.zeros((5, 5), np.uint8), scene()[:, :200]]
+    results = recognizer.recognize_batch(images, ["a", "b", "c", "d"])
+    assert isinstance(model, CountingModel)
+    assert model.passes == [3 + 3 + 0 + 2]
+    assert results == [recognizer.recognize(image, source=name) for image, name in zip(images, "abcd", strict=True)]
+    assert recognizer.recognize_batch([]) == []
+
+
+def test_no_face_is_a_result(tiny_model: Path) -> None:
+    result = Recognizer(tiny_model, "haar").recognize(np.zeros((1, 1), np.uint8))
+    assert (result.faces, result.width, result.height) == ([], 1, 1)
+    assert set(result.shares.values()) == {0}
+
+
+def test_without_detector_the_network_sees_exactly_the_picture(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    recognizer = Recognizer(tiny_model, "none")
+    seen: list[NDArray[np.float32]] = []
+    predict = recognizer.model.predict
+    monkeypatch.setattr(recognizer.model, "predict", lambda faces: (seen.append(faces), predict(faces))[1])
+    (found,) = recognizer.recognize(face).faces
+    assert np.array_equal(seen[0], to_batch([face], recognizer.card.input))
+    assert found.box == Box(0, 0, 48, 48)
+
+
+def test_without_detector_nothing_is_rejected(tiny_model: Path) -> None:
+    assert len(Recognizer(tiny_model, "none").recognize(np.zeros((9, 9), np.uint8)).faces) == 1
+
+
+def test_paths_bytes_and_arrays_agree(tiny_model: Path, tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
+    recognizer = Recognizer(tiny_model, "haar")
+    path = tmp_path / "astronaut.png"
+    Image.fromarray(astronaut).save(path)
+    by_array = recognizer.recognize(astronaut)
+    assert len(by_array.faces) == 1
+    for image in (path, str(path), path.read_bytes(), memoryview(path.read_bytes())):
+        assert recognizer.recognize(image).faces == by_array.faces
+    assert recognizer.recognize(path).source == str(path)
+    assert by_array.source == "image"
+
+
+def test_a_grey_picture_of_a_face(tiny_model: Path, astronaut: NDArray[np.uint8]) -> None:
+    grey = np.asarray(Image.fromarray(astronaut).convert("L"))
+    assert len(Recognizer(tiny_model, "haar").recognize(grey).faces) == 1
+
+
+def test_bad_input(tiny_model: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer(tiny_model, "none")
+    with pytest.raises(ImageError, match="no such file"):
+        recognizer.recognize(tmp_path / "nosuch.png")
+    with pytest.raises(ImageError, match="list"):
+        recognizer.recognize([[1, 2]])  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="photo is not an image"):
+        recognizer.recognize(b"text", source="photo")
+    with pytest.raises(ImageError, match="expected one each"):
+        recognizer.recognize_batch([scene()], [])
+    with pytest.raises(ModelError, match="No detector"):
+        Recognizer(tiny_model, "nosuch")
+
+
+def test_recognizer_is_reached_lazily_and_without_torch() -> None:
+    assert mien.Recognizer is Recognizer
+    with pytest.raises(AttributeError, match="Nothing"):
+        mien.Nothing  # noqa: B018
+    code = (
+        "import sys, mien\n"
+        "assert not {'cv2', 'numpy', 'onnxruntime'} & set(sys.modules)\n"
+        "mien.Recognizer\n"
+        "assert 'onnxruntime' not in sys.modules and 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_bytes_like_objects(tiny_model: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (48, 48), 9).save(buffer, "PNG")
+    assert Recognizer(tiny_model, "none").recognize(bytearray(buffer.getvalue())).width == 48
