@@ -1,0 +1,125 @@
+"""The main path from end to end: train on drawn faces, evaluate, export, recognise."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from mien.core.card import METADATA_KEY, ModelCard
+from mien.core.errors import ModelError
+from mien.data.registry import load
+from mien.inference.model import ExpressionModel
+from mien.inference.recognizer import Recognizer
+
+
+def mien(*words, cwd):
+    command = [sys.executable, "-m", "mien", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder of the recipe that needs no download, trained for real."""
+    work = tmp_path_factory.mktemp("work")
+    mien("train", "resnet18/synthetic", "--out", "run", "--quiet", "--set", "training.threads=1", cwd=work)
+    return work / "run"
+
+
+def test_training_learns_and_says_so(run):
+    record = json.loads((run / "record.json").read_text())
+    assert record["scores"]["accuracy"] >= 0.8
+    assert record["scores"]["n"] == 140
+    assert record["curves"][-1]["train_loss"] < record["curves"][0]["train_loss"]
+    assert record["scores"]["selection"]["rule"].startswith("best epoch on validation")
+
+
+def test_card_in_the_file_says_what_the_record_says(run):
+    record = json.loads((run / "record.json").read_text())
+    card = ExpressionModel.load(run / "model.onnx").card
+    assert card.labels.names == tuple(record["labels"])
+    assert card.scores["accuracy"] == record["scores"]["accuracy"]
+    assert card.scores["without_twins"]["n"] == record["scores"]["without_twins"]["n"]
+    assert card.recipe == record["recipe"]
+    assert card.input.mean == record["mean"]
+    assert 0.5 <= card.reject_threshold <= 1
+    assert card.temperature != 1
+
+
+def test_evaluating_the_file_gives_the_recorded_scores(run):
+    done = mien("evaluate", run / "model.onnx", "--dataset", "synthetic", "--json", cwd=run)
+    scores = json.loads(done.stdout)
+    record = json.loads((run / "record.json").read_text())
+    for key in ("accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece", "n"):
+        assert scores[key] == pytest.approx(record["scores"][key], abs=1e-6)
+    again = mien("score", next(run.glob("predictions-*.npz")), "--json", cwd=run)
+    assert json.loads(again.stdout)["nll"] == pytest.approx(scores["nll"], abs=1e-6)
+
+
+def test_recogniser_agrees_with_the_evaluation(run):
+    faces = load("synthetic", None).split("validation")
+    recognizer = Recognizer(run / "model.onnx", detector="none")
+    results = recognizer.recognize_batch(list(faces.images))
+    labels = [recognizer.card.labels.index(result.faces[0].label) for result in results]
+    record = json.loads((run / "record.json").read_text())
+    assert np.mean(labels == faces.labels) == pytest.approx(record["scores"]["accuracy"])
+
+
+def test_export_again_is_the_same_network_and_half_weights_are_half_the_size(run):
+    mien("export", run, "--out", run / "again.onnx", cwd=run)
+    mien("export", run, "--out", run / "half.onnx", "--half", cwd=run)
+    whole, again, half = (ExpressionModel.load(run / name) for name in ("model.onnx", "again.onnx", "half.onnx"))
+    faces = np.random.default_rng(0).standard_normal((4, 1, 48, 48)).astype(np.float32)
+    assert np.array_equal(whole.predict(faces).logits, again.predict(faces).logits)
+    assert np.abs(whole.predict(faces).logits - half.predict(faces).logits).max() < 0.05
+    assert (run / "half.onnx").stat().st_size < 0.6 * (run / "model.onnx").stat().st_size
+
+
+def test_export_refuses_what_does_not_agree(run, monkeypatch, tmp_path):
+    from mien.export import onnx as export
+    from mien.training.fit import finish
+
+    monkeypatch.setattr(export, "largest_difference", lambda network, model: 2e-4)
+    card = ExpressionModel.load(run / "model.onnx").card
+    with pytest.raises(ModelError, match=r"differ by 0\.0002"):
+        export.export_onnx(finish(run).network, card, tmp_path / "wrong.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_difference_that_is_no_number_counts_as_a_difference(run):
+    import torch
+
+    from mien.export.onnx import largest_difference
+    from mien.training.fit import finish
+
+    network = finish(run).network.folded()
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    assert not largest_difference(network, ExpressionModel.load(run / "model.onnx")) <= 1e-4
+
+
+def test_replacing_the_card_keeps_the_network(run, tmp_path):
+    import dataclasses
+    import shutil
+
+    from mien.export.onnx import replace_card
+
+    path = shutil.copy(run / "model.onnx", tmp_path / "copy.onnx")
+    before = ExpressionModel.load(path)
+    replace_card(path, dataclasses.replace(before.card, name="renamed"))
+    after = ExpressionModel.load(path)
+    assert after.card.name == "renamed"
+    entries = [entry.key for entry in onnx.load(path).metadata_props]
+    assert entries.count(METADATA_KEY) == 1
+    faces = np.zeros((1, 1, 48, 48), np.float32)
+    assert np.array_equal(before.predict(faces).logits, after.predict(faces).logits)
+    assert ModelCard.from_json(after.card.to_json()) == after.card
+
+
+def test_run_folder_is_not_overwritten(run):
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        mien("train", "resnet18/synthetic", "--out", run, "--quiet", cwd=run)
+    assert failed.value.returncode == 1
+    assert "already holds a run" in failed.value.stderr
