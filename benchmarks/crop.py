@@ -11,6 +11,7 @@ YuNet's box).
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import cv2
@@ -51,18 +52,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
     parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx file")
     parser.add_argument("--faces", type=int, default=1500, help="how many Training frames to paste")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     images = registry.load("fer2013", options.data).split("train").images
     chosen = np.random.default_rng(0).choice(len(images), min(options.faces, len(images)), replace=False)
     detectors: list[Detector] = [YuNet(options.yunet), HaarSquare()]
+    record: dict[str, object] = {"faces": len(chosen), "split": "train"}
     for detector in detectors:
         rows = measure(detector, np.asarray(images[np.sort(chosen)]))
         low, median, high = np.quantile(rows, [0.25, 0.5, 0.75], axis=0)
         print(f"{detector.name}: {len(rows)} of {len(chosen)} faces found ({len(rows) / len(chosen):.1%})")
         columns = ("scale", "shift_x", "shift_y", "width / side", "height / side")
+        record[detector.name] = figures = {"found": len(rows)}
         for name, *values in zip(columns, median, low, high, strict=True):
             print("  {:13s} median {:7.3f}   quartiles {:7.3f} to {:7.3f}".format(name, *values))
+            figures[name] = dict(zip(("median", "low", "high"), np.round(values, 4).tolist(), strict=True))
+    if options.out:
+        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _relation(box: Box, side: float, middle: float) -> list[float]:

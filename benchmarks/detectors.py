@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from mien.data import registry
 from mien.inference.detectors import Detector, Haar, YuNet, remove_duplicates
 from scenes import Scene, paste, photographs
 
+Row = dict[str, object]
 CASCADES = ("default", "alt", "alt2")
 
 
@@ -56,11 +58,12 @@ def judge(scene: Scene, detections: list[Detection], crop: CropSpec) -> tuple[in
     return sum(any(row) for row in found), false
 
 
-def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list[np.ndarray]) -> None:
-    """Print one row a detector."""
+def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list[np.ndarray]) -> list[Row]:
+    """Print one row a detector, and return the rows."""
     faces, crop, base = sum(len(scene.frames) for scene in scenes), CropSpec(), 0.0
     print(f"{len(scenes)} pictures, {faces} faces; {len(portraits)} portraits")
     print(f"{'detector':30s} recall  false boxes a picture  portraits  time")
+    rows = []
     for label, detector in detectors.items():
         start = time.perf_counter()
         boxes = [remove_duplicates(detector.detect(scene.image)) for scene in scenes]
@@ -70,6 +73,14 @@ def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list
         extra = [len(remove_duplicates(detector.detect(portrait))) for portrait in portraits]
         numbers = f"{found / faces:6.1%}  {false / len(scenes):22.2f}  {extra!s:>9s}  {seconds / base:4.2f}"
         print(f"{label:30s} {numbers}  ({1000 * seconds / len(scenes):.0f} ms)", flush=True)
+        row = {
+            "detector": label,
+            "recall": found / faces,
+            "false_boxes": false / len(scenes),
+            "boxes_in_portraits": extra,
+        }
+        rows.append(row | {"time_ratio": seconds / base})
+    return rows
 
 
 def main() -> None:
@@ -78,6 +89,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
     parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx file")
     parser.add_argument("--scenes", type=int, default=60, help="how many pictures to make")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     images = registry.load("fer2013", options.data).split("train").images
@@ -90,7 +102,11 @@ def main() -> None:
     settings = [HaarSettings(*values) for values in [*grid, ("default", 1.1, 5, 24), ("default", 1.1, 5, 48)]]
     hopper = Path(get_data_path(), "sample_data", "grace_hopper.jpg")
     portraits = [as_rgb(skimage.data.astronaut()), read_image(hopper)]
-    compare({"yunet": YuNet(options.yunet), **{s.label: s for s in settings}}, scenes, portraits)
+    rows = compare({"yunet": YuNet(options.yunet), **{s.label: s for s in settings}}, scenes, portraits)
+    if options.out:
+        faces = sum(len(scene.frames) for scene in scenes)
+        record = {"pictures": len(scenes), "faces": faces, "threads": 1, "rows": rows}
+        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _fits(frame: Box, box: Box, crop: CropSpec) -> bool:

@@ -79,12 +79,12 @@ def test_export_again_is_the_same_network_and_half_weights_are_half_the_size(run
 
 def test_export_refuses_what_does_not_agree(run, monkeypatch, tmp_path):
     from mien.export import onnx as export
-    from mien.training.fit import finish
+    from mien.training.run import load_run
 
     monkeypatch.setattr(export, "largest_difference", lambda network, model: 2e-4)
     card = ExpressionModel.load(run / "model.onnx").card
     with pytest.raises(ModelError, match=r"differ by 0\.0002"):
-        export.export_onnx(finish(run).network, card, tmp_path / "wrong.onnx")
+        export.export_onnx(load_run(run).network, card, tmp_path / "wrong.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -92,9 +92,9 @@ def test_difference_that_is_no_number_counts_as_a_difference(run):
     import torch
 
     from mien.export.onnx import largest_difference
-    from mien.training.fit import finish
+    from mien.training.run import load_run
 
-    network = finish(run).network.folded()
+    network = load_run(run).network.folded()
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
     assert not largest_difference(network, ExpressionModel.load(run / "model.onnx")) <= 1e-4

@@ -18,13 +18,14 @@ def export(
 
     Without --data the scores, temperature and threshold that the run recorded, if any, go into the card.
     """
-    from mien.apps.publishing import MODEL, load_recipe_data, publish
-    from mien.training.fit import finish
+    from mien.apps.publishing import MODEL, publish
+    from mien.training.batches import load_data
     from mien.training.recipe import Recipe
+    from mien.training.run import load_run
 
-    finished = finish(run)
+    finished = load_run(run)
     recipe = Recipe.model_validate(finished.record.recipe)
-    dataset = load_recipe_data(recipe, data) if data is not None or recipe.data.dataset == "synthetic" else None
+    dataset = load_data(recipe, data) if data is not None or recipe.data.dataset == "synthetic" else None
     path = out or run / MODEL
     publish(finished, dataset, path, use_half_weights=half)
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, torch and onnxruntime agree")

@@ -8,33 +8,18 @@ from typing import Any
 
 import mien
 from mien.core.card import CropSpec, InputSpec, ModelCard
-from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.dataset import FaceDataset
 from mien.data.duplicates import twin_mask
-from mien.data.registry import LoadOptions, load
 from mien.evaluation.calibration import choose_reject_threshold, fit_temperature
 from mien.evaluation.predict import predict_dataset, predict_scores
 from mien.evaluation.scores import score
 from mien.export.onnx import export_onnx, replace_card
 from mien.inference.model import ExpressionModel
-from mien.training.fit import RECORD, Run
 from mien.training.recipe import Recipe
+from mien.training.run import RECORD, Run
 
 MODEL = "model.onnx"
-
-
-def load_recipe_data(recipe: Recipe, path: Path | None) -> FaceDataset:
-    """Load the data set that a recipe names, at its input size.
-
-    Raises:
-        DataError: The data set needs a path and none was given, or it cannot be read.
-    """
-    if path is None and recipe.data.dataset != "synthetic":
-        raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
-    # the default seed: a validation split drawn here must be the one that `mien evaluate` draws
-    options = LoadOptions(image_size=recipe.network.input_size, channels=recipe.network.channels)
-    return load(recipe.data.dataset, path, options)
 
 
 def publish(run: Run, dataset: FaceDataset | None, path: Path, *, use_half_weights: bool = False) -> dict[str, Any]:

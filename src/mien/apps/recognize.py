@@ -53,11 +53,14 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     from mien.inference.formats import create_writer
     from mien.inference.recognizer import Recognizer
 
+    failures = Failures()
+    paths = list(_paths(sources, failures))
+    if not paths:  # all said already; nothing needs to be loaded
+        raise typer.Exit(1)
     cv2.setNumThreads(threads)
     recognizer = Recognizer(model, detector, threads, yunet=yunet, use_rejection=not keep_all)
     writer = create_writer(format.value, recognizer.card.labels.names)
-    failures = Failures()
-    for path in _paths(sources, failures):
+    for path in paths:
         _recognize_one(recognizer, path, writer, save, failures)
     writer.finish()
     if failures.count:

@@ -21,15 +21,17 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Train a network and write checkpoints, curves, a run record and model.onnx.
 
-    A file of the same name as the data set's folder is never changed; all results go to --out.
+    The data set is only read; next to a fer2013.csv a folder .mien-cache keeps its parsed pixels.
     """
-    from mien.apps.publishing import MODEL, load_recipe_data, publish
-    from mien.training.fit import fit  # isort: split - first, so that a missing package names the `train` extra
+    from mien.training.batches import load_data
+    from mien.training.fit import fit
     from mien.training.recipe import load_recipe
 
     settled = load_recipe(recipe, settings or (), ablation)
+    from mien.apps.publishing import MODEL, publish  # here: what only training needs is missed first, by its name
+
     folder = out or Path("runs") / settled.name.replace("/", "-")
-    dataset = load_recipe_data(settled, data)
+    dataset = load_data(settled, data)
     run = fit(settled, dataset, folder, resume=resume, quiet=quiet)
     scores = publish(run, dataset, folder / MODEL)
     typer.echo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,21 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from mien.core.errors import DataError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
+from mien.data.registry import LoadOptions, load
 from mien.training.recipe import Recipe
+
+
+def load_data(recipe: Recipe, path: Path | None) -> FaceDataset:
+    """Load the data set that a recipe names, at its input size.
+
+    Raises:
+        DataError: The data set needs a path and none was given, or it cannot be read.
+    """
+    if path is None and recipe.data.dataset != "synthetic":
+        raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
+    # the default seed: a validation split drawn here must be the one that `mien evaluate` draws
+    options = LoadOptions(image_size=recipe.network.input_size, channels=recipe.network.channels)
+    return load(recipe.data.dataset, path, options)
 
 
 class Faces(Dataset[tuple[Tensor, Tensor]]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from mien.core.card import InputSpec
 from mien.core.errors import DataError, MienError
 from mien.data.dataset import FaceDataset
-from mien.models import registry
 from mien.models.complexity import count_parameters
-from mien.models.network import Network
 from mien.training.batches import make_faces, training_loader, validation_loader
 from mien.training.recipe import Recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
+from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
 from mien.training.task import Task
-
-CHECKPOINTS = "checkpoints"
-RECORD = "record.json"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its folder, its record and the selected network in eval mode on the CPU."""
-
-    folder: Path
-    record: RunRecord
-    network: Network
 
 
 def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = False, quiet: bool = False) -> Run:
@@ -97,47 +83,9 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
         )
     if not trainer.state.finished or trainer.interrupted:
         raise MienError(f"Training was interrupted; go on with --resume --out {folder}.")
-    return finish(folder)
-
-
-def finish(folder: Path) -> Run:
-    """Load the selected weights of a run folder: its record and the network, in eval mode.
-
-    Raises:
-        MienError: The folder holds no run, or none that finished an epoch.
-    """
-    if not (folder / RECORD).is_file():
-        raise MienError(f"{folder} holds no run: {RECORD} is missing.")
-    record = RunRecord.load(folder / RECORD)
-    recipe = Recipe.model_validate(record.recipe)
-    name = "best.ckpt" if recipe.training.selection == "best" else "last.ckpt"
-    path = folder / CHECKPOINTS / name
-    if not path.is_file():
-        raise MienError(f"{folder} holds no finished epoch: {CHECKPOINTS}/{name} is missing.")
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    network = create_network(recipe, len(record.labels))
-    prefix = "network."
-    state = checkpoint["state_dict"]
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    record.selection = {
-        "rule": f"{recipe.training.selection} epoch on {recipe.data.validation_split} accuracy"
-        if recipe.training.selection == "best"
-        else "last epoch",
-        "epoch": int(checkpoint["epoch"]),
-    }
-    record.save(folder / RECORD)
-    return Run(folder, record, network.eval())
-
-
-def create_network(recipe: Recipe, classes: int) -> Network:
-    """Make the recipe's network, with one more output when it learns what is not a face."""
-    return registry.create(
-        recipe.network.name,
-        num_classes=classes + bool(recipe.data.not_a_face_share),
-        in_channels=recipe.network.channels,
-        options=recipe.network.options,
-        modulators=recipe.network.modulators,
-    )
+    run = load_run(folder)
+    run.record.save(record_path)
+    return run
 
 
 def measure_input(images: torch.Tensor, recipe: Recipe) -> InputSpec:

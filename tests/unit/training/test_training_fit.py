@@ -14,8 +14,9 @@ import torch
 from mien.core.errors import DataError, MienError
 from mien.data.registry import load
 from mien.training.batches import make_targets
-from mien.training.fit import finish, fit, measure_input
+from mien.training.fit import fit, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings
+from mien.training.run import load_run
 from mien.training.task import Task, lr_share
 
 TINY = {
@@ -174,6 +175,6 @@ def test_flat_training_images_are_refused():
         measure_input(torch.zeros(4, 1, 48, 48, dtype=torch.uint8), Recipe.model_validate(TINY))
 
 
-def test_finish_without_a_run(tmp_path):
+def test_folder_without_a_run(tmp_path):
     with pytest.raises(MienError, match="holds no run"):
-        finish(tmp_path)
+        load_run(tmp_path)

@@ -1,0 +1,66 @@
+"""A run folder: where its files lie, and how its selected weights are read again. Needs torch, not Lightning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mien.core.errors import MienError
+from mien.models import registry
+from mien.models.network import Network
+from mien.training.recipe import Recipe
+from mien.training.record import RunRecord
+
+CHECKPOINTS = "checkpoints"
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, its record and the selected network in eval mode on the CPU."""
+
+    folder: Path
+    record: RunRecord
+    network: Network
+
+
+def load_run(folder: Path) -> Run:
+    """Load the selected weights of a run folder: its record and the network, in eval mode.
+
+    Raises:
+        MienError: The folder holds no run, or none that finished an epoch.
+    """
+    if not (folder / RECORD).is_file():
+        raise MienError(f"{folder} holds no run: {RECORD} is missing.")
+    record = RunRecord.load(folder / RECORD)
+    recipe = Recipe.model_validate(record.recipe)
+    best = recipe.training.selection == "best"
+    path = folder / CHECKPOINTS / ("best.ckpt" if best else "last.ckpt")
+    if not path.is_file():
+        raise MienError(f"{folder} holds no finished epoch: {CHECKPOINTS}/{path.name} is missing.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes torch raise errors of almost any kind
+        raise MienError(f"{path} cannot be read ({type(error).__name__}); it is damaged or no checkpoint.") from None
+    network = create_network(recipe, len(record.labels))
+    prefix = "network."
+    state = checkpoint["state_dict"]
+    network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    record.selection = {
+        "rule": f"best epoch on {recipe.data.validation_split} accuracy" if best else "last epoch",
+        "epoch": int(checkpoint["epoch"]),
+    }
+    return Run(folder, record, network.eval())
+
+
+def create_network(recipe: Recipe, classes: int) -> Network:
+    """Make the recipe's network, with one more output when it learns what is not a face."""
+    return registry.create(
+        recipe.network.name,
+        num_classes=classes + bool(recipe.data.not_a_face_share),
+        in_channels=recipe.network.channels,
+        options=recipe.network.options,
+        modulators=recipe.network.modulators,
+    )

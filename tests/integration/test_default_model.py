@@ -1,0 +1,114 @@
+"""The shipped model: its size, its speed, its card, and what it says of real pictures."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from mien.core.image import as_rgb
+from mien.core.types import Box
+from mien.evaluation.latency import measure_latency
+from mien.inference.model import ExpressionModel
+from mien.inference.recognizer import Recognizer
+from mien.training.recipe import Recipe, load_recipe
+
+ASSETS = Path(str(files("mien"))) / "assets"
+RECORD = json.loads((ASSETS / "default.json").read_text(encoding="utf-8"))
+TEXTURES = ("brick", "grass", "gravel", "coffee", "coins", "page", "rocket")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ExpressionModel.load("default")
+
+
+def test_file_is_small():
+    assert (ASSETS / "default.onnx").stat().st_size <= 6_000_000
+
+
+def test_card_and_record_tell_the_same(model):
+    assert model.card.labels.names == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    assert model.card.scores["accuracy"] == RECORD["scores"]["accuracy"]
+    assert model.card.scores["selection"] == RECORD["selection"]
+    assert model.card.recipe == RECORD["recipe"]
+    assert model.card.input.size <= 64
+
+
+def test_recipe_of_the_record_is_the_shipped_recipe():
+    assert Recipe.model_validate(RECORD["recipe"]) == load_recipe("default")
+
+
+def test_record_reaches_the_aim():
+    scores = RECORD["scores"]
+    assert (scores["dataset"], scores["split"], scores["n"]) == ("fer2013", "validation", 3589)
+    assert scores["accuracy"] >= 0.66
+    assert scores["without_twins"]["n"] == 3309
+
+
+def test_one_face_takes_a_twelfth_of_resnet18_at_224():
+    # the machine may be busy: the best of three is what the network can do
+    assert max(measure_latency("default", rounds=30).ratio for _ in range(3)) >= 12
+
+
+def test_portraits(astronaut, hopper):
+    results = Recognizer(detector="haar").recognize_batch([astronaut, hopper])
+    assert [len(result.faces) for result in results] == [1, 1]
+    assert results[0].faces[0].label == "happy"
+    assert results[0].shares["happy"] == 1
+    assert sum(results[1].faces[0].probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.7, 1.6])
+def test_label_does_not_depend_on_the_size_of_the_picture(astronaut, factor):
+    resized = cv2.resize(astronaut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    (face,) = Recognizer(detector="haar").recognize(np.asarray(resized, dtype=np.uint8)).faces
+    assert face.label == "happy"
+
+
+def test_face_pasted_into_a_large_picture_is_recognised_as_the_face_itself(astronaut):
+    # a FER2013-like frame: 48 x 48 grey pixels, loosely around the face
+    x, y, side = 170, 60, 120
+    grey = cv2.cvtColor(astronaut[y : y + side, x : x + side], cv2.COLOR_RGB2GRAY)
+    frame = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
+    picture = np.full((600, 800, 3), 90, dtype=np.uint8)
+    picture[200:344, 300:444] = cv2.resize(frame, (144, 144), interpolation=cv2.INTER_CUBIC)[:, :, None]
+    direct = Recognizer(detector="none").recognize(frame).faces[0]
+    (found,) = Recognizer(detector="haar").recognize(picture).faces
+    assert found.label == direct.label
+    assert found.confidence == pytest.approx(direct.confidence, abs=0.25)
+
+
+class Boxes:
+    """A detector that gives fixed boxes: false ones, here."""
+
+    name = "boxes"
+
+    def __init__(self, boxes):
+        self.boxes = boxes
+
+    def detect(self, image):
+        from mien.core.types import Detection
+
+        return [Detection(box, 1.0) for box in self.boxes]
+
+
+def test_most_false_boxes_are_dropped():
+    rng = np.random.default_rng(0)
+    total = kept = 0
+    for name in TEXTURES:
+        picture = as_rgb(getattr(skimage.data, name)())
+        height, width = picture.shape[:2]
+        boxes = []
+        for _ in range(20):
+            side = int(rng.integers(40, min(height, width) // 2))
+            boxes.append(Box(int(rng.integers(0, width - side)), int(rng.integers(0, height - side)), side, side))
+        # boxes far apart enough to be no duplicates of each other
+        result = Recognizer(detector=Boxes(boxes)).recognize(picture)
+        total += len(result.faces) + result.rejected
+        kept += len(result.faces)
+    assert total > 80
+    assert kept / total < 0.25
