@@ -18,6 +18,7 @@ from mien.core.card import InputSpec
 from mien.core.errors import DataError, MienError
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_parameters
+from mien.models.network import Network
 from mien.training.batches import make_faces, training_loader, validation_loader
 from mien.training.recipe import Recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
@@ -44,25 +45,14 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
-    train, validation = dataset.split(recipe.data.train_split), dataset.split(recipe.data.validation_split)
-    train_faces, validation_faces = make_faces(train, recipe), make_faces(validation, recipe)
-    spec = measure_input(train_faces.images, recipe)
+    train = make_faces(dataset.split(recipe.data.train_split), recipe)
+    validation = make_faces(dataset.split(recipe.data.validation_split), recipe)
+    spec = measure_input(train.images, recipe)
     network = create_network(recipe, len(dataset.label_set))
-    record = RunRecord(
-        name=recipe.name,
-        recipe=recipe.model_dump(),
-        data={"name": dataset.name, "fingerprint": dataset.fingerprint, "counts": dataset.counts()},
-        labels=list(dataset.label_set.names),
-        parameters=count_parameters(network),
-        mean=spec.mean,
-        std=spec.std,
-        started=now(),
-        commit=current_commit(),
-        hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu"),
-    )
+    record = _new_record(recipe, dataset, network, spec)
     if record_path.exists():
         record = _continue(RunRecord.load(record_path), record, folder)
-    loader = training_loader(train_faces, recipe)
+    loader = training_loader(train, recipe)
     task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
     # channels-last weights: oneDNN and cuDNN otherwise reorder every map, many times slower in bf16
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -70,19 +60,15 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
         network.compile()
     folder.mkdir(parents=True, exist_ok=True)
     record.save(record_path)
-    keeper = RecordKeeper(record, record_path)
     last = folder / CHECKPOINTS / "last.ckpt"
+    checkpoint = last if resume and last.exists() else None
     with _without_noise():
-        trainer = _trainer(recipe, folder, keeper, quiet=quiet)
-        trainer.fit(
-            task,
-            loader,
-            validation_loader(validation_faces),
-            ckpt_path=last if resume and last.exists() else None,
-            weights_only=True,  # a checkpoint is data, never code
-        )
-    if not trainer.state.finished or trainer.interrupted:
-        raise MienError(f"Training was interrupted; go on with --resume --out {folder}.")
+        trainer = _trainer(recipe, folder, RecordKeeper(record, record_path), quiet=quiet)
+        try:
+            # weights_only: a checkpoint is data, never code
+            trainer.fit(task, loader, validation_loader(validation), ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            raise MienError(f"Training was interrupted; go on with --resume --out {folder}.") from None
     run = load_run(folder)
     run.record.save(record_path)
     return run
@@ -100,7 +86,7 @@ def measure_input(images: torch.Tensor, recipe: Recipe) -> InputSpec:
 
 
 class RecordKeeper(Callback):
-    """Writes the curves into the run record after every epoch, and stops a run whose loss is no number."""
+    """Writes the curves into the run record after every epoch."""
 
     def __init__(self, record: RunRecord, path: Path) -> None:
         self.record, self.path = record, path
@@ -110,11 +96,6 @@ class RecordKeeper(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Append one point to the curves."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not np.isfinite(metrics["train/loss"]):
-            raise MienError(
-                f"The loss of epoch {trainer.current_epoch} is not a number; the checkpoint before it is intact. "
-                "Lower optimizer.lr, or use training.precision=32-true."
-            )
         self.record.minutes = round(self.minutes_before + (time.monotonic() - self.start) / 60, 2)
         self.record.curves.append(
             {
@@ -126,6 +107,21 @@ class RecordKeeper(Callback):
             }
         )
         self.record.save(self.path)
+
+
+def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: InputSpec) -> RunRecord:
+    return RunRecord(
+        name=recipe.name,
+        recipe=recipe.model_dump(),
+        data={"name": dataset.name, "fingerprint": dataset.fingerprint, "counts": dataset.counts()},
+        labels=list(dataset.label_set.names),
+        parameters=count_parameters(network),
+        mean=spec.mean,
+        std=spec.std,
+        started=now(),
+        commit=current_commit(),
+        hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu"),
+    )
 
 
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:

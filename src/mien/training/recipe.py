@@ -149,10 +149,15 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
         _merge(content, ablations[ablation])
     for override in overrides:
         _merge(content, _parse_override(override))
+    return parse_recipe(content, name_or_path)
+
+
+def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
+    """Validate settings; `RecipeError` names `source` and the first key that does not fit."""
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"Recipe {name_or_path}: {_explain(error)}") from None
+        raise RecipeError(f"Recipe {source}: {_explain(error)}") from None
 
 
 def _shipped() -> dict[str, Traversable]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import mien
+from mien.core.errors import MienError
 
 
 @dataclass
@@ -48,8 +49,11 @@ class RunRecord:
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:
-        """Read a record that `save` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        """Read a record that `save` wrote; `MienError` when it is something else."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise MienError(f"{path} is not a run record ({error}).") from None
 
 
 def describe_hardware(accelerator: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from mien.core.errors import MienError
 from mien.models import registry
 from mien.models.network import Network
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord
 
 CHECKPOINTS = "checkpoints"
@@ -35,7 +35,7 @@ def load_run(folder: Path) -> Run:
     if not (folder / RECORD).is_file():
         raise MienError(f"{folder} holds no run: {RECORD} is missing.")
     record = RunRecord.load(folder / RECORD)
-    recipe = Recipe.model_validate(record.recipe)
+    recipe = parse_recipe(record.recipe, str(folder / RECORD))
     best = recipe.training.selection == "best"
     path = folder / CHECKPOINTS / ("best.ckpt" if best else "last.ckpt")
     if not path.is_file():

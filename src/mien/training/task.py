@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
 from mien.core.card import InputSpec
+from mien.core.errors import MienError
 from mien.core.image import normalize
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network
@@ -34,6 +35,7 @@ class Task(L.LightningModule):
         self.augment = Augmentation(recipe.augmentation)
         self.loss = create_loss(recipe.loss.name, recipe.loss.options)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
+        self.epoch_loss = torch.zeros(())
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
@@ -41,10 +43,24 @@ class Task(L.LightningModule):
             # by (seed, epoch), so that a resumed run draws what an unbroken one would have drawn; here and not in a
             # hook, because the data loader draws from the same generator, before or after the hooks
             torch.manual_seed(self.recipe.training.seed * 100_003 + self.current_epoch)
+            self.epoch_loss = torch.zeros((), device=self.device)
         images, targets = self._prepare(*batch)
         loss: Tensor = self.loss(self.network(images).float(), targets)
+        self.epoch_loss += loss.detach()
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
+
+    def on_validation_start(self) -> None:
+        """Stop a run whose loss is no number, before its weights replace the last good checkpoint.
+
+        Raises:
+            MienError: The loss of a batch of this epoch was infinite or not a number.
+        """
+        if not torch.isfinite(self.epoch_loss):
+            raise MienError(
+                f"The loss of epoch {self.current_epoch} is not a number; the checkpoints before it are intact. "
+                "Lower optimizer.lr, or use training.precision=32-true."
+            )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count correct expressions of one batch, unaugmented."""

@@ -170,6 +170,34 @@ def test_killed_process_resumes_to_the_unbroken_result(tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
+def test_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(faces, tmp_path):
+    recipe = Recipe.model_validate(TINY)
+    prepare = Task._prepare
+
+    def diverge(task, images, targets):
+        images, targets = prepare(task, images, targets)
+        return images * (float("nan") if task.current_epoch == 1 else 1), targets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Task, "_prepare", diverge)
+        with pytest.raises(MienError, match="loss of epoch 1 is not a number"):
+            fit(recipe, faces, tmp_path, quiet=True)
+    assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path).values())
+    assert [p["epoch"] for p in json.loads((tmp_path / "record.json").read_text())["curves"]] == [0]
+
+
+def test_interrupted_training_says_how_to_go_on(faces, tmp_path):
+    def interrupt(task, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Task, "training_step", interrupt)
+        with pytest.raises(MienError, match="--resume"):
+            fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
+    signal.signal(signal.SIGINT, handler)
+
+
 def test_flat_training_images_are_refused():
     with pytest.raises(DataError, match="flat colour"):
         measure_input(torch.zeros(4, 1, 48, 48, dtype=torch.uint8), Recipe.model_validate(TINY))
@@ -177,4 +205,17 @@ def test_flat_training_images_are_refused():
 
 def test_folder_without_a_run(tmp_path):
     with pytest.raises(MienError, match="holds no run"):
+        load_run(tmp_path)
+
+
+def test_damaged_run_folder_is_one_clear_line(tmp_path):
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(MienError, match="is not a run record"):
+        load_run(tmp_path)
+
+
+def test_damaged_checkpoint_is_one_clear_line(faces, tmp_path):
+    fit(Recipe.model_validate(TINY | {"schedule": {"epochs": 1}}), faces, tmp_path, quiet=True)
+    (tmp_path / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(MienError, match="is damaged or no checkpoint"):
         load_run(tmp_path)
