@@ -7,12 +7,12 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, get_args
 
 from mien.core.errors import DataError, did_you_mean
+from mien.core.plugins import find_plugins
 from mien.data.dataset import FaceDataset
 
 ENTRY_POINTS = "mien.data"
@@ -125,10 +125,8 @@ def _adapters() -> dict[str, Adapter]:
     package = importlib.import_module("mien.data")
     files = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = {name: importlib.import_module(f"mien.data.{name}") for name in files}
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name in modules:
-            raise DataError(f"The data set name '{point.name}' of plug-in {point.value} is taken; rename it there.")
-        modules[point.name] = _load_plugin(point)
+    for name, load_module in find_plugins("data set", ENTRY_POINTS, modules, DataError).items():
+        modules[name] = _checked(name, load_module())
     return {
         name: Adapter(module.load, module.matches, module.EXPECTS, module.NEEDS_PATH)
         for name, module in modules.items()
@@ -136,18 +134,11 @@ def _adapters() -> dict[str, Adapter]:
     }
 
 
-def _load_plugin(point: EntryPoint) -> ModuleType:
-    try:
-        module = point.load()
-    except Exception as error:  # a plug-in may fail in any way; the user needs its name, not its stack
-        raise DataError(
-            f"The data set '{point.name}' of plug-in {point.value} cannot be loaded"
-            f" ({type(error).__name__}: {error}); update or uninstall the plug-in."
-        ) from None
-    missing = [name for name in ("load", "matches", "EXPECTS", "NEEDS_PATH") if not hasattr(module, name)]
+def _checked(name: str, module: object) -> ModuleType:
+    missing = [part for part in ("load", "matches", "EXPECTS", "NEEDS_PATH") if not hasattr(module, part)]
     if not isinstance(module, ModuleType) or missing:
         raise DataError(
-            f"The data set '{point.name}' of plug-in {point.value} must be a module with load, matches,"
-            " EXPECTS and NEEDS_PATH; update or uninstall the plug-in."
+            f"The plug-in for data set '{name}' must be a module with load, matches, EXPECTS and NEEDS_PATH;"
+            " update or uninstall the plug-in."
         )
     return module

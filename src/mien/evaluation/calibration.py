@@ -41,7 +41,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.bool_] | None) -> float:
-    """Return the probability of "not a face" above which a box is dropped: at least 0.1, and at most 0.2 % of faces lost.
+    """Return the probability of "not a face" above which a box is dropped: 0.1, or more to lose 0.2 % of faces at most.
 
     Args:
         reject: (n,) probabilities on a validation split.

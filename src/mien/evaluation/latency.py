@@ -6,13 +6,11 @@ with the model hardly does.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
+from mien.core.hardware import processor_name
 from mien.evaluation.reference import resnet18_onnx
 from mien.inference.model import ExpressionModel
 
@@ -88,7 +87,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
         ratio=round(timings[1].median_ms / timings[0].median_ms, 2),
         rounds=rounds,
         threads=threads,
-        cpu=cpu_name(),
+        cpu=processor_name(),
         onnxruntime=version("onnxruntime"),
     )
 
@@ -107,16 +106,6 @@ def time_in_turns(
             call()
             times[row, i] = 1000 * (time.perf_counter() - start)
     return times[:, warmup:]
-
-
-def cpu_name() -> str:
-    """Return the processor's model name, or its architecture where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or platform.machine())
 
 
 def _random_image(spec: InputSpec) -> NDArray[np.float32]:

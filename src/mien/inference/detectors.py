@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from cv2.utils import logging
 from numpy.typing import NDArray
 
 from mien.core.errors import ModelError, did_you_mean
+from mien.core.plugins import find_plugins
 from mien.core.types import Box, Detection
 from mien.inference.cache import find_yunet
 
@@ -196,11 +196,11 @@ def _shared(a: Box, b: Box) -> float:
 
 
 def _plug_in(name: str) -> Detector:
-    found = {point.name: point for point in metadata.entry_points(group=PLUG_INS)}
+    found = find_plugins("detector", PLUG_INS, BUILT_IN, ModelError)
     if name not in found:
         known = [*BUILT_IN, *sorted(found)]
         raise ModelError(f"No detector named '{name}'.{did_you_mean(name, known)} Detectors: {', '.join(known)}.")
-    detector: Detector = found[name].load()()
+    detector: Detector = found[name]()()
     return detector
 
 

@@ -11,11 +11,11 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from mien.core.errors import MienError, ModelError, did_you_mean
+from mien.core.plugins import find_plugins
 
 T = TypeVar("T")
 
@@ -78,10 +78,8 @@ def with_plugins(kind: str, group: str, base: type, built_in: Mapping[str, T]) -
         ModelError: A name stands twice.
     """
     loaders: dict[str, Callable[[], T]] = {name: partial(_same, part) for name, part in built_in.items()}
-    for point in entry_points(group=group):
-        if point.name in loaders:
-            raise ModelError(f"The {kind} name '{point.name}' of plug-in {point.value} is taken; rename it there.")
-        loaders[point.name] = partial(_load_plugin, kind, point, base)
+    for name, load in find_plugins(kind, group, built_in, ModelError).items():
+        loaders[name] = partial(_checked, kind, name, load, base)
     return Table(kind, loaders)
 
 
@@ -89,14 +87,8 @@ def _same(part: T) -> T:
     return part
 
 
-def _load_plugin(kind: str, point: EntryPoint, base: type) -> Any:
-    try:
-        part = point.load()
-    except Exception as error:  # a plug-in may fail in any way; the user needs its name, not its stack
-        raise ModelError(
-            f"The {kind} '{point.name}' of plug-in {point.value} cannot be loaded "
-            f"({type(error).__name__}: {error}); update or uninstall the plug-in."
-        ) from None
+def _checked(kind: str, name: str, load: Callable[[], Any], base: type) -> Any:
+    part = load()
     if not (isinstance(part, base) or (isinstance(part, type) and issubclass(part, base))):
-        raise ModelError(f"The {kind} '{point.name}' of plug-in {point.value} must be a {base.__name__}, not {part!r}.")
+        raise ModelError(f"The plug-in for {kind} '{name}' must be a {base.__name__}, not {part!r}.")
     return part

@@ -15,6 +15,7 @@ import torch
 
 import mien
 from mien.core.errors import MienError
+from mien.core.hardware import processor_name
 
 
 @dataclass
@@ -59,7 +60,7 @@ class RunRecord:
 def describe_hardware(accelerator: str) -> dict[str, Any]:
     """Name the processor, the cores in use, the accelerator and the versions that decide speed and rounding."""
     return {
-        "processor": _processor_name(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
@@ -86,12 +87,3 @@ def current_commit() -> str:
 def now() -> str:
     """Return the present time in UTC, to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

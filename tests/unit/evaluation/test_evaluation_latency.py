@@ -12,7 +12,8 @@ import pytest
 from mien.core.card import CropSpec, InputSpec, ModelCard
 from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
-from mien.evaluation.latency import cpu_name, measure_latency, time_in_turns
+from mien.core.hardware import processor_name
+from mien.evaluation.latency import measure_latency, time_in_turns
 from mien.inference.model import ExpressionModel
 
 
@@ -66,4 +67,4 @@ def test_numbers_out_of_range_are_refused(options: dict[str, int]) -> None:
 
 
 def test_the_processor_has_a_name() -> None:
-    assert cpu_name().strip()
+    assert processor_name().strip()
