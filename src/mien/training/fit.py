@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -56,7 +59,7 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
     task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
     # channels-last weights: oneDNN and cuDNN otherwise reorder every map, many times slower in bf16
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.training.use_compile:
+    if recipe.training.use_compile and has_compiler():
         network.compile()
     folder.mkdir(parents=True, exist_ok=True)
     record.save(record_path)
@@ -72,6 +75,14 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
     run = load_run(folder)
     run.record.save(record_path)
     return run
+
+
+def has_compiler() -> bool:
+    """Return whether torch.compile finds a C++ compiler; where not, say in one line what that costs."""
+    if any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
+        return True
+    print("note: no C++ compiler found; training goes on without torch.compile, slower.", file=sys.stderr)
+    return False
 
 
 def measure_input(images: torch.Tensor, recipe: Recipe) -> InputSpec:
@@ -180,7 +191,7 @@ class _without_noise(warnings.catch_warnings):  # noqa: N801 - used as a stateme
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"lightning\..*")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(lightning|torch)\..*")
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         return entered

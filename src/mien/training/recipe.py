@@ -95,7 +95,11 @@ class AugmentationSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """How the run is carried out. `threads` 0 leaves torch's own choice; `ema_decay` 0 keeps the raw weights."""
+    """How the run is carried out.
+
+    `threads` 0 leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and
+    is passed over, with a line about it, where there is none.
+    """
 
     batch_size: int = Field(128, ge=2)
     seed: int = Field(0, ge=0)

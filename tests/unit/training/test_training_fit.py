@@ -14,7 +14,7 @@ import torch
 from mien.core.errors import DataError, MienError
 from mien.data.registry import load
 from mien.training.batches import make_targets
-from mien.training.fit import fit, measure_input
+from mien.training.fit import fit, has_compiler, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings
 from mien.training.run import load_run
 from mien.training.task import Task, lr_share
@@ -136,6 +136,7 @@ def test_resume_refuses_another_recipe_and_other_data(faces, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_process_resumes_to_the_unbroken_result(tmp_path):
     settings = [
         "schedule.epochs=3",
@@ -219,3 +220,25 @@ def test_damaged_checkpoint_is_one_clear_line(faces, tmp_path):
     (tmp_path / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(MienError, match="is damaged or no checkpoint"):
         load_run(tmp_path)
+
+
+def test_training_goes_on_without_a_compiler(monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not has_compiler()
+    assert "without torch.compile" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_compiled_network_trains_as_the_plain_one(faces, tmp_path):
+    curves = []
+    for use_compile in (False, True):
+        settings = TINY["training"] | {"use_compile": use_compile}
+        run = fit(
+            Recipe.model_validate(TINY | {"training": settings, "schedule": {"epochs": 1}}),
+            faces,
+            tmp_path / str(use_compile),
+            quiet=True,
+        )
+        curves.append(run.record.curves[0]["train_loss"])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-3)
