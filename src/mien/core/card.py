@@ -46,7 +46,7 @@ class CropSpec:
     that the training images have.
     """
 
-    scale: float = 1.09
+    scale: float = 1.08
     shift_x: float = 0.0
     shift_y: float = -0.01
 
