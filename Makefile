@@ -12,7 +12,7 @@ setup: $(VENV)/.ready ## Full environment in .venv (training, export, tests)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@$(VENV)/bin/mien fetch yunet --timeout 5 || echo "Going on with the Haar detector."
 	@touch $@
 
@@ -30,8 +30,8 @@ demo: $(DEMO)/.ready ## Recognise the faces of two real portraits (base environm
 # Both portraits are NASA's and the US Navy's, in the public domain; two well-known packages carry them.
 $(DEMO)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO)/env
-	$(DEMO)/env/bin/python -m pip install --quiet --constraint constraints.txt .
-	$(DEMO)/env/bin/python -m pip download --quiet --no-deps --only-binary :all: --constraint constraints.txt \
+	$(DEMO)/env/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt .
+	$(DEMO)/env/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --constraint constraints.txt \
 	  --dest $(DEMO)/wheels matplotlib scikit-image
 	mkdir -p $(DEMO)/photos
 	for wheel in $(DEMO)/wheels/*.whl; do $(DEMO)/env/bin/python -m zipfile -e $$wheel $(DEMO)/unpacked; done

@@ -26,7 +26,7 @@ def draw_curve(axes: Axes, record: dict) -> None:
     axes.annotate(
         f"epoch {epochs[chosen]}: {accuracy[chosen]:.2f} %",
         (epochs[chosen], accuracy[chosen]),
-        (-8, -18),
+        (-8, -45),
         textcoords="offset points",
         ha="right",
     )

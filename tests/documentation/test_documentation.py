@@ -12,6 +12,7 @@ from mien.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+AGREEMENT = ("found", "same_label", "accuracy", "accuracy_direct")
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/*.md")]
 
 
@@ -42,8 +43,9 @@ def test_readme_has_the_recorded_benchmarks():
     assert f"1/{read('results/latency.json')['ratio']:.1f} of the time" in README
     agreement = read("results/agreement.json")
     for detector in ("yunet", "haar"):
-        for key in ("found", "same_label"):
-            assert f"{100 * agreement[detector][key]:.1f} %" in README
+        row = [f"{100 * agreement[f'{detector}_photograph'][key]:.1f} %" for key in AGREEMENT]
+        row += [f"{100 * agreement[f'{detector}_border'][key]:.1f} %" for key in AGREEMENT]
+        assert " | ".join(row) in README
 
 
 def test_commands_and_options_of_the_readme_exist():

@@ -22,7 +22,7 @@ from mien.core.hardware import processor_name
 from mien.evaluation.reference import resnet18_onnx
 from mien.inference.model import ExpressionModel
 
-WARMUP_ROUNDS = 5
+TURN = 10
 MAX_ROUNDS = 100_000
 
 
@@ -60,7 +60,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
 
     Args:
         model: A model's name or the path of its .onnx file.
-        rounds: How often each is timed, after a warm-up; 1 to 100,000.
+        rounds: How often each is timed; 1 to 100,000.
         threads: Threads a network may use.
 
     Raises:
@@ -92,20 +92,21 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     )
 
 
-def time_in_turns(
-    calls: Sequence[Callable[[], object]], rounds: int, warmup: int = WARMUP_ROUNDS
-) -> NDArray[np.float64]:
-    """Call each in turn, `warmup + rounds` times; return milliseconds without the warm-up: (calls, rounds).
+def time_in_turns(calls: Sequence[Callable[[], object]], rounds: int, turn: int = TURN) -> NDArray[np.float64]:
+    """Time each call `rounds` times, in turns of `turn`; return milliseconds, (calls, rounds).
 
-    Taking turns lets a slow moment of the machine fall on all alike.
+    Taking turns lets a slow moment of the machine fall on all alike. A turn begins with one call that is not timed:
+    it brings back the weights that the others have pushed out of the processor's cache.
     """
-    times = np.empty((len(calls), warmup + rounds))
-    for i in range(warmup + rounds):
+    times = np.empty((len(calls), rounds))
+    for first in range(0, rounds, turn):
         for row, call in enumerate(calls):
-            start = time.perf_counter()
             call()
-            times[row, i] = 1000 * (time.perf_counter() - start)
-    return times[:, warmup:]
+            for i in range(first, min(first + turn, rounds)):
+                start = time.perf_counter()
+                call()
+                times[row, i] = 1000 * (time.perf_counter() - start)
+    return times
 
 
 def _random_image(spec: InputSpec) -> NDArray[np.float32]:

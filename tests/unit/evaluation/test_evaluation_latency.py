@@ -32,14 +32,14 @@ class SleepingModel(ExpressionModel):
 
 def test_turns_are_taken() -> None:
     order: list[str] = []
-    times = time_in_turns([lambda: order.append("a"), lambda: order.append("b")], rounds=3, warmup=1)
-    assert "".join(order) == "abababab"
+    times = time_in_turns([lambda: order.append("a"), lambda: order.append("b")], rounds=3, turn=2)
+    assert "".join(order) == "aaabbb" + "aabb", "each turn: one call that is not timed, then the timed ones"
     assert times.shape == (2, 3)
     assert (times >= 0).all()
 
 
 def test_times_are_milliseconds() -> None:
-    times = time_in_turns([lambda: time.sleep(0.02), lambda: None], rounds=3, warmup=0)
+    times = time_in_turns([lambda: time.sleep(0.02), lambda: None], rounds=3)
     assert times[0].min() >= 20
     assert np.median(times[1]) < 10
 
