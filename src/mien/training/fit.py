@@ -59,13 +59,13 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
     task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
     # channels-last weights: oneDNN and cuDNN otherwise reorder every map, many times slower in bf16
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.training.use_compile and has_compiler():
-        network.compile()
     folder.mkdir(parents=True, exist_ok=True)
     record.save(record_path)
     last = folder / CHECKPOINTS / "last.ckpt"
     checkpoint = last if resume and last.exists() else None
     with _without_noise():
+        if recipe.training.use_compile and has_compiler():
+            network.compile()
         trainer = _trainer(recipe, folder, RecordKeeper(record, record_path), quiet=quiet)
         try:
             # weights_only: a checkpoint is data, never code
