@@ -57,8 +57,6 @@ def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = Fa
         record = _continue(RunRecord.load(record_path), record, folder)
     loader = training_loader(train, recipe)
     task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
-    # channels-last weights: oneDNN and cuDNN otherwise reorder every map, many times slower in bf16
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     folder.mkdir(parents=True, exist_ok=True)
     record.save(record_path)
     last = folder / CHECKPOINTS / "last.ckpt"
