@@ -46,8 +46,8 @@ class Detector(Protocol):
 class YuNet:
     """YuNet (Wu, Peng and Yu, 2023) through OpenCV; the model file is published in the OpenCV zoo.
 
-    Pictures are reduced to a long side of 640 pixels: measured on 110 photographs it finds 213 of 214
-    faces there, in a tenth of Haar's time.
+    Pictures are reduced to a long side of 640 pixels. It finds more faces than Haar at any setting tried, and is
+    faster than all of them (`results/detectors.json`).
     """
 
     name = "yunet"
