@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
+from cases import ABLATIONS, SLIM
 from torch import nn
 
 from mien.core.errors import ModelError
@@ -19,33 +20,13 @@ from mien.models.network import Network
 
 NETWORKS = registry.names()
 CLASSES = 7
-# The same code with fewer channels, where learning would take long.
-SLIM: dict[str, dict[str, object]] = {"resnet18": {"width": 16}, "resnet34": {"width": 16}}
-# Choices that must change the parameters or the output; every row of a paper's ablation table belongs here.
-ABLATIONS: dict[str, list[dict[str, object]]] = {
-    "despam": [
-        {"modulators": {"stage2": "none"}},
-        {"modulators": {"stage2": "none", "stage1": "despam"}},
-        {"modulators": {"stage2": {"name": "despam", "reduction": 4}}},
-        {"modulators": {"stage2": {"name": "despam", "kernel": 3}}},
-        {"modulators": {"stage2": {"name": "despam", "gate_kernel": 5}}},
-        {"options": {"depths": [1, 2, 1]}},
-        {"options": {"channels": [32, 64, 96]}},
-        {"options": {"kernel": 3}},
-        {"options": {"expansion": 4}},
-        {"options": {"features": 256}},
-    ],
-    "resnet18": [
-        {"options": {"depths": [1, 1, 1, 1]}},
-        {"options": {"width": 32}},
-        {"options": {"multipliers": [1, 2, 3, 4]}},
-        {"options": {"strides": [1, 2, 2, 1]}},
-        {"options": {"stem": "small"}},
-        {"options": {"stem": "full"}},
-        {"options": {"use_zero_gamma": True}},
-        {"modulators": {"stage1": "despam"}},
-    ],
-    "resnet34": [{"options": {"width": 32}}],
+# One network of each backbone, the smallest: where a modulator is tried after every stage.
+BACKBONES: dict[str, dict[str, object]] = {
+    "despam": {},
+    "ldcnn": {"depth": 12, "growth": 16},
+    "mobilenet_v2": {},
+    "resnet18": {"width": 16},
+    "yolov8n_cls": {},
 }
 
 
@@ -98,6 +79,11 @@ def test_output_and_features(network, n, height, width):
     assert logits.shape == (n, CLASSES)
     assert logits.isfinite().all()
     assert torch.equal(logits, network.classify(features))
+    outputs = network.outputs(images)
+    torch.testing.assert_close(outputs.logits, logits)
+    torch.testing.assert_close(outputs.features, features)
+    assert outputs.features.shape[1] == network.feature_size
+    assert outputs.attention is None or outputs.attention.shape[0] == n
     # An image's logits do not depend on its neighbours.
     torch.testing.assert_close(network(images[:1]), logits[:1], rtol=1e-4, atol=1e-4)
 
@@ -218,11 +204,12 @@ def test_sixteen_faces_are_learnt_by_heart(name):
 
 
 @pytest.mark.parametrize("name", modulators.names())
-@pytest.mark.parametrize("network_name", NETWORKS)
+@pytest.mark.parametrize("network_name", BACKBONES)
 def test_any_modulator_goes_after_any_stage(network_name, name):
     torch.manual_seed(0)
-    stages = registry.create(network_name).stage_names
-    network = registry.create(network_name, modulators=dict.fromkeys(stages, name))
+    options = BACKBONES[network_name]
+    stages = registry.create(network_name, options=options).stage_names
+    network = registry.create(network_name, options=options, modulators=dict.fromkeys(stages, name))
     assert set(network.modulators) == set(stages)
     randomize(network)
     images = images_for(network, 2, 48, 40)

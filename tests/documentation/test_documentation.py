@@ -53,7 +53,7 @@ def test_commands_and_options_of_the_readme_exist():
     assert len(lines) >= 10
     for line in lines:
         words = line.split()[1:]
-        command = [word for word in words[:2] if re.fullmatch("[a-z]+", word)]
+        command = [word for word in words[:2] if re.fullmatch("[a-z-]+", word)]
         for depth in (len(command), 1):
             shown = CliRunner().invoke(app, [*command[:depth], "--help"])
             if shown.exit_code == 0:

@@ -3,33 +3,13 @@
 import io
 import json
 import struct
-import sys
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mien.apps.cli import main
-
 GOOD_PIXELS = " ".join(["128"] * 2303 + ["7"])
-
-
-@pytest.fixture
-def mien(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["mien", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 def png_header(width, height):

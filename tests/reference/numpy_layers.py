@@ -9,6 +9,17 @@ from torch import nn
 Array = NDArray[np.float64]
 
 
+def made(module: nn.Module) -> nn.Module:
+    """Return a module in float64 and evaluation, its batch norms as training might have left them."""
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias)
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+    return module.double().eval()
+
+
 def as_array(tensor) -> Array:
     return tensor.detach().double().numpy()
 

@@ -12,7 +12,27 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.apps import bench, data, evaluate, export, fetch, models, recognize, train
+from mien.apps import (
+    annotate,
+    bench,
+    compare,
+    data,
+    evaluate,
+    experiment,
+    explain,
+    export,
+    faithfulness,
+    fetch,
+    gallery,
+    models,
+    neighbours,
+    recognize,
+    report,
+    robustness,
+    serve,
+    train,
+    train_all,
+)
 from mien.core.errors import MienError, MissingExtraError
 
 app = typer.Typer(
@@ -24,10 +44,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(recognize.recognize)
+app.command()(annotate.annotate)
+app.command()(serve.serve)
 app.command()(train.train)
+app.command("train-all")(train_all.train_all)
+app.command()(experiment.experiment)
+app.command()(explain.explain)
+app.command()(faithfulness.faithfulness)
+app.command()(gallery.gallery)
+app.command()(neighbours.neighbours)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.score)
+app.command()(compare.compare)
+app.command()(robustness.robustness)
 app.command()(export.export)
+app.command()(report.report)
 app.command()(models.models)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
@@ -36,12 +67,23 @@ app.add_typer(fetch.app, name="fetch")
 # Top-level modules that only an extra installs, and the extra to name when one is missing.
 EXTRAS = {
     "torch": "train",
+    "captum": "train",
     "lightning": "train",
     "pydantic": "train",
     "kornia": "train",
     "torchmetrics": "train",
+    "matplotlib": "train",
     "tensorboard": "train",
+    "safetensors": "train",
+    "pytorch_optimizer": "train",
+    "sklearn": "train",
     "onnx": "export",
+    "av": "video",
+    "pyarrow": "annotate",
+    "ray": "ray",
+    "fastapi": "web",
+    "uvicorn": "web",
+    "prometheus_client": "web",
 }
 
 

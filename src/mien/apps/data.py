@@ -1,4 +1,4 @@
-"""`mien data`: look a data set over, or draw one."""
+"""`mien data`: look a data set over, start one of your own, or draw one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.core.errors import DataError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.data.check import DataReport
     from mien.data.dataset import FaceDataset
 
+ALL_LABELS = "angry,disgust,fear,happy,sad,surprise,neutral"
+# Written into a new data set's folder; {labels}, {layout}, {apart} and {folder} are filled in.
+GUIDE = """\
+# Label by folder
+
+Put every picture into the folder of the expression that the face *appears* to show: {labels}.
+
+    {layout}
+
+1. One face a picture, cut loosely: the frame is about 1.1 times the square root of the face's area, forehead to chin
+   and cheek to cheek. JPEG, PNG, WebP, BMP, GIF, TIFF or PPM; any size.
+2. Let two people label independently, without seeing each other's choice, and leave out what they disagree on.
+   What nobody can name does not belong in any folder.
+3. {apart}
+4. Only pictures of people who agreed to it. Delete what they ask you to delete.
+5. A label without pictures is left out. Words other than the eight expressions that mien knows are an error.
+
+Then look at what you have, before anything is trained on it:
+
+    mien data check {folder} --dataset folder
+    mien train default --data {folder} --set data.dataset=folder --set data.ferplus_weight=0
+"""
+WITH_SPLITS = (
+    "No person may stand in two of train, validation and test: else the score says how well people are remembered."
+)
+WITHOUT_SPLITS = (
+    "A fifth of each label is set aside for validation at random. Where one person is in several pictures, make\n"
+    "   the folders with --splits instead and keep each person in one of them."
+)
+
 app = typer.Typer(
-    help="Look a data set over before training, or draw one.",
+    help="Look a data set over before training, start one of your own, or draw one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -57,15 +89,57 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="The same seed draws the same faces.")] = 0,
 ) -> None:
     """Draw cartoon faces with seven expressions, as PNG files train/angry/0000.png and so on."""
-    from mien.core.errors import DataError
     from mien.data import registry
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is not empty; expected a new or empty folder, so that nothing is mixed up.")
+    _check_empty(folder)
     options = registry.LoadOptions(seed=seed, faces_per_class=per_class)
     faces = registry.load("synthetic", None, options)
     _write_faces(faces, folder)
     typer.echo(f"Wrote {len(faces)} drawn faces to {folder}.")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
+    labels: Annotated[str, typer.Option(help="Expressions, with commas between.")] = ALL_LABELS,
+    use_splits: Annotated[
+        bool, typer.Option("--splits", help="Make train, validation and test, each with all labels.")
+    ] = False,
+) -> None:
+    """Make a folder per label for a data set of your own, with a short guide to labelling by folder."""
+    import shlex
+
+    from mien.core.expressions import LabelSet
+    from mien.data.dataset import SPLITS
+
+    names = LabelSet.of([word for word in labels.split(",") if word.strip()]).names
+    if len(names) < 2:
+        raise DataError(f"--labels '{labels}' names {len(names)} labels; two or more are expected, as angry,happy.")
+    _check_empty(folder)
+    parents = SPLITS if use_splits else ("",)
+    for parent in parents:
+        for name in names:
+            _make_folder(folder / parent / name)
+    guide = GUIDE.format(
+        labels=", ".join(names),
+        layout="\n    ".join("/".join(filter(None, (parent, names[0], "1.jpg"))) for parent in parents),
+        apart=WITH_SPLITS if use_splits else WITHOUT_SPLITS,
+        folder=shlex.quote(str(folder)),
+    )
+    (folder / "README.md").write_text(guide, encoding="utf-8")
+    typer.echo(f"Made {len(parents) * len(names)} label folders and README.md in {folder}.")
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not empty; expected a new or empty folder, so that nothing is mixed up.")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made ({error.strerror or error}).") from None
 
 
 def _write_faces(faces: FaceDataset, folder: Path) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import Predictions
+    from mien.evaluation.views import Views
     from mien.inference.model import ExpressionModel
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -21,6 +22,7 @@ MEASURES = (
     ("accuracy", "accuracy", True),
     ("mean_class_accuracy", "mean class accuracy", True),
     ("macro_f1", "macro F1", True),
+    ("weighted_f1", "weighted F1", True),
     ("top2", "top-2 accuracy", True),
     ("nll", "NLL (nats)", False),
     ("ece", "ECE", False),
@@ -35,6 +37,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     dataset: Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     out: Annotated[Path, typer.Option(help="Folder that the predictions file is written to.")] = Path(),
+    views: Annotated[str, typer.Option(help="one, flip or ten-crop: test-time augmentation.")] = "one",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,19 +45,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     Writes predictions-MODEL-DATASET-SPLIT.npz to --out (default: current folder), which `mien score` reads.
     """
-    from mien.core.errors import DataError
-    from mien.data.registry import LoadOptions, detect, load
     from mien.evaluation.scores import score as compute_scores
+    from mien.evaluation.views import check_views
     from mien.inference.model import ExpressionModel
 
+    chosen_views = check_views(views)
     loaded = ExpressionModel.load(model, threads=threads)
-    if dataset is None:
-        if data is None:
-            raise DataError("Name the data with --data PATH, or with --dataset a data set that needs none.")
-        dataset = detect(data)
-    spec = loaded.card.input
-    faces = load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels))
-    predictions = _predict(loaded, faces, split)
+    faces = load_faces(loaded, data, dataset)
+    predictions = _predict(loaded, faces, split, chosen_views)
     out.mkdir(parents=True, exist_ok=True)
     path = out / _file_name(predictions)
     predictions.save(path)
@@ -64,18 +62,67 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.echo("The data hold no training split, so no image is known to have a twin in it.", err=True)
 
 
-def score(
+def score(  # noqa: PLR0913, PLR0917 - one parameter an option
     predictions: Annotated[Path, typer.Argument(help="File that `mien evaluate` wrote.")],
+    by: Annotated[str | None, typer.Option(help="Also score each group of this column, such as subject.")] = None,
+    smallest: Annotated[int, typer.Option(help="Images that a group needs to count for the largest gap.")] = 30,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(metavar="half|FILE", help="Also fit a temperature, on one half or on another predictions file."),
+    ] = None,
+    ferplus: Annotated[
+        Path | None, typer.Option(help="Also compare with FER+'s majorities: folder with fer2013.csv, fer2013new.csv.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a predictions file again; needs neither the model nor the pictures."""
+    from mien.apps import score_tables
     from mien.evaluation.predictions import Predictions
     from mien.evaluation.scores import score as compute_scores
+    from mien.evaluation.scores import score_calibrated
+    from mien.evaluation.slices import score_slices
 
-    _show(compute_scores(Predictions.load(predictions)), as_json)
+    loaded = Predictions.load(predictions)
+    more: dict[str, Any] = {}
+    if by is not None:
+        more["slices"] = score_slices(loaded, by, smallest)
+    if calibrate is not None:
+        other = None if calibrate == "half" else Predictions.load(calibrate)
+        more["calibrated"] = score_calibrated(loaded, other)
+    if ferplus is not None:
+        more["agreement"] = _agreement(loaded, ferplus)
+    _show({**compute_scores(loaded), **more}, as_json)
+    if not as_json:
+        score_tables.show(more)
 
 
-def _predict(model: ExpressionModel, faces: FaceDataset, split: str) -> Predictions:
+def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
+    from mien.core.errors import DataError
+    from mien.data import fer2013, votes
+    from mien.evaluation.agreement import measure_agreement
+
+    source = fer2013.locate(data)
+    rows = fer2013.read_rows(source)
+    counts = fer2013.read_counts(source, rows)
+    if counts is None:
+        raise DataError(f"No {votes.FILE_NAME} beside {source}; the majorities of FER+ are counted from it.")
+    return measure_agreement(predictions, counts, rows.emotions)
+
+
+def load_faces(model: ExpressionModel, data: Path | None, dataset: str | None) -> FaceDataset:
+    """Load a data set in the size and the channels that a model takes; `dataset` None: what `data` holds."""
+    from mien.core.errors import DataError
+    from mien.data.registry import LoadOptions, detect, load
+
+    if dataset is None:
+        if data is None:
+            raise DataError("Name the data with --data PATH, or with --dataset a data set that needs none.")
+        dataset = detect(data)
+    spec = model.card.input
+    return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels))
+
+
+def _predict(model: ExpressionModel, faces: FaceDataset, split: str, views: Views) -> Predictions:
     import numpy as np
     from rich.console import Console
     from rich.progress import Progress
@@ -89,13 +136,17 @@ def _predict(model: ExpressionModel, faces: FaceDataset, split: str) -> Predicti
     # standard output is for results
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Faces", total=len(chosen))
-        return predict_dataset(model, chosen, has_twin, rows=rows, progress=lambda done: bar.advance(task, done))
+        return predict_dataset(
+            model, chosen, has_twin, rows=rows, progress=lambda done: bar.advance(task, done), views=views
+        )
 
 
 def _file_name(predictions: Predictions) -> str:
     import re
 
-    parts = ("predictions", predictions.model, predictions.dataset, predictions.split)
+    parts = ["predictions", predictions.model, predictions.dataset, predictions.split]
+    if predictions.views != "one":
+        parts.append(predictions.views)
     return "-".join(re.sub(r"[^\w.]+", "-", part) for part in parts) + ".npz"
 
 
@@ -121,9 +172,10 @@ def _score_table(scores: dict[str, Any]) -> Table:
 
     rest = scores["without_twins"]
     rule = f"; weights: {scores['selection']}" if scores["selection"] else ""
+    views = "" if scores["views"] == "one" else f"; {scores['views']}"
     table = Table(
         "",
-        title=escape(f"{scores['model']} on {scores['dataset']}, {scores['split']}{rule}"),
+        title=escape(f"{scores['model']} on {scores['dataset']}, {scores['split']}{views}{rule}"),
         caption="Brackets: 95 % bootstrap intervals. Twin: a pixel-identical image in the training split.",
     )
     table.add_column("all images", justify="right")

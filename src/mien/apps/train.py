@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
+
 
 def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     recipe: Annotated[str, typer.Argument(help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")],
@@ -15,6 +17,10 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
         list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
     ] = None,
     ablation: Annotated[str | None, typer.Option(help="Apply the recipe's [ablation.NAME] table.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to start from: .safetensors, torch's, or a run's checkpoint.")
+    ] = None,
+    plugin: PluginFiles = None,
     out: Annotated[Path | None, typer.Option(help="Where the run is written [default: runs/RECIPE].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch in --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
@@ -24,15 +30,20 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     The data set is only read; next to a fer2013.csv a folder .mien-cache keeps its parsed pixels.
     """
     from mien.training.batches import load_data
-    from mien.training.fit import fit
+    from mien.training.fit import fit, is_first_process
     from mien.training.recipe import load_recipe
 
+    load_plugin_files(plugin)
     settled = load_recipe(recipe, settings or (), ablation)
     from mien.apps.publishing import MODEL, publish  # here: what only training needs is missed first, by its name
 
     folder = out or Path("runs") / settled.name.replace("/", "-")
     dataset = load_data(settled, data)
-    run = fit(settled, dataset, folder, resume=resume, quiet=quiet)
+    run = fit(settled, dataset, folder, weights=weights, resume=resume, quiet=quiet)
+    if not is_first_process():
+        return
+    for note in run.record.weights.get("notes", ()):
+        typer.echo(f"note: {note}", err=True)
     scores = publish(run, dataset, folder / MODEL)
     typer.echo(
         f"{folder / MODEL}: {100 * scores['accuracy']:.2f} % of {scores['n']} {scores['split']} faces "

@@ -11,13 +11,16 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mien.core.errors import DataError, ModelError
 from mien.core.expressions import LabelSet
 
 METADATA_KEY = "mien"
 FORMAT_VERSION = 1
+Precision = Literal["float32", "float16", "int8"]
+# Fields that came after the first release: written only where they say something, so that it reads other files still.
+LATER_FIELDS: dict[str, Any] = {"precision": "float32", "lowered": {}, "unsure_threshold": None}
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class ModelCard:
 
     `reject_threshold`: the network has one more output than labels, the last meaning "not a face"; a box
         whose probability of it exceeds the threshold is dropped. None: the network cannot reject.
+    `unsure_threshold`: an expression whose probability is below it is shown as unsure; None: not chosen.
+    `precision`: what the operators calculate in; input and output are float32 all the same.
+    `lowered`: how a file of less than 32 bits was made, and what it lost to the one with 32; else empty.
     """
 
     name: str
@@ -74,6 +80,13 @@ class ModelCard:
     reject_threshold: float | None = None
     temperature: float = 1.0
     version: str = ""
+    precision: Precision = "float32"
+    lowered: dict[str, Any] = field(default_factory=dict)
+    unsure_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ModelError(f"Precision '{self.precision}' is not one of {', '.join(get_args(Precision))}.")
 
     @property
     def outputs(self) -> int:
@@ -89,6 +102,7 @@ class ModelCard:
             "input": dataclasses.asdict(self.input),
             "crop": dataclasses.asdict(self.crop),
         }
+        fields = {name: value for name, value in fields.items() if LATER_FIELDS.get(name, ...) != value}
         return json.dumps(fields, sort_keys=True)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -54,7 +55,9 @@ def read_image(path: Path, limits: Limits = Limits()) -> NDArray[np.uint8]:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected an image file.")
         with path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)
+            # no more room than the file needs: a buffer of the whole limit costs more time than a small picture
+            size = os.fstat(file.fileno()).st_size or limits.max_bytes
+            data = file.read(min(size, limits.max_bytes) + 1)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file.") from None
     except (OSError, ValueError) as error:

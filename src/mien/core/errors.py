@@ -26,6 +26,10 @@ class RecipeError(MienError):
     """A recipe holds an unknown key or a value that does not fit."""
 
 
+class InterruptedTrainingError(MienError):
+    """The user, or a job scheduler, stopped a run; what it has learnt is kept."""
+
+
 class MissingExtraError(MienError):
     """An optional part of the installation is needed and absent."""
 

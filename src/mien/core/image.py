@@ -24,6 +24,7 @@ __all__ = [
     "Limits",
     "as_rgb",
     "crop_face",
+    "cut_square",
     "decode_image",
     "normalize",
     "read_image",
@@ -35,6 +36,19 @@ T = TypeVar("T")
 
 # No network takes more (InputSpec), so a larger crop would only cost memory.
 LARGEST_CROP = 1024
+
+
+def cut_square(box: Box, crop: CropSpec) -> Box:
+    """Return the square that `crop_face` cuts around a face box, in pixels of the picture.
+
+    Raises:
+        ImageError: The box is no rectangle of finite numbers.
+    """
+    side = crop.scale * math.sqrt(max(box.width, 0.0) * max(box.height, 0.0))
+    x, y = box.centre
+    if not (math.isfinite(side) and side > 0 and math.isfinite(x + y)):
+        raise ImageError(f"Face box {box} is not a rectangle; expected finite numbers and positive sides.")
+    return Box(x + crop.shift_x * side - side / 2, y + crop.shift_y * side - side / 2, side, side)
 
 
 def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.uint8]:
@@ -52,13 +66,9 @@ def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.
     Returns:
         (n, n) or (n, n, 3) with n = round(side), from 1 to 1024.
     """
-    side = crop.scale * math.sqrt(max(box.width, 0.0) * max(box.height, 0.0))
-    if not (math.isfinite(side) and side > 0 and math.isfinite(sum(box.centre))):
-        raise ImageError(f"Face box {box} is not a rectangle; expected finite numbers and positive sides.")
+    square = cut_square(box, crop)
+    left, top, side = square.x, square.y, square.width
     n = min(max(round(side), 1), LARGEST_CROP)
-    centre_x, centre_y = box.centre
-    left = centre_x + crop.shift_x * side - side / 2
-    top = centre_y + crop.shift_y * side - side / 2
     x0, x1 = _span(left, side, image.shape[1])
     y0, y1 = _span(top, side, image.shape[0])
     region = image[y0:y1, x0:x1]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,7 @@ class ImageResult:
     @property
     def shares(self) -> dict[str, float]:
         """The share of the faces showing each expression: sums to 1, or all 0 when there is no face."""
-        n = max(len(self.faces), 1)
-        return {name: sum(face.label == name for face in self.faces) / n for name in self.labels}
+        return _shares(self.faces, self.labels)
 
     def to_json(self) -> dict[str, object]:
         """Return the result as one object of `--format json`."""
@@ -91,3 +94,64 @@ class ImageResult:
             "faces": [face.to_json() for face in self.faces],
             "shares": {name: round(share, 6) for name, share in self.shares.items()},
         }
+
+
+@dataclass(frozen=True)
+class TrackedFace(Face):
+    """A face of a video: `track` is the same number in every frame that shows it.
+
+    `label` and `probabilities` are smoothed over time, `raw` is what the network says of this frame alone. `is_seen`
+    is False where the face is hidden: then the box is a guess and the expression the last one seen.
+    """
+
+    track: int
+    raw: dict[str, float]
+    is_seen: bool = True
+
+    @property
+    def raw_label(self) -> str:
+        """The most probable label of this frame alone."""
+        return max(self.raw, key=self.raw.__getitem__)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the face as it stands in a frame's JSON line."""
+        raw = {name: round(p, 6) for name, p in self.raw.items()}
+        return {"track": self.track, "seen": self.is_seen, **super().to_json(), "raw": raw}
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The faces of one frame of a video.
+
+    `index` counts the source's frames from 0, `time` is in seconds since the first, `dropped` is how many frames a
+    live source has skipped so far, to keep up. `pixels` is the RGB frame (h, w, 3), or None where it is not kept.
+    """
+
+    index: int
+    time: float
+    width: int
+    height: int
+    faces: list[TrackedFace] = field(default_factory=list)
+    labels: tuple[str, ...] = ()
+    dropped: int = 0
+    pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the faces seen that show each expression: sums to 1, or all 0 when there is none."""
+        return _shares([face for face in self.faces if face.is_seen], self.labels)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the result as one JSON line."""
+        return {
+            "frame": self.index,
+            "time": round(self.time, 4),
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_json() for face in self.faces],
+            "shares": {name: round(share, 6) for name, share in self.shares.items()},
+        }
+
+
+def _shares(faces: Sequence[Face], labels: Sequence[str]) -> dict[str, float]:
+    return {name: sum(face.label == name for face in faces) / max(len(faces), 1) for name in labels}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +32,7 @@ class FaceDataset:
             an image is all there is.
         is_face: (n,) False where the annotators say that the picture shows no face. None: not known.
         paths: The file each row came from; empty where images came from one file.
+        metadata: What else is known of each row, (n,) texts by column, e.g. `subject`; "" where unknown.
 
     Raises:
         DataError: The arrays do not fit each other, or a label or split is unknown.
@@ -44,6 +46,7 @@ class FaceDataset:
     votes: NDArray[np.float32] | None = None
     is_face: NDArray[np.bool_] | None = None
     paths: tuple[str, ...] = ()
+    metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -53,10 +56,11 @@ class FaceDataset:
             "votes": n if self.votes is None else len(self.votes),
             "is_face": n if self.is_face is None else len(self.is_face),
             "paths": len(self.paths) or n,
+            **{column: len(values) for column, values in self.metadata.items()},
         }
-        for field, length in lengths.items():
+        for name, length in lengths.items():
             if length != n:
-                raise DataError(f"Data set '{self.name}' has {n} images but {length} {field}; one each is expected.")
+                raise DataError(f"Data set '{self.name}' has {n} images but {length} {name}; one each is expected.")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.label_set)):
             raise DataError(f"Data set '{self.name}' has labels outside 0 to {len(self.label_set) - 1}.")
         unknown = sorted(set(np.unique(self.splits).tolist()) - set(SPLITS))
@@ -78,6 +82,7 @@ class FaceDataset:
             votes=None if self.votes is None else self.votes[numbers],
             is_face=None if self.is_face is None else self.is_face[numbers],
             paths=tuple(self.paths[i] for i in numbers) if self.paths else (),
+            metadata={column: values[numbers] for column, values in self.metadata.items()},
         )
 
     def split(self, name: str) -> FaceDataset:

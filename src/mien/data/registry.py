@@ -27,10 +27,12 @@ class LoadOptions:
         image_size: Side of the returned square images, in pixels, 8 to 1024.
         channels: 1 (grey) or 3 (RGB).
         seed: Of the set-aside validation images (`folder`) and of the drawn faces (`synthetic`).
-        validation_share: Share of the training images, per label, that `folder` sets aside for validation
-            where no folder is named validation; 0 sets none aside.
+        validation_share: Share of the training images that is set aside for validation where the data name none;
+            0 sets none aside. Per label (`folder`, `rafdb`, `affectnet7`, `affectnet8`) or by whole subjects (`ckplus`,
+            `jaffe`).
         faces_per_class: Training faces per label that `synthetic` draws; a third as many for validation.
         ferplus_mode: Which images and label distributions `ferplus` keeps (see there).
+        use_lazy_images: Data sets whose pictures are files leave them there, and read each when it is needed.
     """
 
     image_size: int = 48
@@ -39,6 +41,7 @@ class LoadOptions:
     validation_share: float = 0.2
     faces_per_class: int = 60
     ferplus_mode: FerplusMode = "majority"
+    use_lazy_images: bool = False
 
     def __post_init__(self) -> None:
         if not 8 <= self.image_size <= 1024:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+LEFT_OUT = ""
 
 
 def stratified_mask(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -29,3 +33,65 @@ def stratified_mask(labels: NDArray[np.int64], share: float, seed: int) -> NDArr
         count = min(max(round(share * len(rows)), 1), len(rows) - 1)
         chosen[rows[:count]] = True
     return chosen
+
+
+def apportion(labels: NDArray[np.int64], sizes: Sequence[int], seed: int) -> NDArray[np.int64]:
+    """Deal the rows out to parts of exactly these sizes, every label in nearly the same proportions.
+
+    Label by label and in random order within a label, each row goes to the part that lacks most of its share so far.
+
+    Args:
+        labels: (n,) class numbers, 0 or more.
+        sizes: (p,) images of each part, at most n together.
+        seed: 0 or more.
+
+    Returns:
+        (n,) part of each row, 0 to p - 1; `p` for the rows that no part wants.
+    """
+    n = len(labels)
+    wanted = np.array([*sizes, n - sum(sizes)], dtype=np.float64)
+    order = np.concatenate(
+        [
+            np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
+            for label in np.unique(labels).tolist()
+        ]
+    )
+    parts = np.empty(n, dtype=np.int64)
+    given = np.zeros(len(wanted))
+    for place, row in enumerate(order.tolist(), start=1):
+        part = int(np.argmax(wanted * (place / n) - given))
+        given[part] += 1
+        parts[row] = part
+    return parts
+
+
+def assign_subjects(subjects: NDArray[np.str_], labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Give every person to one fold, so that folds and the labels in them come out about equally large.
+
+    People go in the order of how many images they have, most first and at random where equal, each to the fold where
+    the sum of squared shares of the labels grows least.
+
+    Args:
+        subjects: (n,) who is in the picture.
+        labels: (n,) class numbers, 0 or more.
+        folds: At most the number of people.
+        seed: 0 or more.
+
+    Returns:
+        (n,) fold of each row, 0 to folds - 1; none is empty.
+    """
+    _, person = np.unique(subjects, return_inverse=True)
+    table = np.zeros((person.max() + 1, labels.max() + 1))
+    np.add.at(table, (person, labels), 1)
+    shuffled = np.random.default_rng(seed).permutation(len(table))
+    order = shuffled[np.argsort(-table[shuffled].sum(axis=1), kind="stable")]
+    totals = np.maximum(table.sum(axis=0), 1)
+    filled = np.zeros((folds, table.shape[1]))
+    fold_of = np.empty(len(table), dtype=np.int64)
+    for place, number in enumerate(order.tolist()):
+        growth = (((filled + table[number]) ** 2 - filled**2) / totals**2).sum(axis=1)
+        # the first ones go one to a fold, so that none stays empty
+        fold = place if place < folds else int(np.argmin(growth))
+        filled[fold] += table[number]
+        fold_of[number] = fold
+    return fold_of[person]

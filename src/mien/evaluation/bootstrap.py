@@ -58,15 +58,18 @@ def bootstrap_intervals(
     cell_sums, gap_sums, losses = _resample(terms, classes * classes, rounds, seed)
     counts = np.rint(cell_sums).astype(np.int64).reshape(rounds, classes, classes)
     draws = {
-        "accuracy": metrics.accuracy(counts),
-        "mean_class_accuracy": metrics.mean_class_accuracy(counts),
-        "macro_f1": metrics.macro_f1(counts),
+        **metrics.main_scores(counts),
         "nll": losses / n,
         "ece": np.abs(gap_sums).sum(axis=1) / n,
     }
+    return {name: percentile_interval(values, level) for name, values in draws.items()}
+
+
+def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Return the bounds between which the middle `level` of the resampled scores (rounds,) lie."""
     tail = (1 - level) / 2
-    bounds = {name: np.quantile(values, (tail, 1 - tail)) for name, values in draws.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
+    low, high = np.quantile(values, (tail, 1 - tail)).tolist()
+    return low, high
 
 
 def _resample(terms: _Terms, cell_count: int, rounds: int, seed: int) -> tuple[Floats, Floats, Floats]:
@@ -84,5 +87,6 @@ def _resample(terms: _Terms, cell_count: int, rounds: int, seed: int) -> tuple[F
         weights = np.bincount(generator.integers(0, n, n), minlength=n).astype(np.float64)
         cell_sums[i] = np.bincount(present // ECE_BINS, np.add.reduceat(weights, starts), cell_count)
         gap_sums[i] = np.bincount(present % ECE_BINS, np.add.reduceat(weights * gaps, starts), ECE_BINS)
-        loss_sums[i] = weights @ losses
+        # not weights @ losses: its threads wait for each other where cores are shared
+        loss_sums[i] = np.einsum("i,i", weights, losses)
     return cell_sums, gap_sums, loss_sums

@@ -1,4 +1,4 @@
-"""Make a model's probabilities mean what they say: temperature scaling, and the threshold of "not a face"."""
+"""Make a model's probabilities mean what they say: temperature, and the thresholds of "not a face" and "unsure"."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 FACES_LOST = 0.002
 # ... but not below this: faces as they are met are less clear than those of a data set.
 LOWEST_THRESHOLD = 0.1
+# An answer counts as sure from the confidence on at which this share of such answers is right.
+SHARE_RIGHT = 0.85
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -49,3 +51,30 @@ def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.boo
     """
     faces = reject if is_face is None else reject[is_face]
     return round(max(LOWEST_THRESHOLD, float(np.quantile(faces, 1 - FACES_LOST))), 4)
+
+
+def choose_unsure_threshold(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], share_right: float = SHARE_RIGHT
+) -> float:
+    """Return the confidence below which an answer is shown as unsure.
+
+    It is the smallest one for which at least `share_right` of the answers that are as confident or more are right: the
+    selective classifier of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NIPS 2017,
+    with the largest probability as its confidence, at the measured risk of the split (without their bound).
+
+    Args:
+        probabilities: (n, k) on a validation split, after temperature scaling; each row sums to 1.
+        labels: (n,) class numbers.
+        share_right: In [0, 1]; right is what the annotators said.
+
+    Returns:
+        In [0, 1], rounded to four digits (an answer or two may then miss the share); 1 if no threshold meets it.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(probabilities.argmax(axis=1)[order] == labels[order]) / np.arange(1, len(labels) + 1)
+    ranked = confidence[order]
+    # of equally confident answers all are told or none
+    is_last_of_its_kind = np.append(ranked[1:] < ranked[:-1], True)
+    enough = np.flatnonzero(is_last_of_its_kind & (right >= share_right))
+    return round(float(ranked[enough[-1]]), 4) if enough.size else 1.0

@@ -66,8 +66,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     Raises:
         MienError: `rounds` or `threads` is out of range, or the model cannot be used.
     """
-    if not 1 <= rounds <= MAX_ROUNDS:
-        raise MienError(f"{rounds} rounds given; expected 1 to {MAX_ROUNDS:,}.")
+    check_rounds(rounds)
     if threads < 1:
         raise MienError(f"{threads} threads given; expected 1 or more.")
     models = (
@@ -92,20 +91,41 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     )
 
 
+def check_rounds(rounds: int) -> None:
+    """Check how often something is to be timed; `MienError` if it is not 1 to 100,000 times."""
+    if not 1 <= rounds <= MAX_ROUNDS:
+        raise MienError(f"{rounds} rounds given; expected 1 to {MAX_ROUNDS:,}.")
+
+
 def time_in_turns(calls: Sequence[Callable[[], object]], rounds: int, turn: int = TURN) -> NDArray[np.float64]:
     """Time each call `rounds` times, in turns of `turn`; return milliseconds, (calls, rounds).
 
     Taking turns lets a slow moment of the machine fall on all alike. A turn begins with one call that is not timed:
     it brings back the weights that the others have pushed out of the processor's cache.
     """
-    times = np.empty((len(calls), rounds))
+    times: NDArray[np.float64] = measure_in_turns(calls, rounds, turn)[0]
+    return times
+
+
+def measure_in_turns(
+    calls: Sequence[Callable[[], object]],
+    rounds: int,
+    turn: int = TURN,
+    clocks: Sequence[Callable[[], float]] = (time.perf_counter,),
+) -> NDArray[np.float64]:
+    """Time as `time_in_turns` does, by several clocks at once; return milliseconds, (clocks, calls, rounds).
+
+    `time.process_time` counts the processor's work alone. Where other programs take the processor away, long calls
+    lose more of it than short ones, and ratios of the time on the wall are wrong.
+    """
+    times = np.empty((len(clocks), len(calls), rounds))
     for first in range(0, rounds, turn):
         for row, call in enumerate(calls):
             call()
             for i in range(first, min(first + turn, rounds)):
-                start = time.perf_counter()
+                start = [clock() for clock in clocks]
                 call()
-                times[row, i] = 1000 * (time.perf_counter() - start)
+                times[:, row, i] = [1000 * (clock() - begun) for clock, begun in zip(clocks, start, strict=True)]
     return times
 
 

@@ -6,6 +6,7 @@ matrices of shape (..., k, k) and keep the leading axes: a thousand resampled ma
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ ECE_BINS = 15
 def predicted(probabilities: Probabilities) -> NDArray[np.intp]:
     """Return the class of the largest probability of each row (n, k); the lowest class number wins a tie."""
     _require_images(len(probabilities))
+    _refuse_nan(probabilities)
     winners: NDArray[np.intp] = np.argmax(probabilities, axis=1)
     return winners
 
@@ -63,6 +65,26 @@ def macro_f1(counts: Counts) -> Floats:
     return np.asarray(np.nanmean(_f1(counts), axis=-1), dtype=np.float64)
 
 
+def weighted_f1(counts: Counts) -> Floats:
+    """Return the mean F1 weighted by the number of images of each class: counts (..., k, k) to (...)."""
+    n = counts.sum(axis=-1)
+    return np.asarray(np.nansum(_f1(counts) * n, axis=-1) / n.sum(axis=-1), dtype=np.float64)
+
+
+def main_scores(counts: Counts) -> dict[str, Floats]:
+    """Return accuracy, mean_class_accuracy and macro_f1 by these names: counts (..., k, k) to (...) each."""
+    return {
+        "accuracy": accuracy(counts),
+        "mean_class_accuracy": mean_class_accuracy(counts),
+        "macro_f1": macro_f1(counts),
+    }
+
+
+def defined(value: float) -> float | None:
+    """Return a score as JSON has it: None where it is undefined (NaN)."""
+    return None if math.isnan(value) else float(value)
+
+
 class ClassScores(NamedTuple):
     """Per class, (k,): NaN where undefined. Precision needs a prediction, recall an image, F1 either."""
 
@@ -84,6 +106,7 @@ def log_losses(probabilities: Probabilities, labels: Labels) -> Floats:
     Probabilities below 1e-12 count as 1e-12, so no image costs more than 27.6 nats.
     """
     _require_images(len(labels))
+    _refuse_nan(probabilities)
     true = np.take_along_axis(probabilities, labels[:, None].astype(np.intp), axis=1)[:, 0]
     return -np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY))
 
@@ -123,6 +146,7 @@ def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> f
 def brier(probabilities: Probabilities, labels: Labels) -> float:
     r"""Return the multi-class Brier score, the mean of :math:`\sum_c (p_c - y_c)^2`: from 0 (best) to 2."""
     _require_images(len(labels))
+    _refuse_nan(probabilities)
     errors = probabilities.astype(np.float64)
     errors[np.arange(len(labels)), labels] -= 1
     return float(np.square(errors).sum(axis=1).mean())
@@ -131,6 +155,7 @@ def brier(probabilities: Probabilities, labels: Labels) -> float:
 def top2(probabilities: Probabilities, labels: Labels) -> float:
     """Return the share of images with the true class among the two most probable; low numbers win ties."""
     _require_images(len(labels))
+    _refuse_nan(probabilities)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     return float((order == labels[:, None]).any(axis=1).mean())
 
@@ -138,6 +163,13 @@ def top2(probabilities: Probabilities, labels: Labels) -> float:
 def _require_images(n: int) -> None:
     if n == 0:
         raise DataError("There are no images to score; choose a split or a subset that has some.")
+
+
+def _refuse_nan(probabilities: Probabilities) -> None:
+    """Raise for NaN: the largest of a row that holds one would be the NaN's class."""
+    broken = np.isnan(probabilities).any(axis=-1)
+    if broken.any():
+        raise DataError(f"Row {int(np.argmax(broken))} of the probabilities holds NaN; the model is broken.")
 
 
 def _hits(counts: Counts) -> Counts:

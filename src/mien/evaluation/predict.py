@@ -12,6 +12,7 @@ from mien.core.errors import DataError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
 from mien.evaluation.predictions import Predictions
+from mien.evaluation.views import Views, views_of
 from mien.inference.model import ExpressionModel, Scores
 
 BATCH_SIZE = 256
@@ -23,6 +24,7 @@ def predict_scores(
     dataset_split: FaceDataset,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
+    views: Views = "one",
 ) -> Scores:
     """Run a model over all images of a data set; the scores stand in the model's order of labels.
 
@@ -31,6 +33,7 @@ def predict_scores(
         dataset_split: The images, n of them.
         batch_size: Images a forward pass.
         progress: Called after each batch with the number of images in it.
+        views: How each face is seen; the mean over the views is returned, of logits and of probabilities.
 
     Raises:
         DataError: There are no images, or `batch_size` is below 1.
@@ -42,13 +45,22 @@ def predict_scores(
     batches = []
     for start in range(0, len(dataset_split), batch_size):
         faces = dataset_split.images[start : start + batch_size]
-        batches.append(model.predict(to_batch(list(faces), model.card.input)))
+        images = to_batch(list(faces), model.card.input)
+        batches.append(_mean([model.predict(view) for view in views_of(images, views)]))
         if progress is not None:
             progress(len(faces))
     return Scores(
         np.concatenate([batch.logits for batch in batches]),
         np.concatenate([batch.probabilities for batch in batches]),
         np.concatenate([batch.reject for batch in batches]),
+    )
+
+
+def _mean(views: list[Scores]) -> Scores:
+    return Scores(
+        np.stack([view.logits for view in views]).mean(axis=0),
+        np.stack([view.probabilities for view in views]).mean(axis=0),
+        np.stack([view.reject for view in views]).mean(axis=0),
     )
 
 
@@ -60,6 +72,7 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
     rows: NDArray[np.int64] | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
+    views: Views = "one",
 ) -> Predictions:
     """Predict one split and keep everything that scoring needs.
 
@@ -73,6 +86,7 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
         rows: (n,) row numbers in the whole data set; 0..n-1 when not given.
         batch_size: Images a forward pass.
         progress: Called after each batch with the number of images in it.
+        views: How each face is seen: once, mirrored too, or in ten crops.
 
     Raises:
         DataError: The model lacks a label of the data set, or images come from no split or from several.
@@ -86,7 +100,7 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
         )
     if len(dataset_split.split_names) > 1:
         raise DataError(f"Images of {' and '.join(dataset_split.split_names)} are mixed; choose one split.")
-    scores = predict_scores(model, dataset_split, batch_size, progress)
+    scores = predict_scores(model, dataset_split, batch_size, progress, views)
     return Predictions(
         probabilities=_normalised(scores.probabilities[:, wanted.columns_from(given)]),
         labels=np.asarray(dataset_split.labels, dtype=np.int64),
@@ -99,6 +113,8 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
         rows=np.arange(len(dataset_split), dtype=np.int64) if rows is None else rows,
         paths=dataset_split.paths,
         selection=_selection(model.card),
+        views=views,
+        metadata=dataset_split.metadata,
     )
 
 

@@ -7,7 +7,8 @@ import os
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from mien.core.expressions import LabelSet
 FORMAT = "mien-predictions-1"
 MAX_BYTES = 2**30  # unpacked: 8 million images of 7 classes
 ROW_SUM_TOLERANCE = 1e-3
+# A column of metadata is stored under this and its position: a column's name may hold any sign.
+COLUMN = "metadata_"
 ARRAYS = ("probabilities", "labels", "has_twin", "rows", "paths", "about")
 
 
@@ -39,6 +42,8 @@ class Predictions:
         rows: The images' row numbers in the whole data set, (n,) int64.
         paths: The images' names where they are files, (n,); empty when they are not.
         selection: How the model's weights were chosen, as its card says ("" when it does not).
+        views: How each face was seen: "one", "flip" or "ten-crop".
+        metadata: What else the data set knows of each image, (n,) texts by column; "" where unknown.
     """
 
     probabilities: NDArray[np.float32]
@@ -52,6 +57,8 @@ class Predictions:
     rows: NDArray[np.int64]
     paths: tuple[str, ...] = ()
     selection: str = ""
+    views: str = "one"
+    metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, k = len(self.labels), len(self.label_set)
@@ -59,7 +66,7 @@ class Predictions:
             raise DataError(
                 f"Predictions have shape {self.probabilities.shape}; {n} images and {k} labels need {(n, k)}."
             )
-        for name, array in (("has_twin", self.has_twin), ("rows", self.rows)):
+        for name, array in (("has_twin", self.has_twin), ("rows", self.rows), *self.metadata.items()):
             if array.shape != (n,):
                 raise DataError(f"Predictions: {name} has shape {array.shape}; {n} images need {(n,)}.")
         if len(self.paths) not in (0, n):
@@ -72,14 +79,19 @@ class Predictions:
 
     def without_twins(self) -> Predictions:
         """Return the predictions of the images that have no pixel-identical twin in the training split."""
-        keep = ~self.has_twin
+        return self.subset(~self.has_twin)
+
+    def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Predictions:
+        """Return the images given by their positions (m,), in that order, or by a mask (n,)."""
+        numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         return replace(
             self,
-            probabilities=self.probabilities[keep],
-            labels=self.labels[keep],
-            has_twin=self.has_twin[keep],
-            rows=self.rows[keep],
-            paths=tuple(path for path, kept in zip(self.paths, keep, strict=False) if kept),
+            probabilities=self.probabilities[numbers],
+            labels=self.labels[numbers],
+            has_twin=self.has_twin[numbers],
+            rows=self.rows[numbers],
+            paths=tuple(self.paths[i] for i in numbers) if self.paths else (),
+            metadata={column: values[numbers] for column, values in self.metadata.items()},
         )
 
     def save(self, path: Path | str) -> None:
@@ -97,6 +109,8 @@ class Predictions:
             "split": self.split,
             "fingerprint": self.fingerprint,
             "selection": self.selection,
+            "views": self.views,
+            "metadata": list(self.metadata),
         }
         arrays: dict[str, NDArray[Any]] = {
             "probabilities": self.probabilities,
@@ -105,6 +119,7 @@ class Predictions:
             "rows": self.rows,
             "paths": np.array(self.paths, dtype=np.str_),
             "about": np.array(json.dumps(about)),
+            **{f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())},
         }
         try:
             _write_atomically(path, arrays)
@@ -131,6 +146,12 @@ class Predictions:
                 has_twin=_typed(arrays, "has_twin", np.bool_),
                 rows=_typed(arrays, "rows", np.int64),
                 paths=tuple(str(p) for p in arrays["paths"]),
+                # files of the first release say neither
+                views=str(about.get("views", "one")),
+                metadata={
+                    str(column): arrays[f"{COLUMN}{i}"].astype(np.str_)
+                    for i, column in enumerate(about.get("metadata", ()))
+                },
                 **{name: str(about[name]) for name in ("model", "dataset", "split", "fingerprint", "selection")},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -176,7 +197,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         if unpacked > MAX_BYTES:
             raise DataError(f"{path} would unpack to {unpacked >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB.")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ARRAYS}
+            columns = [name for name in file.files if name.startswith(COLUMN)]
+            return {name: file[name] for name in (*ARRAYS, *columns)}
     except FileNotFoundError:
         raise DataError(f"No predictions file {path}. Write one with `mien evaluate`.") from None
     except (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+import numpy as np
+
+from mien.core.errors import DataError
 from mien.evaluation import metrics
 from mien.evaluation.bootstrap import ROUNDS, bootstrap_intervals
-from mien.evaluation.metrics import Counts
+from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.metrics import Counts, Floats, Labels, Probabilities
 from mien.evaluation.predictions import Predictions
 
 
@@ -20,8 +23,8 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
         seed: Seed of the bootstrap.
 
     Returns:
-        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `top2` are shares in [0, 1];
-        `nll` is in nats; `confusion` has the truth in rows; a per-class value that is undefined is None.
+        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in
+        [0, 1]; `nll` is in nats; `confusion` has the truth in rows; a per-class value that is undefined is None.
         `without_twins` holds the same keys for the images without a pixel-identical twin in the training
         split; if every image has one, `n` is 0 there and all else None.
 
@@ -32,6 +35,85 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
     scores = _score_images(predictions, rounds, seed)
     nothing = dict.fromkeys(scores) | {"n": 0}
     return {**scores, "without_twins": _score_images(rest, rounds, seed) if len(rest) else nothing}
+
+
+def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = None) -> dict[str, Any]:
+    """Score the calibration before and after temperature scaling, never on the images that it was fitted on.
+
+    The temperature rescales logarithms of probabilities, which are logits up to a constant of each image; it changes
+    no answer. A temperature that the probabilities already contain is multiplied with this one.
+
+    Args:
+        predictions: What is scored.
+        fitted_on: What the temperature is fitted on: another split or file. None: on every second image of each
+            label, in the file's order; the other half is scored.
+
+    Returns:
+        A JSON-ready dict: `temperature`, `fitted_on` (in words), `n_fitted`, `n` images scored, and `before` and
+        `after`, each with `nll`, `ece` and `brier`.
+
+    Raises:
+        DataError: There are too few images, `fitted_on` has other labels, or it holds images that are scored.
+    """
+    if fitted_on is None:
+        fitted_on, scored = _halves(predictions)
+        source = f"every second image of each label of {predictions.dataset}, {predictions.split}"
+    else:
+        _check_apart(predictions, fitted_on)
+        scored = predictions
+        source = f"{fitted_on.dataset}, {fitted_on.split}"
+    columns = scored.label_set.columns_from(fitted_on.label_set)
+    labels = np.argsort(columns)[fitted_on.labels]
+    logits = _log(fitted_on.probabilities[:, columns]).astype(np.float32)
+    temperature = fit_temperature(logits, labels.astype(np.int64))
+    scaled = np.exp(_log(scored.probabilities) / temperature)
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return {
+        "temperature": temperature,
+        "fitted_on": source,
+        "n_fitted": len(fitted_on),
+        "n": len(scored),
+        "before": _calibration(scored.probabilities, scored.labels),
+        "after": _calibration(scaled, scored.labels),
+    }
+
+
+def _halves(predictions: Predictions) -> tuple[Predictions, Predictions]:
+    """Return every second image of the file sorted by label, and the others, both in the file's order."""
+    if len(predictions) < 2:
+        raise DataError(f"{len(predictions)} images given; fitting on one half and scoring the other needs 2 or more.")
+    order = np.argsort(predictions.labels, kind="stable")
+    return predictions.subset(np.sort(order[::2])), predictions.subset(np.sort(order[1::2]))
+
+
+def _check_apart(predictions: Predictions, fitted_on: Predictions) -> None:
+    if set(predictions.label_set) != set(fitted_on.label_set):
+        raise DataError(
+            f"The temperature is to be fitted on labels {', '.join(fitted_on.label_set.names)}, the scored ones are"
+            f" {', '.join(predictions.label_set.names)}; fit it on predictions with the same labels."
+        )
+    if not (len(predictions) and len(fitted_on)):
+        raise DataError("There are no images to fit a temperature on, or none to score.")
+    if (predictions.dataset, predictions.split) != (fitted_on.dataset, fitted_on.split):
+        return
+    shared = len(np.intersect1d(predictions.rows, fitted_on.rows))
+    if shared:
+        raise DataError(
+            f"{shared} of {len(predictions)} images would be both fitted on and scored; give the predictions of another"
+            " split, or 'half' to fit on one half and score the other."
+        )
+
+
+def _log(probabilities: Probabilities) -> Floats:
+    return np.log(np.maximum(probabilities.astype(np.float64), metrics.SMALLEST_PROBABILITY))
+
+
+def _calibration(probabilities: Probabilities, labels: Labels) -> dict[str, float]:
+    return {
+        "nll": metrics.nll(probabilities, labels),
+        "ece": metrics.ece(probabilities, labels),
+        "brier": metrics.brier(probabilities, labels),
+    }
 
 
 def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str, Any]:
@@ -45,10 +127,10 @@ def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str,
         "split": predictions.split,
         "fingerprint": predictions.fingerprint,
         "selection": predictions.selection,
+        "views": predictions.views,
         "n": len(predictions),
-        "accuracy": float(metrics.accuracy(counts)),
-        "mean_class_accuracy": float(metrics.mean_class_accuracy(counts)),
-        "macro_f1": float(metrics.macro_f1(counts)),
+        **{name: float(value) for name, value in metrics.main_scores(counts).items()},
+        "weighted_f1": float(metrics.weighted_f1(counts)),
         "nll": metrics.nll(probabilities, labels),
         "ece": metrics.ece(probabilities, labels),
         "brier": metrics.brier(probabilities, labels),
@@ -64,14 +146,10 @@ def _per_class(counts: Counts, names: tuple[str, ...]) -> dict[str, dict[str, fl
     scores = metrics.per_class(counts)
     return {
         name: {
-            "precision": _defined(scores.precision[i]),
-            "recall": _defined(scores.recall[i]),
-            "f1": _defined(scores.f1[i]),
+            "precision": metrics.defined(scores.precision[i]),
+            "recall": metrics.defined(scores.recall[i]),
+            "f1": metrics.defined(scores.f1[i]),
             "n": int(scores.n[i]),
         }
         for i, name in enumerate(names)
     }
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

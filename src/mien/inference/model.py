@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import tempfile
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
-from mien.core.errors import ModelError, did_you_mean
+from mien.core.errors import MissingExtraError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,6 +26,12 @@ OUTPUT_NAME = "logits"
 # How protobuf writes the key of a weight that lies in another file (onnx.proto, TensorProto.external_data).
 EXTERNAL_WEIGHT = b"\x0a\x08location\x12"
 NO_FOLDER = os.devnull
+# How protobuf writes the operator that turns activations into integers (NodeProto.op_type): only quantised files have
+# it, while those with 8-bit weights alone have its opposite, DequantizeLinear.
+QUANTIZE = b"\x22\x0eQuantizeLinear"
+WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
+# What a network may run on, and what onnxruntime calls it; OpenVINO has a runtime of its own.
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": ""}
 
 
 @dataclass(frozen=True)
@@ -38,35 +47,57 @@ class Scores:
     reject: NDArray[np.float32]
 
 
+class Session(Protocol):
+    """What runs a network: onnxruntime's session, or another runtime behind the same method."""
+
+    def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[Any]:
+        """Return the named outputs."""
+
+
 class ExpressionModel:
     """A loaded network and its card. Safe to share between threads."""
 
-    def __init__(self, data: bytes, source: str, threads: int = 1) -> None:
+    def __init__(self, data: bytes, source: str, threads: int = 1, provider: str = "cpu") -> None:
         """Load a network from the bytes of an .onnx file; see `load` for the errors."""
+        if provider not in PROVIDERS:
+            raise ModelError(
+                f"No provider named '{provider}'.{did_you_mean(provider, PROVIDERS)} Providers: {', '.join(PROVIDERS)}."
+            )
         self.source = source
-        self._session = _session(data, source, threads)
-        self.card = ModelCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, source)
+        # OpenVINO says nothing of the card, and takes files that onnxruntime refuses
+        session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
+        self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
+        self._session: Session = _openvino(data, source, threads) if provider == "openvino" else session
         self._check_outputs()
 
     @classmethod
-    def load(cls, name_or_path: str | Path, threads: int = 1) -> ExpressionModel:
-        """Load a shipped model by its name or any model by its file.
+    def load(cls, name_or_path: str | Path, threads: int = 1, provider: str = "cpu") -> ExpressionModel:
+        """Load a model by its name (see `model_files`) or any model by its file.
 
         A name beats a file that is called the same, unless a path separator or the ending .onnx shows
         that a file is meant.
 
         Args:
-            name_or_path: `default`, or an .onnx file written by `mien export`.
+            name_or_path: A name of `model_files`, as `default`, or an .onnx file written by `mien export`.
             threads: CPU threads of one forward pass, at least 1.
+            provider: What runs the network: `cpu`, `cuda` (extra `cuda`) or `openvino` (extra `openvino`).
 
         Raises:
-            ModelError: No such name or file, no ONNX, no card, a card that does not fit the network,
-                weights in another file, or more than 512 MiB.
+            ModelError: No such name, file or provider, no ONNX, no card, a card that does not fit the network,
+                weights in another file, more than 512 MiB, or a provider that does not start.
+            MissingExtraError: The provider is not installed.
         """
         if threads < 1:
             raise ModelError(f"threads is {threads}; expected at least 1.")
-        data, source = _read(name_or_path)
-        return cls(data, source, threads)
+        data, source = read_model(name_or_path)
+        return cls(data, source, threads, provider)
+
+    def with_card(self, card: ModelCard) -> ExpressionModel:
+        """Return the same network under another card, which must say as many outputs."""
+        other = copy.copy(self)
+        other.card = card
+        other._check_outputs()
+        return other
 
     def predict(self, faces: NDArray[np.float32]) -> Scores:
         """Score faces in one forward pass.
@@ -116,59 +147,123 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return probabilities
 
 
-def shipped_models() -> list[str]:
-    """Return the names of the models inside the package."""
-    assets = resources.files("mien") / "assets"
-    if not assets.is_dir():
-        return []
-    return sorted(file.name.removesuffix(".onnx") for file in assets.iterdir() if file.name.endswith(".onnx"))
+def model_files() -> dict[str, Traversable]:
+    """Return the model files that can be used by name: NAME.onnx is NAME.
+
+    They lie in the package, in the folder that the environment variable MIEN_WEIGHTS names, and in `weights/` of the
+    source tree that mien runs from; where two have one name, the first of these has it.
+
+    Raises:
+        ModelError: MIEN_WEIGHTS names no folder.
+    """
+    package = resources.files("mien")
+    folders: list[Traversable] = [package / "assets"]
+    if chosen := os.environ.get(WEIGHTS_VARIABLE):
+        folders.append(Path(chosen))
+        if not Path(chosen).is_dir():
+            raise ModelError(f"{WEIGHTS_VARIABLE} is {chosen}, which is no folder; expected one with .onnx files.")
+    root = Path(str(package)).parents[1]
+    if Path(str(package)).parent.name == "src" and (root / "pyproject.toml").is_file():
+        folders.append(root / "weights")
+    found: dict[str, Traversable] = {}
+    for folder in folders:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name.endswith(".onnx"):
+                found.setdefault(file.name.removesuffix(".onnx"), file)
+    return dict(sorted(found.items()))
 
 
-def _read(name_or_path: str | Path) -> tuple[bytes, str]:
-    """Return the bytes of a model and what to call it in errors."""
+def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
+    """Return the bytes of a model and what to call it in errors; `ExpressionModel.load` says what may go wrong."""
     path, name = Path(name_or_path), str(name_or_path)
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
-    if is_name and name in shipped_models():
-        return (resources.files("mien") / "assets" / f"{name}.onnx").read_bytes(), f"model '{name}'"
+    known = model_files() if is_name else {}
+    if name in known:
+        return _read_file(known[name], f"model '{name}'"), f"model '{name}'"
     if is_name and not path.exists():
         if name == "default":
             raise ModelError("This installation has no default model; name an .onnx file with --model FILE.")
-        known = shipped_models()
         raise ModelError(
             f"No model named '{name}'.{did_you_mean(name, known)} "
-            f"Models: {', '.join(known) or 'none'}, or an .onnx file written by `mien export`."
+            f"Models: {', '.join(known) or 'none'}, or an .onnx file written by `mien export`; "
+            f"{WEIGHTS_VARIABLE} may name a folder of more."
         )
+    return _read_file(path, str(path)), str(path)
+
+
+def _read_file(path: Traversable, source: str) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file.") from None
+        raise ModelError(f"{source}: no such model file.") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+        raise ModelError(f"{source} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     if len(data) > LARGEST_FILE:
-        raise ModelError(f"{path} is larger than {LARGEST_FILE // 2**20} MiB; expected an expression network.")
-    return data, str(path)
+        raise ModelError(f"{source} is larger than {LARGEST_FILE // 2**20} MiB; expected an expression network.")
+    return data
 
 
-def _session(data: bytes, source: str, threads: int) -> onnxruntime.InferenceSession:
-    """Start onnxruntime on one network: quiet, offline, and with no more threads than asked for."""
+def optimize_model(data: bytes, source: str) -> bytes:
+    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants worked out, no card needed.
+
+    Raises:
+        ModelError: It is no network that onnxruntime can run.
+    """
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / "plain.onnx"
+        _session(data, source, 1, plain=path)
+        return path.read_bytes()
+
+
+def _session(
+    data: bytes, source: str, threads: int, provider: str = "cpu", plain: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Start onnxruntime on one network: quiet, offline, and with no more threads than asked for.
+
+    The settings are the fastest of results/onnxruntime_settings.json. With `plain`, only those optimisations are done
+    that lead to standard operators, and the result is written there.
+    """
     if EXTERNAL_WEIGHT in data:
         raise ModelError(f"{source} keeps weights in another file; export it as one file.")
     # The variable must be set before the import: onnxruntime then writes nothing under the user's cache.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    if PROVIDERS[provider] not in onnxruntime.get_available_providers():
+        raise MissingExtraError(f"Provider '{provider}'", provider)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # 8-bit weights alone are to become 32 bits once, while loading: otherwise onnxruntime does it for every face.
+    options.add_session_config_entry("session.disable_quant_qdq", "0" if QUANTIZE in data else "1")
     # Weights in another file, if the search above was outwitted, are sought where nothing can lie.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
+    if plain is not None:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(plain)
+    # what another provider cannot calculate, the CPU does
+    providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelError(f"{source} is not an ONNX model that can be run ({_first_line(error)}).") from None
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise ModelError(f"Provider '{provider}' does not start: its driver or libraries do not fit; use 'cpu'.")
+    return session
+
+
+def _openvino(data: bytes, source: str, threads: int) -> Session:
+    try:
+        from mien.inference.openvino import OpenvinoSession
+    except ModuleNotFoundError:
+        raise MissingExtraError("Provider 'openvino'", "openvino") from None
+    try:
+        return OpenvinoSession(data, threads)
+    except Exception as error:  # OpenVINO's errors are RuntimeErrors and what its plug-ins raise
+        raise ModelError(f"{source} cannot be run by OpenVINO ({_first_line(error)}); use 'cpu'.") from None
 
 
 def _first_line(error: Exception) -> str:

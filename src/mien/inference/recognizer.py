@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
-from mien.core.image import as_rgb, crop_face, decode_image, read_image, to_batch
-from mien.core.types import Detection, Face, ImageResult
+from mien.core.image import as_rgb, crop_face, decode_image, read_image, resize_face, to_batch
+from mien.core.types import Box, Detection, Face, ImageResult
 from mien.inference.detectors import Detector, WholePicture, create_detector, remove_duplicates
 from mien.inference.model import ExpressionModel, Scores
 
@@ -54,10 +54,9 @@ class Recognizer:
         """
         self.model = model if isinstance(model, ExpressionModel) else ExpressionModel.load(model, threads)
         self.detector: Detector = create_detector(detector, yunet_path=yunet) if isinstance(detector, str) else detector
-        whole = isinstance(self.detector, WholePicture)
         # The whole picture is a crop already: what the network was trained on.
-        self._crop = CropSpec(scale=1, shift_x=0, shift_y=0) if whole else self.card.crop
-        self._threshold = self.card.reject_threshold if use_rejection and not whole else None
+        self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_picture else self.card.crop
+        self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_picture else None
 
     @property
     def card(self) -> ModelCard:
@@ -96,17 +95,37 @@ class Recognizer:
         crops: list[NDArray[np.uint8]] = []
         for image, name in zip(images, names, strict=True):
             pixels = self._pixels(image, name)
-            detections = remove_duplicates(self.detector.detect(pixels))
             sizes.append((pixels.shape[1], pixels.shape[0]))
-            found.append(sorted(detections, key=lambda d: d.box.centre))
-            crops += [crop_face(pixels, d.box, self._crop) for d in found[-1]]
-        scores = self.model.predict(to_batch(crops, self.card.input))
+            found.append(sorted(self.detect(pixels), key=lambda d: d.box.centre))
+            crops += [self.crop(pixels, detection.box) for detection in found[-1]]
+        scores = self.score(crops)
         results, first = [], 0
         for name, size, detections in zip(names, sizes, found, strict=True):
             rows = range(first, first + len(detections))
             results.append(self._result(name, size, detections, scores, rows))
             first += len(detections)
         return results
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces of an upright RGB picture (h, w, 3), each once, best first."""
+        return remove_duplicates(self.detector.detect(pixels))
+
+    def crop(self, pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+        """Cut a face out of an RGB picture (h, w, 3), as the network wants it: (size, size[, 3])."""
+        return resize_face(crop_face(pixels, box, self.crop_spec), self.card.input.size, self.card.input.channels)
+
+    def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
+        """Score faces cut by `crop` in one forward pass."""
+        return self.model.predict(to_batch(crops, self.card.input))
+
+    def is_face(self, reject: float) -> bool:
+        """Tell whether a box counts as a face, by the probability that it is none (`Scores.reject`)."""
+        return self._threshold is None or reject <= self._threshold
+
+    @property
+    def is_whole_picture(self) -> bool:
+        """Whether each picture is one face, and nothing is sought in it."""
+        return isinstance(self.detector, WholePicture)
 
     def _pixels(self, image: ImageLike, name: str) -> NDArray[np.uint8]:
         if isinstance(image, str | os.PathLike):
@@ -123,7 +142,7 @@ class Recognizer:
         labels = self.card.labels.names
         faces = []
         for detection, row in zip(detections, rows, strict=True):
-            if self._threshold is not None and scores.reject[row] > self._threshold:
+            if not self.is_face(float(scores.reject[row])):
                 continue
             chances = dict(zip(labels, scores.probabilities[row].tolist(), strict=True))
             label = max(chances, key=chances.__getitem__)

@@ -1,4 +1,4 @@
-"""From what stands on the command line to a list of picture files."""
+"""From what stands on the command line to a list of picture files, or of videos."""
 
 from __future__ import annotations
 
@@ -8,8 +8,32 @@ from pathlib import Path
 
 from mien.core.errors import ImageError
 from mien.core.image import SUFFIXES
+from mien.inference.video import CAMERA, NETWORK
 
 EXPECTED = ", ".join(SUFFIXES)
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"),
+    *(".3gp", ".ogv", ".mxf", ".mjpeg", ".m4a", ".mp3", ".wav"),  # sound is told apart when it is opened
+)
+
+
+def is_video(source: str) -> bool:
+    """Tell whether a source is a camera, an address, or a file or glob that ends like a video's."""
+    return source.startswith((CAMERA, *NETWORK)) or source.lower().endswith(VIDEO_SUFFIXES)
+
+
+def expand_video(source: str) -> list[str]:
+    """Return the videos that a source stands for: itself, or the files of a glob, sorted.
+
+    Raises:
+        ImageError: A glob matches nothing.
+    """
+    if source.startswith((CAMERA, *NETWORK)) or not glob.has_magic(source) or os.path.lexists(source):
+        return [source]
+    files = sorted(match for match in glob.iglob(source, recursive=True) if Path(match).is_file())  # noqa: PTH207
+    if not files:
+        raise ImageError(f"{source}: no video file matches.")
+    return files
 
 
 def expand_source(source: str) -> list[Path]:

@@ -16,11 +16,12 @@ CLASSES = 7
 
 def build_catalogue() -> str:
     """Return the text of `catalogue.json`: every built-in network, sorted by name."""
-    entries = [_entry(spec).to_json() for spec in registry.built_in()]
+    entries = [catalogue_entry(spec).to_json() for spec in registry.built_in()]
     return json.dumps(entries, indent=2) + "\n"
 
 
-def _entry(spec: NetworkSpec) -> CatalogueEntry:
+def catalogue_entry(spec: NetworkSpec) -> CatalogueEntry:
+    """Make a network and count it."""
     channels, height, width = spec.input
     with torch.device("meta"):  # counting needs shapes only
         network = registry.create(spec.name, num_classes=CLASSES, in_channels=channels)

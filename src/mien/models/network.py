@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,39 @@ from torch import Tensor, nn
 
 from mien.core.errors import ModelError, did_you_mean
 from mien.models.layers.folding import fold
+from mien.models.layers.observing import observe
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A place in a backbone: its output has `channels` channels, on a grid `stride` times coarser."""
+    """A place in a backbone: its output has `channels` channels, on a grid `stride` times coarser.
+
+    `parts` are the channels of the maps that a dense stage concatenates, in their order: its input and the
+    output of each of its layers. Empty: the map is one whole.
+
+    `first` is the middle of what the map's first position sees, in pixels of the image from its upper left edge. Odd
+    kernels that are padded by half of themselves, whatever their stride, leave it in the middle of the first pixel.
+    """
 
     name: str
     channels: int
     stride: int
+    parts: tuple[int, ...] = ()
+    first: float = 0.5
+
+
+class Outputs(NamedTuple):
+    """What a network gives to a loss.
+
+    Attributes:
+        logits: (N, K).
+        features: (N, D), what the last linear layer sees, before its dropout.
+        attention: (N, heads, H, W) in (0, 1), the maps of a network with attention heads; None without.
+    """
+
+    logits: Tensor
+    features: Tensor
+    attention: Tensor | None = None
 
 
 class Network(nn.Module):
@@ -33,10 +57,17 @@ class Network(nn.Module):
     Args:
         stages: The stages in the order they run.
         in_channels: Channels of the images.
-        num_classes: Number of logits.
+        num_classes: Number of logits K.
+        feature_size: Number of features D.
     """
 
-    def __init__(self, stages: Sequence[Stage], *, in_channels: int, num_classes: int) -> None:
+    classifier_name: ClassVar[str] = "fc"
+    """The last linear layer in the state dict; weights for another number of classes leave it as it is."""
+
+    added_names: ClassVar[tuple[str, ...]] = ()
+    """Parts that a paper adds to its backbone: weight files of the plain backbone do not have them."""
+
+    def __init__(self, stages: Sequence[Stage], *, in_channels: int, num_classes: int, feature_size: int) -> None:
         super().__init__()
         if in_channels < 1 or num_classes < 1:
             raise ModelError(
@@ -45,6 +76,7 @@ class Network(nn.Module):
         self.stages = tuple(stages)
         self.in_channels = in_channels
         self.num_classes = num_classes
+        self.feature_size = feature_size
         self.smallest_input = max(stage.stride for stage in stages)
         self.modulators = nn.ModuleDict()
 
@@ -85,6 +117,7 @@ class Network(nn.Module):
             maps = self.run_stage(name, maps)
             if name in self.modulators:
                 maps = self.modulators[name](maps)
+            observe(self, name, maps)
         return maps
 
     def pool(self, maps: Tensor) -> Tensor:
@@ -98,6 +131,11 @@ class Network(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Return the features (N, D) that the last linear layer sees, before its dropout."""
         return self.pool(self.maps(images))
+
+    def outputs(self, images: Tensor) -> Outputs:
+        """Return logits, features and, where there are attention heads, their maps, from one pass."""
+        features = self.features(images)
+        return Outputs(self.classify(features), features)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, num_classes) of images (N, in_channels, H, W).

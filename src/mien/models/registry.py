@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from itertools import chain
 
 from mien.core.errors import ModelError
@@ -15,8 +16,9 @@ from mien.models.specification import NetworkSpec
 
 
 def names() -> list[str]:
-    """Return the names of all networks, sorted."""
-    return _table().names()
+    """Return the names of all networks that can be made here, sorted."""
+    absent = {spec.name for package, specs in _optional().items() if find_spec(package) is None for spec in specs}
+    return [name for name in _table().names() if name not in absent]
 
 
 def specification(name: str) -> NetworkSpec:
@@ -72,8 +74,17 @@ def built_in() -> list[NetworkSpec]:
     return sorted(specs, key=lambda spec: spec.name)
 
 
+def _optional() -> dict[str, tuple[NetworkSpec, ...]]:
+    """Return the networks that need a further package, by that package; they are in no catalogue."""
+    return {
+        package: specs
+        for module in modules_of(backbones)
+        for package, specs in getattr(module, "OPTIONAL_NETWORKS", {}).items()
+    }
+
+
 def _table() -> Table[NetworkSpec]:
-    return with_plugins("network", "mien.networks", NetworkSpec, _by_name(built_in()))
+    return with_plugins("network", "mien.networks", NetworkSpec, _by_name(chain(built_in(), *_optional().values())))
 
 
 def _by_name(specs: Iterable[NetworkSpec]) -> dict[str, NetworkSpec]:

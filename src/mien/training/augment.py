@@ -10,15 +10,22 @@ import math
 import kornia.augmentation as K
 import torch
 import torch.nn.functional as F
+from kornia.augmentation.auto import RandAugment
+from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 from torch import Tensor, nn
 
 from mien.training.recipe import AugmentationSettings
 
 
 class Augmentation(nn.Module):
-    """Flip, small affine change, brightness and contrast, erased patch: (N, C, H, W) in [0, 1] -> the same."""
+    """Flip, small affine change, light, noise, erased patch: (N, C, H, W) in [0, 1] -> the same.
 
-    def __init__(self, settings: AugmentationSettings) -> None:
+    Args:
+        settings: How far an image may be changed.
+        channels: Channels of the images; a grey image has no colour to lose.
+    """
+
+    def __init__(self, settings: AugmentationSettings, channels: int) -> None:
         super().__init__()
         s = settings
         steps: list[nn.Module] = []
@@ -34,10 +41,16 @@ class Augmentation(nn.Module):
                     p=1.0,
                 )
             )
+        if s.randaugment:
+            steps.append(RandomPolicy(s.randaugment, s.randaugment_magnitude, channels))
         if s.brightness:
             steps.append(K.RandomBrightness((1 - s.brightness, 1 + s.brightness), p=1.0))
         if s.contrast:
             steps.append(K.RandomContrast((1 - s.contrast, 1 + s.contrast), p=1.0))
+        if s.grayscale and channels == 3:
+            steps.append(K.RandomGrayscale(p=s.grayscale))
+        if s.noise:
+            steps.append(K.RandomGaussianNoise(std=s.noise, p=0.5))
         if s.erasing:
             steps.append(K.RandomErasing(p=s.erasing, scale=(0.02, s.erasing_area), value=0.5))
         self.steps = nn.Sequential(*steps)
@@ -46,7 +59,34 @@ class Augmentation(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Change every image on its own: (N, C, H, W) in [0, 1] -> (N, C, H, W) in [0, 1]."""
         changed: Tensor = self.steps(images)
-        return changed
+        return changed.clamp(0, 1)
+
+
+class RandomPolicy(nn.Module):
+    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn anew for every eight images.
+
+    kornia draws the operations of a whole batch at once; groups keep a batch varied at a bearable number of calls.
+    """
+
+    GROUP = 8
+
+    def __init__(self, count: int, magnitude: int, channels: int) -> None:
+        super().__init__()
+        operations = [step for step in default_policy if channels == 3 or step[0][0] != "color"]
+        self.policy = RandAugment(count, magnitude, operations)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Change (N, C, H, W) in [0, 1] -> (N, C, H, W)."""
+        return torch.cat([self.policy(group) for group in torch.split(images, self.GROUP)])
+
+
+def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tuple[Tensor, Tensor]:
+    """Blend the images and targets of a batch by mixup or cutmix, whichever is on; both on: either, at random."""
+    choices = [mixing for mixing, alpha in ((mix_up, settings.mixup), (cut_mix, settings.cutmix)) if alpha]
+    if not choices:
+        return images, targets
+    chosen = choices[int(torch.randint(len(choices), ()))]
+    return chosen(images, targets, settings.mixup if chosen is mix_up else settings.cutmix)
 
 
 def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -60,6 +100,27 @@ def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tenso
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(images), device=images.device)
     return images.lerp(images[other], 1 - share), targets.lerp(targets[other], 1 - share)
+
+
+def cut_mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Put a rectangle of another image of the batch into every image (Yun et al., "CutMix", ICCV 2019, section 3.1).
+
+    The targets are blended by the area that the rectangle really covers; it is the same for the whole batch.
+
+    Args:
+        images: (N, C, H, W).
+        targets: (N, K) distributions.
+        alpha: Both parameters of the Beta distribution of the share that stays.
+    """
+    height, width = images.shape[-2:]
+    side = math.sqrt(1 - float(torch.distributions.Beta(alpha, alpha).sample()))
+    y, x = float(torch.rand(())) * height, float(torch.rand(())) * width
+    top, bottom = (min(height, max(0, round(y + sign * side * height / 2))) for sign in (-1, 1))
+    left, right = (min(width, max(0, round(x + sign * side * width / 2))) for sign in (-1, 1))
+    other = torch.randperm(len(images), device=images.device)
+    mixed = images.clone()
+    mixed[:, :, top:bottom, left:right] = images[other, :, top:bottom, left:right]
+    return mixed, targets.lerp(targets[other], (bottom - top) * (right - left) / (height * width))
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import logging
 import os
 import shutil
@@ -14,65 +16,121 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from mien.core.card import InputSpec
-from mien.core.errors import DataError, MienError
+from mien.core.errors import DataError, InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_parameters
 from mien.models.network import Network
-from mien.training.batches import make_faces, training_loader, validation_loader
-from mien.training.recipe import Recipe
+from mien.models.weights import load_weights
+from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, pixel_counts
+from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
 from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
-from mien.training.task import Task
+from mien.training.task import NOT_A_NUMBER, Task
+from mien.training.trainer import create_trainer
 
 
-def fit(recipe: Recipe, dataset: FaceDataset, folder: Path, *, resume: bool = False, quiet: bool = False) -> Run:
+def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
+    recipe: Recipe,
+    dataset: FaceDataset,
+    folder: Path,
+    *,
+    weights: Path | None = None,
+    resume: bool = False,
+    minutes: float | None = None,
+    quiet: bool = False,
+) -> Run:
     """Train by a recipe and write checkpoints, TensorBoard curves and `record.json` into `folder`.
 
     Args:
         recipe: Validated settings.
         dataset: A data set with the recipe's train and validation splits.
         folder: Where everything is written; must be new or empty unless `resume`.
+        weights: File whose weights the network starts from; its own random ones without.
         resume: Go on after the last whole epoch that `folder` holds; starts anew if it holds none.
+        minutes: Time to train for; the run stops before an epoch that would not fit, and `resume` goes on with it.
+            The record's `finished` tells.
         quiet: No progress bar.
 
     Raises:
-        MienError: The folder holds another run, the data lack a split, or the loss stopped being a number.
+        MienError: The folder holds another run, the data lack a split, the weights do not fit, or the loss stopped
+            being a number.
     """
     record_path = folder / RECORD
-    if record_path.exists() and not resume:
+    if record_path.exists() and not resume and is_first_process():
         raise MienError(f"{folder} already holds a run; add --resume to go on with it or name another --out.")
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     train = make_faces(dataset.split(recipe.data.train_split), recipe)
-    validation = make_faces(dataset.split(recipe.data.validation_split), recipe)
-    spec = measure_input(train.images, recipe)
+    batches = FaceBatches(train, make_faces(dataset.split(recipe.data.validation_split), recipe), recipe)
+    spec = measure_input(train, recipe)
     network = create_network(recipe, len(dataset.label_set))
     record = _new_record(recipe, dataset, network, spec)
+    if weights is not None:
+        notes = load_weights(network, weights)
+        record.weights = {"file": weights.name, "sha256": _sha256(weights), "notes": notes}
     if record_path.exists():
         record = _continue(RunRecord.load(record_path), record, folder)
-    loader = training_loader(train, recipe)
-    task = Task(network, recipe, spec, len(dataset.label_set), recipe.schedule.epochs * len(loader))
+        if record.finished:
+            return load_run(folder)
+    with _without_noise():
+        task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
+        if task.distillation is not None:
+            record.teachers = [teacher.description for teacher in task.distillation.teachers]
+        if recipe.training.use_compile and task.loss.can_compile and has_compiler():
+            task.compile_outputs()
+        keeper = RecordKeeper(record, record_path, minutes)
+        _carry_out(task, batches, keeper, folder, resume=resume, quiet=quiet)
+    run = load_run(folder)
+    if is_first_process():
+        run.record.save(record_path)
+    return run
+
+
+def _carry_out(  # noqa: PLR0913 - what `fit` has prepared
+    task: Task, batches: FaceBatches, keeper: RecordKeeper, folder: Path, *, resume: bool, quiet: bool
+) -> None:
+    """Train to the end; every way in which that can fail becomes one line."""
+    trainer = _trainer(task.recipe, folder, keeper, quiet=quiet)
     folder.mkdir(parents=True, exist_ok=True)
-    record.save(record_path)
+    keeper.save()
     last = folder / CHECKPOINTS / "last.ckpt"
     checkpoint = last if resume and last.exists() else None
-    with _without_noise():
-        if recipe.training.use_compile and has_compiler():
-            network.compile()
-        trainer = _trainer(recipe, folder, RecordKeeper(record, record_path), quiet=quiet)
-        try:
-            # weights_only: a checkpoint is data, never code
-            trainer.fit(task, loader, validation_loader(validation), ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:  # Lightning's answer to Ctrl-C
-            raise MienError(f"Training was interrupted; go on with --resume --out {folder}.") from None
-    run = load_run(folder)
-    run.record.save(record_path)
-    return run
+    go_on = f"Go on with --resume --out {folder}."
+    try:
+        # weights_only: a checkpoint is data, never code
+        trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # a decomposition met infinities before the loss did
+        raise MienError(NOT_A_NUMBER.format(epoch=trainer.current_epoch)) from None
+    except (RuntimeError, MemoryError) as error:
+        # torch's own class is for accelerators; on the CPU its allocator says so in words
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
+            raise
+        raise MienError(
+            f"The device ran out of memory in epoch {trainer.current_epoch}; the checkpoints before it are intact. "
+            "Lower training.batch_size or network.input_size."
+        ) from None
+    except DataError as error:
+        # torch puts a worker process's traceback before the line that says what happened
+        line = str(error).strip().splitlines()[-1]
+        raise DataError(line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise MienError(f"No space left on the disk of {folder}; the last checkpoint is intact. {go_on}") from None
+    except SystemExit:  # Lightning's answer to Ctrl-C and SIGTERM
+        raise InterruptedTrainingError(f"Training was interrupted. {go_on}") from None
+
+
+def is_first_process() -> bool:
+    """Return whether this is the one of several processes that writes files and speaks to the user."""
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
+    return rank == 0
 
 
 def has_compiler() -> bool:
@@ -83,9 +141,9 @@ def has_compiler() -> bool:
     return False
 
 
-def measure_input(images: torch.Tensor, recipe: Recipe) -> InputSpec:
+def measure_input(train: Faces | FaceFiles, recipe: Recipe) -> InputSpec:
     """Return the input specification with the mean and deviation of the training pixels, as shares of 255."""
-    counts = np.bincount(images.numpy().reshape(-1), minlength=256).astype(np.float64)
+    counts = pixel_counts(train).astype(np.float64)
     levels = np.arange(256) / 255
     mean = float(counts @ levels / counts.sum())
     std = float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
@@ -95,26 +153,37 @@ def measure_input(images: torch.Tensor, recipe: Recipe) -> InputSpec:
 
 
 class RecordKeeper(Callback):
-    """Writes the curves into the run record after every epoch."""
+    """Writes the curves into the run record after every epoch, and stops a run whose time is over."""
 
-    def __init__(self, record: RunRecord, path: Path) -> None:
-        self.record, self.path = record, path
+    def __init__(self, record: RunRecord, path: Path, minutes: float | None) -> None:
+        self.record, self.path, self.minutes = record, path, minutes
         self.minutes_before = record.minutes
         self.start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Append one point to the curves."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.record.minutes = round(self.minutes_before + (time.monotonic() - self.start) / 60, 2)
+        spent = (time.monotonic() - self.start) / 60
+        last_epoch = self.minutes_before + spent - self.record.minutes
+        self.record.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if self.minutes is not None and trainer.strategy.broadcast(spent + last_epoch > self.minutes):
+            trainer.should_stop = True
+        self.record.minutes = round(self.minutes_before + spent, 2)
         self.record.curves.append(
             {
                 "epoch": trainer.current_epoch,
                 "train_loss": round(metrics["train/loss"], 5),
                 "validation_accuracy": round(metrics["validation/accuracy"], 5),
+                "validation_loss": round(metrics["validation/loss"], 5),
                 "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
                 "minutes": self.record.minutes,
             }
         )
+        self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the record; of several processes the first does."""
         self.record.save(self.path)
 
 
@@ -122,7 +191,12 @@ def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: In
     return RunRecord(
         name=recipe.name,
         recipe=recipe.model_dump(),
-        data={"name": dataset.name, "fingerprint": dataset.fingerprint, "counts": dataset.counts()},
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "counts": dataset.counts(),
+            **recipe.data.describe(recipe.training.seed),
+        },
         labels=list(dataset.label_set.names),
         parameters=count_parameters(network),
         mean=spec.mean,
@@ -133,9 +207,16 @@ def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: In
     )
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
-    if old.recipe != new.recipe:
-        changed = [key for key in new.recipe if new.recipe[key] != old.recipe.get(key)]
+    # settings that did not exist yet when the run began have their defaults
+    before = parse_recipe(old.recipe, str(folder / RECORD)).model_dump()
+    if before != new.recipe:
+        changed = [key for key in new.recipe if new.recipe[key] != before[key]]
         raise MienError(f"{folder} was run with another recipe ({', '.join(changed)} differ); name another --out.")
     if old.data["fingerprint"] != new.data["fingerprint"]:
         raise MienError(f"{folder} was run on other data; name another --out.")
@@ -144,40 +225,33 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     # an epoch may have been noted whose checkpoint was not written any more
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
+    old.recipe = before
     return old
 
 
 def _trainer(recipe: Recipe, folder: Path, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
     settings = recipe.training
+    # Two, because `save_last` of the first would write only when the best changes.
     callbacks: list[Callback] = [
         ModelCheckpoint(
             folder / CHECKPOINTS,
             filename="best",
             monitor="validation/accuracy",
             mode="max",
-            save_last=True,
             enable_version_counter=False,
         ),
+        ModelCheckpoint(folder / CHECKPOINTS, filename="last", enable_version_counter=False),
         keeper,
     ]
-    if settings.ema_decay:
-        callbacks.insert(0, EMAWeightAveraging(decay=settings.ema_decay))
+    if settings.patience:
+        callbacks.append(EarlyStopping("validation/accuracy", mode="max", patience=settings.patience))
     if not quiet:
         callbacks.append(RichProgressBar(leave=True))
-    precision: Any = settings.precision
-    return L.Trainer(
-        accelerator="auto",
-        devices=1,
+    return create_trainer(
+        settings,
+        callbacks,
         max_epochs=recipe.schedule.epochs,
-        precision=precision,
-        gradient_clip_val=settings.gradient_clip or None,
-        deterministic=settings.use_deterministic,
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-        callbacks=callbacks,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_progress_bar=not quiet,
-        log_every_n_steps=50,
     )
 
 
@@ -187,6 +261,8 @@ class _without_noise(warnings.catch_warnings):  # noqa: N801 - used as a stateme
     def __enter__(self) -> Any:
         entered = super().__enter__()
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*use of fork\\(\\) may lead to deadlocks.*")
+        warnings.filterwarnings("ignore", message=".*DataLoader will create .* worker processes.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(lightning|torch)\..*")

@@ -11,34 +11,12 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mien.core.errors import RecipeError, did_you_mean
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-
-
-class Settings(BaseModel):
-    """Base of every group of settings: unknown keys are errors and values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSettings(Settings):
-    """Which faces, and what they are called.
-
-    `ferplus_weight` w mixes the data set's own label y and the annotators' votes v into the target (1 - w) y + w v.
-    `not_a_face_share` adds that many made non-faces a face to every batch, and one output to the network.
-    """
-
-    dataset: str = "fer2013"
-    train_split: str = "train"
-    validation_split: str = "validation"
-    ferplus_weight: Fraction = 0.0
-    not_a_face_share: Fraction = 0.0
+from mien.training.settings import DataSettings, Fraction, NonNegative, Settings
 
 
 class NetworkSettings(Settings):
@@ -59,28 +37,51 @@ class LossSettings(Settings):
 
 
 class OptimizerSettings(Settings):
-    """An optimizer by name, its peak learning rate, decoupled or L2 weight decay as the optimizer has it."""
+    """An optimizer by name, its peak learning rate, decoupled or L2 weight decay as the optimizer has it.
+
+    `sam_rho` above 0 takes every gradient where the loss is largest within that distance (sharpness-aware minimisation,
+    Foret et al. 2021): two passes a step.
+    """
 
     name: str = "sgd"
     lr: float = Field(0.1, gt=0)
     weight_decay: NonNegative = 5e-4
+    sam_rho: NonNegative = 0.0
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ScheduleSettings(Settings):
-    """Linear warm-up, then a cosine to `final_lr_share` of the peak, or a constant rate; counted in steps."""
+    """How the learning rate goes.
 
-    name: Literal["cosine", "constant"] = "cosine"
+    "cosine" and "constant" are counted in steps, after a linear warm-up: a half cosine from the peak to
+    `final_lr_share` of it, again every `cycle_epochs` (0: once over the whole run), or the peak throughout.
+    "plateau" multiplies the rate by `plateau_factor` once the validation loss has not fallen for more than
+    `plateau_patience` epochs; it has no warm-up.
+    """
+
+    name: Literal["cosine", "constant", "plateau"] = "cosine"
     epochs: int = Field(30, ge=1, le=10_000)
     warmup_epochs: NonNegative = 1.0
     final_lr_share: Fraction = 0.0
+    cycle_epochs: int = Field(0, ge=0)
+    plateau_factor: float = Field(0.1, gt=0, lt=1)
+    plateau_patience: int = Field(5, ge=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.name == "plateau" and self.warmup_epochs:
+            raise ValueError("a plateau schedule has no warm-up; set schedule.warmup_epochs = 0")
+        return self
 
 
 class AugmentationSettings(Settings):
     """How far a training face may be changed; all 0: not at all.
 
     Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their
-    value; erasing: the probability of a patch and its largest share of the area. `mixup`: alpha of Beta(alpha, alpha).
+    value; erasing: the probability of a patch and its largest share of the area. `noise`: the standard deviation of
+    Gaussian noise on every other face, as a share of the range. `grayscale`: the probability of losing the colour.
+    `randaugment`: how many random operations of RandAugment each face goes through, at `randaugment_magnitude` of 30.
+    `mixup`, `cutmix`: alpha of Beta(alpha, alpha) of the blend's share; with both, each batch takes one at random.
     """
 
     flip: Fraction = 0.5
@@ -91,14 +92,23 @@ class AugmentationSettings(Settings):
     contrast: Fraction = 0.0
     erasing: Fraction = 0.0
     erasing_area: float = Field(0.2, gt=0.02, le=1)
+    noise: Fraction = 0.0
+    grayscale: Fraction = 0.0
+    randaugment: int = Field(0, ge=0, le=10)
+    randaugment_magnitude: int = Field(10, ge=1, le=30)
     mixup: NonNegative = 0.0
+    cutmix: NonNegative = 0.0
 
 
 class TrainingSettings(Settings):
     """How the run is carried out.
 
-    `threads` 0 leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and
-    is passed over, with a line about it, where there is none.
+    `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all of
+    them when `use_sync_batch_norm` (on accelerators; CPU processes each normalise by their own share). `threads` 0
+    leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and is passed
+    over, with a line about it, where there is none. The run ends early after `patience` epochs without a better
+    validation accuracy; 0: never. With `workers` above 0 so many processes a loader read pictures that are files, each
+    when it is needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -107,28 +117,64 @@ class TrainingSettings(Settings):
     ema_decay: float = Field(0.0, ge=0, lt=1)
     gradient_clip: NonNegative = 0.0
     selection: Literal["best", "last"] = "best"
+    patience: int = Field(0, ge=0)
     use_compile: bool = False
     use_deterministic: bool = False
     threads: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
+    devices: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1)
+    use_sync_batch_norm: bool = True
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        processes = self.devices * self.nodes
+        if self.batch_size % processes:
+            raise ValueError(f"{processes} processes cannot share training.batch_size = {self.batch_size} evenly")
+        return self
+
+
+class DistillationSettings(Settings):
+    """Learn from trained networks as well (Hinton et al. 2015).
+
+    `teachers` are run folders with the same labels; their mean probabilities, softened by `temperature`,
+    are a second target with `weight` w beside (1 - w) of the recipe's loss.
+    """
+
+    teachers: list[str] = Field(default_factory=list)
+    weight: Fraction = 0.5
+    temperature: float = Field(2.0, gt=0)
 
 
 class Recipe(Settings):
-    """Everything that decides the outcome of a run."""
+    """Everything that decides the outcome of a run; `ablation` names the table that was applied."""
 
     name: str
     paper: str = ""
+    ablation: str = ""
     data: DataSettings = DataSettings()
     network: NetworkSettings
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    distillation: DistillationSettings = DistillationSettings()
     training: TrainingSettings = TrainingSettings()
 
 
 def names() -> list[str]:
     """Return the recipes that come with mien, as `<name>/<data set>`, in alphabetical order."""
     return sorted(_shipped())
+
+
+def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
+    """Return a recipe's `[ablation.<name>]` tables by name, in their order.
+
+    Raises:
+        RecipeError: No such recipe, or not TOML.
+    """
+    tables: dict[str, dict[str, Any]] = _read(name_or_path).get("ablation", {})
+    return tables
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
@@ -151,6 +197,7 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
                 f"{did_you_mean(ablation, ablations)} Ablations: {', '.join(ablations) or 'none'}."
             )
         _merge(content, ablations[ablation])
+        content["ablation"] = ablation
     for override in overrides:
         _merge(content, _parse_override(override))
     return parse_recipe(content, name_or_path)
@@ -227,6 +274,8 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key '{where}'.{did_you_mean(path[-1], known)} Keys there: {', '.join(known)}."
     if first["type"] == "missing":
         return f"the key '{where}' is missing."
+    if first["type"] == "value_error":  # one of our own validators, about several keys of a group
+        return f"'{where}': {first['ctx']['error']}."
     return f"'{where}' = {first['input']!r}: {first['msg'].lower()}."
 
 

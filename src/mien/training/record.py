@@ -23,7 +23,11 @@ class RunRecord:
     """What a run leaves behind, besides weights.
 
     `curves` holds one dict an epoch (epoch, train loss, validation accuracy, learning rate, minutes since the start
-    of the process that ran it). `minutes` is the sum over all processes, when a run was resumed.
+    of the process that ran it). `minutes` is the sum over all processes, when a run was resumed. `weights` names the
+    file that the run started from, its SHA-256 and what was adapted; empty when it started from scratch.
+    `finished` is false while epochs are left to run.
+    `teachers` names what it learnt from besides the labels, with their accuracies. `explanations` holds what
+    `mien faithfulness` measured, by data set and split.
     """
 
     name: str
@@ -38,9 +42,13 @@ class RunRecord:
     commit: str = ""
     version: str = mien.__version__
     hardware: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+    teachers: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
     selection: dict[str, Any] = field(default_factory=dict)
     curves: list[dict[str, float]] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
+    explanations: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the record in one step: a reader finds the old one or the new one, never half of it."""

@@ -3,55 +3,87 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
 import torch
+import torch.nn.functional as F
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.image import normalize
+from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network
 from mien.models.optimizers import create_optimizer, decay_groups
-from mien.training.augment import Augmentation, make_not_faces, mix_up
+from mien.training.augment import Augmentation, make_not_faces, mix
+from mien.training.distillation import Distillation
 from mien.training.recipe import Recipe, ScheduleSettings
+
+NOT_A_NUMBER = (
+    "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "
+    "Lower optimizer.lr, or use training.precision=32-true."
+)
+# Those of torch that have one kernel for all weights.
+FUSED_OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 class Task(L.LightningModule):
     """Train `network` on batches of (images (N, C, H, W) uint8, targets (N, K) distributions).
 
     Validation accuracy counts the first `classes` columns only: the "not a face" output, where there is one, is no
-    expression. It is logged as `validation/accuracy`, the mean training loss of an epoch as `train/loss`.
+    expression. It is logged as `validation/accuracy`, their cross-entropy as `validation/loss`, and the mean training
+    loss of an epoch as `train/loss`.
+
+    Args:
+        network: Trained in place.
+        recipe: Validated settings.
+        spec: The network's input.
+        labels: The expressions, in order.
+        class_counts: (K,) how many training images each output has; one more than labels with "not a face".
     """
 
-    def __init__(self, network: Network, recipe: Recipe, spec: InputSpec, classes: int, steps: int) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
+    ) -> None:
         super().__init__()
-        # In 16 bits channels-last: oneDNN and cuDNN otherwise reorder every map, many times slower. Not in 32 bits:
-        # there oneDNN (torch 2.13, CPU, two threads) writes past its buffers for narrow channels-last convolutions.
-        use_16_bits = recipe.training.precision != "32-true"
-        self.memory_format = torch.channels_last if use_16_bits else torch.contiguous_format
+        # In 16 bits channels-last: oneDNN and cuDNN otherwise reorder every map, many times slower.
+        use_channels_last = recipe.training.precision != "32-true" and not _breaks_channels_last(network)
+        self.memory_format = torch.channels_last if use_channels_last else torch.contiguous_format
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.recipe, self.spec, self.classes, self.steps = recipe, spec, classes, steps
-        self.augment = Augmentation(recipe.augmentation)
-        self.loss = create_loss(recipe.loss.name, recipe.loss.options)
-        self.accuracy = MulticlassAccuracy(classes, average="micro")
+        self.outputs = network.outputs
+        self.recipe, self.spec, self.classes = recipe, spec, len(labels)
+        self.augment = Augmentation(recipe.augmentation, recipe.network.channels)
+        problem = Problem(tuple(class_counts.tolist()), network.feature_size)
+        self.loss = create_loss(recipe.loss.name, problem, recipe.loss.options)
+        self.distillation = Distillation(recipe.distillation, labels) if recipe.distillation.teachers else None
+        self.accuracy = MulticlassAccuracy(self.classes, average="micro")
         self.epoch_loss = torch.zeros(())
+
+    def compile_outputs(self) -> None:
+        """Compile the training pass; validation batches have other shapes and stay as they are."""
+        self.outputs = torch.compile(self.outputs)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
         if batch_idx == 0:
             # by (seed, epoch), so that a resumed run draws what an unbroken one would have drawn; here and not in a
             # hook, because the data loader draws from the same generator, before or after the hooks
-            torch.manual_seed(self.recipe.training.seed * 100_003 + self.current_epoch)
+            seed = self.recipe.training.seed * 100_003 + self.current_epoch
+            torch.manual_seed(seed + 1_000_003_000 * self.global_rank)
             self.epoch_loss = torch.zeros((), device=self.device)
         images, targets = self._prepare(*batch)
-        loss: Tensor = self.loss(self.network(images).float(), targets)
+        outputs = self.outputs(self._normalized(images))
+        loss: Tensor = self.loss(outputs, targets)
+        if self.distillation is not None:
+            loss = self.distillation.mixed(loss, outputs.logits, images, targets)
         self.epoch_loss += loss.detach()
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return loss
 
     def on_validation_start(self) -> None:
@@ -60,35 +92,76 @@ class Task(L.LightningModule):
         Raises:
             MienError: The loss of a batch of this epoch was infinite or not a number.
         """
-        if not torch.isfinite(self.epoch_loss):
-            raise MienError(
-                f"The loss of epoch {self.current_epoch} is not a number; the checkpoints before it are intact. "
-                "Lower optimizer.lr, or use training.precision=32-true."
-            )
+        # of several processes all must stop, or the rest would wait for ever
+        if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss, reduce_op="sum")):
+            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count correct expressions of one batch, unaugmented."""
+        """Count correct expressions of one batch, unaugmented, and measure their cross-entropy."""
         images, targets = batch
-        # forward, not a call: validation batches have other shapes and need not be compiled
-        logits = self.network.forward(self._normalized(images.float() / 255))
-        self.accuracy(logits[:, : self.classes].float(), targets[:, : self.classes].argmax(1))
+        logits = self.network(self._normalized(images.float() / 255))[:, : self.classes].float()
+        labels = targets[:, : self.classes].argmax(1)
+        self.accuracy(logits, labels)
+        loss = F.cross_entropy(logits, labels)
+        self.log("validation/loss", loss, on_epoch=True, batch_size=len(images), sync_dist=True)
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Make the recipe's optimizer; the rate follows the schedule step by step."""
-        settings = self.recipe.optimizer
+        """Make the recipe's optimizer and the schedule of its rate, by steps or by the validation loss."""
+        settings, schedule = self.recipe.optimizer, self.recipe.schedule
         optimizer = create_optimizer(
             settings.name,
             decay_groups(self.network),
             lr=settings.lr,
             weight_decay=settings.weight_decay,
-            options=settings.options,
+            options=self._optimizer_options(),
         )
-        steps_per_epoch = self.steps / self.recipe.schedule.epochs
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: lr_share(step, steps_per_epoch, self.recipe.schedule)
-        )
+        if schedule.name == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=schedule.plateau_factor, patience=schedule.plateau_patience
+            )
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "validation/loss"}}
+        steps_per_epoch = self.trainer.estimated_stepping_batches / schedule.epochs
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_share(step, steps_per_epoch, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _optimizer_options(self) -> dict[str, Any]:
+        """Return the recipe's options; on CUDA with `fused`, one kernel a step, where the recipe leaves that open."""
+        settings, training = self.recipe.optimizer, self.recipe.training
+        # Lightning refuses to clip, in mixed precision, what a fused optimizer may still have to unscale
+        can_fuse = not training.gradient_clip or training.precision == "32-true"
+        is_open = settings.name in FUSED_OPTIMIZERS and not settings.options.keys() & {"fused", "foreach"}
+        if is_open and can_fuse and self.trainer.strategy.root_device.type == "cuda":
+            return settings.options | {"fused": True}
+        return settings.options
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step; with `sam_rho`, by the gradient at the worst point near the weights (Foret et al. 2021, Eq. 2-4)."""
+        rho = self.recipe.optimizer.sam_rho
+        if not rho or optimizer_closure is None:
+            return super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        with torch.random.fork_rng():  # the second pass must see the same augmented batch
+            optimizer_closure()
+        weights = [weight for weight in self.network.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        scale = rho / torch.nn.utils.get_total_norm(gradients).clamp_min(1e-12)
+        steps = [gradient * scale for gradient in gradients]
+
+        def gradient_at_the_worst_point() -> Any:
+            with torch.no_grad():
+                torch._foreach_add_(weights, steps)
+            result = optimizer_closure()
+            with torch.no_grad():
+                torch._foreach_sub_(weights, steps)
+            return result
+
+        return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_the_worst_point)
 
     def _prepare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images = images.float() / 255
@@ -100,25 +173,39 @@ class Task(L.LightningModule):
             images = torch.cat([images, make_not_faces(images, count)])
             targets = torch.cat([targets, not_a_face])
         images = self.augment(images)
-        if self.recipe.augmentation.mixup:
-            images, targets = mix_up(images, targets, self.recipe.augmentation.mixup)
-        return self._normalized(images), targets
+        return mix(images, targets, self.recipe.augmentation)
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move a batch without blocking."""
-        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
+
+def _breaks_channels_last(network: nn.Module) -> bool:
+    """Tell whether oneDNN (torch 2.13) would write past its buffers, met as crashes of training on two threads.
+
+    It does so in the gradient of channels-last 1 x 1 convolutions with a stride and fewer than 16 input channels.
+    """
+    return any(
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and layer.stride != (1, 1)
+        and layer.in_channels < 16
+        for layer in network.modules()
+    )
 
 
 def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> float:
-    """Return the share of the peak learning rate at an optimizer step (SGDR's half cosine after linear warm-up)."""
+    """Return the share of the peak learning rate at an optimizer step.
+
+    Half cosines, with restarts where `cycle_epochs` says so, after a linear warm-up (Loshchilov and Hutter, "SGDR",
+    ICLR 2017, Eq. 5).
+    """
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if schedule.name == "constant":
         return 1.0
-    progress = (step - warmup) / max(1.0, schedule.epochs * steps_per_epoch - warmup)
+    cycle = (schedule.cycle_epochs or schedule.epochs - schedule.warmup_epochs) * steps_per_epoch
+    done = step - warmup
+    progress = done % cycle / cycle if schedule.cycle_epochs else min(1.0, done / max(1.0, cycle))
     floor = schedule.final_lr_share
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -75,3 +75,52 @@ def test_same_seed_writes_the_same_files(drawn: Path, tmp_path: Path) -> None:
     run("synthesize", again, "--per-class", "3", "--seed", "5")
     name = "train/surprise/0002.png"
     assert (again / name).read_bytes() == (drawn / name).read_bytes()
+
+
+def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
+    folder = tmp_path / "our set"
+    result = run("init", folder, "--labels", "happiness, sad,contempt")
+    assert result.exit_code == 0
+    assert f"Made 3 label folders and README.md in {folder}." in result.stdout
+    assert sorted(entry.name for entry in folder.iterdir()) == ["README.md", "contempt", "happy", "sad"]
+    guide = (folder / "README.md").read_text()
+    assert "happy, sad, contempt" in guide
+    assert "happy/1.jpg" in guide
+    assert f"mien data check '{folder}' --dataset folder" in guide
+    assert not set("{}") & set(guide)
+
+
+def test_init_with_splits_is_read_once_pictures_are_in_it(drawn: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ours"
+    assert "Made 21 label folders" in run("init", folder, "--splits").stdout
+    for name in ("train/angry/0000.png", "validation/angry/0000.png"):
+        (folder / name).write_bytes((drawn / name).read_bytes())
+    report = json.loads(run("check", folder, "--json").stdout)
+    assert report["name"] == "folder"
+    assert report["counts"] == {"train": {"angry": 1}, "validation": {"angry": 1}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ("happy,hungry", "Unknown label 'hungry'"),
+        ("happy,joy", "A label stands twice"),
+        ("happy", "names 1 labels; two or more are expected"),
+        (",", "names 0 labels"),
+    ],
+)
+def test_init_refuses_labels_that_could_not_be_read_back(tmp_path: Path, labels: str, expected: str) -> None:
+    result = run("init", tmp_path / "ours", "--labels", labels)
+    assert isinstance(result.exception, DataError)
+    assert expected in str(result.exception)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_init_refuses_a_folder_with_content_and_one_that_cannot_be_made(drawn: Path) -> None:
+    before = sorted(drawn.rglob("*"))
+    assert "is not empty" in str(run("init", drawn).exception)
+    picture = drawn / "train" / "angry" / "0000.png"
+    refused = run("init", picture / "ours")
+    assert isinstance(refused.exception, DataError)
+    assert "cannot be made" in str(refused.exception)
+    assert sorted(drawn.rglob("*")) == before

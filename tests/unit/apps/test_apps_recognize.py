@@ -62,6 +62,12 @@ def test_json(run, photos: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_provider_that_is_unknown_is_named(run, photos: Path) -> None:
+    done = run(photos, "--provider", "opnvino")
+    assert isinstance(done.exception, ModelError)
+    assert "Did you mean 'openvino'? Providers: cpu, cuda, openvino." in str(done.exception)
+
+
 def test_csv(run, photos: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run(photos, "--format", "csv").stdout)))
     assert [Path(row["source"]).name for row in rows] == ["astronaut.png", "hopper.jpg"]

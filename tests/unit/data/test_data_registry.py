@@ -28,7 +28,8 @@ def add_plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
 
 
 def test_file_names_are_the_names() -> None:
-    assert registry.names() == ["fer2013", "ferplus", "folder", "synthetic"]
+    papers = ["affectnet7", "affectnet8", "ckplus", "fer2013", "ferplus"]
+    assert registry.names() == [*papers, "folder", "jaffe", "rafdb", "synthetic"]
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

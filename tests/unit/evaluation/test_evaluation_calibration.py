@@ -1,4 +1,4 @@
-"""Temperature and reject threshold against what made the numbers."""
+"""Temperature and thresholds against what made the numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from mien.evaluation.calibration import choose_reject_threshold, fit_temperature
+from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
 
 
 def draw(temperature: float, n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -47,3 +47,40 @@ def test_the_threshold_rises_until_few_faces_are_lost() -> None:
 def test_only_faces_count() -> None:
     reject = np.array([0.05] * 50 + [0.99] * 50, dtype=np.float32)
     assert choose_reject_threshold(reject, reject < 0.5) == 0.1
+
+
+def answers(confidence: list[float], is_right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Two-class probabilities that say class 0, and the labels that make them right or wrong."""
+    top = np.array(confidence, dtype=np.float32)
+    return np.stack([top, 1 - top], axis=1), np.where(is_right, 0, 1).astype(np.int64)
+
+
+def test_the_unsure_threshold_is_the_smallest_that_meets_the_share() -> None:
+    # shares right from the top: 1, 1, 2/3, 3/4, 3/5
+    given = answers([0.95, 0.9, 0.8, 0.7, 0.6], [True, True, False, True, False])
+    assert choose_unsure_threshold(*given, share_right=0.75) == pytest.approx(0.7, abs=1e-4)
+    assert choose_unsure_threshold(*given, share_right=0.85) == pytest.approx(0.9, abs=1e-4)
+    assert choose_unsure_threshold(*given, share_right=0.5) == pytest.approx(0.6, abs=1e-4)
+
+
+def test_equally_confident_answers_are_sure_together_or_not_at_all() -> None:
+    given = answers([0.9, 0.8, 0.8, 0.8], [True, True, False, False])
+    assert choose_unsure_threshold(*given, share_right=0.85) == pytest.approx(0.9, abs=1e-4)
+
+
+def test_a_network_that_is_never_right_is_never_sure() -> None:
+    assert choose_unsure_threshold(*answers([0.9, 0.8], [False, False])) == 1.0
+
+
+def test_the_share_holds_on_other_answers() -> None:
+    generator = np.random.default_rng(1)
+    logits = generator.normal(0, 2, (8000, 7))
+    labels = np.argmax(logits + generator.gumbel(size=logits.shape), axis=1)
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    threshold = choose_unsure_threshold(probabilities[::2], labels[::2])
+    other = probabilities[1::2]
+    is_sure = other.max(axis=1) >= threshold
+    assert 0.2 < is_sure.mean() < 1
+    right = (other.argmax(axis=1) == labels[1::2])[is_sure].mean()
+    assert right == pytest.approx(0.85, abs=0.025)

@@ -54,6 +54,7 @@ def test_count_metrics_agree_with_scikit_learn(case: str) -> None:
         assert metrics.accuracy(counts) == pytest.approx(sk.accuracy_score(labels, winners))
         assert metrics.mean_class_accuracy(counts) == pytest.approx(sk.balanced_accuracy_score(labels, winners))
         assert metrics.macro_f1(counts) == pytest.approx(sk.f1_score(labels, winners, average="macro"))
+        assert metrics.weighted_f1(counts) == pytest.approx(sk.f1_score(labels, winners, average="weighted"))
     given = metrics.per_class(counts)
     np.testing.assert_allclose(given.precision, precision)
     np.testing.assert_allclose(given.recall, recall)
@@ -150,3 +151,13 @@ def test_no_images_have_no_confusion() -> None:
     empty = np.zeros(0, dtype=np.int64)
     with pytest.raises(DataError, match="no images"):
         metrics.confusion(empty, empty, 3)
+
+
+@pytest.mark.parametrize("metric", [metrics.nll, metrics.ece, metrics.brier, metrics.top2])
+def test_nan_is_refused_wherever_it_stands(metric: object) -> None:
+    probabilities, labels = draw(50)
+    probabilities[7, 3] = np.nan
+    with pytest.raises(DataError, match=r"Row 7 .*NaN"):
+        metric(probabilities, labels)
+    with pytest.raises(DataError, match=r"Row 7 .*NaN"):
+        metrics.predicted(probabilities)

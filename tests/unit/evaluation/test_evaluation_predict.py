@@ -72,6 +72,13 @@ def test_a_label_the_model_lacks_is_refused() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_metadata_go_along() -> None:
+    dataset = make_dataset(["happy", "sad"], [[255, 0], [0, 255]], [0, 1])
+    dataset = dataclasses.replace(dataset, metadata={"subject": np.array(["KA", "KM"])})
+    given = predict_dataset(PixelModel("happy", "sad"), dataset, np.zeros(2, bool))
+    assert given.metadata["subject"].tolist() == ["KA", "KM"]
+
+
 def test_batches_and_progress() -> None:
     model = PixelModel("happy", "sad")
     pixels = [[255, 0] if i % 3 else [0, 255] for i in range(10)]

@@ -32,6 +32,7 @@ def make(**changes: Any) -> Predictions:
         "rows": np.array([3, 4, 8, 9]),
         "paths": ("a.png", "ä.png", "b c.png", ""),
         "selection": "last",
+        "metadata": {"subject": np.array(["a", "ä", "", "b"]), "../x [1]": np.array(["1", "22", "3", "4"])},
     }
     return Predictions(**(given | changes))
 
@@ -46,6 +47,8 @@ def test_save_and_load(tmp_path: Path) -> None:
         if isinstance(expected, np.ndarray):
             np.testing.assert_array_equal(value, expected)
             assert value.dtype == expected.dtype
+        elif field.name == "metadata":
+            assert {k: v.tolist() for k, v in value.items()} == {k: v.tolist() for k, v in expected.items()}
         else:
             assert value == expected
     assert [p.name for p in tmp_path.iterdir()] == ["p.npz"]
@@ -62,6 +65,7 @@ def test_without_twins_keeps_the_rest() -> None:
     assert rest.rows.tolist() == [3, 8]
     assert rest.paths == ("a.png", "b c.png")
     assert rest.probabilities.shape == (2, 3)
+    assert rest.metadata["subject"].tolist() == ["a", ""]
     assert make(paths=()).without_twins().paths == ()
 
 
@@ -74,6 +78,7 @@ BAD = {
     "negative label": ({"labels": np.array([0, 1, 2, -1])}, "from -1"),
     "twins": ({"has_twin": np.zeros(3, dtype=bool)}, "has_twin"),
     "rows": ({"rows": np.zeros((4, 1), dtype=np.int64)}, "rows"),
+    "metadata": ({"metadata": {"age": np.array(["1"])}}, r"age has shape \(1,\)"),
     "paths": ({"paths": ("a",)}, "1 paths for 4 images"),
 }
 
@@ -171,3 +176,26 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Cannot write"):
         make().save(tmp_path / "no" / "p.npz")
+
+
+def test_a_file_of_the_first_release_has_no_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    about = {"format": "mien-predictions-1", "label_names": LABELS.names, "model": "m", "dataset": "d", "split": "test"}
+    about |= {"fingerprint": "", "selection": ""}
+    write_npz(path, about=np.array(json.dumps(about)), metadata_0=None, metadata_1=None)
+    loaded = Predictions.load(path)
+    assert loaded.metadata == {}
+    assert loaded.views == "one"
+
+
+def test_a_column_that_is_named_and_absent_is_damage(tmp_path: Path) -> None:
+    write_npz(tmp_path / "p.npz", metadata_1=None)
+    with pytest.raises(DataError, match="not a predictions file"):
+        Predictions.load(tmp_path / "p.npz")
+
+
+def test_rows_in_any_order() -> None:
+    some = make().subset(np.array([3, 0]))
+    assert some.rows.tolist() == [9, 3]
+    assert some.paths == ("", "a.png")
+    assert some.metadata["subject"].tolist() == ["b", "a"]

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from tiny_model import MakeModel, tiny_card, tiny_network
 
-from conftest import MakeModel, tiny_card, tiny_network
 from mien.core.card import METADATA_KEY
 from mien.core.errors import ModelError
 from mien.inference import model as module
@@ -140,13 +140,59 @@ def test_a_shipped_name_beats_a_file_of_that_name(
     (tmp_path / "shipped").write_bytes(b"a file")
     make_model(tiny_card()).rename(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
-    assert module.shipped_models() == ["shipped"]
+    assert list(module.model_files()) == ["shipped"]
     assert ExpressionModel.load("shipped").source == "model 'shipped'"
     assert ExpressionModel.load("mine").source == "mine"
     with pytest.raises(ModelError, match="is not an ONNX model"):
         ExpressionModel.load("./shipped")
     with pytest.raises(ModelError, match="Did you mean 'shipped'"):
         ExpressionModel.load("shiped")
+
+
+class TestWeightFolders:
+    @pytest.fixture
+    def tree(self, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A source tree with a package, its own weights, and a folder of the user's."""
+        tree = tmp_path / "tree"
+        for folder in ("src/mien/assets", "weights", "mine"):
+            (tree / folder).mkdir(parents=True)
+        (tree / "pyproject.toml").touch()
+        for folder, name in (("src/mien/assets", "default"), ("weights", "default"), ("weights", "despam")):
+            make_model(tiny_card()).rename(tree / folder / f"{name}.onnx")
+        (tree / "weights" / "despam.json").write_text("{}")
+        monkeypatch.setattr(module.resources, "files", lambda _: tree / "src" / "mien")
+        monkeypatch.delenv("MIEN_WEIGHTS", raising=False)
+        return tree
+
+    def test_weights_of_a_source_tree_have_names(self, tree: Path) -> None:
+        assert list(module.model_files()) == ["default", "despam"]
+        assert module.model_files()["default"] == tree / "src" / "mien" / "assets" / "default.onnx"
+        assert ExpressionModel.load("despam").source == "model 'despam'"
+        with pytest.raises(ModelError, match=r"Did you mean 'despam'.*Models: default, despam, or") as caught:
+            ExpressionModel.load("dspam")
+        assert "\n" not in str(caught.value)
+
+    def test_the_users_folder_comes_before_the_source_trees(
+        self, tree: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MIEN_WEIGHTS", str(tree / "mine"))
+        make_model(tiny_card(temperature=3.0)).rename(tree / "mine" / "despam.onnx")
+        make_model(tiny_card()).rename(tree / "mine" / "other.onnx")
+        assert list(module.model_files()) == ["default", "despam", "other"]
+        assert ExpressionModel.load("despam").card.temperature == 3
+        monkeypatch.setenv("MIEN_WEIGHTS", "")
+        assert ExpressionModel.load("despam").card.temperature == 1
+
+    def test_an_installed_package_looks_nowhere_else(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tree / "src").rename(tree / "site-packages")
+        monkeypatch.setattr(module.resources, "files", lambda _: tree / "site-packages" / "mien")
+        assert list(module.model_files()) == ["default"]
+
+    def test_a_folder_that_is_none(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MIEN_WEIGHTS", str(tree / "absent"))
+        with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is no folder"):
+            ExpressionModel.load("despam")
+        assert ExpressionModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
 
 
 def test_nothing_is_written_and_nothing_is_said(tiny_model: Path, tmp_path: Path) -> None:

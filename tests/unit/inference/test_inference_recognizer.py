@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tiny_model import MakeModel, tiny_card
 
 import mien
-from conftest import MakeModel, tiny_card
 from mien.core.errors import ImageError, ModelError
 from mien.core.image import to_batch
 from mien.core.types import Box, Detection

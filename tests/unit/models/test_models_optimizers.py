@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import copy
+import io
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -51,11 +56,17 @@ def test_options_reach_the_optimizer_and_lists_become_tuples(module):
 @pytest.mark.parametrize(
     ("name", "lr", "options", "words"),
     [
-        ("adm", 0.1, {}, "Did you mean 'adam'? Known: adam, adamax, adamw, sgd."),
+        ("adm", 0.1, {}, "Did you mean 'adam'? Known: adabob, adam, adamax, adamw, adan, lion, sgd."),
         ("sgd", 0.1, {"momentun": 0.9}, "Did you mean 'momentum'?"),
         ("sgd", 0.1, {"lr": 0.9}, "No option 'lr' of optimizer 'sgd'"),
         ("sgd", 0.1, {"momentum": "high"}, "expected float"),
         ("sgd", -1.0, {}, "Invalid learning rate: -1.0"),
+        ("lion", -1.0, {}, "Invalid learning rate: -1.0"),
+        ("adan", 0.1, {"betas": [0.9, 0.99]}, "Optimizer 'adan' has 3 betas, not 2: (0.98, 0.92, 0.99)."),
+        ("adamw", 0.1, {"betas": [0.9, 0.99, 0.9]}, "Optimizer 'adamw' has 2 betas, not 3"),
+        ("adabob", 0.1, {"betas": [0.9, 1.0]}, "betas are (0.9, 1.0); both must be in [0, 1)."),
+        ("adabob", 0.1, {"gamma": 0.0}, "final_lr and gamma are 0.1 and 0.0; both must be above 0."),
+        ("adabob", 0.1, {"eps": -1.0}, "lr, eps and weight_decay are 0.1, -1.0 and 0; each must be at least 0."),
     ],
 )
 def test_bad_names_and_options_say_what_there_is(name, lr, options, words, module):
@@ -63,3 +74,110 @@ def test_bad_names_and_options_say_what_there_is(name, lr, options, words, modul
         create_optimizer(name, module.parameters(), lr=lr, weight_decay=0, options=options)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# What is left of a weight after a step at rate 0.1 with decay 0.5 whose gradient is 0.
+DECOUPLED, PROXIMAL = 1 - 0.05, 1 / 1.05
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "left"),
+    [
+        ("adabob", {}, DECOUPLED),
+        ("adamw", {}, DECOUPLED),
+        ("lion", {}, DECOUPLED),
+        ("adan", {}, PROXIMAL),
+        ("adan", {"weight_decouple": True}, DECOUPLED),
+        ("sgd", {}, DECOUPLED),  # the same for one step without momentum
+    ],
+)
+def test_decoupled_decay_shrinks_every_weight_by_its_share(name, options, left):
+    weights = torch.nn.Parameter(torch.tensor([3.0, -0.01], dtype=torch.float64))
+    optimizer = create_optimizer(name, [weights], lr=0.1, weight_decay=0.5, options=options)
+    weights.grad = torch.zeros_like(weights)
+    optimizer.step()
+    torch.testing.assert_close(weights.detach(), torch.tensor([3.0, -0.01], dtype=torch.float64) * left)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("adam", {}), ("adamax", {}), ("adabob", {"use_decoupled_decay": False}), ("lion", {"weight_decouple": False})],
+)
+def test_decay_in_the_gradient_is_a_gradient_like_any_other(name, options):
+    start = torch.tensor([3.0, -0.01], dtype=torch.float64)
+    with_decay, by_hand = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    ours = create_optimizer(name, [with_decay], lr=0.1, weight_decay=0.5, options=options)
+    plain = create_optimizer(name, [by_hand], lr=0.1, weight_decay=0, options=options)
+    for _ in range(3):
+        with_decay.grad = torch.ones_like(start)
+        by_hand.grad = 1 + 0.5 * by_hand.detach()
+        ours.step()
+        plain.step()
+    torch.testing.assert_close(with_decay, by_hand)
+
+
+def test_adans_first_steps_are_its_algorithm():
+    theta = torch.tensor([0.5, -2.0], dtype=torch.float64)
+    parameter = torch.nn.Parameter(theta.clone())
+    optimizer = create_optimizer("adan", [parameter], lr=0.1, weight_decay=0.3)
+    assert optimizer.defaults["betas"] == (0.98, 0.92, 0.99)
+    gradients = torch.tensor([[1.0, -0.2], [0.4, 0.1], [-0.3, 0.7]], dtype=torch.float64)
+    m, v, n, before = (*torch.zeros(3, 2, dtype=torch.float64).unbind(), gradients[0])
+    for t, gradient in enumerate(gradients, start=1):
+        change = gradient - before
+        m, v = 0.98 * m + 0.02 * gradient, 0.92 * v + 0.08 * change
+        n = 0.99 * n + 0.01 * (gradient + 0.92 * change).square()
+        step = 0.1 / ((n / (1 - 0.99**t)).sqrt() + 1e-8)
+        theta = (theta - step * (m / (1 - 0.98**t) + 0.92 * v / (1 - 0.92**t))) / (1 + 0.1 * 0.3)
+        before = gradient
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        torch.testing.assert_close(parameter.detach(), theta)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_run_continues_from_its_state(name, module):
+    torch.manual_seed(0)
+    images = torch.randn(8, 1, 3, 3)
+    optimizer = create_optimizer(name, decay_groups(module), lr=0.01, weight_decay=1e-2)
+    _train(module, optimizer, images)
+    buffer = io.BytesIO()
+    torch.save(optimizer.state_dict(), buffer)
+    buffer.seek(0)
+    resumed = copy.deepcopy(module)
+    continued = create_optimizer(name, decay_groups(resumed), lr=0.5, weight_decay=0)
+    continued.load_state_dict(torch.load(buffer, weights_only=True))
+    _train(module, optimizer, images)
+    _train(resumed, continued, images)
+    for wanted, given in zip(module.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(wanted, given)
+
+
+def _train(module, optimizer, images):
+    for _ in range(3):
+        optimizer.zero_grad()
+        module(images).square().mean().backward()
+        optimizer.step()
+
+
+def test_a_group_that_joins_later_has_bounds_of_its_own():
+    first, second = (torch.nn.Parameter(torch.ones(1, dtype=torch.float64)) for _ in range(2))
+    optimizer = create_optimizer("adabob", [first], lr=0.1, weight_decay=0, options={"betas": [0.0, 0.9], "gamma": 1e9})
+    optimizer.add_param_group({"params": [second], "lr": 0.02})
+    for parameter in (first, second):
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert first.item() == pytest.approx(0.9)
+    assert second.item() == pytest.approx(0.9)
+
+
+def test_a_missing_package_is_told(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(RecipeError, match="Optimizer 'lion' needs the package pytorch-optimizer"):
+        create_optimizer("lion", module.parameters(), lr=0.1, weight_decay=0)
+    assert create_optimizer("adabob", module.parameters(), lr=0.1, weight_decay=0).defaults["final_lr"] == 0.1
+
+
+def test_the_package_is_imported_only_for_its_optimizers():
+    code = "import sys, mien.models.optimizers as o; o.names(); sys.exit('pytorch_optimizer' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -58,7 +58,7 @@ def test_names_are_sorted_and_hold_the_built_in_networks():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"name": "despan"}, ModelError, "Did you mean 'despam'? Known: despam, "),
+        ({"name": "despan"}, ModelError, "Did you mean 'despam'? Known: cldcnn, "),
         (
             {"name": "resnet18", "options": {"widht": 3}},
             RecipeError,

@@ -1,5 +1,7 @@
 """Training: targets, the schedule, resuming after a kill, and what a run leaves behind."""
 
+import errno
+import itertools
 import json
 import os
 import signal
@@ -7,16 +9,18 @@ import subprocess
 import sys
 import time
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.plugins.io import torch_io
 
-from mien.core.errors import DataError, MienError
+from mien.core.errors import DataError, MienError, RecipeError
 from mien.data.registry import load
-from mien.training.batches import make_targets
+from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.fit import fit, has_compiler, measure_input
-from mien.training.recipe import Recipe, ScheduleSettings
-from mien.training.run import load_run
+from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
+from mien.training.run import create_network, load_run
 from mien.training.task import Task, lr_share
 
 TINY = {
@@ -83,6 +87,17 @@ class TestSchedule:
         assert shares[100] == pytest.approx(0.1)
         assert shares[60] == pytest.approx(0.55)
 
+    def test_cosine_starts_again_every_cycle(self):
+        schedule = ScheduleSettings(epochs=9, warmup_epochs=0, cycle_epochs=3, final_lr_share=0.1)
+        shares = [lr_share(step, 10, schedule) for step in range(90)]
+        assert shares[:30] == shares[30:60] == shares[60:]
+        assert shares[0] == 1
+        assert 0.1 < shares[29] < 0.11
+
+    def test_plateau_has_no_warm_up(self):
+        with pytest.raises(RecipeError, match="'schedule': a plateau schedule has no warm-up"):
+            parse_recipe(TINY | {"schedule": {"name": "plateau"}}, "x")
+
     def test_constant_stays_at_the_peak(self):
         schedule = ScheduleSettings(name="constant", warmup_epochs=0)
         assert {lr_share(step, 10, schedule) for step in range(50)} == {1.0}
@@ -110,6 +125,77 @@ def test_narrow_network_trains_on_two_threads(faces, tmp_path, precision):
     settings = TINY["training"] | {"threads": 2, "precision": precision}
     run = fit(Recipe.model_validate(TINY | {"training": settings}), faces, tmp_path, quiet=True)
     assert len(run.record.curves) == 3
+
+
+def test_plateau_lowers_the_rate_by_its_factor(faces, tmp_path):
+    schedule = {"name": "plateau", "warmup_epochs": 0, "epochs": 12, "plateau_factor": 0.3, "plateau_patience": 0}
+    optimizer = {"name": "sgd", "lr": 1e-6, "weight_decay": 0}  # nothing is learnt, so the loss stays where it is
+    settings = TINY["training"] | {"ema_decay": 0}
+    recipe = Recipe.model_validate(TINY | {"schedule": schedule, "optimizer": optimizer, "training": settings})
+    rates = [point["lr"] for point in fit(recipe, faces, tmp_path, quiet=True).record.curves]
+    assert min(rates) < 1e-6
+    for before, after in itertools.pairwise(rates):
+        assert after == pytest.approx(before) or after == pytest.approx(0.3 * before)
+
+
+def test_patience_ends_a_run_early(faces, tmp_path):
+    optimizer = {"name": "sgd", "lr": 1e-30, "weight_decay": 0}
+    settings = TINY["training"] | {"patience": 2, "ema_decay": 0}
+    tiny = TINY | {"optimizer": optimizer, "training": settings, "schedule": {"epochs": 20}}
+    assert len(fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True).record.curves) < 12
+
+
+def test_a_run_out_of_time_stops_after_an_epoch_and_goes_on_later(faces, tmp_path):
+    recipe = Recipe.model_validate(TINY)
+    run = fit(recipe, faces, tmp_path / "run", minutes=1e-6, quiet=True)
+    assert len(run.record.curves) == 1
+    assert not run.record.finished
+    run = fit(recipe, faces, tmp_path / "run", resume=True, quiet=True)
+    assert len(run.record.curves) == 3
+    assert run.record.finished
+    assert same(weights(tmp_path / "run"), weights_of_a_whole_run(recipe, faces, tmp_path))
+    started = run.record.started
+    assert fit(recipe, faces, tmp_path / "run", resume=True, quiet=True).record.started == started
+
+
+def weights_of_a_whole_run(recipe, faces, tmp_path):
+    fit(recipe, faces, tmp_path / "whole", quiet=True)
+    return weights(tmp_path / "whole")
+
+
+def test_sam_steps_by_the_gradient_at_the_worst_point_nearby(faces, tmp_path):
+    """One step of SGD on one batch, worked out by hand."""
+    tiny = TINY | {"schedule": {"epochs": 1, "warmup_epochs": 0}, "augmentation": {"flip": 0}}
+    tiny["data"] = {"dataset": "synthetic"}
+    tiny["optimizer"] = {"name": "sgd", "lr": 0.1, "weight_decay": 0, "sam_rho": 0.05}
+    train = len(faces.split("train"))
+    tiny["training"] = {"batch_size": train, "threads": 1, "selection": "last"}
+    recipe = Recipe.model_validate(tiny)
+    stepped = fit(recipe, faces, tmp_path, quiet=True).network
+
+    torch.manual_seed(0)
+    L.seed_everything(0, verbose=False)
+    network = create_network(recipe, 7).train()
+    given = make_faces(faces.split("train"), recipe)
+    spec = measure_input(given, recipe)
+    images = (given.images / 255 - spec.mean) / spec.std
+
+    def gradients():
+        network.zero_grad()
+        (-(network(images).log_softmax(1) * given.targets).sum(1).mean()).backward()
+        return [weight.grad.clone() for weight in network.parameters()]
+
+    first = gradients()
+    norm = torch.cat([gradient.flatten() for gradient in first]).norm()
+    with torch.no_grad():
+        for weight, gradient in zip(network.parameters(), first, strict=True):
+            weight.add_(0.05 * gradient / norm)
+    second = gradients()
+    with torch.no_grad():
+        for weight, climb, gradient in zip(network.parameters(), first, second, strict=True):
+            weight.sub_(0.05 * climb / norm + 0.1 * gradient)
+    for name, weight in network.named_parameters():
+        torch.testing.assert_close(stepped.get_parameter(name), weight, rtol=1e-3, atol=1e-5)
 
 
 def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
@@ -145,6 +231,18 @@ def test_resume_refuses_another_recipe_and_other_data(faces, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_run_from_before_a_setting_existed_goes_on(faces, tmp_path):
+    recipe = Recipe.model_validate(TINY)
+    fit(recipe, faces, tmp_path / "run", minutes=1e-9, quiet=True)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert not record["finished"]
+    assert record["recipe"]["training"].pop("workers") == 0
+    (tmp_path / "run" / "record.json").write_text(json.dumps(record))
+    run = fit(recipe, faces, tmp_path / "run", resume=True, quiet=True)
+    assert len(run.record.curves) == 3
+    assert run.record.recipe == recipe.model_dump()
+
+
 def test_killed_process_resumes_to_the_unbroken_result(tmp_path):
     settings = [
         "schedule.epochs=3",
@@ -179,6 +277,53 @@ def test_killed_process_resumes_to_the_unbroken_result(tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_is_one_line_and_spares_the_checkpoint(faces, tmp_path, error):
+    def exhaust(task, images, targets):
+        if task.current_epoch == 1:
+            raise error
+        return prepare(task, images, targets)
+
+    prepare = Task._prepare
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Task, "_prepare", exhaust)
+        with pytest.raises(MienError, match=r"ran out of memory in epoch 1; .* Lower training\.batch_size"):
+            fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
+    assert len(load_run(tmp_path).record.curves) == 1
+
+
+def test_every_epoch_leaves_a_checkpoint_even_if_it_is_not_the_best(faces, tmp_path):
+    settings = TINY["training"] | {"ema_decay": 0}
+    optimizer = {"name": "sgd", "lr": 1e-30, "weight_decay": 0}  # the first epoch stays the best, or nearly
+    tiny = TINY | {"optimizer": optimizer, "training": settings, "schedule": {"epochs": 6}}
+    fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True)
+    epochs = {name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt")["epoch"] for name in ("best", "last")}
+    assert epochs["last"] == 5
+    assert epochs["best"] < 5
+
+
+def test_a_full_disk_is_one_line_and_spares_the_checkpoint(faces, tmp_path):
+    def fill(checkpoint, path):
+        if checkpoint["epoch"] == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(checkpoint, path)
+
+    save = torch_io._atomic_save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_io, "_atomic_save", fill)
+        with pytest.raises(MienError, match=r"No space left on the disk of .*; the last checkpoint is intact"):
+            fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
+    fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)
+    assert same(weights(tmp_path), weights_of_a_whole_run(Recipe.model_validate(TINY), faces, tmp_path))
+
+
 def test_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(faces, tmp_path):
     recipe = Recipe.model_validate(TINY)
     prepare = Task._prepare
@@ -209,7 +354,9 @@ def test_interrupted_training_says_how_to_go_on(faces, tmp_path):
 
 def test_flat_training_images_are_refused():
     with pytest.raises(DataError, match="flat colour"):
-        measure_input(torch.zeros(4, 1, 48, 48, dtype=torch.uint8), Recipe.model_validate(TINY))
+        measure_input(
+            Faces(torch.zeros(4, 1, 48, 48, dtype=torch.uint8), torch.zeros(4, 7)), Recipe.model_validate(TINY)
+        )
 
 
 def test_folder_without_a_run(tmp_path):

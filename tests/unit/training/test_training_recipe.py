@@ -24,7 +24,7 @@ def test_every_shipped_recipe_is_valid_and_named_after_its_file(name):
 
 
 def test_first_half_of_a_name_is_enough_when_unambiguous():
-    assert load_recipe("despam").name == "despam/fer2013"
+    assert load_recipe("default").name == "default/fer2013"
 
 
 def test_ambiguous_name_lists_the_candidates():
@@ -67,7 +67,7 @@ def test_bad_content_is_one_clear_line(recipe_file, text, message):
 
 
 def test_overrides_are_toml_values_or_plain_words():
-    recipe = load_recipe("despam", ["schedule.epochs=3", "optimizer.name=sgd", "network.options.dropout=0.5"])
+    recipe = load_recipe("despam/fer2013", ["schedule.epochs=3", "optimizer.name=sgd", "network.options.dropout=0.5"])
     assert recipe.schedule.epochs == 3
     assert recipe.optimizer.name == "sgd"
     assert recipe.network.options["dropout"] == 0.5
@@ -75,15 +75,15 @@ def test_overrides_are_toml_values_or_plain_words():
 
 def test_override_with_unknown_key_names_the_nearest():
     with pytest.raises(RecipeError, match=r"unknown key 'schedule.epoch'\. Did you mean 'epochs'\?"):
-        load_recipe("despam", ["schedule.epoch=3"])
+        load_recipe("despam/fer2013", ["schedule.epoch=3"])
 
 
 def test_override_without_equals_sign():
     with pytest.raises(RecipeError, match=r"expected key.subkey=value"):
-        load_recipe("despam", ["schedule.epochs"])
+        load_recipe("despam/fer2013", ["schedule.epochs"])
 
 
 def test_ablation_replaces_and_unknown_ablation_lists():
-    assert load_recipe("despam", ablation="no_modulator").network.modulators == {"stage2": "none"}
+    assert load_recipe("despam/fer2013", ablation="no_modulator").network.modulators == {"stage2": "none"}
     with pytest.raises(RecipeError, match=r"Did you mean 'no_modulator'\? Ablations: no_modulator"):
-        load_recipe("despam", ablation="no_modulators")
+        load_recipe("despam/fer2013", ablation="no_modulators")

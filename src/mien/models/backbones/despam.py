@@ -75,7 +75,12 @@ class DeSpaMBackbone(Network):
         if min(*depths, *channels, expansion, features) < 1 or channels[0] < 2:
             raise ValueError("depths, channels, expansion and features must be at least 1, the first channels 2.")
         stages = [Stage(f"stage{i + 1}", width, 2 ** (i + 1)) for i, width in enumerate(channels)]
-        super().__init__([Stage("stem", channels[0], 2), *stages], in_channels=in_channels, num_classes=num_classes)
+        super().__init__(
+            [Stage("stem", channels[0], 2), *stages],
+            in_channels=in_channels,
+            num_classes=num_classes,
+            feature_size=features,
+        )
         self.stem = nn.Sequential(
             RepConv(in_channels, channels[0] // 2, 3, stride=2),
             nn.ReLU(),

@@ -88,7 +88,7 @@ class ResNet(Network):
         stages = [Stage("stem", width, stride * 2 if use_pool else stride)]
         for number, (step, out) in enumerate(zip(strides, channels, strict=True), start=1):
             stages.append(Stage(f"stage{number}", out, stages[-1].stride * step))
-        super().__init__(stages, in_channels=in_channels, num_classes=num_classes)
+        super().__init__(stages, in_channels=in_channels, num_classes=num_classes, feature_size=channels[-1])
         self.conv1 = nn.Conv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.use_pool = use_pool

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from mien.core.errors import RecipeError
 from mien.models import losses
 from mien.models.discovery import Table, classes_by_file, with_plugins
-from mien.models.losses import Loss
+from mien.models.losses import Loss, Problem
 from mien.models.options import call_with_options
 
 
@@ -20,11 +21,11 @@ def names() -> list[str]:
     return _table().names()
 
 
-def create_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
-    """Make a loss from its name and its options.
+def create_loss(name: str, problem: Problem, options: Mapping[str, object] | None = None) -> Loss:
+    """Make a loss from its name, what it is made for, and its options.
 
     Raises:
         RecipeError: No such loss or option, or a value that does not fit.
     """
-    build = _table().load(name, RecipeError)
+    build = partial(_table().load(name, RecipeError), problem)
     return call_with_options(build, options, owner=f"loss '{name}'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mien.models.losses import Loss, check_shapes
+from mien.models.network import Outputs
 
 
 class SoftCrossEntropy(Loss):
@@ -15,7 +16,7 @@ class SoftCrossEntropy(Loss):
     where :math:`t` are the targets and :math:`z` the logits.
     """
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the scalar mean over (N, K) `logits` and (N, K) `targets`."""
-        check_shapes(logits, targets)
-        return -(targets.float() * logits.float().log_softmax(dim=1)).sum(dim=1).mean()
+    def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
+        """Return the scalar mean over (N, K) logits and (N, K) `targets`."""
+        check_shapes(outputs.logits, targets)
+        return -(targets.float() * outputs.logits.float().log_softmax(dim=1)).sum(dim=1).mean()

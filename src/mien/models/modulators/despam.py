@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.layers.observing import observe
 from mien.models.layers.rep_conv import RepConv
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
@@ -59,7 +60,7 @@ class DeSpaM(Modulator):
     def gate(self, maps: Tensor) -> Tensor:
         """Return A, (N, 1, H, W) in (0, 1), of a map (N, C, H, W)."""
         hidden = self.gate_dropout(F.relu(self.context(maps)))
-        return torch.sigmoid(self.score(hidden))
+        return observe(self, "gate", torch.sigmoid(self.score(hidden)))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the gated map (N, C, H, W)."""

@@ -1,0 +1,101 @@
+"""Compare onnxruntime's settings on one model, in turns: which are worth setting.
+
+python benchmarks/onnxruntime_settings.py --model default --model INT8 --out results/onnxruntime_settings.json
+
+Each row differs from what mien sets (all optimisations, no spinning, operators one after the other, memory arena) by
+what it is called; its figures are its median, and its 10th percentile, over those of mien's settings. The latter says
+what a free processor would do, the former what happens where others use the cores too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.core.hardware import processor_name
+from mien.evaluation.latency import time_in_turns
+from mien.inference.model import INPUT_NAME, OUTPUT_NAME, ExpressionModel, read_model
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+
+LEVELS = onnxruntime.GraphOptimizationLevel
+OURS = "mien's"
+VARIANTS: dict[str, dict[str, Any]] = {
+    OURS: {},
+    "basic optimisations": {"graph_optimization_level": LEVELS.ORT_ENABLE_BASIC},
+    "extended optimisations": {"graph_optimization_level": LEVELS.ORT_ENABLE_EXTENDED},
+    "no memory arena": {"enable_cpu_mem_arena": False},
+    "no memory pattern": {"enable_mem_pattern": False},
+    "threads spin while they wait": {"session.intra_op.allow_spinning": "1"},
+    "operators side by side": {"execution_mode": onnxruntime.ExecutionMode.ORT_PARALLEL, "inter_op_num_threads": 2},
+    "denormal numbers as zero": {"session.set_denormal_as_zero": "1"},
+    "weights not packed beforehand": {"session.disable_prepacking": "1"},
+}
+
+
+def start(content: bytes, threads: int, changes: dict[str, Any]) -> onnxruntime.InferenceSession:
+    """Start a session with mien's settings and some changed."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    entries = {"session.intra_op.allow_spinning": "0"}
+    for name, value in changes.items():
+        if "." in name:
+            entries[name] = value
+        else:
+            setattr(options, name, value)
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def main() -> None:
+    """Write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", required=True)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    rows = []
+    for threads in (1, 2):
+        for model in arguments.model:
+            content, source = read_model(model)
+            card = ExpressionModel(content, source).card
+            sessions = [start(content, threads, changes) for changes in VARIANTS.values()]
+            for batch, rounds in ((1, arguments.rounds), (8, max(20, arguments.rounds // 5))):
+                shape = (batch, card.input.channels, card.input.size, card.input.size)
+                images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+                times = time_in_turns([partial(s.run, [OUTPUT_NAME], {INPUT_NAME: images}) for s in sessions], rounds)
+                quantiles = np.quantile(times, [0.5, 0.1], axis=1)
+                relative = (quantiles / quantiles[:, :1]).round(2)
+                rows.append(
+                    {
+                        "network": card.name,
+                        "threads": threads,
+                        "batch": batch,
+                        "median_ms": round(float(quantiles[0, 0]), 3),
+                        "p10_ms": round(float(quantiles[1, 0]), 3),
+                        "relative_median": dict(zip(VARIANTS, relative[0].tolist(), strict=True)),
+                        "relative_p10": dict(zip(VARIANTS, relative[1].tolist(), strict=True)),
+                    }
+                )
+    record = {
+        "settings": rows,
+        "rounds": arguments.rounds,
+        "cpu": processor_name(),
+        "onnxruntime": version("onnxruntime"),
+    }
+    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Measure what smoothing over time does to flicker, to the delay of a real change and to accuracy.
+
+python benchmarks/smoothing.py --out results/smoothing.json
+
+The clips are probabilities with noise around an expression that changes every 1 to 4 seconds and is known
+(`tests/support/noisy_labels.py`). The delay is the time from a change until the label follows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.inference.smoothing import Smoother
+
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
+from noisy_labels import measure, noisy_clip
+
+FRAME_RATES = (30.0, 10.0, 5.0)
+TIME_CONSTANTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+
+
+def compare(fps: float, clips: int) -> list[dict[str, Any]]:
+    """Print a line for each mode and time constant at a frame rate, and return the figures."""
+    rows = []
+    made = [noisy_clip(seed, fps) for seed in range(clips)]
+    for mode, constant in [("off", 0.25), *itertools.product(("on", "adaptive"), TIME_CONSTANTS)]:
+        found = [measure(clip, clip.smoothed(Smoother(mode, constant))) for clip in made]
+        delays = np.concatenate([one.delays for one in found])
+        row = {
+            "fps": fps,
+            "mode": mode,
+            "time_constant": constant if mode != "off" else None,
+            "label_changes_a_second": round(float(np.mean([one.flicker for one in found])), 3),
+            "median_delay_ms": round(1000 * float(np.median(delays)), 1),
+            "delay_ms_of_9_in_10": round(1000 * float(np.percentile(delays, 90)), 1),
+            "accuracy": round(float(np.mean([one.accuracy for one in found])), 4),
+        }
+        rows.append(row)
+        print(
+            f"{fps:3.0f} frames/s {mode:9s} {constant:.2f} s: {row['label_changes_a_second']:5.2f} changes/s, delay"
+            f" {row['median_delay_ms']:4.0f} ms (9 in 10: {row['delay_ms_of_9_in_10']:4.0f}), {row['accuracy']:.1%}",
+            flush=True,
+        )
+    return rows
+
+
+def main() -> None:
+    """Compare modes and time constants at several frame rates."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=12, help="how many clips of a minute")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    options = parser.parse_args()
+    rows = [row for fps in FRAME_RATES for row in compare(fps, options.clips)]
+    if options.out:
+        options.out.write_text(json.dumps({"clips": options.clips, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The clip of `mien bench video`: three drawn faces that sway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError
+from mien.core.expressions import Expression
+from mien.data.synthetic import draw_face
+from mien.inference.detectors import Detector
+from mien.inference.recording import VideoRecorder
+
+RATE = 25
+FACES = 3
+
+
+def draw_frames(detector: Detector, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield RGB frames in which three drawn faces sway; their drawings are such as the detector finds."""
+    side = size[1] * 2 // 5
+    drawings = _find_drawings(detector, side)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
+    background = cv2.GaussianBlur(noise, (0, 0), 4)
+    for index in range(count):
+        frame = np.array(background)
+        for number, drawing in enumerate(drawings):
+            angle = 2 * np.pi * index / (RATE * (4 + number))
+            x = round(size[0] * (2 * number + 1) / (2 * FACES) - side / 2 + 0.15 * side * np.sin(angle))
+            y = round(size[1] / 2 - side / 2 + 0.15 * side * np.cos(angle))
+            frame[y : y + side, x : x + side] = drawing
+        yield frame
+
+
+def _find_drawings(detector: Detector, side: int) -> list[NDArray[np.uint8]]:
+    """Return the first three drawn faces, RGB (side, side, 3), that a detector finds once each."""
+    drawings: list[NDArray[np.uint8]] = []
+    for seed in range(100):
+        face = draw_face(Expression.NEUTRAL, np.random.default_rng(seed))
+        drawing = np.asarray(cv2.cvtColor(cv2.resize(face, (side, side)), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+        picture = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
+        picture[side // 2 : side // 2 + side, side : 2 * side] = drawing
+        if len(detector.detect(picture)) == 1:
+            drawings.append(drawing)
+        if len(drawings) == FACES:
+            return drawings
+    raise MienError(f"The detector {detector.name} finds none of the drawn faces; use yunet or haar.")
+
+
+def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
+    """Write frames as an H.264 file."""
+    recorder = VideoRecorder(path, RATE)
+    for index, frame in enumerate(frames):
+        recorder.write(frame, index / RATE)
+    recorder.close()

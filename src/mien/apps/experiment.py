@@ -1,0 +1,154 @@
+"""`mien experiment`: a recipe and its ablations over seeds, folds and protocols, and what came of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
+
+if TYPE_CHECKING:
+    from mien.data.dataset import FaceDataset
+    from mien.training.experiment import Plan, ProtocolChoice, Summary
+    from mien.training.run import Run
+
+PREDICTIONS = "predictions.npz"
+FEATURES = "features.npz"
+# t-SNE of more points shows no more and takes minutes.
+FEATURE_FACES = 2000
+
+
+def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
+    recipe: Annotated[str, typer.Argument(help="Recipe by name (despam/fer2013 ...) or a .toml file.")],
+    data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs [default: results/RECIPE].")] = None,
+    ablations: Annotated[str, typer.Option(help="Names of [ablation.NAME] tables to run too, as a,b.")] = "",
+    use_all: Annotated[bool, typer.Option("--all", help="Run all ablations of the recipe too.")] = False,
+    seeds: Annotated[str, typer.Option(help="Seeds to run each with, as 0,1,2,3,4.")] = "0",
+    folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol.")] = False,
+    protocol: Annotated[str, typer.Option(help="recipe, paper, clean or both (paper and clean).")] = "recipe",
+    minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: until all is done].")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
+    ] = None,
+    plugin: PluginFiles = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON array.")] = False,
+) -> None:
+    """Run a recipe and its ablations over seeds and folds; call it again to go on.
+
+    Every run gets a folder in --out with record.json, predictions.npz, features.npz and model.onnx; ledger.json says
+    what became of each. Finished runs are not repeated. Ends with a table: mean and deviation of each ablation.
+    """
+    start = time.monotonic()  # the imports below belong to the budget
+    load_plugin_files(plugin)
+    from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
+    from mien.training.ledger import Ledger
+    from mien.training.queue import Worker
+
+    chosen = ablations_of(recipe) if use_all else tuple(name.strip() for name in ablations.split(",") if name.strip())
+    plan = Plan(
+        recipe, chosen, _read_seeds(seeds), folds, cast("ProtocolChoice", protocol), overrides=tuple(settings or ())
+    )
+    jobs, variants = plan_jobs(plan)
+    ledger = Ledger(out or Path("results") / _folder_name(plan))
+    worker = Worker(
+        ledger,
+        data,
+        publish=publish_run,
+        report=lambda line: typer.echo(line, err=True),
+        minutes=minutes,
+        start=start,
+    )
+    failed = worker.work_off(jobs)
+    _show(summarize(variants, plan.seeds, ledger.rows), as_json=as_json)
+    if failed:
+        typer.echo(f"{len(failed)} runs failed; call it again to try them once more.", err=True)
+        raise typer.Exit(1)
+
+
+def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
+    """Write what an experiment keeps of a run beside its record, and return the scores of its scored split.
+
+    The model file is calibrated on the validation split, whatever split is scored.
+    """
+    from mien.apps.publishing import MODEL, publish
+    from mien.data.duplicates import twin_mask
+    from mien.data.protocols import original_rows
+    from mien.evaluation.predict import predict_dataset
+    from mien.inference.model import ExpressionModel
+    from mien.training.recipe import Recipe
+
+    recipe = Recipe.model_validate(run.record.recipe)
+    scored = dataset.split(recipe.data.scored_split)
+    inside = dataset.splits == recipe.data.scored_split
+    publish(run, dataset, run.folder / MODEL)
+    rows = original_rows(dataset)[inside]
+    has_twin = twin_mask(dataset, recipe.data.train_split)[inside]
+    predictions = predict_dataset(ExpressionModel.load(run.folder / MODEL), scored, has_twin, rows=rows)
+    predictions.save(run.folder / PREDICTIONS)
+    _save_features(run, scored, rows)
+    return run.record.scores
+
+
+def _save_features(run: Run, scored: FaceDataset, rows: Any) -> None:
+    import numpy as np
+
+    from mien.training.experiment import compute_features, sample_rows
+
+    chosen = sample_rows(scored.labels, FEATURE_FACES)
+    scratch = run.folder / f"part-{FEATURES}"
+    features = compute_features(run, scored.subset(chosen))
+    np.savez_compressed(scratch, features=features, labels=scored.labels[chosen], rows=rows[chosen])
+    scratch.replace(run.folder / FEATURES)
+
+
+def _read_seeds(text: str) -> tuple[int, ...]:
+    from mien.core.errors import RecipeError
+
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RecipeError(f"--seeds {text}: expected whole numbers with commas between, as 0,1,2.") from None
+
+
+def _folder_name(plan: Plan) -> str:
+    from mien.training.recipe import load_recipe
+
+    return load_recipe(plan.recipe).name.replace("/", "-")
+
+
+def _show(summaries: list[Summary], *, as_json: bool) -> None:
+    """Print one row an ablation and protocol."""
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    headings = ("protocol", "runs", "split", "accuracy", "mean class", "without twins")
+    columns = (Column(heading, no_wrap=True) for heading in headings)
+    table = Table(Column("ablation", overflow="fold"), *columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for row in summaries:
+        table.add_row(
+            row.ablation or "(the recipe)",
+            row.protocol or "recipe",
+            f"{row.finished}/{row.planned}",
+            row.split or "-",
+            _percent(row.accuracy, row.accuracy_deviation),
+            _percent(row.mean_class_accuracy, row.mean_class_accuracy_deviation),
+            _percent(row.without_twins_accuracy, None),
+        )
+    Console().print(table)
+
+
+def _percent(value: float | None, deviation: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.2f} %" if deviation is None else f"{100 * value:.2f} +- {100 * deviation:.2f} %"

@@ -1,0 +1,210 @@
+// The page: finds its elements, joins sources, view and settings, and reacts to the user.
+
+import { Announcer } from "./announcer.js";
+import { drawCard } from "./card.js";
+import { Client, ServerProblem } from "./client.js";
+import { LiveSource } from "./live_source.js";
+import { PictureSource } from "./picture_source.js";
+import { Session } from "./session.js";
+import { VideoSource } from "./video_source.js";
+import { View } from "./view.js";
+
+const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|ts|mts|wmv)$/i;
+const PICTURE_NAMES = /\.(jpe?g|png|webp|bmp|gif|tiff?|avif|heic|heif)$/i;
+const MODELS_AGAIN = 3000; // milliseconds
+const IDLE = "Nothing is stored. Tell everyone who can be seen.";
+
+const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+const fields = page.settings.elements;
+const announcer = new Announcer(page.status, page.problem, page.summary);
+const parts = { page, announcer, view: new View(page, announcer), session: new Session(), client: new Client() };
+const { view, session, client } = parts;
+const live = new LiveSource(parts);
+const pictures = new PictureSource(parts);
+const video = new VideoSource(parts);
+let models = [];
+
+function settings() {
+  return { model: fields.model.value || null, detector: fields.detector.value || null, smoothing: fields.smoothing.value };
+}
+
+function stopAll() {
+  live.stop();
+  pictures.stop();
+  video.stop();
+  announcer.warn("");
+  announcer.say(IDLE);
+  showCameraState();
+}
+
+function showCameraState() {
+  page.camera.textContent = live.isOn ? "Turn the camera off" : "Turn the camera on";
+  page.camera.classList.toggle("primary", !live.isOn);
+  page["mirror-row"].hidden = !live.isOn;
+}
+
+async function startCamera() {
+  stopAll();
+  page.camera.disabled = true;
+  try {
+    await live.start(settings(), fields.device.value);
+    if (live.isOn) await showDevices();
+  } catch (error) {
+    announcer.say(IDLE);
+    announcer.warn(error.message);
+    view.setStage(null);
+  }
+  page.camera.disabled = false;
+  showCameraState();
+}
+
+async function showDevices() {
+  const devices = await live.camera.devices();
+  const current = page.video.srcObject?.getVideoTracks()[0].getSettings().deviceId;
+  setOptions(fields.device, devices.map((device, index) => [device.deviceId, device.label || `Camera ${index + 1}`]), current);
+  page["device-row"].hidden = devices.length < 2;
+}
+
+async function open(files) {
+  const known = files.map((file) => ({ file, kind: kindOf(file) }));
+  const strange = known.filter(({ kind }) => kind === null).map(({ file }) => file.name);
+  const films = known.filter(({ kind }) => kind === "video").map(({ file }) => file);
+  const stills = known.filter(({ kind }) => kind === "picture").map(({ file }) => file);
+  if (films.length + stills.length === 0) {
+    announcer.warn(`${strange.join(", ")}: not a picture or a video that is known here.`);
+    return;
+  }
+  stopAll();
+  if (films.length) await video.start(films[0], settings());
+  else await pictures.start(stills, settings());
+  const left = [];
+  if (strange.length) left.push(`${strange.join(", ")}: not a picture or a video that is known here.`);
+  if (films.length && known.length - strange.length > 1) left.push("One video at a time: the other files were left out.");
+  if (left.length) announcer.warn([page.problem.textContent, ...left].filter(Boolean).join("\n"));
+}
+
+function kindOf(file) {
+  if (file.type.startsWith("video/") || VIDEO_NAMES.test(file.name)) return "video";
+  if (file.type.startsWith("image/") || PICTURE_NAMES.test(file.name)) return "picture";
+  return null;
+}
+
+function download() {
+  const address = URL.createObjectURL(new Blob([session.toCsv()], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+function showSession() {
+  const text = session.describe();
+  if (page["session-text"].textContent !== text) page["session-text"].textContent = text;
+  page.download.disabled = page.clear.disabled = session.results === 0;
+}
+
+function setOptions(select, options, current) {
+  select.replaceChildren(...options.map(([value, text]) => new Option(text, value, false, value === current)));
+  select.disabled = options.length < 2;
+}
+
+async function loadModels() {
+  try {
+    const answer = await client.models();
+    models = answer.models;
+    setOptions(fields.model, models.map(({ name }) => [name, name]), models[0].name);
+    setOptions(fields.detector, answer.detectors.map((name) => [name, name]), answer.detectors[0]);
+    announcer.warn("");
+    showModel();
+  } catch (error) {
+    if (!(error instanceof ServerProblem)) throw error;
+    if (error.status === 401) return askForKey();
+    announcer.warn(error.message);
+    setTimeout(loadModels, MODELS_AGAIN);
+  }
+}
+
+function chosenModel() {
+  return models.find(({ name }) => name === fields.model.value);
+}
+
+function showModel() {
+  const { labels, unsure_threshold: threshold } = chosenModel();
+  view.setModel(labels, threshold);
+  page["open-card"].disabled = false;
+}
+
+function askForKey() {
+  if (client.key) page["key-note"].textContent = "That is not this server's key. Ask whoever runs it.";
+  page["key-dialog"].showModal();
+}
+
+async function openCard() {
+  page.card.showModal();
+  try {
+    drawCard(page["card-body"], await client.card(fields.model.value), chosenModel());
+  } catch (error) {
+    page["card-body"].textContent = error.message;
+  }
+}
+
+function acceptDrops() {
+  let depth = 0;
+  const isFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const mark = (step) => {
+    depth = Math.max(0, depth + step);
+    page.drop.classList.toggle("over", depth > 0);
+  };
+  window.addEventListener("dragenter", (event) => isFiles(event) && mark(1));
+  window.addEventListener("dragleave", (event) => isFiles(event) && mark(-1));
+  window.addEventListener("dragover", (event) => isFiles(event) && event.preventDefault());
+  window.addEventListener("drop", (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    mark(-depth);
+    open([...event.dataTransfer.files]);
+  });
+}
+
+function listen() {
+  page.camera.addEventListener("click", () => {
+    if (!live.isOn) return startCamera();
+    stopAll();
+    return view.setStage(null);
+  });
+  live.addEventListener("ended", showCameraState);
+  page.choose.addEventListener("click", () => page.files.click());
+  page.files.addEventListener("change", () => {
+    const files = [...page.files.files];
+    page.files.value = ""; // the same file can be chosen again
+    if (files.length) open(files);
+  });
+  page.mirror.addEventListener("change", () => view.setMirrored(page.mirror.checked));
+  page.settings.addEventListener("submit", (event) => event.preventDefault());
+  page.settings.addEventListener("change", (event) => {
+    if (event.target === fields.device) return startCamera();
+    if (event.target === fields.model) showModel();
+    return live.change(settings());
+  });
+  page.download.addEventListener("click", download);
+  page.clear.addEventListener("click", () => {
+    session.clear();
+    showSession();
+  });
+  page["open-card"].addEventListener("click", openCard);
+  page["close-card"].addEventListener("click", () => page.card.close());
+  page["key-form"].addEventListener("submit", () => {
+    client.key = page.key.value;
+    page.key.value = "";
+    loadModels();
+  });
+  page["key-dialog"].addEventListener("cancel", () => announcer.warn("This server asks for a key. Reload the page to enter it."));
+  window.addEventListener("pagehide", stopAll);
+}
+
+announcer.say(IDLE);
+listen();
+acceptDrops();
+loadModels();
+setInterval(showSession, 500);

@@ -1,0 +1,98 @@
+// The server's API: pictures, videos, models.
+
+const MOST_TRIES = 6;
+const BROKEN = "The connection broke before the end of the video.";
+
+// A problem that the server (RFC 9457) or the network reports; `status` is 0 when no answer came.
+export class ServerProblem extends Error {
+  constructor(status, detail, retryAfter = null) {
+    super(detail);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export class Client {
+  constructor() {
+    this.key = "";
+  }
+
+  async models() {
+    return (await this.#ask("v1/models")).json();
+  }
+
+  async card(name) {
+    return (await this.#ask(`v1/models/${encodeURIComponent(name)}/card`)).json();
+  }
+
+  // The result of one picture. While the server is full, wait as long as it says; `onWait(seconds)` is told.
+  async recognizePicture(file, choice, { signal, onWait }) {
+    const answer = await this.#askPatiently(`v1/recognize?${query(choice)}`, file, signal, onWait);
+    return (await answer.json()).images[0];
+  }
+
+  // The results of a video, frame by frame, as the server reads it.
+  async *recognizeVideo(file, choice, { signal, onWait }) {
+    const answer = await this.#askPatiently(`v1/recognize/video?${query(choice)}`, file, signal, onWait);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read().catch((error) => {
+        if (error.name === "AbortError") throw error;
+        throw new ServerProblem(0, BROKEN);
+      });
+      const lines = (rest + (value ?? "")).split("\n");
+      rest = done ? "" : lines.pop();
+      for (const line of lines) {
+        const result = line.trim() ? JSON.parse(line) : {};
+        if (result.type === "frame") yield result;
+        if (result.type === "error") throw new ServerProblem(result.problem.status, result.problem.detail);
+        if (result.type === "end") return;
+      }
+      if (done) throw new ServerProblem(0, BROKEN);
+    }
+  }
+
+  async #askPatiently(path, file, signal, onWait) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const headers = { "Content-Type": file.type || "application/octet-stream" };
+        return await this.#ask(path, { method: "POST", body: file, headers, signal });
+      } catch (problem) {
+        if (problem.status !== 429 || tries === MOST_TRIES) throw problem;
+        const seconds = problem.retryAfter ?? 2 ** tries / 2;
+        onWait(seconds);
+        await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+        signal.throwIfAborted();
+      }
+    }
+  }
+
+  async #ask(path, { headers = {}, ...options } = {}) {
+    const key = this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    let answer;
+    try {
+      answer = await fetch(path, { ...options, headers: { ...headers, ...key }, cache: "no-store" });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new ServerProblem(0, "The server does not answer. Is it still running?");
+    }
+    if (!answer.ok) throw await readProblem(answer);
+    return answer;
+  }
+}
+
+async function readProblem(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  const seconds = Number(answer.headers.get("Retry-After"));
+  const detail = problem.detail ?? problem.title ?? `The server answered ${answer.status}.`;
+  return new ServerProblem(answer.status, detail, Number.isFinite(seconds) && seconds > 0 ? seconds : null);
+}
+
+function query({ model, detector, smoothing }) {
+  const words = new URLSearchParams();
+  if (model) words.set("model", model);
+  if (detector) words.set("detector", detector);
+  if (smoothing) words.set("smoothing", smoothing);
+  return words.toString();
+}

@@ -1,0 +1,77 @@
+// Words and colours of apparent expressions, and shares of people.
+
+export const UNSURE = "unsure";
+
+// Okabe and Ito's colours, as in the drawings that the command saves; the style sheet has the same.
+const COLOURS = {
+  angry: "#d55e00",
+  disgust: "#009e73",
+  fear: "#cc79a7",
+  happy: "#f0e442",
+  sad: "#0072b2",
+  surprise: "#e69f00",
+  neutral: "#bebebe",
+  contempt: "#56b4e9",
+};
+
+export function colourOf(word) {
+  return COLOURS[word] ?? "#ffffff";
+}
+
+// Black or white, whichever is easier to read on a colour "#rrggbb" (ITU-R BT.601 luma).
+export function inkOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "#000000" : "#ffffff";
+}
+
+// The word under which a face is counted.
+export function wordOf(face) {
+  return face.isUnsure ? UNSURE : face.label;
+}
+
+export function describeFace(face) {
+  const chance = `${face.percentages[face.label]} %`;
+  return face.isUnsure ? `unsure (${face.label}? ${chance})` : `${face.label} ${chance}`;
+}
+
+// Share of the faces by word, "unsure" included: sums to 1, or {} without faces.
+export function sharesOf(faces) {
+  const shares = {};
+  for (const face of faces) {
+    shares[wordOf(face)] = (shares[wordOf(face)] ?? 0) + 1 / faces.length;
+  }
+  return shares;
+}
+
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+// Whole percentages that add up to 100: largest remainders are rounded up first.
+export function wholePercentages(shares) {
+  const entries = Object.entries(shares).map(([word, share]) => ({ word, exact: 100 * share, whole: Math.floor(100 * share + 1e-9) }));
+  const total = Math.round(entries.reduce((sum, entry) => sum + entry.exact, 0));
+  let rest = total - entries.reduce((sum, entry) => sum + entry.whole, 0);
+  for (const entry of [...entries].sort((a, b) => b.exact - b.whole - (a.exact - a.whole))) {
+    if (rest <= 0) break;
+    entry.whole += 1;
+    rest -= 1;
+  }
+  return Object.fromEntries(entries.map((entry) => [entry.word, entry.whole]));
+}
+
+// The server's result for one picture or frame, as the page uses it.
+export function readResult(raw, source, seconds) {
+  const faces = raw.faces.map((face, index) => ({
+    id: face.track ?? index + 1,
+    box: face.box,
+    score: face.score,
+    label: face.label,
+    probabilities: face.probabilities,
+    percentages: wholePercentages(face.probabilities),
+    confidence: face.confidence,
+    isUnsure: face.is_unsure,
+    isSeen: face.is_seen ?? true, // false: hidden at the moment, and followed by its motion
+  }));
+  return { source, seconds, width: raw.width, height: raw.height, faces };
+}

@@ -1,0 +1,139 @@
+// The camera as a source: frames to the server, answers to the view, and how long that takes.
+
+import { Camera } from "./camera.js";
+import { readResult } from "./expressions.js";
+import { LiveConnection } from "./live.js";
+
+const PACE_OVER = 2000; // milliseconds that delay and frames/s are told over
+const PACE_EVERY = 500;
+
+// Event: "ended", when the camera is gone.
+export class LiveSource extends EventTarget {
+  #connection = null;
+  #frame = null;
+  #started = 0;
+  #sentAt = 0;
+  #pace = [];
+  #paceAt = 0;
+  #hasProblem = false;
+
+  constructor({ page, view, announcer, session, client }) {
+    super();
+    Object.assign(this, { page, view, announcer, session, client });
+    this.camera = new Camera(page.video);
+    this.camera.addEventListener("frame", (event) => this.#take(event.detail));
+    this.camera.addEventListener("ended", () => this.#end());
+    page.video.addEventListener("resize", () => this.isOn && this.#shape()); // a telephone was turned
+  }
+
+  get isOn() {
+    return this.camera.isOn;
+  }
+
+  // Turn the camera on and start sending; an Error's message is for the user.
+  async start(settings, deviceId) {
+    this.announcer.say("Waiting for the camera…");
+    if (!(await this.camera.start(deviceId))) return;
+    this.view.reset();
+    this.#shape();
+    this.page.video.controls = false;
+    this.page.frame.classList.add("pick");
+    this.#started = performance.now();
+    this.#pace = [];
+    this.#connect(settings);
+    this.page.pace.hidden = false;
+  }
+
+  stop() {
+    this.#connection?.close();
+    this.#connection = null;
+    this.camera.stop();
+    this.#frame = null;
+    this.page.pace.hidden = true;
+    this.page.frame.classList.remove("pick");
+  }
+
+  change(settings) {
+    this.#connection?.change(settings);
+  }
+
+  #connect(settings) {
+    const connection = new LiveConnection(settings, this.client.key);
+    this.#connection = connection;
+    this.#hasProblem = false;
+    connection.addEventListener("ready", () => {
+      this.announcer.warn("");
+      this.announcer.say("The camera is on. Frames are recognised and forgotten.");
+    });
+    connection.addEventListener("frame", (event) => this.#show(event.detail, connection));
+    connection.addEventListener("problem", (event) => this.#tellProblem(event.detail));
+    connection.addEventListener("lost", (event) => {
+      this.view.overlay.show(null, null);
+      const seconds = Math.max(1, Math.round(event.detail));
+      this.announcer.warn(`The connection to the server is lost. Trying again in ${seconds} s; the camera stays on.`);
+    });
+  }
+
+  #shape() {
+    const { videoWidth, videoHeight } = this.page.video;
+    this.view.setStage("video", videoWidth, videoHeight);
+    this.view.setMirrored(this.page.mirror.checked);
+  }
+
+  #take(frame) {
+    this.#frame = frame;
+    this.#sendNext();
+  }
+
+  // Send the newest frame if the last one has been answered.
+  async #sendNext() {
+    const connection = this.#connection;
+    const frame = this.#frame;
+    if (!frame || !connection?.isReady) return;
+    this.#frame = null;
+    if (frame.time <= this.#sentAt) return; // the server takes later ones only
+    this.#sentAt = frame.time;
+    connection.claim();
+    const bytes = await this.camera.grab();
+    connection.send(frame.time, bytes);
+  }
+
+  #show(answer, connection) {
+    if (connection !== this.#connection || !this.isOn) return;
+    if (this.#hasProblem) this.announcer.warn("");
+    this.#hasProblem = false;
+    const result = readResult(answer, "camera", Math.max(0, (answer.time - this.#started) / 1000));
+    this.session.add(result, connection.settings);
+    this.view.showMoment(result);
+    this.#tellPace(answer.time);
+    this.#sendNext();
+  }
+
+  #tellProblem({ text, status }) {
+    this.#hasProblem = true;
+    this.announcer.warn(status === 429 ? "The server is busy; some frames are left out." : text);
+  }
+
+  #tellPace(captured) {
+    // the boxes just drawn appear with the next repaint
+    requestAnimationFrame(() => {
+      const now = performance.now();
+      this.#pace.push({ at: now, delay: now - captured });
+      while (this.#pace[0].at < now - PACE_OVER) this.#pace.shift();
+      if (now - this.#paceAt < PACE_EVERY) return;
+      this.#paceAt = now;
+      const delays = this.#pace.map((one) => one.delay).sort((a, b) => a - b);
+      const span = (now - this.#pace[0].at) / 1000;
+      this.page.delay.textContent = `${Math.round(delays[delays.length >> 1])} ms`;
+      this.page.rate.textContent = span > 0 ? ((this.#pace.length - 1) / span).toFixed(0) : "-";
+    });
+  }
+
+  #end() {
+    this.stop();
+    this.view.setStage(null);
+    this.announcer.say("");
+    this.announcer.warn("The camera was unplugged or taken by another program. Connect it and turn it on again.");
+    this.dispatchEvent(new Event("ended"));
+  }
+}

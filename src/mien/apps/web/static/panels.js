@@ -1,0 +1,139 @@
+// The chosen face's probabilities, the shares of people, and the buttons that choose a face.
+
+import { UNSURE, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
+
+// A list of rows "word, bar, percentage" whose elements are made once a label set.
+export class Rows {
+  constructor(list) {
+    this.list = list;
+    this.words = [];
+    this.rows = new Map();
+  }
+
+  setWords(words) {
+    if (words.join() === this.words.join()) return;
+    this.words = words;
+    this.rows.clear();
+    this.list.replaceChildren(...words.map((word) => this.#makeRow(word)));
+  }
+
+  // Show shares in [0, 1] with the given percentages; `top` is the word to stress, `mark` a share to mark in each bar.
+  show(shares, percentages, top, mark = null) {
+    for (const [word, row] of this.rows) {
+      const share = shares[word] ?? 0;
+      row.bar.style.width = `${100 * share}%`;
+      row.bar.classList.toggle("none", share < 0.004);
+      row.number.textContent = `${percentages[word] ?? 0} %`;
+      row.item.classList.toggle("top-row", word === top);
+      row.mark.hidden = mark === null;
+      if (mark !== null) row.mark.style.left = `${100 * mark}%`;
+    }
+  }
+
+  #makeRow(word) {
+    const [item, name, meter, bar, mark, number] = ["li", "span", "span", "i", "u", "b"].map((tag) => document.createElement(tag));
+    item.className = word;
+    name.textContent = word;
+    meter.className = "meter";
+    bar.className = "none";
+    mark.hidden = true;
+    number.textContent = "0 %";
+    meter.append(bar, mark);
+    item.append(name, meter, number);
+    this.rows.set(word, { item, bar, mark, number });
+    return item;
+  }
+}
+
+export class ChosenPanel {
+  constructor(list, text, note) {
+    this.rows = new Rows(list);
+    this.text = text;
+    this.note = note;
+    this.threshold = null;
+  }
+
+  setModel(labels, threshold) {
+    this.rows.setWords(labels);
+    this.threshold = threshold;
+    this.note.textContent = `Dashed line: below ${percent(threshold)} an answer counts as unsure.`;
+  }
+
+  show(face) {
+    const chances = face?.probabilities ?? {};
+    const top = face && !face.isUnsure ? face.label : null;
+    this.rows.show(chances, face?.percentages ?? {}, top, face ? this.threshold : null);
+    if (!face) this.text.textContent = "No face in sight.";
+    else if (face.isUnsure) this.text.textContent = `Face ${face.id}: unsure; most like ${face.label}, ${face.percentages[face.label]} %.`;
+    else this.text.textContent = `Face ${face.id} appears ${face.label}, ${face.percentages[face.label]} %.`;
+  }
+}
+
+export class SharesPanel {
+  constructor(list, text) {
+    this.rows = new Rows(list);
+    this.text = text;
+  }
+
+  setLabels(labels) {
+    this.rows.setWords([...labels, UNSURE]);
+  }
+
+  // `where` says what the faces were counted in, such as "3 pictures"; empty for one picture or frame.
+  show(faces, where) {
+    const shares = sharesOf(faces);
+    const [top, second] = Object.keys(shares).sort((a, b) => shares[b] - shares[a]);
+    this.rows.show(shares, wholePercentages(shares), shares[top] > (shares[second] ?? 0) ? top : null);
+    this.text.textContent = `${countPeople(faces.length)}${where ? ` in ${where}` : ""}.`;
+  }
+}
+
+export class FaceButtons {
+  constructor(group, choose) {
+    this.group = group;
+    this.choose = choose;
+    this.buttons = new Map();
+  }
+
+  show(faces, chosen) {
+    const shown = new Set(faces.map((face) => face.id));
+    for (const [id, { button }] of this.buttons) {
+      if (shown.has(id)) continue;
+      if (button === document.activeElement) this.#handOnFocus(button);
+      button.remove();
+      this.buttons.delete(id);
+    }
+    for (const face of faces) {
+      const parts = this.buttons.get(face.id) ?? this.#make(face.id);
+      parts.button.className = wordOf(face);
+      parts.button.setAttribute("aria-pressed", String(face.id === chosen));
+      const text = `${face.id}  ${describeFace(face)}`;
+      if (parts.text.textContent !== text) parts.text.textContent = text;
+    }
+    this.group.hidden = faces.length === 0;
+  }
+
+  // A face that leaves takes its button along: the keyboard goes on at a neighbour.
+  #handOnFocus(button) {
+    (button.nextElementSibling ?? button.previousElementSibling)?.focus();
+  }
+
+  #make(id) {
+    const button = document.createElement("button");
+    button.type = "button";
+    const swatch = document.createElement("span");
+    swatch.className = "swatch";
+    const text = document.createElement("span");
+    button.append(swatch, text);
+    button.addEventListener("click", () => this.choose(id));
+    this.group.append(button);
+    const parts = { button, text };
+    this.buttons.set(id, parts);
+    return parts;
+  }
+}
+
+export function countPeople(count) {
+  if (count === 0) return "Nobody in sight";
+  return count === 1 ? "1 person" : `${count} people`;
+}

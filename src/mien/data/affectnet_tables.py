@@ -1,0 +1,180 @@
+"""AffectNet's labels as tables: its own training.csv and validation.csv, and those of later editions.
+
+| edition | tables | columns used |
+|---|---|---|
+| the authors' | training.csv, validation.csv | subDirectory_filePath, face_x, ..., expression, valence, arousal |
+| Hugging Face image folder | train/metadata.csv, val/metadata.csv | file_name, label or expression |
+| Kaggle "affectnet-training-data" | labels.csv | pth, label |
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mien.core.errors import DataError
+from mien.core.expressions import Expression, parse_expression
+from mien.core.types import Box
+from mien.data.folder import SPLIT_NAMES
+from mien.data.pictures import LabelledPicture
+
+# AffectNet's numbers 0 to 7, in that order; 8 none, 9 uncertain and 10 no face are no expression.
+EXPRESSIONS = tuple(
+    map(parse_expression, ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"))
+)
+OTHER_NUMBERS = ("8", "9", "10")
+OWN_TABLES = {"training.csv": "train", "validation.csv": "validation"}
+TABLE_FOLDERS = ("", "Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists")
+IMAGE_FOLDERS = ("Manually_Annotated/Manually_Annotated_Images", "Manually_Annotated_Images", "Manually_Annotated")
+# The authors' validation.csv has no header in some downloads.
+OWN_COLUMNS = (
+    *("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height"),
+    *("facial_landmarks", "expression", "valence", "arousal"),
+)
+FILE_COLUMNS = ("subDirectory_filePath", "file_name", "pth")
+LABEL_COLUMNS = ("expression", "label")
+BOX_COLUMNS = ("face_x", "face_y", "face_width", "face_height")
+MEASURES = ("valence", "arousal")
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table, the split its rows are of, and the folder that its file names start from."""
+
+    file: Path
+    split: str
+    images: Path
+
+
+def has_own_tables(path: Path) -> bool:
+    """Return whether a folder has the authors' tables, or Kaggle's labels.csv with its column `pth`."""
+    if any(FILE_COLUMNS[0] in _read_header(path / folder / "training.csv") for folder in TABLE_FOLDERS):
+        return True
+    return "pth" in _read_header(path / "labels.csv")
+
+
+def _read_header(file: Path) -> list[str]:
+    """Return the words of the first line, none where there is no such file."""
+    try:
+        with file.open("rb") as stream:
+            return stream.readline(1024).decode("utf-8-sig", "replace").rstrip().split(",")
+    except OSError:
+        return []
+
+
+def find_tables(path: Path) -> list[LabelTable]:
+    """Return the tables of whichever edition a folder holds; none where it holds no table.
+
+    Raises:
+        DataError: The authors' training.csv is there but validation.csv is not.
+    """
+    for folder in TABLE_FOLDERS:
+        lists = path / folder
+        if any((lists / name).is_file() for name in OWN_TABLES):
+            for name in OWN_TABLES:
+                if not (lists / name).is_file():
+                    raise DataError(f"{lists / name}: no such file; expected {' and '.join(OWN_TABLES)} together.")
+            images = next((path / name for name in IMAGE_FOLDERS if (path / name).is_dir()), path)
+            return [LabelTable(lists / name, split, images) for name, split in OWN_TABLES.items()]
+    if (path / "labels.csv").is_file():
+        return [LabelTable(path / "labels.csv", "train", path)]
+    return [
+        LabelTable(path / name / "metadata.csv", split, path / name)
+        for name, split in SPLIT_NAMES.items()
+        if (path / name / "metadata.csv").is_file()
+    ]
+
+
+def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[LabelledPicture]:
+    """Read a table's rows whose expression is in `kept`.
+
+    A row is read and forgotten at a time: the authors' table has about 415,000 long ones.
+
+    Raises:
+        DataError: With the line number, where a column is absent or a field does not fit.
+    """
+    try:
+        with table.file.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            first = next(rows, [])
+            has_header = len(first) != len(OWN_COLUMNS) or any(column in OWN_COLUMNS for column in first)
+            header = first if has_header else list(OWN_COLUMNS)
+            columns = _find_columns(header, table.file)
+            yield from [] if has_header else _picture(first, columns, table, kept, 1)
+            for fields in rows:
+                if fields:
+                    yield from _picture(fields, columns, table, kept, rows.line_num)
+    except OSError as error:
+        raise DataError(f"{table.file} cannot be read ({error.strerror or error}).") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table.file} is not CSV text ({error}).") from None
+
+
+def parse_label(text: str, where: str) -> Expression | None:
+    """Return the expression of one of AffectNet's numbers or of a word; None for 8 to 10, no expression.
+
+    Raises:
+        DataError: Neither; the text starts with `where`.
+    """
+    text = text.strip()
+    if text in OTHER_NUMBERS:
+        return None
+    if text.isdecimal() and int(text) < len(EXPRESSIONS):
+        return EXPRESSIONS[int(text)]
+    try:
+        return parse_expression(text)
+    except DataError:
+        known = ", ".join(f"{i} {e.value}" for i, e in enumerate(EXPRESSIONS))
+        raise DataError(f"{where} has expression '{text[:20]}'; expected {known}, or 8 to 10 for none.") from None
+
+
+def with_split(picture: LabelledPicture, split: str) -> LabelledPicture:
+    """Return the same picture in another split."""
+    return dataclasses.replace(picture, split=split)
+
+
+def _find_columns(header: list[str], file: Path) -> dict[str, int]:
+    columns = {name: i for i, name in enumerate(header)}
+    for wanted, names in (("file", FILE_COLUMNS), ("label", LABEL_COLUMNS)):
+        at = [columns[name] for name in names if name in columns]
+        if not at:
+            found = ", ".join(header)[:100] or "nothing"
+            raise DataError(f"{file}, line 1: found {found}; expected a column {' or '.join(names)}.")
+        columns[wanted] = at[0]
+    return columns | {"count": len(header)}
+
+
+def _picture(
+    fields: list[str], columns: dict[str, int], table: LabelTable, kept: frozenset[Expression], number: int
+) -> Iterator[LabelledPicture]:
+    where = f"{table.file}, line {number}"
+    if len(fields) != columns["count"]:
+        raise DataError(f"{where} has {len(fields)} columns; expected {columns['count']}.")
+    expression = parse_label(fields[columns["label"]], where)
+    if expression not in kept or expression is None:
+        return
+    name = PurePosixPath(fields[columns["file"]].replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or not name.name:
+        raise DataError(f"{where} has file '{str(name)[:60]}'; expected a path below {table.images}.")
+    metadata = {measure: fields[columns[measure]] for measure in MEASURES if measure in columns}
+    box = _parse_box(fields, columns, where)
+    file = table.images / name
+    yield LabelledPicture(file, str(file), expression, table.split, box=box, metadata=metadata)
+
+
+def _parse_box(fields: list[str], columns: dict[str, int], where: str) -> Box | None:
+    """Return the face's box in its picture's pixels; None where the table does not have it."""
+    if not all(column in columns for column in BOX_COLUMNS):
+        return None
+    texts = [fields[columns[column]] for column in BOX_COLUMNS]
+    try:
+        x, y, width, height = map(float, texts)
+    except ValueError:
+        x = y = width = height = math.nan
+    if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
+        raise DataError(f"{where} has face box '{','.join(texts)[:60]}'; expected x, y, width and height in pixels.")
+    return Box(x, y, width, height)

@@ -1,0 +1,123 @@
+"""Face crops that are files: read into memory at once, or each when it is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.card import CropSpec
+from mien.core.errors import DataError, ImageError
+from mien.core.image import crop_face, read_image, resize_face
+from mien.core.types import Box
+from mien.data.registry import LoadOptions
+
+# Decoding lets other threads run; with more than these the disk is what is waited for.
+THREADS = 8
+WHOLE_PICTURE = (math.nan,) * 4
+
+
+def read_pictures(
+    paths: Sequence[Path], options: LoadOptions, boxes: Sequence[Box | None] | None = None
+) -> NDArray[np.uint8]:
+    """Return pictures, cropped and resized: what an adapter of files gives `FaceDataset` as its `images`.
+
+    Args:
+        paths: n files, one face each.
+        options: Size and channels; with `use_lazy_images` nothing is read yet.
+        boxes: n face boxes in pixels, None where the whole picture is the face. Not given: it always is.
+
+    Returns:
+        (n, size, size) or (n, size, size, 3), uint8: an array, or a `LazyPictures` that behaves as one.
+
+    Raises:
+        DataError: A file cannot be read (the text names it), or memory does not suffice. Lazy pictures raise it where
+            they are needed.
+    """
+    corners = [WHOLE_PICTURE if box is None else (box.x, box.y, box.width, box.height) for box in boxes or ()]
+    pictures = LazyPictures(
+        np.array([str(path) for path in paths], dtype=np.str_),
+        options.image_size,
+        options.channels,
+        np.array(corners, dtype=np.float64) if boxes else None,
+    )
+    return cast("NDArray[np.uint8]", pictures) if options.use_lazy_images else np.asarray(pictures)
+
+
+class LazyPictures:
+    """Pictures in files, as much of a numpy array of them as data sets need: for those larger than memory.
+
+    A row number decodes one file. Slices, row numbers and masks select files and read none; `np.asarray` reads them
+    all. Nothing is kept: the same row is read anew every time.
+
+    Args:
+        paths: (n,) files, one face each; one block of text, which worker processes share.
+        size: Side of the square images, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        boxes: (n, 4) x, y, width and height of the faces in pixels, NaN for whole pictures. None: all are whole.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(
+        self, paths: NDArray[np.str_], size: int, channels: int, boxes: NDArray[np.float64] | None = None
+    ) -> None:
+        self.paths, self.size, self.channels, self.boxes = paths, size, channels, boxes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, size, size), and 3 behind it for RGB."""
+        return (len(self), self.size, self.size, 3)[: 3 if self.channels == 1 else 4]
+
+    @overload
+    def __getitem__(self, rows: int | np.integer[Any]) -> NDArray[np.uint8]: ...
+
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> LazyPictures: ...
+
+    def __getitem__(
+        self, rows: int | np.integer[Any] | slice | NDArray[np.integer[Any]] | NDArray[np.bool_]
+    ) -> NDArray[np.uint8] | LazyPictures:
+        if isinstance(rows, int | np.integer):
+            return self._read(int(rows))
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return LazyPictures(self.paths[rows], self.size, self.channels, boxes)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return (self._read(row) for row in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.uint8]:
+        try:
+            images = np.empty(self.shape, dtype=np.uint8)
+        except MemoryError:
+            raise DataError(
+                f"{len(self)} pictures of {self.size} x {self.size} x {self.channels} need "
+                f"{math.prod(self.shape) / 2**30:.1f} GiB, more memory than there is; train with --set "
+                "training.workers=4, which leaves them in their files, or take a smaller image size."
+            ) from None
+
+        def fill(row: int) -> None:
+            images[row] = self._read(row)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(fill, range(len(self))))
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+    def _read(self, row: int) -> NDArray[np.uint8]:
+        path = Path(str(self.paths[row]))
+        try:
+            picture = read_image(path)
+            if self.boxes is not None and not np.isnan(self.boxes[row]).any():
+                picture = crop_face(picture, Box(*self.boxes[row].tolist()), CropSpec())
+            return resize_face(picture, self.size, self.channels)
+        except ImageError as error:
+            where = "" if str(path) in str(error) else f"{path}: "
+            raise DataError(f"{where}{error}") from None

@@ -1,0 +1,240 @@
+"""Protocols: which faces train, which select the epoch, and which are scored.
+
+A data set's official splits, random or stratified shares of the whole set, and folds with or without regard to who is
+in the picture. Everything drawn here depends on the seed and the rows alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.data.dataset import SPLITS, FaceDataset
+from mien.data.duplicates import identical_groups
+from mien.data.splits import LEFT_OUT, apportion, assign_subjects, stratified_mask
+
+ProtocolName = Literal["official", "ratio", "random", "k-fold", "subject-k-fold"]
+FOLDED = ("k-fold", "subject-k-fold")
+SHARED = ("ratio", "random")
+SUBJECT = "subject"
+ROW = "row"
+# Of the training images, where a held-out test leaves none to select by.
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is divided.
+
+    Attributes:
+        name: "official" keeps the data set's own splits; all others pool them and draw anew: "ratio" stratified by
+            label, "random" without regard to it, "k-fold" stratified, "subject-k-fold" with nobody on two sides.
+        shares: Of "ratio" and "random": train : validation : test in any unit; or two numbers, train : held out.
+        counts: Numbers of images in the place of `shares`; images beyond their sum are left out.
+        folds: Of the two k-folds: how many.
+        fold: The one held out, from 0.
+        seed: Of everything drawn.
+        held_out: What becomes of the held-out images. "test": they are scored, and the epoch is selected on others: on
+            the next fold, or on a stratified tenth of the training images. "validation": the epoch is selected on the
+            very images that are scored, as many papers do. Three shares name their parts themselves.
+        validation_from: Of "official": the splits that make up the validation split; () leaves them as they are.
+        use_clean: Take out of training every image with a pixel-identical twin in validation or test.
+
+    Raises:
+        DataError: The values do not fit together.
+    """
+
+    name: ProtocolName = "official"
+    shares: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    folds: int = 10
+    fold: int = 0
+    seed: int = 0
+    held_out: Literal["test", "validation"] = "test"
+    validation_from: tuple[str, ...] = ()
+    use_clean: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name in SHARED:
+            self._check_shares()
+        elif self.shares or self.counts:
+            raise DataError(f"The protocol '{self.name}' has no shares or counts; 'ratio' and 'random' have.")
+        if self.name in FOLDED:
+            self._check_folds()
+        if self.validation_from and self.name != "official":
+            raise DataError(f"validation_from joins official splits; the protocol '{self.name}' draws its own.")
+        unknown = sorted(set(self.validation_from) - set(SPLITS))
+        if unknown or "train" in self.validation_from:
+            raise DataError(f"validation_from names '{(unknown or ['train'])[0]}'; validation and test can be joined.")
+        if self.use_clean and self.name != "official" and self.scores_its_validation:
+            raise DataError("A clean protocol scores other images than it selects by: held_out must be 'test'.")
+
+    def _check_shares(self) -> None:
+        given = self.shares or self.counts
+        if bool(self.shares) == bool(self.counts):
+            raise DataError(f"The protocol '{self.name}' needs either shares (as [7, 2, 1]) or counts (as [735, 246]).")
+        if len(given) not in (2, 3) or not all(np.isfinite(value) and value > 0 for value in given):
+            raise DataError(f"{list(given)} are no shares; expected two or three numbers above 0.")
+
+    def _check_folds(self) -> None:
+        least = 3 if self.held_out == "test" else 2
+        if self.folds < least:
+            raise DataError(f"{self.folds} folds are too few: training and the held-out fold(s) need {least}.")
+        if not 0 <= self.fold < self.folds:
+            raise DataError(f"Fold {self.fold} is out of range; {self.folds} folds are 0 to {self.folds - 1}.")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the data set's own splits are given up."""
+        return self.name != "official"
+
+    @property
+    def scores_its_validation(self) -> bool:
+        """Whether the images that select the epoch are those that are scored."""
+        if not self.is_drawn:
+            return True
+        return self.held_out == "validation" and len(self.shares or self.counts) != 3
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a record says of it: the values that matter to this protocol."""
+        wanted = {"name", "use_clean"}
+        if self.is_drawn:
+            wanted |= {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
+        else:
+            wanted |= {"validation_from"}
+        said = {key: value for key, value in dataclasses.asdict(self).items() if key in wanted and value != ()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
+
+
+def divide(dataset: FaceDataset, protocol: Protocol) -> FaceDataset:
+    """Return the data set with the splits of a protocol; images that it leaves out are gone.
+
+    Where some are, the metadata column `row` holds the number that each of the others had before.
+
+    Raises:
+        DataError: The protocol asks for more images, subjects or splits than there are, or leaves a label without
+            training images or a stratified part without a label.
+    """
+    if protocol == Protocol(seed=protocol.seed):
+        return dataset
+    splits = _draw(dataset, protocol) if protocol.is_drawn else _join(dataset, protocol)
+    if protocol.use_clean:
+        group = identical_groups(dataset.images)
+        has_twin = np.isin(group, group[np.isin(splits, ("validation", "test"))])
+        splits = np.where((splits == "train") & has_twin, LEFT_OUT, splits)
+    _check_labels(dataset, splits, protocol)
+    kept = splits != LEFT_OUT
+    if kept.all():
+        return dataclasses.replace(dataset, splits=splits)
+    numbered = dataclasses.replace(
+        dataset,
+        splits=np.where(kept, splits, "train"),
+        metadata={**dataset.metadata, ROW: np.arange(len(dataset)).astype(np.str_)},
+    )
+    return numbered.subset(kept)
+
+
+def original_rows(dataset: FaceDataset) -> NDArray[np.int64]:
+    """Return (n,) the row number that each image had before `divide`."""
+    if ROW in dataset.metadata:
+        return dataset.metadata[ROW].astype(np.int64)
+    return np.arange(len(dataset), dtype=np.int64)
+
+
+def _join(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
+    """Return the official splits, those of `validation_from` as one."""
+    missing = [name for name in protocol.validation_from if name not in dataset.split_names]
+    if missing:
+        raise DataError(
+            f"The protocol validates on {' and '.join(protocol.validation_from)}, but the data set '{dataset.name}' "
+            f"here has no {missing[0]} images. Splits with images: {', '.join(dataset.split_names) or 'none'}."
+        )
+    splits = dataset.splits.astype("<U10")
+    if protocol.validation_from:
+        splits[np.isin(splits, protocol.validation_from)] = "validation"
+    return splits
+
+
+def _draw(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
+    """Return (n,) the splits of a protocol that pools all images."""
+    if len(dataset) == 0:
+        raise DataError(f"Data set '{dataset.name}' has no images to divide.")
+    if protocol.name in FOLDED:
+        return _draw_fold(dataset, protocol)
+    sizes = _sizes(len(dataset), protocol)
+    # without regard to labels: all of one kind
+    labels = dataset.labels if protocol.name == "ratio" else np.zeros_like(dataset.labels)
+    parts = apportion(labels, sizes, protocol.seed)
+    names = ("train", "validation", "test") if len(sizes) == 3 else ("train", protocol.held_out)
+    splits = np.array([*names, LEFT_OUT], dtype="<U10")[parts]
+    if "validation" not in names:
+        train = np.flatnonzero(splits == "train")
+        splits[train[stratified_mask(dataset.labels[train], VALIDATION_SHARE, protocol.seed)]] = "validation"
+    return splits
+
+
+def _draw_fold(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
+    folds = protocol.folds
+    if protocol.name == "k-fold":
+        if folds > len(dataset):
+            raise DataError(f"{folds} folds of {len(dataset)} images: there are not that many images.")
+        number = apportion(dataset.labels, [(len(dataset) + k) // folds for k in range(folds)], protocol.seed)
+    else:
+        number = _subject_folds(dataset, protocol)
+    splits = np.full(len(dataset), "train", dtype="<U10")
+    if protocol.held_out == "test":
+        splits[number == (protocol.fold + 1) % folds] = "validation"
+    splits[number == protocol.fold] = protocol.held_out
+    return splits
+
+
+def _subject_folds(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.int64]:
+    if SUBJECT not in dataset.metadata:
+        raise DataError(
+            f"Data set '{dataset.name}' does not say who is in its pictures (no column '{SUBJECT}'); "
+            "use the protocol 'k-fold', and mind that people then stand on both sides."
+        )
+    subjects = dataset.metadata[SUBJECT]
+    unknown = int((subjects == "").sum())
+    if unknown:
+        raise DataError(f"Data set '{dataset.name}' does not say who is in {unknown} of its {len(dataset)} pictures.")
+    present = len(np.unique(subjects))
+    if protocol.folds > present:
+        raise DataError(f"{protocol.folds} folds of {present} subjects: each fold needs one; lower data.folds.")
+    return assign_subjects(subjects, dataset.labels, protocol.folds, protocol.seed)
+
+
+def _sizes(n: int, protocol: Protocol) -> list[int]:
+    """Return the numbers of images of each part, by `counts` or by the largest remainders of `shares`."""
+    if protocol.counts:
+        if sum(protocol.counts) > n:
+            raise DataError(
+                f"The protocol asks for {' + '.join(map(str, protocol.counts))} = {sum(protocol.counts)} images; "
+                f"there are {n}."
+            )
+        return list(protocol.counts)
+    exact = n * np.array(protocol.shares) / sum(protocol.shares)
+    sizes = np.floor(exact).astype(np.int64)
+    sizes[np.argsort(sizes - exact, kind="stable")[: n - sizes.sum()]] += 1
+    if not sizes.all():
+        raise DataError(f"Shares {list(protocol.shares)} of {n} images leave a part empty.")
+    return [int(size) for size in sizes]
+
+
+def _check_labels(dataset: FaceDataset, splits: NDArray[np.str_], protocol: Protocol) -> None:
+    """Refuse splits that lack a label of the data: in training always, elsewhere where labels are stratified."""
+    stratified = protocol.name in ("ratio", "k-fold")
+    needed = [name for name in SPLITS if (splits == name).any()] if stratified else ["train"]
+    for label in np.unique(dataset.labels).tolist():
+        for name in needed:
+            if not ((splits == name) & (dataset.labels == label)).any():
+                images = int((dataset.labels == label).sum())
+                raise DataError(
+                    f"Label '{dataset.label_set.names[label]}' has {images} images and none of them in {name} under "
+                    f"the protocol '{protocol.name}'; choose fewer folds, larger shares or another data.split_seed."
+                )

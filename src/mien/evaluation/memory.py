@@ -1,0 +1,136 @@
+"""How much memory one face takes, beside a network that everybody knows, each in a process of its own.
+
+python -m mien.evaluation.memory MODEL is such a process. It loads numpy and onnxruntime, notes its peak, loads the
+model, scores one face, and prints both peaks. The difference is what a program pays that has both libraries anyway;
+loading mostly sets it, because onnxruntime holds the file and the network at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.core.card import ModelCard
+from mien.core.errors import MienError, ModelError
+from mien.evaluation.reference import CARD, resnet18_onnx
+from mien.inference.model import ExpressionModel
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """One network's peak: `mib` above that of a process with numpy and onnxruntime alone, in MiB (2**20 bytes).
+
+    `input` is (N, C, H, W); `ratio` is the reference's peak over this one's.
+    """
+
+    network: str
+    input: tuple[int, ...]
+    mib: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The peaks of some models and of the reference, measured in one go, one thread each."""
+
+    models: tuple[MemoryUse, ...]
+    reference: MemoryUse
+    system: str
+    onnxruntime: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record: no dates, no paths."""
+        return asdict(self)
+
+
+def measure_memory(models: Sequence[str]) -> Memory:
+    """Measure the peak memory of models and of an untrained ResNet-18 at 224 pixels: load, then score one face.
+
+    Args:
+        models: Names of models or paths of .onnx files, one at least.
+
+    Raises:
+        MienError: No model is given, one cannot be used, or this system does not tell a process its peak.
+    """
+    if not models:
+        raise MienError("No model given; expected one or more, by name or as .onnx files.")
+    cards = [ExpressionModel.load(model).card for model in models]
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        reference = Path(folder) / "reference.onnx"
+        reference.write_bytes(resnet18_onnx())
+        yardstick = _measure_apart(str(reference))
+    return Memory(
+        models=tuple(_use(card, _measure_apart(model), yardstick) for card, model in zip(cards, models, strict=True)),
+        reference=_use(CARD, yardstick, yardstick),
+        system=f"{platform.system()} {platform.machine()}",
+        onnxruntime=version("onnxruntime"),
+    )
+
+
+def read_peak() -> int:
+    """Return the peak resident memory of this process so far, in bytes.
+
+    Linux tells it as VmHWM. Its `ru_maxrss` would not do: a process inherits that from the one that started it.
+
+    Raises:
+        MienError: This system does not tell.
+    """
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+        if found:
+            return 1024 * int(found[0])
+    elif sys.platform != "win32":
+        import resource
+
+        # bytes on macOS, KiB elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    raise MienError(f"Peak memory cannot be measured: {platform.system()} does not tell it here; use Linux or macOS.")
+
+
+def main(model: str) -> None:
+    """Print this process's peak before and after a model is loaded and scores one face, in bytes, as JSON."""
+    # An empty file is refused, but by then onnxruntime is there, imported in the one place that may.
+    with contextlib.suppress(ModelError):
+        ExpressionModel(b"", "nothing")
+    before = read_peak()
+    loaded = ExpressionModel.load(model)
+    loaded.predict(np.zeros(_input(loaded.card), dtype=np.float32))
+    print(json.dumps({"before": before, "after": read_peak()}))
+
+
+def _measure_apart(model: str) -> float:
+    """Return what `main` finds in a new process, in MiB."""
+    # -P: modules that lie in the current folder are none of ours
+    command = [sys.executable, "-P", "-m", "mien.evaluation.memory", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise MienError(f"Measuring the memory of '{model}' ended with exit code {done.returncode}: {said}")
+    peaks = json.loads(done.stdout)
+    return float(peaks["after"] - peaks["before"]) / MIB
+
+
+def _use(card: ModelCard, mib: float, reference: float) -> MemoryUse:
+    return MemoryUse(card.name, _input(card), round(mib, 1), round(reference / mib, 2))
+
+
+def _input(card: ModelCard) -> tuple[int, int, int, int]:
+    return (1, card.input.channels, card.input.size, card.input.size)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,109 @@
+"""Scores per group of images: by subject, age, skin tone or whatever else the data set says of each image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError, did_you_mean
+from mien.evaluation import metrics
+from mien.evaluation.bootstrap import ROUNDS, percentile_interval
+from mien.evaluation.metrics import Counts
+from mien.evaluation.predictions import Predictions
+
+SMALLEST_GROUP = 30
+# More values than this are names of images, not groups of them.
+MOST_GROUPS = 1000
+UNKNOWN = "(unknown)"
+
+
+def score_slices(
+    predictions: Predictions, column: str, smallest: int = SMALLEST_GROUP, rounds: int = ROUNDS, seed: int = 0
+) -> dict[str, Any]:
+    """Score each group of images that share a value of a metadata column.
+
+    The largest gap is that between the groups with the highest and the lowest accuracy, of those with at least
+    `smallest` images. Its interval is that of these two groups, as if they had been named beforehand. Because they
+    were not, and because of many groups some differ by chance, `p_value` says how often a gap as large appears when
+    the images are dealt to the groups at random (permutation test; Good, "Permutation Tests", 2000).
+
+    Args:
+        predictions: A model's probabilities on one split.
+        column: A column of `predictions.metadata`; images whose value is "" form the group "(unknown)".
+        smallest: Images that a group needs to count for the gap; 1 or more.
+        rounds: Bootstrap rounds and permutations; 0 leaves intervals and p-value None.
+        seed: Seed of both.
+
+    Returns:
+        A JSON-ready dict: `column`, `smallest`, `groups` by value, in order (each `n`, `is_small`, `accuracy`,
+        `mean_class_accuracy`, `macro_f1` and their `intervals`), and `gap`: `highest`, `lowest`, `accuracy`, `interval`
+        and `p_value`, or None where fewer than two groups are large enough.
+
+    Raises:
+        DataError: There is no such column, it has more than 1,000 values, or there are no images.
+    """
+    if smallest < 1:
+        raise DataError(f"Smallest group of {smallest} images given; expected 1 or more.")
+    groups = _group(predictions, column)
+    generator = np.random.default_rng(seed)
+    counts, draws, scored = {}, {}, {}
+    for value, rows in groups.items():
+        labels, winners = predictions.labels[rows], metrics.predicted(predictions.probabilities[rows])
+        counts[value] = metrics.confusion(labels, winners, len(predictions.label_set))
+        draws[value] = _resample(counts[value], rounds, generator)
+        resampled = metrics.main_scores(draws[value]) if rounds else {}
+        scored[value] = {
+            "n": len(rows),
+            "is_small": len(rows) < smallest,
+            **{name: float(score) for name, score in metrics.main_scores(counts[value]).items()},
+            "intervals": {name: list(percentile_interval(scores)) for name, scores in resampled.items()},
+        }
+    large = [value for value in groups if not scored[value]["is_small"]]
+    gap = _gap({v: counts[v] for v in large}, {v: draws[v] for v in large}, rounds, generator)
+    return {"column": column, "smallest": smallest, "groups": scored, "gap": gap}
+
+
+def _group(predictions: Predictions, column: str) -> dict[str, NDArray[np.intp]]:
+    if column not in predictions.metadata:
+        known = list(predictions.metadata)
+        there = f"Columns: {', '.join(known)}." if known else "The file has none; the data set's adapter knows none."
+        raise DataError(f"No column '{column}' in the predictions.{did_you_mean(column, known)} {there}")
+    if not len(predictions):
+        raise DataError("There are no images to score; choose a split or a subset that has some.")
+    texts = predictions.metadata[column]
+    values, groups = np.unique(np.where(texts == "", UNKNOWN, texts), return_inverse=True)
+    if len(values) > MOST_GROUPS:
+        raise DataError(
+            f"Column '{column}' has {len(values)} values for {len(predictions)} images; at most {MOST_GROUPS:,} groups"
+            " are scored. Choose a column that images share."
+        )
+    return {str(value): np.flatnonzero(groups == i) for i, value in enumerate(values)}
+
+
+def _resample(counts: Counts, rounds: int, generator: np.random.Generator) -> Counts:
+    """Return (rounds, k, k): confusion matrices of as many images drawn with replacement, which are multinomial."""
+    n = int(counts.sum())
+    return generator.multinomial(n, counts.ravel() / n, rounds).reshape(rounds, *counts.shape)
+
+
+def _gap(
+    counts: dict[str, Counts], draws: dict[str, Counts], rounds: int, generator: np.random.Generator
+) -> dict[str, Any] | None:
+    if len(counts) < 2:
+        return None
+    accuracy = {value: float(metrics.accuracy(matrix)) for value, matrix in counts.items()}
+    highest, lowest = max(accuracy, key=accuracy.__getitem__), min(accuracy, key=accuracy.__getitem__)
+    gap = accuracy[highest] - accuracy[lowest]
+    found: dict[str, Any] = {"highest": highest, "lowest": lowest, "accuracy": gap, "interval": None, "p_value": None}
+    if rounds:
+        differences = metrics.accuracy(draws[highest]) - metrics.accuracy(draws[lowest])
+        found["interval"] = list(percentile_interval(differences))
+        sizes = np.array([int(matrix.sum()) for matrix in counts.values()])
+        right = sum(int(np.trace(matrix)) for matrix in counts.values())
+        # Dealt at random, the right answers of the groups are multivariate hypergeometric.
+        dealt = generator.multivariate_hypergeometric(sizes, right, rounds, method="marginals") / sizes
+        as_large = int((np.ptp(dealt, axis=1) >= gap - 1e-12).sum())
+        found["p_value"] = (1 + as_large) / (1 + rounds)
+    return found

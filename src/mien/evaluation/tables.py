@@ -1,0 +1,141 @@
+"""Reported beside ours: the papers' figures joined with run records, without saying more than the records do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from mien.evaluation.reported import ReportedFigure
+from mien.evaluation.run_settings import Record, RunSettings, describe_hardware, finite, group, read_settings
+
+LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "ckplus", "jaffe", "own"})
+# Counted on the network, whatever its training.
+UNTRAINED = frozenset({"parameters"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A reported figure and what our runs made of it.
+
+    Attributes:
+        figure: What the paper prints.
+        ours: Mean over our runs in the unit of `figure.value`; None where nothing was measured.
+        deviation: Sample standard deviation over the runs; None below two of them.
+        n: Number of runs.
+        difference: `ours - figure.value`; None where there is nothing of ours, and where the runs are shortened and
+            so cannot be compared.
+        remark: Why there is nothing ("not run", "not run: licence-gated", ...), or how the runs were shortened or
+            differ from the recipe; "" where they are what the recipe says.
+        protocol, selection, hardware: Of our runs; "" without any.
+        seeds: Of our runs, in ascending order.
+        runs: The names of our runs.
+    """
+
+    figure: ReportedFigure
+    ours: float | None = None
+    deviation: float | None = None
+    n: int = 0
+    difference: float | None = None
+    remark: str = ""
+    protocol: str = ""
+    selection: str = ""
+    hardware: str = ""
+    seeds: tuple[int, ...] = ()
+    runs: tuple[str, ...] = ()
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether our runs had fewer epochs or smaller pictures than the recipe."""
+        return self.remark.startswith("shortened")
+
+
+def compare(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tuple[Row, ...]:
+    """Join reported figures with run records.
+
+    Runs of one recipe and ablation are averaged where nothing but seed, fold and machine tells them apart. A figure
+    that several such groups can stand beside (two protocols, a whole and a shortened run) gives a row for each.
+
+    Args:
+        reported: Figures, in the order that the rows shall have.
+        records: Run records as read from JSON. Those without scores, and of a recipe that is none of mien's, are
+            passed over.
+
+    Returns:
+        At least one row a figure; whole runs before shortened ones.
+    """
+    groups: dict[RunSettings, list[Record]] = defaultdict(list)
+    for record in records:
+        settings = read_settings(record)
+        if settings is not None:
+            groups[settings].append(record)
+    ordered = sorted(groups.items(), key=lambda item: (bool(item[0].shortened), item[0].remark, item[0].protocol))
+    return tuple(row for figure in reported for row in _rows(figure, ordered))
+
+
+def measure(record: Record, metric: str) -> float | None:
+    """Return a metric of a run in the unit of the reported figures; None where the record does not have it."""
+    scores = group(record, "scores")
+    kind, _, label = metric.partition(":")
+    if kind in {"accuracy", "mean_class_accuracy"}:
+        return _percent(scores.get(kind))
+    if kind == "f1":
+        return finite(scores.get("macro_f1"))
+    if kind == "recall":
+        return _percent(group(group(scores, "per_class"), label).get("recall"))
+    if kind == "parameters":
+        return finite(record.get("parameters"))
+    if kind == "best_epoch":
+        epoch = finite(group(record, "selection").get("epoch"))
+        return None if epoch is None else epoch + 1
+    return None
+
+
+def _rows(figure: ReportedFigure, groups: Sequence[tuple[RunSettings, list[Record]]]) -> list[Row]:
+    rows = []
+    for settings, records in groups:
+        if figure.recipe and (settings.recipe, settings.ablation) == (figure.recipe, figure.ablation):
+            rows.append(_row(figure, settings, records))
+    return rows or [Row(figure, remark=_why_not_run(figure))]
+
+
+def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -> Row:
+    found = [(value, record) for record in records if (value := measure(record, figure.metric)) is not None]
+    if not found:
+        return Row(figure, remark="not measured")
+    values, used = [value for value, _ in found], [record for _, record in found]
+    ours = fmean(values)
+    is_comparable = not settings.shortened or figure.metric in UNTRAINED
+    return Row(
+        figure,
+        ours=ours,
+        deviation=stdev(values) if len(values) > 1 else None,
+        n=len(values),
+        difference=ours - figure.value if is_comparable else None,
+        remark=settings.remark,
+        protocol=settings.protocol,
+        selection=settings.selection,
+        hardware=", ".join(sorted({describe_hardware(record) for record in used} - {""})),
+        seeds=tuple(sorted(_seed(record) for record in used)),
+        runs=tuple(sorted({str(record.get("name", "")) for record in used})),
+    )
+
+
+def _why_not_run(figure: ReportedFigure) -> str:
+    if figure.is_of_a_picture:
+        return "not run: the pictures are not published"
+    if not figure.recipe:
+        return "another method"
+    dataset = figure.dataset or figure.recipe.partition("/")[2]
+    return "not run: licence-gated" if dataset in LICENCE_GATED else "not run"
+
+
+def _seed(record: Record) -> int:
+    return int(finite(group(group(record, "recipe"), "training").get("seed")) or 0)
+
+
+def _percent(value: Any) -> float | None:
+    share = finite(value)
+    return None if share is None else 100 * share

@@ -1,0 +1,60 @@
+"""Test-time augmentation: a face is seen several times, and the probabilities are averaged.
+
+It costs as many passes as there are views, so it is for scoring, not for real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+
+Images: TypeAlias = NDArray[np.float32]
+Views: TypeAlias = Literal["one", "flip", "ten-crop"]
+VIEWS: tuple[Views, ...] = get_args(Views)
+# Ten crops of 44 from 48 pixels are the custom for FER2013.
+CROP_SHARE = 44 / 48
+
+
+def check_views(name: str) -> Views:
+    """Return `name` as one of `VIEWS`; `DataError` names them."""
+    for views in VIEWS:
+        if name == views:
+            return views
+    raise DataError(f"No views named '{name}'. Views: {', '.join(VIEWS)}.")
+
+
+def views_of(images: Images, views: Views) -> Iterator[Images]:
+    """Yield what a network sees of a batch, each of the batch's shape.
+
+    "one": the faces; "flip": and their mirror images; "ten-crop": the four corners and the centre, 11 / 12 of the side,
+    brought back to the input size, each with its mirror image (Krizhevsky et al. 2012, section 4.1).
+
+    Args:
+        images: (n, C, S, S) float32.
+        views: Which.
+    """
+    if views != "ten-crop":
+        yield images
+        if views == "flip":
+            yield images[..., ::-1].copy()
+        return
+    size = images.shape[-1]
+    crop = max(1, round(size * CROP_SHARE))
+    rest = size - crop
+    for top, left in ((0, 0), (0, rest), (rest, 0), (rest, rest), (rest // 2, rest // 2)):
+        part = _resized(images[..., top : top + crop, left : left + crop], size)
+        yield part
+        yield part[..., ::-1].copy()
+
+
+def _resized(images: Images, size: int) -> Images:
+    resized = np.empty((*images.shape[:2], size, size), dtype=np.float32)
+    for image, target in zip(images.reshape(-1, *images.shape[2:]), resized.reshape(-1, size, size), strict=True):
+        target[:] = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    return resized

@@ -1,0 +1,96 @@
+"""Draws features in the plane: coloured by annotation, confident mistakes ringed, given faces as stars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
+from mien.evaluation.report.figures import CONFIDENT
+from mien.explain.figures import INK, SOFT
+from mien.inference.draw import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Faces in the plane.
+
+    Attributes:
+        positions: (n, 2), in any unit.
+        labels: (n,) the annotation, a position in `label_set`; -1 for a given face that has none.
+        is_mistake: (n,) whether the network is sure of another label than the annotated one.
+        label_set: The labels.
+    """
+
+    positions: NDArray[np.floating]
+    labels: NDArray[np.int64]
+    is_mistake: NDArray[np.bool_]
+    label_set: LabelSet
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if self.positions.shape != (n, 2) or self.is_mistake.shape != (n,):
+            raise DataError(
+                f"{n} labels came with positions {self.positions.shape} and marks {self.is_mistake.shape}; "
+                f"expected ({n}, 2) and ({n},)."
+            )
+
+
+def confident_mistakes(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return (n,) where the largest of probabilities (n, k) is 80 % or more and stands at another than the label."""
+    wrong = probabilities.argmax(axis=1) != labels
+    return np.asarray(wrong & (probabilities.max(axis=1) >= CONFIDENT) & (labels >= 0))
+
+
+def draw_plane(plane: Plane, title: str, notes: str) -> Figure:
+    """Return the figure of a plane; each label has its colour and its marker."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 5.6))
+    axis = figure.add_axes((0.03, 0.09, 0.94, 0.84))
+    for number, name in enumerate(plane.label_set.names):
+        chosen = plane.positions[plane.labels == number]
+        colour = np.array(COLOURS[name]) / 255
+        marker = MARKERS[number % len(MARKERS)]
+        axis.scatter(
+            chosen[:, 0],
+            chosen[:, 1],
+            s=14,
+            color=colour,
+            marker=marker,
+            edgecolors="white",
+            linewidths=0.3,
+            label=name,
+        )
+    rings = plane.positions[plane.is_mistake]
+    axis.scatter(
+        rings[:, 0], rings[:, 1], s=42, facecolors="none", edgecolors=INK, linewidths=0.8,
+        label=f"mistake with {CONFIDENT:.0%} and more ({len(rings)})",
+    )  # fmt: skip
+    given = plane.positions[plane.labels < 0]
+    if len(given):
+        axis.scatter(
+            given[:, 0],
+            given[:, 1],
+            s=190,
+            color="white",
+            marker="*",
+            edgecolors=INK,
+            linewidths=1.4,
+            label="given face",
+        )
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.legend(fontsize=7, loc="best", framealpha=0.85)
+    axis.set_title(title, fontsize=9, color=INK)
+    figure.text(0.03, 0.015, notes, fontsize=6.5, color=SOFT, wrap=True)
+    return figure

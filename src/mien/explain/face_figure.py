@@ -1,0 +1,168 @@
+"""What `mien explain --save` leaves of a face: a figure as PNG and SVG, and the maps as numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.explain.faces import ExplainedFace, ExplainedPicture, place_on_picture
+from mien.explain.figures import HEAT, INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map
+from mien.explain.maps import ExplanationMap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 6
+CELL = 2.0  # inches
+# The picture's longer side in a figure, in pixels: an SVG holds every one of them.
+PICTURE_SIDE = 480
+# Of a crop that is enlarged for the map's sake.
+CROP_SIDE = 192
+BOX_COLOUR = "#E69F00"  # Okabe and Ito's orange
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder for figures.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        DataError: The folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: no folder can be made there ({error.strerror or error}).") from None
+    check_figure_paths([folder / "face"])
+
+
+def save_face(picture: ExplainedPicture, number: int, model: str, folder: Path) -> list[Path]:
+    """Write a face's figure and its maps, under the picture's name and the face's number; no file is overwritten.
+
+    The .npz holds `maps` (n, size, size) at the crop's pixels, `methods`, `layers`, `labels` and `is_spatial` (n,),
+    `crop` and `square` (left, top, width, height of the crop in the picture).
+
+    Args:
+        picture: The picture.
+        number: Which face, from 0.
+        model: The network's name, for the title.
+        folder: An existing folder.
+
+    Returns:
+        The files: .png, .svg and .npz.
+    """
+    face = picture.faces[number]
+    paths = _free_names(folder, f"{Path(picture.source).stem or 'image'}-face{number + 1}")
+    save_figure(lambda: draw_face(picture, face, model), paths[:2])
+    _save_maps(face, paths[2])
+    return paths
+
+
+def draw_face(picture: ExplainedPicture, face: ExplainedFace, model: str) -> Figure:
+    """Return the figure: the picture, what the network saw, and each map over both."""
+    from matplotlib.figure import Figure
+
+    scale = min(1.0, PICTURE_SIDE / max(picture.pixels.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in picture.pixels.shape[:2])
+    small = np.asarray(cv2.resize(picture.pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    panels: list[Callable[[Axes], None]] = [
+        lambda axis: _show_picture(axis, small, face, scale),
+        lambda axis: show_face(axis, face.crop, "what the network saw"),
+    ]
+    for one in face.maps:
+        panels.append(lambda axis, one=one: _show_crop(axis, face, one))  # type: ignore[misc]
+        if one.label:  # a part's own map is of interest beside the others, not once more on the picture
+            panels.append(lambda axis, one=one: _show_on_picture(axis, small, face, one, scale))  # type: ignore[misc]
+    columns = min(COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(CELL * columns + 0.2, (CELL + 0.35) * rows + 0.5))
+    top = 1 - 0.62 / figure.get_figheight()
+    grid = figure.add_gridspec(rows, columns, left=0.02, right=0.98, bottom=0.02, top=top, wspace=0.06, hspace=0.22)
+    for i, show in enumerate(panels):
+        show(figure.add_subplot(grid[i // columns, i % columns]))
+    figure.suptitle(_title(face, model), fontsize=9, color=INK, x=0.02, ha="left", y=1 - 0.06 / figure.get_figheight())
+    return figure
+
+
+def _title(face: ExplainedFace, model: str) -> str:
+    seen = f"{model}: appears {face.face.label}, {face.face.confidence:.0%}"
+    return seen if face.label == face.face.label else f"{seen}; explained is {face.label}, {face.probability:.0%}"
+
+
+def _name(one: ExplanationMap) -> str:
+    if not one.label:  # a part's name says where it is
+        return one.method
+    return f"{one.method}{one.layer and f' at {one.layer}'}: {one.label}"
+
+
+def _show_picture(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    show_face(axis, small, "the picture")
+    square = face.square.scaled(scale)
+    # pixel i is drawn from i - 1/2 to i + 1/2
+    corner = (square.x - 0.5, square.y - 0.5)
+    axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor="black", linewidth=2.2))
+    axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor=BOX_COLOUR, linewidth=1.1))
+
+
+def _show_crop(axis: Axes, face: ExplainedFace, one: ExplanationMap) -> None:
+    if one.is_spatial:
+        side = max(CROP_SIDE, face.crop.shape[0])
+        crop = np.asarray(cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+        show_map(axis, crop, one.resized(side, side), is_signed=one.is_signed)
+    else:
+        axis.imshow(one.values, cmap=HEAT, interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_xlabel("frequencies, 0 in the middle", fontsize=6, color=SOFT, labelpad=2)
+    axis.set_title(_name(one), fontsize=7, color=INK)
+
+
+def _show_on_picture(
+    axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, one: ExplanationMap, scale: float
+) -> None:
+    height, width = small.shape[:2]
+    values, is_inside = place_on_picture(one, face.square.scaled(scale), height, width)
+    if is_inside.any() and not one.is_signed:
+        values = np.where(is_inside, values, values[is_inside].min())
+    show_map(axis, small, values, is_signed=one.is_signed)
+    axis.set_title("on the picture", fontsize=7, color=INK)
+
+
+def _save_maps(face: ExplainedFace, path: Path) -> None:
+    height, width = face.crop.shape[:2]
+    square = face.square
+    arrays: dict[str, Any] = {
+        "maps": np.stack([one.resized(height, width) for one in face.maps]),
+        "methods": np.array([one.method for one in face.maps]),
+        "layers": np.array([one.layer for one in face.maps]),
+        "labels": np.array([one.label for one in face.maps]),
+        "is_spatial": np.array([one.is_spatial for one in face.maps]),
+        "crop": face.crop,
+        "square": np.array([square.x, square.y, square.width, square.height]),
+    }
+    scratch = path.with_name(f"part-{path.name}")
+    try:
+        with scratch.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        scratch.replace(path)
+    except OSError as error:
+        raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
+
+
+def _free_names(folder: Path, stem: str) -> list[Path]:
+    number = 1
+    while True:
+        name = stem if number == 1 else f"{stem}-{number}"
+        paths = [folder / f"{name}{suffix}" for suffix in (*SUFFIXES, ".npz")]
+        if not any(path.exists() for path in paths):
+            return paths
+        number += 1

@@ -1,0 +1,121 @@
+"""What every method of explanation returns: one map of evidence over a face."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import ModelError
+
+Pair = tuple[float, float]
+# Cells a side on which a map is summed up; a multiple of 2, so that quarters end between cells.
+SUMMARY_SIDE = 128
+
+
+@dataclass(frozen=True)
+class ExplanationMap:
+    """Where in a picture the evidence lies, on the grid that the method works on.
+
+    Attributes:
+        method: `gradcam` and so on; for a part's own map the part, as `stage3/despam/gate`.
+        layer: The network's stage that was looked at; empty for the picture itself.
+        label: The explained class; empty for a part's own map, which belongs to no class.
+        values: (h, w) float32, finite; larger: more evidence.
+        is_signed: Whether values below 0 mean evidence against the class.
+        step: From one value to the next, in parts of the picture's height and width; None: (1 / h, 1 / w).
+        first: The middle of the first value, in parts of height and width; None: half a step, so that without either
+            the values cover the picture from edge to edge.
+        is_spatial: Whether the values lie on the picture; False for frequencies.
+    """
+
+    method: str
+    layer: str
+    label: str
+    values: NDArray[np.float32]
+    is_signed: bool = False
+    step: Pair | None = None
+    first: Pair | None = None
+    is_spatial: bool = True
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.size == 0:
+            raise ModelError(f"A map of '{self.method}' has the shape {self.values.shape}; expected (height, width).")
+        if not np.isfinite(self.values).all():
+            raise ModelError(f"A map of '{self.method}' has values that are not finite; the network may have diverged.")
+
+    def resized(self, height: int, width: int) -> NDArray[np.float32]:
+        """Return the values at the pixels of the picture, (height, width), each at the pixel's middle.
+
+        Between the middles of the values they are interpolated (bilinearly), beyond the outermost they stay; a pixel
+        that is larger than a step has the mean over itself.
+        """
+        return self.window((0.0, 0.0), (1.0, 1.0), height, width)
+
+    def window(self, upper_left: Pair, lower_right: Pair, height: int, width: int) -> NDArray[np.float32]:
+        """Return the values on a grid (height, width) over part of the picture: the only resampling of maps.
+
+        Args:
+            upper_left: The window's corner (y, x), in parts of the picture; it may lie outside.
+            lower_right: The opposite one.
+            height: Rows of the grid.
+            width: Its columns.
+        """
+        h, w = self.values.shape
+        step = self.step or (1 / h, 1 / w)
+        first = self.first or (step[0] / 2, step[1] / 2)
+        down, across = (
+            _weights(count, wanted, (start, end), middle, length)
+            for count, wanted, start, end, middle, length in zip(
+                (h, w), (height, width), upper_left, lower_right, first, step, strict=True
+            )
+        )
+        return np.asarray(down @ self.values @ across.T, dtype=np.float32)
+
+    def centre_of_mass(self) -> Pair | None:
+        """Return the mean place (x, y) of the evidence, in parts of width and height; None without any.
+
+        Evidence against the class counts as 0; a part's own map counts from its least value up.
+        """
+        evidence = self._evidence()
+        total = float(evidence.sum())
+        if total == 0:
+            return None
+        places = (np.arange(SUMMARY_SIDE) + 0.5) / SUMMARY_SIDE
+        return float(evidence.sum(axis=0) @ places) / total, float(evidence.sum(axis=1) @ places) / total
+
+    def quarters(self) -> dict[str, float]:
+        """Return the share of the evidence in each quarter of the picture; they sum to 1, or are all 0 without any.
+
+        Left and right are the viewer's.
+        """
+        evidence = self._evidence()
+        total = float(evidence.sum()) or 1.0
+        half = SUMMARY_SIDE // 2
+        upper, lower, left, right = slice(half), slice(half, None), slice(half), slice(half, None)
+        places = {
+            "upper left": (upper, left),
+            "upper right": (upper, right),
+            "lower left": (lower, left),
+            "lower right": (lower, right),
+        }
+        return {name: float(evidence[place].sum()) / total for name, place in places.items()}
+
+    def _evidence(self) -> NDArray[np.float64]:
+        values = self.resized(SUMMARY_SIDE, SUMMARY_SIDE).astype(np.float64)
+        evidence: NDArray[np.float64] = np.clip(values if self.label else values - values.min(), 0, None)
+        return evidence
+
+
+def _weights(count: int, wanted: int, window: Pair, first: float, step: float) -> NDArray[np.float64]:
+    """Return (wanted, count): how much each of a line's values adds to each pixel of a window."""
+    start, end = window
+    # a pixel larger than a step is the mean of points in it, no further apart than a step
+    points = max(1, math.ceil(abs(end - start) / wanted / step - 1e-9))
+    places = start + (np.arange(wanted * points) + 0.5) * (end - start) / (wanted * points)
+    positions = np.clip((places - first) / step, 0, count - 1)
+    weights = np.maximum(1 - np.abs(positions[:, None] - np.arange(count)), 0)
+    averaged: NDArray[np.float64] = weights.reshape(wanted, points, count).mean(axis=1)
+    return averaged

@@ -1,0 +1,96 @@
+"""The maps that a network's own parts weigh by: gates, masks and attention, as `models/layers/observing.py` shows them.
+
+Such a map says what the part lets through, for every face alike or not, and nothing of which class that speaks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import ModelError, did_you_mean
+from mien.explain.maps import ExplanationMap, Pair
+
+# Parts below 0 where they hold a position back; all others are gates from 0 to 1, or sizes.
+SIGNED = ("high_frequencies", "spatial_score")
+SPECTRUM, VALUES, ATTENTION, ATTENDED = "spectrum", "values", "attention", "attended"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one part of a network showed of n faces.
+
+    Attributes:
+        name: Where it is and what it is: `stage3/spam/attention`.
+        stage: The stage on whose map it works.
+        tensor: (n, c, h, w) at the stage's positions, or (n, hw, hw) for what each position attends to.
+        size: Height and width of the stage's map.
+    """
+
+    name: str
+    stage: str
+    tensor: NDArray[np.float32]
+    size: tuple[int, int]
+
+    @property
+    def part(self) -> str:
+        """The last word of the name."""
+        return self.name.rpartition("/")[2]
+
+
+def part_maps(observed: Sequence[Observed], grids: Mapping[str, tuple[Pair, Pair]]) -> list[list[ExplanationMap]]:
+    """Return the parts' maps of every face, in the order in which the network computes them.
+
+    Several channels become their mean; of a spectrum and of plain values, the mean of their sizes. A spectrum is
+    ln(1 + size) with the zero frequency in the middle. Attention of every position to every other one (SPAM) becomes
+    two maps: `attention`, how much a position attends on average, and `attended`, how much it is attended to, which are
+    frequencies where the module works on a spectrum.
+
+    Args:
+        observed: What the parts showed.
+        grids: `step` and `first` of each stage's map, as `ExplanationMap` has them.
+    """
+    frequencies = {one.stage for one in observed if one.part == SPECTRUM}
+    faces: list[list[ExplanationMap]] = [[] for _ in range(len(observed[0].tensor))] if observed else []
+    for one in observed:
+        for name, values, is_spatial in _maps_of(one, use_frequencies=one.stage in frequencies):
+            step, first = grids[one.stage] if is_spatial else (None, None)
+            is_signed = one.part in SIGNED or bool((values < 0).any())
+            for face, own in zip(faces, values, strict=True):
+                face.append(
+                    ExplanationMap(name, one.stage, "", own, is_signed, step=step, first=first, is_spatial=is_spatial)
+                )
+    return faces
+
+
+def choose_part(maps: Sequence[ExplanationMap], wanted: str | None) -> ExplanationMap:
+    """Return the one map of a name; without a name the only one.
+
+    Raises:
+        ModelError: None is called so, or there are several to choose from; the error names them.
+    """
+    names = [one.method for one in maps]
+    if wanted is None and len(maps) == 1:
+        return maps[0]
+    if wanted in names:
+        return maps[names.index(wanted)]
+    given = "Which part's map is wanted?" if wanted is None else f"No part '{wanted}'.{did_you_mean(wanted, names)}"
+    raise ModelError(f"{given} Parts of this network: {', '.join(names)}.")
+
+
+def _maps_of(one: Observed, *, use_frequencies: bool) -> list[tuple[str, NDArray[np.float32], bool]]:
+    """Return name, maps (n, h, w) and whether they lie on the picture, of what one part showed."""
+    tensor = np.asarray(one.tensor, dtype=np.float32)
+    if tensor.ndim == 3:  # (n, hw, hw), rows attend to columns
+        attended = tensor.mean(axis=1).reshape(-1, *one.size)
+        name = one.name.removesuffix(ATTENTION) + ATTENDED
+        if use_frequencies:
+            attended = np.fft.fftshift(attended, axes=(1, 2))
+        return [(one.name, tensor.mean(axis=2).reshape(-1, *one.size), True), (name, attended, not use_frequencies)]
+    if one.part == SPECTRUM:
+        return [(one.name, np.fft.fftshift(np.log1p(np.abs(tensor).mean(axis=1)), axes=(1, 2)), False)]
+    mean = (np.abs(tensor) if one.part == VALUES else tensor).mean(axis=1)
+    return [(one.name, mean, True)]

@@ -1,0 +1,144 @@
+"""Which part of a face a pixel belongs to, and how a map's evidence is divided among the parts.
+
+The parts are drawn around five landmarks: right eye, left eye, nose tip, right and left corner of the mouth (the
+person's right). Where no detector finds them, those of a mean face stand in (`MEAN_FACE`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DataError
+from mien.inference.detectors import Detector
+
+REGIONS = ("eyes", "brows", "nose", "mouth", "rest of the face", "outside")
+# Priority: what is drawn later covers what was drawn earlier.
+OUTSIDE, REST, NOSE, BROWS, MOUTH, EYES = (
+    REGIONS.index(name) for name in ("outside", "rest of the face", "nose", "brows", "mouth", "eyes")
+)
+Source = Literal["landmarks", "mean face"]
+Landmarks = NDArray[np.float64]
+
+# Five landmarks (x, y) in parts of the crop's width and height: medians of YuNet's on FER2013's frames, made
+# symmetric and rounded (results/face_regions.json, by benchmarks/face_regions.py).
+MEAN_FACE: Landmarks = np.array([[0.31, 0.38], [0.69, 0.38], [0.50, 0.59], [0.34, 0.75], [0.66, 0.75]])
+# Detectors are trained on faces with something around them: a crop is enlarged to about this side, in pixels, and
+# framed by half of it in mean grey.
+SEARCH_SIDE = 192
+# An area, in parts of the crop, that no two axes of a face span; seen edge-on, a face has no such parts.
+SMALLEST_FRAME = 0.01
+
+
+def find_landmarks(face: NDArray[np.uint8], detector: Detector) -> Landmarks | None:
+    """Return the five landmarks of a face crop, (5, 2), in parts of its width and height; None where none are found.
+
+    Args:
+        face: (h, w) grey or (h, w, 3) RGB.
+        detector: Any; those that give no landmarks find none.
+    """
+    height, width = face.shape[:2]
+    factor = SEARCH_SIDE / max(height, width)
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    large = cv2.resize(face if face.ndim == 3 else np.repeat(face[:, :, None], 3, axis=2), size)
+    edge = SEARCH_SIDE // 2
+    framed = cv2.copyMakeBorder(large, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    found = [d for d in detector.detect(np.asarray(framed, dtype=np.uint8)) if len(d.landmarks) == len(MEAN_FACE)]
+    if not found:
+        return None
+    points = (np.array(max(found, key=lambda d: d.score).landmarks) - edge) / size
+    return points if _has_frame(points) else None
+
+
+def face_regions(height: int, width: int, landmarks: Landmarks | None = None) -> NDArray[np.int8]:
+    """Return the part of the face that each pixel's centre lies in, (height, width), as positions in `REGIONS`.
+
+    The parts are ellipses and a wedge in the face's own axes: one unit across is from eye to eye, one unit down is
+    from the middle of the eyes to the middle of the mouth. So they follow a face that is turned or tilted.
+
+    Args:
+        height: Of the map, in pixels.
+        width: Of the map, in pixels.
+        landmarks: (5, 2) in parts of width and height; None: those of the mean face.
+
+    Raises:
+        DataError: The landmarks are not five finite points that span a face.
+    """
+    points = MEAN_FACE if landmarks is None else landmarks
+    if points.shape != MEAN_FACE.shape or not _has_frame(points):
+        raise DataError(
+            f"Landmarks {points.tolist()} span no face; expected five points (x, y): eyes, nose tip, mouth corners."
+        )
+    across, down = _face_axes(height, width, points)
+    (nose_across, nose_down), right, left = (_in_face(points, points[i]) for i in (2, 3, 4))
+    middle, half = (right[0] + left[0]) / 2, abs(left[0] - right[0]) / 2
+    progress = np.clip((down + 0.1) / (nose_down + 0.1), 0, 1)
+    is_nose = np.abs(across - nose_across * progress) < 0.12 + 0.2 * progress
+    regions = np.full((height, width), OUTSIDE, dtype=np.int8)
+    regions[_ellipse(across, down, (0, 0.4), (1.05, 1.45))] = REST
+    regions[is_nose & (down > -0.1) & (down < nose_down + 0.17)] = NOSE
+    for side in (-0.5, 0.5):
+        regions[_ellipse(across, down, (1.06 * side, -0.34), (0.44, 0.24))] = BROWS
+    regions[_ellipse(across, down, (middle, 1.09), (half + 0.16, 0.4))] = MOUTH
+    for side in (-0.5, 0.5):
+        regions[_ellipse(across, down, (side, 0), (0.36, 0.22))] = EYES
+    return regions
+
+
+def area_shares(regions: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the share of the picture that each of `REGIONS` takes; sums to 1."""
+    return np.bincount(regions.ravel(), minlength=len(REGIONS)) / regions.size
+
+
+def attribution_shares(values: NDArray[np.float32], regions: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the share of a map's evidence in each of `REGIONS`; sums to 1.
+
+    Evidence is what is above zero: of a signed map, what speaks for the class.
+
+    Args:
+        values: (h, w).
+        regions: (h, w), from `face_regions`.
+
+    Raises:
+        DataError: The shapes differ, or the map has no finite value above zero to divide.
+    """
+    if values.shape != regions.shape:
+        raise DataError(f"A map of shape {values.shape} and regions of shape {regions.shape}; expected one shape.")
+    evidence = np.clip(values.astype(np.float64), 0, None)
+    total = evidence.sum()
+    if not (np.isfinite(total) and total > 0):
+        raise DataError(
+            "The map has no finite value above 0, so there is no evidence to divide among the face's parts."
+        )
+    return np.asarray(np.bincount(regions.ravel(), weights=evidence.ravel(), minlength=len(REGIONS)) / total)
+
+
+def _face_axes(height: int, width: int, points: Landmarks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where each pixel's centre lies in the face's axes: two arrays (height, width)."""
+    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    places = _in_face(points, np.stack(np.meshgrid(x, y), axis=-1))
+    return places[..., 0], places[..., 1]
+
+
+def _in_face(points: Landmarks, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return places (..., 2) in the face's axes: (0, 0) between the eyes, (0, 1) in the middle of the mouth."""
+    origin = points[:2].mean(axis=0)
+    return np.asarray((places - origin) @ np.linalg.inv(_frame(points)))
+
+
+def _frame(points: Landmarks) -> NDArray[np.float64]:
+    """Return the face's axes as rows (2, 2): from eye to eye, and from between the eyes to the mouth."""
+    return np.stack([points[1] - points[0], points[3:].mean(axis=0) - points[:2].mean(axis=0)])
+
+
+def _has_frame(points: Landmarks) -> bool:
+    return bool(np.isfinite(points).all() and abs(np.linalg.det(_frame(points))) > SMALLEST_FRAME)
+
+
+def _ellipse(
+    across: NDArray[np.float64], down: NDArray[np.float64], centre: tuple[float, float], half: tuple[float, float]
+) -> NDArray[np.bool_]:
+    return ((across - centre[0]) / half[0]) ** 2 + ((down - centre[1]) / half[1]) ** 2 < 1

@@ -1,0 +1,143 @@
+"""A model file that calculates in fewer bits: int8 by static quantisation, or float16. Needs onnx, not torch.
+
+Why these settings: `benchmarks/quantization.py` compares the others, docs/speed.md tells.
+
+- Activations are 0 to 255 with a zero point, weights whole multiples of a scale per output channel, in -64 to 64: with
+  weights of all eight bits, processors without VNNI instructions add up two products in 16 bits, where they may not fit
+  (onnxruntime, "Quantize ONNX models", on reduce_range).
+- Quantised operators are written as the float operator between DequantizeLinear and QuantizeLinear. onnxruntime runs
+  them as integer operators while loading, and other runtimes read the same file.
+- A tensor's range is the smallest and the largest value that it takes on the calibration faces
+  (Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", CVPR
+  2018, section 3).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from mien.core.errors import ModelError
+from mien.inference.model import INPUT_NAME, ExpressionModel, optimize_model
+
+# Operators that have an integer kernel and take part in convolutional networks. The rest stays in float: matrix
+# products are Fourier transforms and attention here, which lose more than they gain.
+QUANTIZED = ("Conv", "Gemm", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
+BATCH = 64
+TOLERANCE = 1e-3
+
+
+def quantize(model: bytes, faces: NDArray[np.float32], source: str = "model") -> bytes:
+    """Return a model that calculates in 8-bit integers where it can.
+
+    Args:
+        model: The bytes of an .onnx file; its weights may be stored in 8 or 16 bits.
+        faces: Training faces to calibrate with, (n, C, S, S), normalised: what `to_batch` returns.
+        source: What to call the model in errors.
+
+    Raises:
+        ModelError: No faces are given, or the network has nothing to quantise.
+    """
+    if len(faces) == 0:
+        raise ModelError(f"{source} cannot be quantised with 0 faces; give a data set with training faces.")
+    return _convert(model, source, lambda network: _quantize(network, faces, source))
+
+
+def halve(model: bytes, source: str = "model") -> bytes:
+    """Return a model that calculates in 16-bit floats; its input and output stay 32 bits.
+
+    Args:
+        model: The bytes of an .onnx file; its weights may be stored in 8 or 16 bits.
+        source: What to call the model in errors.
+    """
+    return _convert(model, source, _halve)
+
+
+def check_parity(lowered: ExpressionModel, faces: NDArray[np.float32]) -> None:
+    """Check that a lowered model answers, and alike for a face alone and among others.
+
+    Args:
+        lowered: The model.
+        faces: (n, C, S, S), normalised; the first eight are scored.
+
+    Raises:
+        ModelError: A logit is not finite, or differs by more than 1e-3 between batches of 1 and of 8.
+    """
+    together = lowered.predict(faces[:8]).logits
+    alone = np.concatenate([lowered.predict(face[None]).logits for face in faces[:8]])
+    difference = float(np.abs(together - alone).max())
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"Not exported: a face's logits differ by {difference:.2g} alone and among others, more than {TOLERANCE:g}."
+        )
+
+
+def _convert(model: bytes, source: str, convert: Callable[[Any], Any]) -> bytes:
+    # its weights as 32-bit floats, and constants worked out: what both conversions expect
+    plain = onnx.load_from_string(optimize_model(model, source))
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # onnxruntime warns of steps that are done here already
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            converted = convert(plain)
+    finally:
+        logging.disable(before)
+    content: bytes = converted.SerializeToString()
+    return content
+
+
+class CalibrationFaces:
+    """Hands out faces (n, C, S, S) in batches, as onnxruntime's calibration wants them: None at the end."""
+
+    def __init__(self, faces: NDArray[np.float32]) -> None:
+        self._batches: Iterator[dict[str, NDArray[np.float32]]] = (
+            {INPUT_NAME: faces[start : start + BATCH]} for start in range(0, len(faces), BATCH)
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """Return the next batch by the input's name."""
+        return next(self._batches, None)
+
+
+def _quantize(network: Any, faces: NDArray[np.float32], source: str) -> Any:
+    if not {node.op_type for node in network.graph.node} & {"Conv", "Gemm"}:
+        raise ModelError(f"{source} has no convolution and no linear layer to quantise.")
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / "quantized.onnx"
+        quantize_static(
+            network,
+            str(path),
+            CalibrationFaces(faces),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTIZED),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        return onnx.load(path)
+
+
+def _halve(network: Any) -> Any:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    from onnxruntime.quantization.onnx_model import ONNXModel
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    # it appends the casts of the inputs, which come first
+    halved = ONNXModel(convert_float_to_float16(network, keep_io_types=True))
+    halved.topological_sort()
+    return halved.model

@@ -1,0 +1,273 @@
+"""One job: its settings, and the folder in which it is kept until it is finished.
+
+`out.parquet.parts` holds `pictures` (every path, NUL behind each), `job.json` (the settings; while it is absent, the
+job has not begun), `part-N.parquet` (a finished chunk) and `trace-N` (a chunk that is being worked on).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import mien
+from mien.inference.archive.errors import ArchiveError
+from mien.inference.archive.listing import find_pictures, no_pictures, root_of
+from mien.inference.cache import find_yunet
+from mien.inference.model import model_files
+from mien.inference.recognizer import Recognizer
+
+FORMAT = 1
+# What a kill may cost, in pictures a worker: about a second of work.
+LARGEST_CHUNK = {"none": 1024}
+LARGEST_CHUNK_WITH_DETECTOR = 128
+SMALLEST_CHUNK = 32
+CHUNKS_PER_WORKER = 8
+LOCK = "lock"
+OWN_NAMES = ("job.json*", "pictures*", "part-*.parquet*", "trace-*", "joined*")
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """How an archive is annotated.
+
+    Attributes:
+        model: A model's name or an .onnx file.
+        detector: `auto`, `yunet`, `haar`, `none` (each picture is one face) or a plug-in's name.
+        yunet: YuNet's model file, before $MIEN_YUNET and the fetched one.
+        use_rejection: Drop boxes that the network takes for no face.
+        workers: Processes, each with one thread. None: one a core; with Ray, one a core of the cluster.
+        chunk: Pictures that are finished together. None: from the number of pictures.
+    """
+
+    model: str = "default"
+    detector: str = "auto"
+    yunet: Path | None = None
+    use_rejection: bool = True
+    workers: int | None = None
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArchiveError(f"{name} is {value}; expected at least 1.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that has begun; what workers need, and nothing that cannot travel to another process.
+
+    `description` stands in the metadata of the Parquet file, and together with `root` and `source` decides whether a
+    job may be continued. `starts` are the positions of the chunks in the file `pictures`, in bytes.
+    """
+
+    parts: Path
+    root: str
+    source: str
+    model: str
+    yunet: str | None
+    labels: tuple[str, ...]
+    description: dict[str, Any]
+    chunk: int = 0
+    total: int = 0
+    starts: tuple[int, ...] = field(default=(), repr=False)
+
+    def part(self, number: int) -> Path:
+        """Return where the rows of a chunk stand once it is finished."""
+        return self.parts / f"part-{number:07}.parquet"
+
+    def trace(self, number: int) -> Path:
+        """Return where the worker of a chunk notes how far it is."""
+        return self.parts / f"trace-{number:07}"
+
+    def size(self, number: int) -> int:
+        """Return how many pictures a chunk has."""
+        return min(self.chunk, self.total - number * self.chunk)
+
+    def paths(self, number: int) -> list[bytes]:
+        """Return the pictures of a chunk, relative to `root`."""
+        with (self.parts / "pictures").open("rb") as file:
+            file.seek(self.starts[number])
+            end = self.starts[number + 1] if number + 1 < len(self.starts) else None
+            data = file.read() if end is None else file.read(end - self.starts[number])
+        return data.split(b"\0")[:-1]
+
+    def recognizer(self) -> Recognizer:
+        """Load the network and the detector, with one thread each."""
+        import cv2
+
+        cv2.setNumThreads(0)
+        yunet = None if self.yunet is None else Path(self.yunet)
+        return Recognizer(
+            self.model, self.description["detector"], yunet=yunet, use_rejection=self.description["use_rejection"]
+        )
+
+
+def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
+    """Load what is asked for once, so that errors show before anything is written, and describe the job."""
+    recognizer = Recognizer(
+        settings.model, settings.detector, yunet=settings.yunet, use_rejection=settings.use_rejection
+    )
+    card = recognizer.card
+    yunet = find_yunet(settings.yunet) if recognizer.detector.name == "yunet" else None
+    known = model_files()
+    file = known.get(settings.model, Path(settings.model))
+    description = {
+        "format": FORMAT,
+        "mien": mien.__version__,
+        "model": card.name,
+        "network": card.network,
+        "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "labels": list(card.labels.names),
+        "detector": recognizer.detector.name if settings.detector == "auto" else settings.detector,
+        "detector_sha256": None if yunet is None else hashlib.sha256(yunet.read_bytes()).hexdigest(),
+        "use_rejection": settings.use_rejection,
+    }
+    return Job(
+        parts=out.with_name(out.name + ".parts").absolute(),
+        root=str(root_of(source)),
+        source=str(source.resolve()),
+        model=settings.model if settings.model in known else str(Path(settings.model).absolute()),
+        yunet=None if yunet is None else str(yunet.absolute()),
+        labels=card.labels.names,
+        description=description,
+    )
+
+
+def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found: Callable[[int], None]) -> Job:
+    """List the pictures of a new job, or continue one that was begun with the same settings.
+
+    Raises:
+        ArchiveError: There are no pictures, the job was begun with other settings, or the folder holds other things.
+    """
+    record = job.parts / "job.json"
+    if not record.exists():
+        clear(job)
+        foreign = next((path for path in job.parts.iterdir() if path.name != LOCK), None)
+        if foreign is not None:
+            raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not ours; name another output.")
+        total = _write_list(find_pictures(source), job.parts / "pictures", found)
+        if total == 0:
+            clear(job)
+            raise no_pictures(source)
+        chunk = settings.chunk or _chunk_size(total, workers, job.description["detector"])
+        record_now: dict[str, Any] = {
+            "root": job.root,
+            "source": job.source,
+            "description": job.description,
+            "chunk": chunk,
+            "total": total,
+        }
+        write_whole(record, json.dumps(record_now, indent=1).encode())
+    told = _read_record(record)
+    _check_same(job, told)
+    for leftover in [*job.parts.glob("trace-*"), *job.parts.glob("*.tmp")]:
+        leftover.unlink(missing_ok=True)
+    chunk, total = int(told["chunk"]), int(told["total"])
+    return dataclasses.replace(
+        job, chunk=chunk, total=total, starts=tuple(_chunk_starts(job.parts / "pictures", chunk))
+    )
+
+
+@contextlib.contextmanager
+def held(job: Job) -> Iterator[None]:
+    """Make the job's folder, and keep other processes out of it, where the system can lock files.
+
+    When it is left and the folder is empty, it is removed.
+    """
+    job.parts.mkdir(parents=True, exist_ok=True)
+    lock = job.parts / LOCK
+    with lock.open("ab") as file:
+        if importlib.util.find_spec("fcntl") is not None:
+            _lock(file, job.parts)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                job.parts.rmdir()
+
+
+def clear(job: Job) -> None:
+    """Remove the job's own files."""
+    for pattern in OWN_NAMES:
+        for path in job.parts.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    scratch = path.with_name(f"{path.name}.tmp")
+    scratch.write_bytes(data)
+    scratch.replace(path)
+
+
+def _lock(file: IO[bytes], folder: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ArchiveError(f"Another process works on {folder}; wait for it, or name another output.") from None
+
+
+def _write_list(paths: Iterable[bytes], path: Path, found: Callable[[int], None]) -> int:
+    total = 0
+    paths = iter(paths)
+    with path.open("wb") as file:
+        while block := list(islice(paths, 1000)):
+            file.write(b"\0".join(block) + b"\0")
+            total += len(block)
+            found(total)
+    return total
+
+
+def _chunk_starts(path: Path, chunk: int) -> Iterator[int]:
+    with path.open("rb") as file:
+        position = 0
+        yield 0
+        for count, name in enumerate(_names(file), start=1):
+            position += len(name) + 1
+            if count % chunk == 0 and position < os.fstat(file.fileno()).st_size:
+                yield position
+
+
+def _names(file: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(2**20):
+        *names, rest = (rest + block).split(b"\0")
+        yield from names
+
+
+def _chunk_size(total: int, workers: int, detector: str) -> int:
+    largest = LARGEST_CHUNK.get(detector, LARGEST_CHUNK_WITH_DETECTOR)
+    return min(max(total // (workers * CHUNKS_PER_WORKER), SMALLEST_CHUNK), largest)
+
+
+def _read_record(record: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(record.read_bytes())
+        told["description"]["labels"], told["root"], told["source"], int(told["chunk"]), int(told["total"])
+    except (ValueError, KeyError, TypeError):
+        raise ArchiveError(f"{record} is not a job's record; remove {record.parent} to begin anew.") from None
+    return dict(told)
+
+
+def _check_same(job: Job, told: dict[str, Any]) -> None:
+    then = {"input": told["source"], **told["description"]}
+    now = {"input": job.source, **job.description}
+    for name, value in now.items():
+        if then.get(name) != value:
+            raise ArchiveError(
+                f"{job.parts} holds a job that was begun with {name} {then.get(name)}, now it is {value}; "
+                "give the same settings to continue it, remove the folder to begin anew, or name another output."
+            )

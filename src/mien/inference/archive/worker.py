@@ -1,0 +1,158 @@
+"""What a worker does, whoever started it: annotate one chunk of pictures and leave one whole part."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import ImageError
+from mien.core.image import LARGEST_CROP, Limits, decode_image, resize_face
+from mien.inference.archive.errors import ArchiveError
+from mien.inference.archive.job import Job
+from mien.inference.archive.tables import Rows, Seen, is_whole, write_part
+
+# Faces of one forward pass at 48 x 48 pixels; of larger ones fewer, to hold memory.
+FACES = 64
+FEWEST_FACES = 8
+# A file that was at hand this often when its worker died is bad; a chunk that died this often stops the job.
+DEATHS_OF_A_FILE = 2
+DEATHS_BETWEEN_FILES = 3
+DEATHS_OF_A_CHUNK = 20
+BETWEEN_FILES = -1
+
+
+class Trace:
+    """Notes in a file which picture is at hand, so that whoever takes a dead worker's chunk knows what killed it.
+
+    Each attempt is 16 bytes: process id and place in the chunk, -1 while no picture is at hand. The notes are made in
+    shared memory, which outlives the process.
+    """
+
+    _record = struct.Struct("=qq")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("a+b") as file:
+            file.write(self._record.pack(os.getpid(), BETWEEN_FILES))
+            file.flush()
+            self._memory = mmap.mmap(file.fileno(), 0)
+        self._offset = len(self._memory) - self._record.size
+        self.earlier = [place for _, place in self._record.iter_unpack(self._memory[: self._offset])]
+
+    def at(self, place: int) -> None:
+        """Note the picture at hand."""
+        self._record.pack_into(self._memory, self._offset, os.getpid(), place)
+
+    def remove(self) -> None:
+        """Remove the notes: the chunk is finished."""
+        self._memory.close()
+        self._path.unlink(missing_ok=True)
+
+
+class ChunkWorker:
+    """Annotates chunks, one after the other, on one thread. Memory holds one picture and the faces of one pass."""
+
+    def __init__(self, job: Job) -> None:
+        """Load the network and the detector."""
+        import pyarrow as pa
+
+        pa.set_cpu_count(1)
+        self._job = job
+        self._limits = Limits()
+        self._recognizer = job.recognizer()
+        size = self._recognizer.card.input.size
+        self._faces = min(max(FACES * 48**2 // size**2, FEWEST_FACES), FACES)
+
+    def annotate(self, number: int) -> None:
+        """Write the part of a chunk, unless it is there.
+
+        Raises:
+            ArchiveError: Workers have died on this chunk too often, and no file is to blame.
+            OSError: The part cannot be written.
+        """
+        job = self._job
+        trace = Trace(job.trace(number))
+        if not is_whole(job.part(number)):
+            _check_deaths(trace.earlier)
+            write_part(self._look_at(job.paths(number), trace).to_table(), job.part(number))
+        trace.remove()
+
+    def _look_at(self, paths: Sequence[bytes], trace: Trace) -> Rows:
+        rows = Rows(self._recognizer.card.labels.names)
+        seen: list[Seen] = []
+        crops: list[NDArray[np.uint8]] = []
+        for place, path in enumerate(paths):
+            if trace.earlier.count(place) >= DEATHS_OF_A_FILE:
+                seen.append(Seen(path, reason=f"the file ended its worker {DEATHS_OF_A_FILE} times"))
+                continue
+            trace.at(place)
+            seen.append(self._look(path, crops))
+            if len(crops) >= self._faces:
+                trace.at(BETWEEN_FILES)
+                self._score(seen, crops, rows)
+                seen, crops = [], []
+        trace.at(BETWEEN_FILES)
+        self._score(seen, crops, rows)
+        return rows
+
+    def _look(self, path: bytes, crops: list[NDArray[np.uint8]]) -> Seen:
+        """Read a picture, and add its faces from left to right to `crops`."""
+        recognizer = self._recognizer
+        try:
+            data = read_file(os.path.join(os.fsencode(self._job.root), path), self._limits)  # noqa: PTH118
+            pixels = decode_image(data, "the file", self._limits)
+            if recognizer.is_whole_picture and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
+                # Cutting a square out of itself changes nothing and takes as long as a third of the decoding.
+                spec, faces = recognizer.card.input, recognizer.detector.detect(pixels)
+                cut = [resize_face(pixels, spec.size, spec.channels)]
+            else:
+                faces = sorted(recognizer.detect(pixels), key=lambda face: face.box.centre)
+                cut = [recognizer.crop(pixels, face.box) for face in faces]
+        except Exception as error:  # a detector may be anybody's; one odd picture must not stop a million
+            reason = (str(error).splitlines() or [""])[0]
+            return Seen(path, reason=reason if isinstance(error, ImageError) else f"{type(error).__name__}: {reason}")
+        crops += cut
+        return Seen(path, (pixels.shape[1], pixels.shape[0]), tuple(faces))
+
+    def _score(self, seen: Sequence[Seen], crops: Sequence[NDArray[np.uint8]], rows: Rows) -> None:
+        """Score the faces of several pictures together, and add the pictures' rows."""
+        recognizer = self._recognizer
+        passes = [recognizer.score(crops[i : i + self._faces]) for i in range(0, max(len(crops), 1), self._faces)]
+        is_kept = [recognizer.is_face(reject) for scores in passes for reject in scores.reject.tolist()]
+        rows.add(seen, np.concatenate([scores.probabilities for scores in passes]), is_kept)
+
+
+def read_file(path: bytes, limits: Limits) -> bytes:
+    """Return the bytes of an ordinary file, at most one more than is allowed; pipes and devices are not waited for.
+
+    Raises:
+        ImageError: It is absent, cannot be read, or is something else.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 (a handle has no path)
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("the path is a pipe or a device; expected an image file.")
+            left = min(status.st_size, limits.max_bytes) + 1
+            data = file.read(left)
+            while data and len(data) < min(left, status.st_size) and (more := file.read(left - len(data))):
+                data += more
+            return data
+    except (OSError, ValueError) as error:
+        raise ImageError(f"the file cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def _check_deaths(earlier: Sequence[int]) -> None:
+    if earlier.count(BETWEEN_FILES) >= DEATHS_BETWEEN_FILES or len(earlier) >= DEATHS_OF_A_CHUNK:
+        raise ArchiveError(
+            f"Workers died {len(earlier)} times on the same pictures, perhaps for want of memory; "
+            "run again with fewer --workers: what is finished is kept."
+        )

@@ -1,0 +1,129 @@
+"""AdaBoB: steps by the belief in each gradient, kept between dynamic bounds (Xiang et al. 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class AdaBoB(Optimizer):
+    r"""AdaBelief's second moment inside AdaBound's bounds.
+
+    .. math::
+        m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t \\
+        s_t &= \beta_2 s_{t-1} + (1 - \beta_2)\, (g_t - m_t)^2 + \epsilon \\
+        \hat\eta_t &= \frac{\alpha_t}{1 - \beta_1^t} \Big/ \Big(\sqrt{s_t / (1 - \beta_2^t)} + \epsilon\Big) \\
+        \eta_t &= \mathrm{clip}\Big(\hat\eta_t,\;
+            \alpha^*_t \Big(1 - \frac{1}{\gamma t + 1}\Big),\; \alpha^*_t \Big(1 + \frac{1}{\gamma t}\Big)\Big) \\
+        \theta_t &= (1 - \alpha_t \lambda)\, \theta_{t-1} - \eta_t \odot m_t
+
+    where :math:`g_t` is the gradient, :math:`\alpha_t` the learning rate, :math:`\lambda` the weight decay and
+    :math:`\alpha^*_t` = `final_lr` :math:`\times\, \alpha_t / \alpha_0` follows the schedule of the learning rate.
+    At first the bounds are 0 and infinite; they close in on :math:`\alpha^*`, so the method ends as gradient descent
+    with momentum. The scale is 1 / gamma steps: 1,000 by default.
+
+    Source: Xiang, Wang, Lei and Song, "Dynamic Bound Adaptive Gradient Methods with Belief in Observed Gradients",
+    Pattern Recognition 2025, doi 10.1016/j.patcog.2025.111819.
+
+    Deviations: composed from what that paper's abstract says, "the adaptive learning rate bounds of AdaBound with the
+    curvature-informed belief mechanism of AdaBelief", and the equations of those two. From AdaBelief (Zhuang et al.
+    2020, Algorithm 2): :math:`m_t`, :math:`s_t` and :math:`\hat\eta_t` with both bias corrections and both epsilons.
+    From AdaBound (Luo et al. 2019, Algorithm 1 and section 5): the clipped rate, its bounds, and that they follow the
+    schedule. Its division by :math:`\sqrt t` serves the proof alone and is left out, as it is there. Defaults are
+    AdaBound's, and weight decay is decoupled, as in AdaBelief; AdaBound's L2 term in the gradient is an option.
+
+    Args:
+        params: Tensors or groups.
+        lr: Learning rate alpha, at least 0.
+        betas: Decay rates of m and s, in [0, 1).
+        final_lr: The rate alpha* that the bounds close in on, above 0.
+        gamma: How fast they do, above 0.
+        eps: Epsilon, at least 0.
+        weight_decay: Lambda, at least 0.
+        use_decoupled_decay: Shrink the parameters; else lambda times theta is added to the gradient.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        *,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        final_lr: float = 0.1,
+        gamma: float = 1e-3,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        use_decoupled_decay: bool = True,
+    ) -> None:
+        if min(lr, eps, weight_decay) < 0:
+            raise ValueError(f"lr, eps and weight_decay are {lr}, {eps} and {weight_decay}; each must be at least 0.")
+        if min(final_lr, gamma) <= 0:
+            raise ValueError(f"final_lr and gamma are {final_lr} and {gamma}; both must be above 0.")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas are {betas}; both must be in [0, 1).")
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "final_lr": final_lr,
+            "gamma": gamma,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "use_decoupled_decay": use_decoupled_decay,
+        }
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters; the learning rate that it has now is the one that a schedule starts from."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        group.setdefault("base_lr", group["lr"])
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step; return the loss of `closure`, which computes loss and gradients, if there is one."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = 0
+            state["mean"] = torch.zeros_like(parameter)
+            state["belief"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        lr, eps, decay = group["lr"], group["eps"], group["weight_decay"]
+        if group["use_decoupled_decay"]:
+            parameter.mul_(1 - lr * decay)
+        elif decay:
+            gradient = gradient.add(parameter, alpha=decay)
+        beta1, beta2 = group["betas"]
+        mean, belief = state["mean"], state["belief"]
+        mean.lerp_(gradient, 1 - beta1)
+        surprise = gradient - mean
+        belief.mul_(beta2).addcmul_(surprise, surprise, value=1 - beta2).add_(eps)
+        deviation = (belief / (1 - beta2 ** state["step"])).sqrt_().add_(eps)
+        rate = (lr / (1 - beta1 ** state["step"]) / deviation).clamp_(*_bounds(group, state["step"]))
+        parameter.addcmul_(rate, mean, value=-1)
+
+
+def _bounds(group: dict[str, Any], step: int) -> tuple[float, float]:
+    """Return the least and the largest rate of a step, counted from 1."""
+    scale = group["lr"] / group["base_lr"] if group["base_lr"] else 1.0  # nothing to compare a rate of 0 with
+    final_lr, elapsed = group["final_lr"] * scale, group["gamma"] * step
+    return final_lr * (1 - 1 / (elapsed + 1)), final_lr * (1 + 1 / elapsed)

@@ -1,0 +1,165 @@
+"""MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", Table 2).
+
+Parameters carry torchvision's names (`features.0.0`, `features.1.conv.0.0` ... `classifier.1`), so weight files in that
+spelling fit; the stages are addressed as `stem`, `stage1` ... `stage7`. With 3 input channels and 1000 classes it has
+the published 3,504,872 parameters.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+from torch import Tensor, nn
+
+from mien.models.network import Network, Stage
+from mien.models.specification import NetworkSpec
+
+STEM_CHANNELS = 32
+LAST_CHANNELS = 1280
+# Expansion t, channels c, repeats n of each stage: the rows of Table 2.
+ROWS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+
+
+class InvertedResidual(nn.Module):
+    r"""Widen, filter each channel by itself, narrow without an activation.
+
+    .. math::
+        y = \mathrm{BN}(W_n * \mathrm{ReLU6}(\mathrm{BN}(W_d *_{dw} \mathrm{ReLU6}(\mathrm{BN}(W_w * x))))) \; [+\, x]
+
+    where :math:`W_w` is 1 x 1 to t times the channels and left out for t = 1, :math:`W_d` a depthwise 3 x 3 with the
+    stride, :math:`W_n` 1 x 1, and x is added where the shape stays (Fig. 3b).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        layers: list[nn.Module] = [_conv_norm_relu(in_channels, hidden, 1)] if expansion != 1 else []
+        self.conv = nn.Sequential(
+            *layers,
+            _conv_norm_relu(hidden, hidden, 3, stride, groups=hidden),
+            nn.Conv2d(hidden, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.use_shortcut = stride == 1 and in_channels == out_channels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the block's output."""
+        output: Tensor = self.conv(maps)
+        return maps + output if self.use_shortcut else output
+
+
+class MobileNetV2(Network):
+    """MobileNetV2.
+
+    Stages: `stem` (32 channels, stride 2) and `stage1` (16) to `stage7` (320, stride 32), the rows of the paper's
+    Table 2. The last 1 x 1 convolution, to 1280 channels, belongs to the pooling. Features: 1280.
+
+    Args:
+        num_classes: Number of logits.
+        in_channels: Channels of the images.
+        width: Multiplier of all channels, each rounded to a multiple of 8 but not by more than a tenth downwards;
+            the last 1280 only grow.
+        stem_stride: Stride of the stem, 1 or 2; 1 keeps more of small images.
+        strides: Stride of the first block of each of the seven stages.
+        dropout: Probability before the linear layer.
+    """
+
+    classifier_name: ClassVar[str] = "classifier.1"
+
+    def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
+        self,
+        *,
+        num_classes: int = 7,
+        in_channels: int = 1,
+        width: float = 1.0,
+        stem_stride: int = 2,
+        strides: tuple[int, ...] = STRIDES,
+        dropout: float = 0.2,
+    ) -> None:
+        _check(width, stem_stride, strides)
+        before, last = rounded_channels(STEM_CHANNELS * width), rounded_channels(LAST_CHANNELS * max(1.0, width))
+        stages = [Stage("stem", before, stem_stride)]
+        blocks: list[nn.Module] = [_conv_norm_relu(in_channels, before, 3, stem_stride)]
+        ranges = {"stem": range(1)}
+        for number, ((expansion, channels, repeats), step) in enumerate(zip(ROWS, strides, strict=True), start=1):
+            out = rounded_channels(channels * width)
+            name = f"stage{number}"
+            ranges[name] = range(len(blocks), len(blocks) + repeats)
+            for i in range(repeats):
+                blocks.append(InvertedResidual(before, out, step if i == 0 else 1, expansion))
+                before = out
+            stages.append(Stage(name, out, stages[-1].stride * step))
+        super().__init__(stages, in_channels=in_channels, num_classes=num_classes, feature_size=last)
+        self._blocks_of_stage = ranges
+        # Torchvision's name for the layers is the name of a network's method, which hides them as an attribute.
+        self._modules["features"] = nn.Sequential(*blocks, _conv_norm_relu(before, last, 1))
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
+        self._initialize()
+
+    @property
+    def layers(self) -> nn.Sequential:
+        """The stem, the 17 blocks and the last convolution: `features` in the state dict."""
+        return cast(nn.Sequential, self._modules["features"])
+
+    def run_stage(self, name: str, maps: Tensor) -> Tensor:
+        """Return one stage's output."""
+        for number in self._blocks_of_stage[name]:
+            maps = self.layers[number](maps)
+        return maps
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Return the features (N, 1280): the last convolution's mean over all positions."""
+        return super().pool(self.layers[-1](maps))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the logits (N, num_classes) of features (N, D)."""
+        logits: Tensor = self.classifier(features)
+        return logits
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                # He's fan-out of a depthwise convolution is k^2; torch's function counts all channels
+                fan_out = module.weight.numel() // module.weight.shape[1] // module.groups
+                nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+
+def rounded_channels(channels: float, divisor: int = 8) -> int:
+    """Return the nearest multiple of `divisor`, at least one, and the next one up where that loses over a tenth."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
+
+
+def _conv_norm_relu(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU6(),
+    )
+
+
+def _check(width: float, stem_stride: int, strides: tuple[int, ...]) -> None:
+    if width <= 0:
+        raise ValueError(f"width is {width}; it must be above 0.")
+    if stem_stride not in (1, 2):
+        raise ValueError(f"stem_stride is {stem_stride}; it must be 1 or 2.")
+    if len(strides) != len(ROWS) or not set(strides) <= {1, 2}:
+        raise ValueError(f"strides are {list(strides)}; there must be {len(ROWS)}, each 1 or 2.")
+
+
+NETWORKS = (
+    NetworkSpec(
+        name="mobilenet_v2",
+        build=MobileNetV2,
+        paper="Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+        summary="MobileNetV2; width, strides and dropout are options.",
+        input=(1, 224, 224),
+    ),
+)

@@ -1,0 +1,146 @@
+"""All singular values of a batch of small matrices, also where only standard ONNX operators exist.
+
+In training and evaluation torch's decomposition computes them, with gradients. No ONNX operator does, so an exported
+network carries two loops of standard operators instead: Householder reflections reduce the matrix to two diagonals
+(Golub and Kahan 1965, "Calculating the Singular Values and Pseudo-Inverse of a Matrix"), and Sturm counts locate all
+the values at once. Their number of steps depends on the size of the matrix only, so no input fails to converge and
+every input costs the same.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mien.models.layers.precision import full_precision, widened
+from mien.models.layers.tracing import constant, map_size
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Cells that the interval of the values is cut into: half a cell is the resolution of float32 at its upper end.
+CELLS = 2**24
+# Rounds that cut every value's cell again; three take the fewest steps at 7 to 112 columns.
+ROUNDS = 3
+# Guards of quotients. `clamp_min`, never `x + tiny`: exporters drop a small addition and leave 0 / 0.
+TINY = 1e-30
+# The least square beside a diagonal of zeros: keeps 0 / 0 out of the Sturm recurrence, far below the resolution.
+LEAST_SQUARE = 1e-20
+
+
+def singular_values(matrices: Tensor) -> Tensor:
+    r"""Return all singular values in descending order.
+
+    .. math:: A = \sum_i \sigma_i u_i v_i^T, \quad
+        \frac{\partial \sigma_i}{\partial A} = u_i v_i^T, \quad \sigma_1 \ge \sigma_2 \ge \dots \ge 0
+
+    The gradient has no difference of singular values in a denominator, so it is finite for repeated and for zero ones.
+
+    Shape: (N, H, W) -> (N, min(H, W)). Types: as `matrices`, at least float32. Errors while exporting: under 1e-6 of
+    the largest value of the matrix. A matrix that is not finite is an error of torch's in training and evaluation.
+    """
+    with full_precision(matrices):
+        matrices = widened(matrices)
+        if torch.onnx.is_in_onnx_export():
+            return portable_singular_values(matrices)
+        values: Tensor = torch.linalg.svdvals(matrices)
+        return values
+
+
+def portable_singular_values(matrices: Tensor) -> Tensor:
+    """Return the same as `singular_values` by additions, products, quotients and square roots; no gradients."""
+    height, width = map_size(matrices)
+    size = max(height, width, 2)
+    largest = matrices.abs().amax((1, 2), keepdim=True).clamp_min(TINY)
+    # Zero rows or columns make the matrix square and add zero values, which stand last.
+    square = _padded(_padded(matrices / largest, 1, size - height), 2, size - width)
+    entries = torch.zeros_like(square[:, 0, :1]).expand(-1, 2 * size - 1)
+    entries = _as_loop(_bidiagonalize)(square, entries, 2 * size - 1)
+    return _values_of_bidiagonal(entries, size, min(height, width)) * largest[:, 0]
+
+
+def _bidiagonalize(square: Tensor, entries: Tensor, steps: int) -> Tensor:
+    """Return the absolute entries d_1, e_1, d_2, e_2 ... d_n of the bidiagonal form, (N, 2n - 1).
+
+    A reflection zeroes the first column below its first entry, whose absolute value is then the column's norm; the
+    rest is transposed, so that the next one does the same to the row. A zero column comes in for the one that is done:
+    a loop of an exported file keeps its shapes.
+
+    Args:
+        square: The matrices (N, n, n).
+        entries: Any (N, 2n - 1).
+        steps: The number of entries, 2n - 1.
+    """
+    zero = torch.zeros_like(square[:, :, :1])
+    for _ in range(steps):
+        column = square[:, :, 0]
+        norm = torch.linalg.vector_norm(column, dim=1, keepdim=True)
+        first = column[:, :1]
+        pivot = first + torch.where(first < 0, -norm, norm)
+        normal = torch.cat([pivot, column[:, 1:]], dim=1)
+        scaled = normal / (norm * pivot.abs()).clamp_min(1e-30)
+        rest = square[:, :, 1:]
+        rest = rest - normal.unsqueeze(2) * torch.matmul(scaled.unsqueeze(1), rest)
+        entries = torch.cat([entries[:, 1:], norm], dim=1)
+        square = torch.cat([rest, zero], dim=2).transpose(1, 2)
+    return entries
+
+
+def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
+    r"""Return the n largest singular values (N, n) of bidiagonal matrices (N, 2 size - 1), descending.
+
+    The symmetric tridiagonal matrix with a zero diagonal and :math:`b = (d_1, e_1, d_2, \dots)` beside it has the
+    eigenvalues :math:`\pm\sigma_i`. As many of them are less than x as there are negative ones among
+
+    .. math:: q_1 = -x, \qquad q_{k+1} = -x - b_k^2 / q_k
+
+    (Barth, Martin and Wilkinson 1967). The first round asks this on one grid for all values, the next ones on a grid
+    inside each value's cell.
+    """
+    bound = torch.maximum((entries[:, 1:] + entries[:, :-1]).amax(1, keepdim=True), entries[:, :1]).clamp_min(TINY)
+    squares = (entries / bound).square().clamp_min(LEAST_SQUARE)
+    squares = squares.transpose(0, 1).unsqueeze(2).unsqueeze(3)
+    # Less than x are `size` negative eigenvalues and the singular values below x.
+    most_below = constant(np.arange(2.0 * size - 1, 2 * size - 1 - n, -1)[:, None], entries)
+    points = int(np.ceil((CELLS / size) ** (1 / ROUNDS)))
+    lower, cell = torch.zeros_like(bound).unsqueeze(2), 1.0
+    for count in (size * points, *[points] * (ROUNDS - 1)):
+        cell /= count + 1
+        grid = lower + constant(cell * np.arange(1.0, count + 1), entries)
+        negative = _as_loop(_count_negative)(squares, grid)
+        lower = lower + (negative <= most_below).to(entries.dtype).sum(2, keepdim=True) * cell
+    return (lower[:, :, 0] + cell / 2) * bound
+
+
+def _count_negative(squares: Tensor, points: Tensor) -> Tensor:
+    """Return how many q are negative: squares b^2 (2 size - 1, N, 1, 1) at points x > 0 (N, ..., S), shape as points.
+
+    A q of zero counts as positive and makes the next one minus infinity, which arithmetic by IEEE 754 carries through.
+    """
+    start = -points
+    q = start
+    count = torch.ones_like(points)
+    for k in range(squares.shape[0]):
+        q = start - squares[k] / q
+        count = count + (q < 0).to(points.dtype)
+    return count
+
+
+def _padded(matrices: Tensor, axis: int, by: int) -> Tensor:
+    zeros = torch.zeros_like(matrices.narrow(axis, 0, 1))
+    return torch.cat([matrices, *[zeros] * by], dim=axis)
+
+
+def _as_loop(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function whose loop stays one while a network is exported, instead of as many copies of its body."""
+    if not torch.onnx.is_in_onnx_export():
+        return function
+    with warnings.catch_warnings():  # the exporter of standard operators knows no other way to a loop
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted: Callable[P, R] = torch.jit.script(function)
+    return scripted

@@ -1,0 +1,48 @@
+"""The channel attention of CLDCNN, the variant that SLDCNN's spatial unit is compared with (Li et al. 2025)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mien.models.layers.excitation import Excitation, reduced_channels
+from mien.models.modulators import Modulator
+from mien.models.network import Stage
+
+
+class SLDCNNChannel(Modulator):
+    r"""Weight each channel after a dense block: squeeze and excitation as the paper's section 3.2 writes it.
+
+    .. math::
+        z_c &= \frac{1}{HW} \sum_{i,j} u_c(i, j) & \text{Eq. (10)} \\
+        s &= \sigma(W_2\, \delta(W_1 z)) & \text{Eq. (11)} \\
+        \tilde{x}_c &= s_c\, u_c & \text{Eq. (12)}
+
+    where :math:`\delta` is ReLU and neither linear layer has a bias.
+
+    Source: Li, Sun, Liu, Wang and Zhou, "Dense-Attention CNN with Spatial-Attention Fusion for Robust Facial
+    Expression Recognition", Information Technology and Control 54(3), 2025.
+
+    Deviations: the text calls r = 16 "the compression ratio" and gives :math:`W_1` the shape c x r. Those exclude each
+    other: a ratio makes c / r hidden channels, the shape makes r. The ratio is followed, as in the module's source (Hu
+    et al. 2018); `use_fixed_width` follows the shape.
+
+    Args:
+        stage: The stage that it follows; c is its channels.
+        reduction: r.
+        use_fixed_width: Take r itself, not c / r, as the number of hidden channels.
+    """
+
+    def __init__(self, stage: Stage, *, reduction: int = 16, use_fixed_width: bool = False) -> None:
+        super().__init__(stage)
+        hidden = reduced_channels(stage.channels, reduction, stage.name)
+        self.excitation = Excitation(stage.channels, reduction if use_fixed_width else hidden)
+
+    def weights(self, maps: Tensor) -> Tensor:
+        """Return s, (N, C, 1, 1) in (0, 1), of a map (N, C, H, W)."""
+        scores: Tensor = self.excitation(maps.mean(dim=(2, 3)))
+        return torch.sigmoid(scores)[:, :, None, None]
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the weighted map (N, C, H, W)."""
+        return maps * self.weights(maps)

@@ -1,0 +1,92 @@
+"""Knowledge distillation: trained networks as second teachers beside the labels (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.core.card import InputSpec
+from mien.core.errors import MienError
+from mien.core.image import normalize
+from mien.training.recipe import DistillationSettings, parse_recipe
+from mien.training.run import RECORD, load_run
+
+
+class Teacher:
+    """A trained network that says what it sees in a batch, at its own input size and normalisation.
+
+    It is no part of the run that learns from it: it stands in no checkpoint and is never trained.
+
+    Args:
+        folder: A run folder.
+        labels: The student's labels, in order.
+
+    Raises:
+        MienError: The folder holds no finished epoch, or a network with other labels.
+    """
+
+    def __init__(self, folder: Path, labels: Sequence[str]) -> None:
+        run = load_run(folder)
+        if run.record.labels != list(labels):
+            raise MienError(
+                f"Teacher {folder} knows {', '.join(run.record.labels)}; the data set has {', '.join(labels)}; "
+                "both must agree."
+            )
+        settings = parse_recipe(run.record.recipe, str(folder / RECORD)).network
+        self.spec = InputSpec(settings.input_size, settings.channels, run.record.mean, run.record.std)
+        self.network = run.network.requires_grad_(requires_grad=False)
+        self.classes = len(labels)
+        self.description = {"name": run.record.name, "accuracy": run.record.scores.get("accuracy")}
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits (N, labels) float32 of images (N, C, H, W) in [0, 1], on their device."""
+        size = self.spec.size
+        if images.shape[-2:] != (size, size):
+            images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        if images.shape[1] != self.spec.channels:
+            images = images.mean(1, keepdim=True).expand(-1, self.spec.channels, -1, -1)
+        logits: Tensor = self.network.to(images.device)(normalize(images * 255, self.spec))
+        return logits[:, : self.classes].float()
+
+
+class Distillation:
+    r"""The second target of a student.
+
+    .. math::
+        p_i &= \frac{1}{M} \sum_{m=1}^{M} \mathrm{softmax}(z^{(m)}_i / T) \\
+        L &= (1 - w) L_{\text{recipe}} + w\, T^2\, \frac{1}{N} \sum_i \mathrm{KL}(p_i \,\|\, \mathrm{softmax}(z_i / T))
+
+    over the expressions (a "not a face" output takes no part, and neither do the rows that are none), with
+    :math:`M` teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`.
+    """
+
+    def __init__(self, settings: DistillationSettings, labels: Sequence[str]) -> None:
+        self.settings = settings
+        self.teachers = [Teacher(Path(path), labels) for path in settings.teachers]
+        self.classes = len(labels)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return itself: a copy of the student (its moving average) learns from the same teachers."""
+        return self
+
+    def mixed(self, loss: Tensor, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the whole loss.
+
+        Args:
+            loss: The recipe's, a scalar.
+            logits: The student's, (N, K) with the expressions first.
+            images: What the student saw, (N, C, H, W) in [0, 1].
+            targets: (N, K) distributions.
+        """
+        temperature, weight = self.settings.temperature, self.settings.weight
+        wanted = torch.stack([(t.logits(images) / temperature).softmax(1) for t in self.teachers]).mean(0)
+        log_given = (logits[:, : self.classes].float() / temperature).log_softmax(1)
+        divergence = F.kl_div(log_given, wanted, reduction="none").sum(1)
+        is_face = targets[:, : self.classes].sum(1)
+        return (1 - weight) * loss + weight * temperature**2 * (divergence * is_face).mean()

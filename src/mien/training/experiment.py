@@ -1,0 +1,228 @@
+"""Experiments: a recipe and its ablations over seeds, folds and protocols, as jobs of a queue, and their summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from mien.core.card import InputSpec
+from mien.core.errors import RecipeError
+from mien.core.image import to_batch
+from mien.data.dataset import FaceDataset
+from mien.data.protocols import FOLDED
+from mien.training.ledger import LedgerRow
+from mien.training.queue import Job, QueueEntry
+from mien.training.recipe import Recipe, load_ablations, load_recipe
+from mien.training.run import Run
+
+ProtocolChoice = Literal["recipe", "paper", "clean", "both"]
+# The ablation table of a recipe that holds its paper's protocol, where the recipe's own differs.
+PAPER_PROTOCOL = "paper_protocol"
+CLEAN = ("data.use_clean=true",)
+FEATURES_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment runs.
+
+    Attributes:
+        recipe: By name, or a path to a .toml file.
+        ablations: Names of its `[ablation.<name>]` tables; the recipe itself is always run.
+        seeds: Values of `training.seed`.
+        use_all_folds: Run every fold, not only `data.fold`, where the protocol has folds.
+        protocol: "recipe" takes the recipe's own; "paper" its table `paper_protocol` where it has one; "clean" its own
+            with `data.use_clean`; "both" paper and clean side by side.
+        overrides: `key.subkey=value` texts, applied last.
+    """
+
+    recipe: str
+    ablations: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    use_all_folds: bool = False
+    protocol: ProtocolChoice = "recipe"
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.protocol not in get_args(ProtocolChoice):
+            raise RecipeError(f"No protocol '{self.protocol}'; choose {', '.join(get_args(ProtocolChoice))}.")
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise RecipeError(f"Seeds {', '.join(map(str, self.seeds)) or '(none)'}: give different numbers from 0.")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the summary: an ablation under a protocol, over seeds and folds.
+
+    `ablation` and `protocol` are "" for the recipe's own.
+    """
+
+    ablation: str
+    protocol: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores of a variant over its finished runs, as shares of 1.
+
+    Deviations are those of a sample (n - 1), None below two runs; means are None without any. `split` is the one
+    scored.
+    """
+
+    ablation: str
+    protocol: str
+    finished: int
+    planned: int
+    split: str
+    accuracy: float | None
+    accuracy_deviation: float | None
+    mean_class_accuracy: float | None
+    mean_class_accuracy_deviation: float | None
+    without_twins_accuracy: float | None
+
+
+def ablations_of(recipe: str) -> tuple[str, ...]:
+    """Return the names of a recipe's ablations, its paper's protocol left out: that is none of the network.
+
+    Raises:
+        RecipeError: No such recipe.
+    """
+    return tuple(name for name in load_ablations(recipe) if name != PAPER_PROTOCOL)
+
+
+def plan_jobs(plan: Plan) -> tuple[list[Job], list[Variant]]:
+    """Return the runs of an experiment, seed by seed, and what they amount to.
+
+    Every recipe is read once, so that a mistake ends the experiment before it begins.
+
+    Raises:
+        RecipeError: An unknown recipe, ablation or key, values that do not fit, folds of a protocol without any, or
+            the paper's protocol of a recipe without a paper.
+    """
+    known = load_ablations(plan.recipe)
+    if plan.protocol in ("paper", "both") and not load_recipe(plan.recipe, plan.overrides).paper:
+        raise RecipeError(
+            f"Recipe {plan.recipe} follows no paper, so it has no paper's protocol; choose clean or recipe."
+        )
+    entries: list[QueueEntry] = []
+    variants: list[Variant] = []
+    for ablation in dict.fromkeys([None, *plan.ablations]):
+        for protocol, changes in _protocol_changes(plan.protocol, known).items():
+            added = _entries(plan, ablation, protocol, (*changes, *plan.overrides))
+            entries += added
+            variants.append(Variant(ablation or "", protocol, tuple(entry.name for entry in added)))
+    recipes = [Job(entry, plan.seeds[0]).load_recipe() for entry in entries]
+    if plan.use_all_folds and not any(recipe.data.protocol in FOLDED for recipe in recipes):
+        raise RecipeError(
+            f"Recipe {plan.recipe} has the protocol '{recipes[0].data.protocol}', which has no folds; leave --folds "
+            "out or add --set data.protocol=k-fold."
+        )
+    return [Job(entry, seed) for seed in plan.seeds for entry in entries], variants
+
+
+def _protocol_changes(choice: ProtocolChoice, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the overrides that make each protocol, by the name it has in runs ("" for the recipe's own)."""
+    if choice == "recipe":
+        return {"": ()}
+    changes = {"paper": tuple(_flatten(tables.get(PAPER_PROTOCOL, {}))), "clean": CLEAN}
+    return changes if choice == "both" else {choice: changes[choice]}
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={json.dumps(value)}"
+
+
+def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: Sequence[str]) -> list[QueueEntry]:
+    recipe = load_recipe(plan.recipe, overrides, ablation)
+    stem = "-".join(part for part in (recipe.name, ablation, protocol) if part)
+    has_folds = plan.use_all_folds and recipe.data.protocol in FOLDED
+    folds: Sequence[int | None] = range(recipe.data.folds) if has_folds else [None]
+    return [_entry(plan.recipe, stem, ablation, overrides, fold) for fold in folds]
+
+
+def _entry(recipe: str, stem: str, ablation: str | None, overrides: Sequence[str], fold: int | None) -> QueueEntry:
+    chosen = () if fold is None else (f"data.fold={fold}",)
+    name = stem if fold is None else f"{stem}-fold{fold}"
+    content = {"name": name, "recipe": recipe, "ablation": ablation, "set": [*overrides, *chosen]}
+    try:
+        return QueueEntry.model_validate(content)
+    except ValidationError:
+        raise RecipeError(
+            f"'{name}' cannot name a run: letters, digits and . _ + - are allowed, and / between parts."
+        ) from None
+
+
+def summarize(
+    variants: Iterable[Variant], seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]
+) -> list[Summary]:
+    """Return the scores of each variant over its finished runs.
+
+    Args:
+        variants: As `plan_jobs` returns them.
+        seeds: The seeds of the plan.
+        rows: Of the ledger, by name and seed.
+    """
+    return [_summarize(variant, seeds, rows) for variant in variants]
+
+
+def _summarize(variant: Variant, seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]) -> Summary:
+    keys = [(name, seed) for name in variant.names for seed in seeds]
+    scores = [rows[key].scores for key in keys if key in rows and rows[key].state == "finished"]
+    accuracy = _moments([score["accuracy"] for score in scores])
+    by_class = _moments([score["mean_class_accuracy"] for score in scores])
+    without_twins = [score["without_twins"]["accuracy"] for score in scores]
+    return Summary(
+        ablation=variant.ablation,
+        protocol=variant.protocol,
+        finished=len(scores),
+        planned=len(keys),
+        split=" and ".join(dict.fromkeys(score["split"] for score in scores)),
+        accuracy=accuracy[0],
+        accuracy_deviation=accuracy[1],
+        mean_class_accuracy=by_class[0],
+        mean_class_accuracy_deviation=by_class[1],
+        without_twins_accuracy=None if None in without_twins else _moments(without_twins)[0],
+    )
+
+
+def _moments(values: Sequence[float]) -> tuple[float | None, float | None]:
+    return (mean(values) if values else None, stdev(values) if len(values) > 1 else None)
+
+
+def sample_rows(labels: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
+    """Return at most `limit` of the rows (n,), every label in proportion, always the same and in their order."""
+    n = len(labels)
+    if n <= limit:
+        return np.arange(n)
+    shuffled = np.random.default_rng(0).permutation(n)
+    by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return np.sort(by_label[np.linspace(0, n - 1, limit).round().astype(np.intp)])
+
+
+@torch.inference_mode()
+def compute_features(run: Run, faces: FaceDataset) -> NDArray[np.float16]:
+    """Return what the last layer of a run's network sees, (n, D), of all faces of a data set."""
+    recipe = Recipe.model_validate(run.record.recipe)
+    spec = InputSpec(recipe.network.input_size, recipe.network.channels, run.record.mean, run.record.std)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = run.network.to(device)
+    batches = []
+    for start in range(0, len(faces), FEATURES_BATCH):
+        images = to_batch(list(faces.images[start : start + FEATURES_BATCH]), spec)
+        features = network.outputs(torch.from_numpy(images).to(device)).features
+        batches.append(features.float().cpu().numpy())
+    network.cpu()
+    return np.concatenate(batches).astype(np.float16)

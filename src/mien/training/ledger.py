@@ -1,0 +1,129 @@
+"""The ledger of a queue: one JSON file with a row for every run, written whole after each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from mien.core.errors import MienError
+from mien.training.record import RunRecord, describe_hardware
+
+LEDGER = "ledger.json"
+State = Literal["finished", "unfinished", "failed"]
+
+
+@dataclass
+class LedgerRow:
+    """What became of one run.
+
+    `minutes` is the time in its epochs; `overhead_minutes` that outside them, for preparing and publishing, 0 until
+    it is published. `record` is relative to the ledger's folder. `message` says why a run failed. `scores` is empty
+    until the run is published.
+    """
+
+    name: str
+    recipe: str
+    ablation: str | None
+    overrides: list[str]
+    seed: int
+    commit: str = ""
+    hardware: str = ""
+    state: State = "unfinished"
+    epochs_done: int = 0
+    epochs_planned: int = 0
+    minutes: float = 0.0
+    overhead_minutes: float = 0.0
+    scores: dict[str, Any] = field(default_factory=dict)
+    record: str = ""
+    message: str = ""
+
+    @property
+    def minutes_per_epoch(self) -> float | None:
+        """Mean minutes of an epoch; None before the first."""
+        return self.minutes / self.epochs_done if self.epochs_done else None
+
+    def read_record(self, folder: Path) -> bool:
+        """Take over what the run's own record says: a run that was killed could not write its row any more.
+
+        Returns:
+            Whether all its epochs are done.
+        """
+        path = folder / self.record
+        if not path.is_file():
+            return False
+        record = RunRecord.load(path)
+        self.commit, self.hardware = record.commit, name_hardware(record.hardware)
+        self.epochs_done, self.minutes = len(record.curves), record.minutes
+        return record.finished
+
+
+class Ledger:
+    """All rows of a folder, by (name, seed), in the order in which the runs were begun.
+
+    Args:
+        folder: Where `ledger.json` lies, or will.
+
+    Raises:
+        MienError: The file is there and is no ledger.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: dict[tuple[str, int], LedgerRow] = {}
+        path = folder / LEDGER
+        if not path.exists():
+            return
+        try:
+            rows = [LedgerRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError) as error:
+            raise MienError(f"{path} is not a ledger of runs ({error}).") from None
+        self.rows = {(row.name, row.seed): row for row in rows}
+
+    def save(self) -> None:
+        """Write all rows in one step: a reader finds the old ledger or the new one, never half of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scratch = self.folder / f"{LEDGER}.part"
+        rows = [asdict(row) for row in self.rows.values()]
+        scratch.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        scratch.replace(self.folder / LEDGER)
+
+    def add(self, row: LedgerRow) -> None:
+        """Put in a row, in the place of the one with the same name and seed if there is one, and write the file."""
+        self.rows[row.name, row.seed] = row
+        self.save()
+
+    def minutes_per_epoch(self, row: LedgerRow, hardware: str) -> float | None:
+        """Estimate from the run itself, or else from the runs of the same recipe on this hardware; None: unknown."""
+        return self._estimate(row, hardware, lambda other: other.minutes_per_epoch)
+
+    def overhead_minutes(self, row: LedgerRow, hardware: str) -> float | None:
+        """Estimate the time outside the epochs, mostly publishing, in the same way."""
+        return self._estimate(row, hardware, lambda other: other.overhead_minutes)
+
+    def _estimate(self, row: LedgerRow, hardware: str, measured: Callable[[LedgerRow], float | None]) -> float | None:
+        here = [other for other in self.rows.values() if other.hardware == hardware]
+        # the nearest kin that has a measurement: the run itself, its other seeds, its recipe
+        for kin in (
+            [other for other in here if (other.name, other.seed) == (row.name, row.seed)],
+            [other for other in here if other.name == row.name],
+            [other for other in here if other.recipe == row.recipe],
+        ):
+            known = [value for other in kin if (value := measured(other))]
+            if known:
+                return median(known)
+        return None
+
+
+def name_hardware(described: dict[str, Any]) -> str:
+    """Return what decides the speed, of a run record's `hardware`: the accelerator's name or the processor's."""
+    accelerator = str(described.get("accelerator", ""))
+    return str(described.get("processor", "")) if accelerator in {"", "cpu"} else accelerator
+
+
+def hardware_here(accelerator: str) -> str:
+    """Name the hardware of this machine: that of its "cuda" accelerator, or the processor for "cpu"."""
+    return name_hardware(describe_hardware(accelerator))

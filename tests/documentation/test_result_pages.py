@@ -1,0 +1,169 @@
+"""The pages of docs/results follow from the records, and hold no figure that no record has."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mien.core.errors import MienError
+from mien.evaluation.reported import DATASETS, PAPERS
+from mien.evaluation.result_pages import FOLDER, main, make_pages
+from mien.training.recipe import load_recipe
+
+ROOT = Path(__file__).parents[2]
+SHORT = ["network.input_size=64", "schedule.epochs=20", "optimizer.lr=1e-3"]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    default = Path("src") / "mien" / "assets" / "default.json"
+    (tmp_path / default.parent).mkdir(parents=True)
+    (tmp_path / default).write_bytes((ROOT / default).read_bytes())
+    return tmp_path
+
+
+def add_run(checkout, folder, recipe, accuracy, name=""):
+    content = {
+        "name": name or recipe.name,
+        "recipe": recipe.model_dump(),
+        "data": {},
+        "parameters": 11_174_539,
+        "finished": True,
+        "curves": [],
+        "hardware": {"processor": "Z80", "accelerator": "cpu"},
+        "selection": {"rule": "best epoch on validation accuracy", "epoch": 3},
+        "scores": {"split": "validation", "accuracy": accuracy, "mean_class_accuracy": accuracy, "macro_f1": accuracy},
+    }
+    path = checkout / "results" / "runs" / folder / "record.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_pages_are_up_to_date():
+    stale = [name for name, text in make_pages(ROOT).items() if read_page(name) != text]
+    assert not stale, "run: python -m mien.evaluation.result_pages"
+
+
+def read_page(name):
+    path = ROOT / FOLDER / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def test_the_index_names_every_page():
+    index = read_page("README.md")
+    for name in make_pages(ROOT):
+        assert f"({name})" in index
+
+
+def test_without_runs_no_page_has_a_figure_of_ours(checkout):
+    pages = make_pages(checkout)
+    assert set(pages) == {f"{paper}.md" for paper in PAPERS} | {"default.md"}
+    for paper in PAPERS:
+        for line in pages[f"{paper}.md"].splitlines():
+            if line.count("|") == 8 and line.split("|")[3].strip() in DATASETS.values() and "not run" in line:
+                assert line.split("|")[5:7] == [" - ", " - "], line
+        assert "No run of its recipes is committed." in pages[f"{paper}.md"]
+        assert "| A |" not in pages[f"{paper}.md"]
+    assert "| AffectNet-7 | as above | - | - | not run: licence-gated |" in pages["spayolo.md"]
+    assert pages["default.md"].count("Not run.") == 3
+
+
+def test_runs_come_to_stand_beside_their_figures(checkout):
+    for seed, accuracy in enumerate((0.60, 0.62)):
+        recipe = load_recipe("hfc/fer2013", [f"training.seed={seed}"])
+        add_run(checkout, f"hfc-fer2013-seed{seed}", recipe, accuracy)
+    page = make_pages(checkout)["hfc.md"]
+    assert "| ResNet18 + Ours | Average | FER2013 | 60.43 | 61.00 ± 1.41 | +0.57 | A |" in page
+    assert "- A: hfc/fer2013; 2 runs (seed 0, 1); official, scored on validation; best epoch on validation" in page
+    assert "[hfc-fer2013-seed1](../../results/runs/hfc-fer2013-seed1/record.json)" in page
+
+
+def test_runs_of_experiments_count_too_but_no_run_twice(checkout):
+    path = add_run(checkout, "hfc-fer2013-seed0", load_recipe("hfc/fer2013"), 0.60)
+    other = checkout / "results" / "hfc-fer2013" / "hfc-fer2013-seed1"
+    add_run(checkout, "moved", load_recipe("hfc/fer2013", ["training.seed=1"]), 0.62).parent.rename(make_parent(other))
+    page = make_pages(checkout)["hfc.md"]
+    assert "2 runs (seed 0, 1)" in page
+    assert "[hfc-fer2013-seed1](../../results/hfc-fer2013/hfc-fer2013-seed1/record.json)" in page
+    copy = make_parent(checkout / "results" / "hfc-fer2013" / "copy" / "record.json")
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(MienError, match=re.escape(f"{path} is a copy of {copy}; remove one of them.")):
+        make_pages(checkout)
+
+
+def make_parent(path):
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_shortened_runs_have_no_difference(checkout):
+    recipe = load_recipe("hfc/fer2013", [*SHORT, 'name="hfc/fer2013-short"'])
+    add_run(checkout, "hfc-fer2013-short-seed0", recipe, 0.5)
+    page = make_pages(checkout)["hfc.md"]
+    assert "| ResNet18 + Ours | Average | FER2013 | 60.43 | 50.00 | shortened | A |" in page
+    assert "| ResNet18 + Ours | Param. | FER2013 | 11.17 M | 11,174,539 | +4,539 | A |" in page
+    assert "shortened: 20 of 100 epochs, 64 of 224 pixels; changed: optimizer.lr 0.001 (0.0001)" in page
+
+
+def test_a_paper_without_figures_shows_its_runs(checkout):
+    add_run(checkout, "despam-fer2013-cbam-seed0", load_recipe("despam/fer2013", ablation="cbam"), 0.6)
+    page = make_pages(checkout)["despam.md"]
+    assert "No figure of this paper is at hand" in page
+    assert "| despam/fer2013 cbam | 60.00 % |" in page
+
+
+def test_runs_of_the_default_recipe_on_other_data_stand_on_its_page(checkout):
+    recipe = load_recipe("default", ["data.dataset=ferplus", 'name="default/ferplus"'])
+    add_run(checkout, "default-ferplus-seed0", recipe, 0.875)
+    assert "| default/ferplus | 0 | ferplus | 87.50 % | - | 87.50 % |" in make_pages(checkout)["default.md"]
+
+
+def test_hostile_names_stay_text(checkout):
+    add_run(checkout, "evil", load_recipe("hfc/fer2013"), 0.5, name="<script>|\n## Table 9")
+    page = make_pages(checkout)["hfc.md"]
+    assert "<script>" not in page
+    assert "\n## Table 9" not in page
+
+
+def test_other_records_are_shown_where_there_are_any(checkout):
+    points = [{"severity": k + 1, "accuracy": 0.6 - 0.1 * k} for k in range(5)]
+    content = {
+        "dataset": "fer2013",
+        "split": "validation",
+        "n": 3589,
+        "kept": 0.57,
+        "clean": {"accuracy": 0.697, "accuracy_without_twins": 0.68},
+        "corruptions": {"low_light": {"unit": "", "kept": 0.57, "points": points}},
+    }
+    (checkout / "results").mkdir()
+    (checkout / "results" / "robustness.json").write_text(json.dumps(content))
+    for name in ("latency.json", "memory.json"):
+        (checkout / "results" / name).write_bytes((ROOT / "results" / name).read_bytes())
+    page = make_pages(checkout)["default.md"]
+    assert "| low light | 57.0 % | 60.0 % | 50.0 % | 40.0 % | 30.0 % | 20.0 % |" in page
+    ratio = json.loads((ROOT / "results" / "latency.json").read_text())["ratio"]
+    assert f"1/{ratio:.1f} of" in page
+    peak = json.loads((ROOT / "results" / "memory.json").read_text())["models"][0]
+    assert f"| default/fer2013 | 1 x 1 x 48 x 48 | {peak['mib']:.1f} MiB | {peak['ratio']:.1f} |" in page
+    assert "Not run." not in page
+
+
+def test_writing_is_repeatable_and_says_what_changed(checkout, capsys):
+    assert main([str(checkout)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert main([str(checkout)]) == 0
+    assert capsys.readouterr().out == ""
+    written = {path.relative_to(checkout / FOLDER).as_posix() for path in (checkout / FOLDER).iterdir()}
+    assert written == set(make_pages(checkout))
+
+
+def test_a_broken_record_is_one_line_and_exit_code_1(checkout, capsys):
+    path = add_run(checkout, "hfc-fer2013-seed0", load_recipe("hfc/fer2013"), 0.6)
+    path.write_text("{")
+    with pytest.raises(MienError, match=re.escape(str(path))):
+        make_pages(checkout)
+    assert main([str(checkout)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (checkout / FOLDER).exists()

@@ -1,0 +1,26 @@
+"""What several integration tests start from."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mien.apps.cli import main
+
+
+@pytest.fixture
+def mien(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

@@ -1,0 +1,220 @@
+"""`mien annotate` as people run it: interrupted, killed, with bad files and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+from archives import bad_of, rows_of, start, wait_for, worker_of, write_archive
+
+COUNT = 1600
+
+
+@pytest.fixture
+def words(tmp_path, tiny_model):
+    """The command's words for an archive of many pictures, in chunks of 20."""
+    write_archive(tmp_path / "in", COUNT)
+    out = tmp_path / "out.parquet"
+    return [tmp_path / "in", "-o", out, "--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
+
+
+def check_complete(out):
+    rows = rows_of(out)
+    assert [row["path"] for row in rows] == [f"{i:05}.png" for i in range(COUNT)]
+    assert Counter(row["label"] for row in rows) == {"sad": COUNT / 2, "happy": COUNT / 2}
+    assert bad_of(out) == {}
+    assert not out.with_name("out.parquet.parts").exists()
+
+
+def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_model, hopper):
+    folder = tmp_path / "in"
+    write_archive(folder / "faces", 40)
+    (folder / "empty.png").touch()
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "cut.jpg").write_bytes(hopper.read_bytes()[:5000])
+    (folder / "gone.png").symlink_to(folder / "nowhere")
+    (folder / "new\nline.jpg").write_bytes(hopper.read_bytes())
+    os.close(os.open(os.fsencode(folder) + b"/caf\xe9.png", os.O_CREAT))
+    out = tmp_path / "out.parquet"
+    code, printed, err = mien(
+        "annotate", folder, "-o", out, "--model", tiny_model, "--detector", "none", "--workers", 1
+    )
+    assert code == 0
+    assert "41 pictures; 41 faces" in printed
+    assert "share of faces that appear to show: " in printed
+    assert "5 files could not be read" in err
+    assert bad_of(out) == {
+        "caf\\xe9.png": "the file is empty (0 bytes); expected an image file.",
+        "cut.jpg": bad_of(out)["cut.jpg"],
+        "empty.png": "the file is empty (0 bytes); expected an image file.",
+        "gone.png": "the file cannot be read (No such file or directory).",
+        "text.jpg": bad_of(out)["text.jpg"],
+    }
+    assert "damaged or truncated" in bad_of(out)["cut.jpg"]
+    assert "is not an image" in bad_of(out)["text.jpg"]
+    assert "new\nline.jpg" in {row["path"] for row in rows_of(out)}
+    told = json.loads(pq.read_schema(out).metadata[b"mien"])
+    assert (told["model"], told["detector"], told["use_rejection"]) == ("tiny", "none", True)
+    assert len(told["model_sha256"]) == 64
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.bad.jsonl", "out.parquet"]
+
+
+@pytest.mark.slow
+def test_killed_and_run_again_each_file_appears_once(tmp_path, words):
+    parts = tmp_path / "out.parquet.parts"
+    killed = start(*words)
+    wait_for("part-*.parquet", parts, killed)
+    killed.kill()
+    killed.communicate(timeout=60)
+    assert not (tmp_path / "out.parquet").exists()
+    again = start(*words)
+    _, err = again.communicate(timeout=200)
+    assert again.returncode == 0, err
+    assert "pictures were done before; going on" in err
+    check_complete(tmp_path / "out.parquet")
+
+
+@pytest.mark.slow
+def test_interrupted_it_says_how_to_go_on(tmp_path, words):
+    parts = tmp_path / "out.parquet.parts"
+    stopped = start(*words)
+    wait_for("part-*.parquet", parts, stopped)
+    stopped.send_signal(signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert "the same command goes on there" in err
+    assert "Traceback" not in err
+    whole = sorted(path.name for path in parts.glob("part-*.parquet"))
+    assert whole
+    again = start(*words)
+    assert again.communicate(timeout=200)[1].startswith(f"{20 * len(whole):,} of 1,600 pictures were done before")
+    check_complete(tmp_path / "out.parquet")
+
+
+def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path, words):
+    parts = tmp_path / "out.parquet.parts"
+    running = start(*words)
+    os.kill(worker_of(parts, running), signal.SIGKILL)
+    _, err = running.communicate(timeout=200)
+    assert running.returncode == 0, err
+    check_complete(tmp_path / "out.parquet")
+
+
+DEADLY = """
+import os
+from mien.core.types import Box, Detection
+class Deadly:
+    name = "deadly"
+    def detect(self, image):
+        if image.shape[:2] == (7, 7):
+            os.kill(os.getpid(), 9)
+        if image.shape[:2] == (9, 9):
+            raise RuntimeError("nine")
+        return [Detection(Box(0, 0, image.shape[1], image.shape[0]), 1.0)]
+"""
+
+
+def test_file_that_kills_its_workers_is_listed(tmp_path, tiny_model):
+    from PIL import Image
+
+    site = tmp_path / "site"
+    info = site / "deadly-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "deadly.py").write_text(DEADLY)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mien.detectors]\nother = deadly:Deadly\n")
+    folder = tmp_path / "in"
+    write_archive(folder, 30)
+    Image.new("L", (7, 7)).save(folder / "00003-deadly.png")
+    Image.new("L", (9, 9)).save(folder / "00004-odd.png")
+    out = tmp_path / "out.parquet"
+    paths = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
+    running = start(
+        folder, "-o", out, "--model", tiny_model, "--detector", "other", "--keep-all", "--workers", 1, PYTHONPATH=paths
+    )
+    _, err = running.communicate(timeout=200)
+    assert running.returncode == 0, err
+    assert len(rows_of(out)) == 30
+    assert bad_of(out) == {
+        "00003-deadly.png": "the file ended its worker 2 times",
+        "00004-odd.png": "RuntimeError: nine",
+    }
+
+
+def test_full_disk_is_one_line_and_keeps_what_is_finished(words):
+    """A limit on the size of files stands for the full disk."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
+        f"sys.argv = ['mien', 'annotate', *{list(map(str, words))!r}]\n"
+        "from mien.apps.cli import main\n"
+        "if __name__ == '__main__': main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "cannot be written" in done.stderr
+    assert "the same command continues" in done.stderr
+
+
+def bad_input(tmp_path):
+    write_archive(tmp_path / "in", 3)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "there.parquet").touch()
+    return {
+        "no folder": ("nowhere", "out.parquet", "no such folder"),
+        "empty folder": ("empty", "out.parquet", "no images in this folder"),
+        "no pictures": ("texts", "out.parquet", "no images in this folder"),
+        "empty list": ("empty.txt", "out.parquet", "is empty"),
+        "one picture": ("in/00000.png", "out.parquet", "is one picture"),
+        "csv": ("in", "out.csv", "does not end in .parquet"),
+        "inside": ("in", "in/out.parquet", "outside of the folder"),
+        "there": ("in", "there.parquet", "exists already"),
+        "no place": ("in", "/proc/nowhere/out.parquet", "cannot be written"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["no folder", "empty folder", "no pictures", "empty list", "one picture", "csv", "inside", "there", "no place"],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(mien, tmp_path, tiny_model, name):
+    source, out, message = bad_input(tmp_path)[name]
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = mien(
+        "annotate", tmp_path / source, "-o", tmp_path / out, "--model", tiny_model, "--detector", "none"
+    )
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1
+    assert message in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_unknown_model_and_detector_are_told_of_before_anything_is_written(mien, tmp_path, tiny_model):
+    write_archive(tmp_path / "in", 3)
+    for option, message in ((("--detector", "har"), "Did you mean 'haar'"), (("--model", "nome"), "No model named")):
+        words = ["--model", tiny_model, *option] if option[0] == "--detector" else option
+        code, _, err = mien("annotate", tmp_path / "in", "-o", tmp_path / "out.parquet", *words)
+        assert code == 1
+        assert message in err
+        assert not (tmp_path / "out.parquet.parts").exists()
+
+
+def test_archive_without_one_readable_picture_is_a_failure(mien, tmp_path, tiny_model):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.png").write_text("no picture")
+    out = tmp_path / "out.parquet"
+    code, _, err = mien("annotate", tmp_path / "in", "-o", out, "--model", tiny_model, "--workers", 1)
+    assert code == 1
+    assert "3 files could not be read" in err
+    assert len(bad_of(out)) == 3
+    assert rows_of(out) == []

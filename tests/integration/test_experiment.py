@@ -1,0 +1,211 @@
+"""An experiment through the command line: what it plans, leaves behind, and does when killed or called again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from mien.apps.cli import app
+from mien.core.errors import RecipeError
+from mien.evaluation.predictions import Predictions
+from mien.evaluation.scores import score
+from mien.training.experiment import PAPER_PROTOCOL, Plan, ablations_of, plan_jobs, sample_rows, summarize
+from mien.training.ledger import LedgerRow
+from mien.training.recipe import load_ablations, load_recipe, names
+
+RECIPE = """
+name = "drawn/tiny"
+paper = "none"
+
+[data]
+dataset = "synthetic"
+protocol = "k-fold"
+folds = 3
+
+[network]
+name = "resnet18"
+input_size = 32
+options = { width = 4, stem = "small" }
+
+[schedule]
+epochs = 1
+
+[training]
+batch_size = 64
+threads = 1
+
+[ablation.wide]
+network.options.width = 6
+
+[ablation.paper_protocol]
+data.protocol = "ratio"
+data.counts = [300, 100]
+data.held_out = "validation"
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    return "tiny.toml"
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_paper_and_clean_side_by_side_and_a_second_call_changes_nothing(recipe, tmp_path):
+    command = ["experiment", recipe, "--out", "out", "--protocol", "both", "--json"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    paper, clean = json.loads(first.stdout)
+    assert [(row["protocol"], row["split"], row["finished"]) for row in (paper, clean)] == [
+        ("paper", "validation", 1), ("clean", "test", 1),
+    ]  # fmt: skip
+
+    folder = tmp_path / "out" / "drawn-tiny-clean-seed0"
+    record = json.loads((folder / "record.json").read_text())
+    assert record["finished"]
+    assert record["data"]["protocol"] == {
+        "name": "k-fold", "folds": 3, "fold": 0, "seed": 0, "held_out": "test", "use_clean": True,
+    }  # fmt: skip
+    assert record["data"]["score_split"] == "test"
+    assert record["selection"]["rule"] == "best epoch on validation accuracy"
+    predictions = Predictions.load(folder / "predictions.npz")
+    assert predictions.split == "test"
+    assert not predictions.has_twin.any()
+    assert score(predictions)["accuracy"] == record["scores"]["accuracy"] == clean["accuracy"]
+    with np.load(folder / "features.npz") as saved:
+        assert saved["features"].dtype == np.float16
+        assert saved["features"].shape == (len(predictions), 32)
+        np.testing.assert_array_equal(saved["labels"], predictions.labels)
+        np.testing.assert_array_equal(saved["rows"], predictions.rows)
+    papers = Predictions.load(tmp_path / "out" / "drawn-tiny-paper-seed0" / "predictions.npz")
+    assert (papers.split, len(papers)) == ("validation", 100)
+    assert papers.fingerprint != predictions.fingerprint
+
+    before = contents(tmp_path / "out")
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0
+    assert again.stdout == first.stdout
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.slow
+def test_a_killed_experiment_goes_on(recipe, tmp_path):
+    words = ["experiment", recipe, "--out", "out", "--set", "schedule.epochs=6", "--set", "data.folds=4", "--json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mien", *words], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    last = tmp_path / "out" / "drawn-tiny-seed0" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not last.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    assert json.loads((tmp_path / "out" / "ledger.json").read_text())[0]["state"] == "unfinished"
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)[0]["finished"] == 1
+    record = json.loads((tmp_path / "out" / "drawn-tiny-seed0" / "record.json").read_text())
+    assert [point["epoch"] for point in record["curves"]] == list(range(6))
+
+
+def test_seed_by_seed_over_ablations_and_folds(recipe):
+    jobs, variants = plan_jobs(Plan(recipe, ("wide",), (0, 3), use_all_folds=True))
+    assert len(jobs) == 2 * 2 * 3
+    assert [job.seed for job in jobs] == [0] * 6 + [3] * 6
+    assert [job.entry.name for job in jobs[:4]] == [
+        "drawn/tiny-fold0", "drawn/tiny-fold1", "drawn/tiny-fold2", "drawn/tiny-wide-fold0",
+    ]  # fmt: skip
+    wide = jobs[10].load_recipe()
+    assert (wide.ablation, wide.data.fold, wide.training.seed) == ("wide", 1, 3)
+    assert [variant.ablation for variant in variants] == ["", "wide"]
+
+
+def test_folds_are_run_where_there_are_any(recipe):
+    jobs, _ = plan_jobs(Plan(recipe, protocol="both", use_all_folds=True))
+    assert [job.entry.name for job in jobs] == ["drawn/tiny-paper", *(f"drawn/tiny-clean-fold{k}" for k in range(3))]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"ablations": ("wild",)}, "has no ablation 'wild'. Did you mean 'wide'"),
+        ({"protocol": "honest"}, "No protocol 'honest'"),
+        ({"seeds": (1, 1)}, "different numbers"),
+        ({"seeds": (-1,)}, "different numbers"),
+        ({"overrides": ('data.protocol="official"',), "use_all_folds": True}, "which has no folds"),
+        ({"overrides": ("data.fold=3",)}, "Fold 3 is out of range"),
+        ({"overrides": ('paper=""',), "protocol": "both"}, "follows no paper"),
+        ({"overrides": ('name="a b"',)}, "'a b' cannot name a run"),
+    ],
+)
+def test_mistakes_end_it_before_it_begins(recipe, wanted, message):
+    with pytest.raises(RecipeError, match=message):
+        plan_jobs(Plan(recipe, **wanted))
+
+
+def test_seeds_that_are_no_numbers(recipe):
+    done = CliRunner().invoke(app, ["experiment", recipe, "--seeds", "0;1"])
+    assert isinstance(done.exception, RecipeError)
+    assert "expected whole numbers" in str(done.exception)
+
+
+def test_summary_has_mean_and_sample_deviation(recipe):
+    jobs, variants = plan_jobs(Plan(recipe, seeds=(0, 1), use_all_folds=True))
+    rows = {}
+    for number, job in enumerate(jobs[:5]):
+        accuracy = 0.5 + number / 10
+        scores = {"accuracy": accuracy, "mean_class_accuracy": accuracy / 2, "split": "test"}
+        row = LedgerRow(job.entry.name, recipe, None, [], job.seed, state="finished" if number < 3 else "failed")
+        row.scores = scores | {"without_twins": {"accuracy": accuracy}}
+        rows[row.name, row.seed] = row
+    (summary,) = summarize(variants, (0, 1), rows)
+    assert (summary.finished, summary.planned, summary.split) == (3, 6, "test")
+    assert summary.accuracy == pytest.approx(0.6)
+    assert summary.accuracy_deviation == pytest.approx(0.1)
+    assert summary.mean_class_accuracy_deviation == pytest.approx(0.05)
+    (nothing,) = summarize(variants, (0, 1), {})
+    assert (nothing.finished, nothing.accuracy, nothing.accuracy_deviation) == (0, None, None)
+
+
+def test_sample_keeps_the_labels_in_proportion():
+    labels = np.repeat([0, 1, 2], [4000, 1000, 3000])
+    rows = sample_rows(labels, 2000)
+    assert len(set(rows.tolist())) == 2000
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_allclose(np.bincount(labels[rows]), [1000, 250, 750], atol=2)
+    np.testing.assert_array_equal(sample_rows(labels[:50], 2000), np.arange(50))
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_protocols_are_whole(name):
+    """Each recipe, with every protocol it has, is valid; a paper's protocol changes the data and nothing else."""
+    paper = load_ablations(name).get(PAPER_PROTOCOL)
+    assert PAPER_PROTOCOL not in ablations_of(name)
+    if paper is not None:
+        assert set(paper) == {"data"}
+        assert load_recipe(name, ablation=PAPER_PROTOCOL).data != load_recipe(name).data
+    if load_recipe(name).paper:
+        jobs, _ = plan_jobs(Plan(name, ablations_of(name), protocol="both"))
+        assert len(jobs) == 2 * (1 + len(ablations_of(name)))

@@ -1,0 +1,105 @@
+"""`mien explain` as its user runs it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from planted_stages import save_run
+
+# `mien` is the fixture that runs the command line (conftest.py)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    network = {"name": "despam", "options": {"channels": (8, 8, 8), "depths": (1, 1, 1), "features": 8}}
+    return save_run(tmp_path_factory.mktemp("run") / "tiny", network)
+
+
+@pytest.fixture
+def portraits(astronaut, hopper, tmp_path):
+    path = tmp_path / "astronaut.png"
+    Image.fromarray(astronaut).save(path)
+    return [path, hopper]
+
+
+def test_every_face_is_explained_and_saved(mien, run_folder, portraits, tmp_path):
+    code, out, err = mien(
+        "explain", run_folder, *portraits, "--detector", "haar", "--method", "gradcam", "--method", "parts",
+        "--save", tmp_path / "maps", "--format", "json", "--keep-all",
+    )  # fmt: skip
+    assert code == 0, err
+    pictures = [json.loads(line) for line in out.splitlines()]
+    assert [picture["source"] for picture in pictures] == [str(path) for path in portraits]
+    for picture in pictures:
+        face = picture["faces"][0]
+        assert [one["method"] for one in face["maps"]] == ["gradcam", "stage2/despam/gate"]
+        assert face["maps"][0]["layer"] == "stage3"
+        assert face["explained"] == face["label"]
+        assert sum(face["maps"][1]["quarters"].values()) == pytest.approx(1, abs=1e-3)
+        with np.load(picture["files"][0][2], allow_pickle=False) as saved:
+            assert saved["maps"].shape == (2, 48, 48)
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir())[:3] == [
+        "astronaut-face1.npz",
+        "astronaut-face1.png",
+        "astronaut-face1.svg",
+    ]
+
+
+def test_text_says_where_the_evidence_lies(mien, run_folder, portraits):
+    code, out, _ = mien("explain", run_folder, portraits[0], "--detector", "none", "--label", "fear", "--layer", "stem")
+    assert code == 0
+    assert "explained: fear" in out
+    assert "gradcam at stem (24 x 24)" in out
+    assert "upper left" in out or "no evidence for fear" in out
+
+
+def test_a_file_is_explained_by_occlusion_without_the_training_stack(tiny_model, portraits):
+    words = ["mien", "explain", str(tiny_model), str(portraits[0]), "--detector", "none", "--format", "json"]
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {{'torch', 'lightning', 'captum', 'matplotlib', 'onnx'}}:
+            raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
+sys.meta_path.insert(0, Absent())
+sys.argv = {words!r}
+import mien.__main__
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["faces"][0]["maps"][0]["method"] == "occlusion"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--method", "gradcm"), "Did you mean 'gradcam'? Methods: gradcam, gradcam++, layercam"),
+        (("--layer", "stage9"), "Layers: stem, stage1, stage2, stage3."),
+        (("--label", "joy"), "Labels: angry, disgust, fear, happy, sad, surprise, neutral."),
+        (("--method", "parts", "--layer", "stage1"), "Parts: stage2/despam/gate."),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_right_ones(mien, run_folder, portraits, words, message):
+    code, out, err = mien("explain", run_folder, portraits[0], "--detector", "none", *words)
+    assert code == 1
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_says_which_methods_remain(mien, tiny_model, portraits):
+    code, _, err = mien("explain", tiny_model, portraits[0], "--method", "layercam")
+    assert code == 1
+    assert "Methods that remain: occlusion" in err
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(mien, run_folder, portraits, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    code, out, err = mien("explain", run_folder, broken, portraits[0], "--detector", "none", "--format", "json")
+    assert code == 1
+    assert "broken.png" in err
+    assert json.loads(out)["source"] == str(portraits[0])

@@ -1,0 +1,401 @@
+"""The server over real connections: answers, refusals, limits, and what it keeps."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from running_server import RunningServer, running, tiny_offer
+
+from mien.apps.web.settings import ServerLimits, ServerSettings, Times
+from mien.inference.recognizer import Recognizer
+
+KEY = "a-key-of-enough-characters"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[RunningServer]:
+    limits = ServerLimits(places=4, body_bytes=4 * MIB, pictures=3, pixels=2_000_000)
+    times = Times(header=0.5, body=1.5, body_grace=0.4)
+    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits, times=times)) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address, timeout=10) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def portrait(hopper: Path) -> bytes:
+    return hopper.read_bytes()
+
+
+def test_pictures_in_a_form_get_what_the_recogniser_says(
+    client: httpx.Client, portrait: bytes, tiny_model: Path
+) -> None:
+    flat = io.BytesIO()
+    Image.new("RGB", (60, 40), "white").save(flat, "PNG")
+    files = [("images", ("hopper.jpg", portrait)), ("images", ("../flat.png", flat.getvalue()))]
+    told = client.post("/v1/recognize", files=files).json()
+    (expected,) = Recognizer(tiny_model, "haar").recognize(portrait).faces
+    first, second = told["images"]
+    assert (told["model"], told["detector"]) == ("tiny", "haar")
+    assert (first["source"], second["source"], second["faces"]) == ("hopper.jpg", "flat.png", [])
+    (face,) = first["faces"]
+    assert face["label"] == expected.label
+    assert face["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+    assert face["is_unsure"] == (expected.confidence < 0.5)
+    assert sum(first["shares"].values()) == pytest.approx(1)
+
+
+def test_a_raw_body_with_the_detector_asked_for(client: httpx.Client, portrait: bytes) -> None:
+    answer = client.post("/v1/recognize?detector=none&model=tiny", content=portrait)
+    assert answer.json()["images"][0]["faces"][0]["box"] == [-44, 0, 600, 600]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_models_card_and_health(client: httpx.Client) -> None:
+    told = client.get("/v1/models").json()
+    assert told["detectors"] == ["haar", "none"]
+    assert told["models"][0]["licence"] is None
+    card = client.get(told["models"][0]["card"]).json()
+    assert card["labels"] == told["models"][0]["labels"]
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_metrics_count_without_addresses_or_labels(client: httpx.Client, portrait: bytes) -> None:
+    client.post("/v1/recognize?detector=none", content=portrait)
+    client.get("/secret-name")
+    text = client.get("/metrics").text
+    assert 'mien_requests_total{method="POST",route="/v1/recognize",status="200"}' in text
+    assert "secret-name" not in text
+    assert "happy" not in text
+    assert "mien_places_taken 0.0" in text
+
+
+def test_every_answer_has_the_headers_that_protect_a_browser(client: httpx.Client) -> None:
+    for answer in (client.get("/"), client.get("/nothing"), client.post("/v1/recognize", content=b"x")):
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in answer.headers
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_and_its_files(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert client.get("/", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
+    assert client.get("/index.html").content == page.content
+    for address in ("/..%2f..%2fpyproject.toml", "/static/", "/%2e%2e/settings.py"):
+        assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/recognize", 405),
+        ("POST", "/healthz", 405),
+        ("GET", "/v1/models/absent/card", 404),
+        ("POST", "/v1/recognize?model=absent", 422),
+        ("POST", "/v1/recognize?detector=yunett", 422),
+        ("POST", "/v1/recognize/video?detect_every=many", 422),
+        ("POST", "/v1/recognize/video?smoothing=much", 422),
+        ("POST", "/v1/recognize", 422),
+        ("BREW", "/", 405),
+    ],
+)
+def test_errors_are_problems(client: httpx.Client, method: str, address: str, status: int) -> None:
+    answer = client.request(method, address)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == status
+    assert told["type"].startswith("urn:mien:problem:")
+    assert len(told["detail"]) > 15
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    rows = zlib.compress(b"\0" * 1_000_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+HOSTILE = {
+    "bomb": png_bomb(50_000, 50_000),
+    "bomb beyond Pillow": png_bomb(2**31 - 1, 2**31 - 1),
+    "no pixels": png_bomb(0, 10),
+    "truncated": png_bomb(1000, 1000)[:200],
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "html": b"<!doctype html><script>alert(1)</script>",
+    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "text": b"no picture",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("use_form", [True, False])
+def test_hostile_pictures_are_refused_at_once(client: httpx.Client, name: str, use_form: bool) -> None:
+    start = time.perf_counter()
+    if use_form:
+        answer = client.post("/v1/recognize", files={"images": ("face.jpg", HOSTILE[name], "image/jpeg")})
+    else:
+        answer = client.post("/v1/recognize", content=HOSTILE[name], headers={"Content-Type": "image/jpeg"})
+    assert answer.status_code in (413, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("content_type", ["image/svg+xml", "text/html", "application/json", "video/mp4", "x"])
+def test_wrong_types_are_refused(client: httpx.Client, content_type: str) -> None:
+    answer = client.post("/v1/recognize", content=b"<svg/>", headers={"Content-Type": content_type})
+    assert answer.status_code == 415
+
+
+def test_too_many_pictures(client: httpx.Client, portrait: bytes) -> None:
+    files = [("images", ("a.jpg", portrait))] * 4
+    assert client.post("/v1/recognize", files=files).status_code == 413
+
+
+def upload_endlessly(server: RunningServer, head: bytes, most: int) -> tuple[bytes, int]:
+    """Send until the server has had enough; return its answer, and how many bytes were sent."""
+    answer, sent, piece = b"", 0, b"x" * 65536
+    with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+        connection.sendall(head)
+        connection.settimeout(0.005)
+        while sent < most and b"\r\n\r\n" not in answer:
+            try:
+                sent += connection.send(piece)
+                answer += connection.recv(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    return answer, sent
+
+
+def test_a_body_of_a_gigabyte_is_refused_before_it_is_read(server: RunningServer) -> None:
+    head = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n"
+    start = time.perf_counter()
+    answer, sent = upload_endlessly(server, head, 64 * MIB)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+    assert sent < 16 * MIB
+    assert time.perf_counter() - start < 2
+
+
+def test_a_body_without_a_length_ends_at_the_limit(server: RunningServer) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(6 * 16):
+            yield b"x" * 65536
+
+    with httpx.Client(base_url=server.address) as client:
+        try:
+            status = client.post("/v1/recognize", content=pieces()).status_code
+        except (httpx.WriteError, httpx.ReadError):  # the connection was closed while the rest was sent
+            status = 413
+    assert status == 413
+    assert server.engine.bytes.held == 0
+
+
+def test_slow_bodies_and_slow_headers_end(server: RunningServer) -> None:
+    start = time.perf_counter()
+    head = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    assert server.talk(head + b"slow").startswith(b"HTTP/1.1 408 ")
+    assert time.perf_counter() - start < 2
+    assert server.talk(b"GET /healthz HTTP/1.1\r\nHost: local").startswith(b"HTTP/1.1 408 ")
+    assert server.talk(b"") == b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\nHost: localhost\r\n\r\nzzzz",
+    ],
+)
+def test_what_is_no_http_is_a_problem(server: RunningServer, sent: bytes) -> None:
+    answer = server.talk(sent)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 ")), answer[:200]
+    assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "localhost:1", "Origin": "http://localhost:1", "Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_pages_of_other_sites_cannot_ask(
+    client: httpx.Client, portrait: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert client.post("/v1/recognize?detector=none", content=portrait, headers=headers).status_code == status
+
+
+def test_a_full_server_says_when_to_come_back(server: RunningServer, portrait: bytes) -> None:
+    gate = threading.Event()
+    jobs = [server.engine.submit(gate.wait) for _ in range(server.engine.settings.worker_count)]
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{server.address}/v1/recognize?detector=none", content=portrait, timeout=20))
+
+    threads = [threading.Thread(target=ask) for _ in range(7)]
+    for thread in threads:
+        thread.start()
+    deadline = time.perf_counter() + 10
+    while len(answers) < 3 and time.perf_counter() < deadline:
+        time.sleep(0.02)
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert [job.result(5) for job in jobs] == [True, True]
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 3
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert server.engine.places.taken == 0
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_clients_that_vanish_leave_nothing(server: RunningServer, portrait: bytes) -> None:
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(portrait)}\r\n\r\n".encode()
+    before = open_files(), threading.active_count()
+    for number in range(40):
+        connection = socket.create_connection(("127.0.0.1", server.port))
+        connection.sendall((head + portrait)[: None if number % 2 else 9000])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+    deadline = time.perf_counter() + 10
+    while (server.engine.places.taken or server.engine.bytes.held) and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert (server.engine.places.taken, server.engine.bytes.held) == (0, 0)
+    while (files := open_files()) > before[0] and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert files <= before[0]
+    assert threading.active_count() <= before[1]
+
+
+def test_a_key_is_wanted_where_there_is_one(tiny_model: Path, portrait: bytes) -> None:
+    with running(ServerSettings(offer=tiny_offer(tiny_model), key=KEY)) as server:
+        client = httpx.Client(base_url=server.address)
+        for address in ("/v1/models", "/metrics", "/v1/models/tiny/card"):
+            assert client.get(address).status_code == 401
+            assert client.get(address, headers={"Authorization": "Bearer wrong"}).status_code == 401
+            assert client.get(address, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+        refused = client.post("/v1/recognize", content=portrait)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="mien"')
+        for address in ("/", "/healthz", "/readyz"):
+            assert client.get(address).status_code == 200
+        client.close()
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """Read one answer of a connection that is kept open."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def test_nothing_of_a_picture_is_stored_or_logged(
+    server: RunningServer, portrait: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    watching = True
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event in ("open", "os.mkdir", "os.rename", "tempfile.mkstemp", "socket.connect"):
+            opened.append(f"{event} {arguments}")
+
+    sys.addaudithook(watch)  # cannot be removed: `watching` switches it off
+    caplog.set_level(logging.DEBUG)
+    size = len(portrait)
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {size}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        opened.clear()
+        connection.sendall(f"{head}\r\n".encode() + portrait)
+        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(f"{head}\r\n".encode() + b"x" * size)
+        assert read_answer(connection).startswith(b"HTTP/1.1 422 ")
+        watching = False
+    assert opened == []
+    written = capfd.readouterr()
+    logged = caplog.text + written.out + written.err
+    assert not any(word in logged for word in ("127.0.0.1", "neutral", "happy", "recognize"))
+
+
+def test_sigterm_finishes_what_is_begun(tiny_model: Path, portrait: bytes) -> None:
+    code = "import typer; from mien.apps.serve import serve; typer.run(serve)"
+    words = ["--port", "0", "--model", str(tiny_model), "--detector", "none", "--drain", "1.5"]
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[2].rstrip("/")
+    with httpx.Client(base_url=address, timeout=20) as client:
+        assert client.get("/readyz").status_code == 200
+        connection = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 10)
+        size = len(portrait)
+        connection.sendall(f"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
+        connection.sendall(portrait[: size // 2])
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert client.get("/readyz").json()["type"].endswith("shutting-down")
+        connection.sendall(portrait[size // 2 :])
+        answer = read_answer(connection)
+        connection.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["images"][0]["faces"]
+    assert process.wait(20) in (0, -signal.SIGTERM)
+    process.stdout.close()
+
+
+def test_memory_does_not_grow_with_requests(server: RunningServer) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with httpx.Client(base_url=server.address, timeout=20) as client:
+        for number in range(60):
+            assert client.post("/v1/recognize?detector=none", content=buffer.getvalue()).status_code == 200
+            if number == 19:
+                before = resident()
+    assert resident() - before < 25 * MIB

@@ -1,0 +1,119 @@
+"""Videos as bodies: a line a frame, and a clear end whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from running_server import RunningServer, running, tiny_offer
+
+from mien.apps.web.settings import ServerLimits, ServerSettings
+from mien.client import Client, ServerError
+
+FRAMES = 10
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[RunningServer]:
+    limits = ServerLimits(video_frames=8, video_bytes=2**20, frame_pixels=400_000)
+    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def make_clip(hopper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    picture = cv2.cvtColor(np.asarray(Image.open(hopper).convert("RGB")), cv2.COLOR_RGB2BGR)
+
+    def make(frames: int, scale: float = 0.5) -> bytes:
+        path = tmp_path_factory.mktemp("clip") / "clip.avi"
+        small = cv2.resize(picture, None, fx=scale, fy=scale)
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, small.shape[1::-1])
+        for _ in range(frames):
+            writer.write(small)
+        writer.release()
+        return path.read_bytes()
+
+    return make
+
+
+def ask(server: RunningServer, data: bytes, **words: str) -> tuple[int, list[dict[str, object]]]:
+    answer = httpx.post(f"{server.address}/v1/recognize/video", params=words, content=data, timeout=30)
+    return answer.status_code, [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_each_frame_is_a_line(server: RunningServer, make_clip) -> None:
+    status, lines = ask(server, make_clip(8), smoothing="off", detect_every="1")
+    assert status == 200
+    assert [line["type"] for line in lines] == ["frame"] * 8 + ["end"]
+    assert lines[-1] == {"type": "end", "frames": 8, "is_whole": True}
+    assert [line["time"] for line in lines[:3]] == pytest.approx([0, 0.1, 0.2], abs=0.01)
+    assert {line["faces"][0]["track"] for line in lines[5:8]} == {1}  # by then the tracker is sure that it is a face
+
+
+def test_a_form_does_too_and_the_client_reads_it(server: RunningServer, make_clip) -> None:
+    clip = make_clip(3)
+    with httpx.Client(base_url=server.address, timeout=30) as client:
+        answer = client.post("/v1/recognize/video", files={"video": ("clip.avi", clip, "video/x-msvideo")})
+    assert len(answer.text.splitlines()) == 4
+    with Client(server.address) as reader:
+        frames = list(reader.recognize_video(clip, detector="none"))
+        assert [frame.index for frame in frames] == [0, 1, 2]
+        assert frames[0].faces[0].label == "sad"
+        assert reader.models()["models"][0]["name"] == "tiny"
+
+
+def test_long_videos_end_at_the_limit(server: RunningServer, make_clip) -> None:
+    assert ask(server, make_clip(FRAMES))[1][-1] == {"type": "end", "frames": 8, "is_whole": False}
+
+
+def test_what_is_no_video_has_a_status(server: RunningServer, make_clip) -> None:
+    playlist = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+    for data in (b"", b"no video", playlist, make_clip(2)[:400], make_clip(1, scale=2)):
+        status, (told,) = ask(server, data)
+        assert (status, told["type"]) == (422, "urn:mien:problem:unreadable-video")
+        assert "/proc" not in told["detail"]
+    assert ask(server, b"x" * (2**20 + 1))[0] == 413
+    assert server.engine.videos.taken == 0
+
+
+def test_a_video_that_breaks_says_so_in_its_last_line(server: RunningServer, make_clip) -> None:
+    clip = make_clip(6)
+    status, lines = ask(server, clip[: len(clip) * 2 // 3])
+    assert status == 200
+    assert lines[0]["type"] == "frame"
+    assert (lines[-1]["type"], lines[-1]["problem"]["status"]) == ("error", 422)
+    with Client(server.address) as reader, pytest.raises(ServerError, match="damaged"):
+        list(reader.recognize_video(clip[: len(clip) * 2 // 3]))
+
+
+def test_a_client_that_leaves_frees_the_place(server: RunningServer, make_clip) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    clip = make_clip(8)
+    with httpx.stream("POST", f"{server.address}/v1/recognize/video", content=clip, timeout=30) as answer:
+        next(answer.iter_lines())
+        busy = httpx.post(f"{server.address}/v1/recognize/video", content=clip, timeout=30)
+    deadline = time.perf_counter() + 10
+    while (server.engine.videos.taken or open_files() > before) and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert server.engine.videos.taken == 0
+    assert open_files() <= before
+    assert busy.status_code in (200, 429)  # 200 where the eight frames were worked on before the second came
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has files in memory")
+def test_a_video_never_reaches_the_disk(server: RunningServer, make_clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", None)
+    assert ask(server, make_clip(2))[0] == 200

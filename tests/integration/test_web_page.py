@@ -1,0 +1,471 @@
+"""The web page in a real browser, with a camera that plays two portraits."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import fake_camera
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from PIL import Image
+from tiny_model import tiny_card, tiny_network
+
+from mien.core.card import METADATA_KEY
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+for module in ("fastapi", "uvicorn"):
+    pytest.importorskip(module, reason="needs the web extra")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+STATIC = Path(str(resources.files("mien.apps.web") / "static"))
+PATIENCE = 20_000  # milliseconds; the machine may be busy
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+# The middle of the moving portrait's face, from the portrait's left edge, as a share of the width.
+FACE = (225 - 70) / 300 * fake_camera.PORTRAIT / fake_camera.WIDTH
+# Where the moving portrait begins in the video, and the box in the overlay, as shares of the width.
+LOOK = """() => {
+  const video = document.querySelector("#video"), overlay = document.querySelector("#overlay");
+  const pen = new OffscreenCanvas(video.videoWidth, video.videoHeight).getContext("2d");
+  pen.drawImage(video, 0, 0);
+  const half = video.videoWidth / 2;
+  const row = pen.getImageData(0, TOP, half, 1).data;
+  let edge = 0;
+  const apart = (at) => Math.hypot(row[4 * at] - RED, row[4 * at + 1] - GREEN, row[4 * at + 2] - BLUE);
+  while (edge < half && apart(edge) < 40) edge++;
+  const [width, height] = [overlay.width, overlay.height];
+  const left = Math.round(width / 2);
+  const ink = overlay.getContext("2d").getImageData(0, 0, left, height).data;
+  const columns = [];
+  for (let x = 0; x < left; x++) {
+    let count = 0;
+    for (let y = 0; y < height; y++) count += ink[4 * (y * width + x) + 3] > 200;
+    if (count > height / 12) columns.push(x);
+  }
+  return {edge: edge / video.videoWidth, box: columns.length ? (columns[0] + columns.at(-1)) / 2 / width : 0};
+}"""
+
+
+class Server:
+    """`mien serve` in a process of its own, with the default model and one that is never sure."""
+
+    def __init__(self, unsure: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
+        words = ["--port", str(port), "--detector", "haar", "--model", "default", "--model", str(unsure)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mien", "serve", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        self.address, self.port = self._wait_for_address()
+
+    def _wait_for_address(self) -> tuple[str, int]:
+        assert self._process.stdout is not None
+        lines = []
+        for line in self._process.stdout:
+            if found := re.search(r"http://[\w.]+:(\d+)/", line):
+                return found.group(), int(found.group(1))
+            lines.append(line)
+        self.stop()
+        pytest.fail(f"the server did not start: {''.join(lines)}")
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def unsure_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose probabilities are all about 1/7, so that it is sure of nothing."""
+    network = tiny_network()
+    card = replace(tiny_card(reject_threshold=0.999, temperature=20.0), name="never sure")
+    helper.set_model_props(network, {METADATA_KEY: card.to_json()})
+    path = tmp_path_factory.mktemp("unsure") / "unsure.onnx"
+    onnx.save(network, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(unsure_model: Path) -> Iterator[Server]:
+    running = Server(unsure_model)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def portraits(astronaut: np.ndarray, hopper: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The two portraits, square."""
+    with Image.open(hopper) as picture:
+        return astronaut[0:300, 70:370], np.asarray(picture.convert("RGB"))[30:480, 40:490]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium
+
+
+def launch(chromium: Any, *flags: str) -> Any:
+    return chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+
+
+@pytest.fixture(scope="module")
+def browser(
+    chromium: Any, portraits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    clip = tmp_path_factory.mktemp("clip") / "clip.y4m"
+    fake_camera.write_clip(clip, *portraits)
+    running = launch(chromium, *CAMERA, f"--use-file-for-fake-video-capture={clip}")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """The page, ready; a test fails on any complaint in the browser's console."""
+    yield from opened(browser, server.address)
+
+
+def opened(browser: Any, address: str, known: str = "") -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    page.locator("#open-card:enabled").wait_for()
+    yield page
+    context.close()
+    # what the browser itself says of answers that are problems is expected
+    assert [
+        text for text in complaints if "Failed to load resource" not in text and not (known and known in text)
+    ] == []
+
+
+def turn_on(page: Any) -> None:
+    page.click("#camera")
+    page.locator("#faces button").nth(1).wait_for()
+
+
+def percentages(page: Any, rows: str) -> dict[str, int]:
+    texts = page.locator(f"{rows} li").all_inner_texts()
+    return {text.split()[0]: int(text.split()[1]) for text in texts}
+
+
+def wait_for_text(page: Any, selector: str, text: str) -> None:
+    page.locator(selector, has_text=text).wait_for()
+
+
+def wait_until(page: Any, check: Callable[[], bool], seconds: float = PATIENCE / 1000) -> None:
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it does not come to pass"
+        page.wait_for_timeout(50)
+
+
+def picture(name: str, content: bytes, kind: str) -> dict[str, Any]:
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    return bytes(cv2.imencode(".jpg", pixels[..., ::-1])[1])
+
+
+@needs_chromium
+def test_boxes_follow_the_camera(page: Any) -> None:
+    turn_on(page)
+    page.uncheck("#mirror")
+    red, green, blue = fake_camera.BACKGROUND
+    words = {"TOP": fake_camera.TOP + 5, "RED": red, "GREEN": green, "BLUE": blue}
+    look = re.sub("TOP|RED|GREEN|BLUE", lambda match: str(words[match.group()]), LOOK)
+
+    def is_around_the_face(side: int) -> bool:
+        seen = page.evaluate(look)
+        is_there = abs(seen["edge"] - (fake_camera.MIDDLE + side * fake_camera.SWING) / fake_camera.WIDTH) < 0.01
+        return is_there and abs(seen["box"] - seen["edge"] - FACE) < 0.03
+
+    for side in (-1, 1, -1):
+        wait_until(page, lambda side=side: is_around_the_face(side), 60)  # boxes come late where the machine is busy
+
+
+@needs_chromium
+def test_the_camera_gives_labels_shares_and_pace(page: Any) -> None:
+    turn_on(page)
+    wait_for_text(page, "#faces button", "happy")
+    wait_for_text(page, "#shares-text", "2 people")
+    assert percentages(page, "#shares")["happy"] in (50, 100)
+    assert sum(percentages(page, "#shares").values()) == 100
+    assert sum(percentages(page, "#bars").values()) == 100
+    wait_for_text(page, "#timeline-text", "happy")
+    wait_until(page, lambda: page.inner_text("#rate").isdigit() and int(page.inner_text("#rate")) > 0)
+    assert re.fullmatch(r"\d+ ms", page.inner_text("#delay"))
+    page.click("#camera")
+    assert page.inner_text("#camera") == "Turn the camera on"
+    assert page.locator("#empty").is_visible()
+
+
+@needs_chromium
+def test_unsure_faces_are_said_to_be_and_counted_so(page: Any) -> None:
+    page.select_option("select[name=model]", index=1)
+    turn_on(page)
+    wait_for_text(page, "#faces button >> nth=0", "unsure")
+    wait_for_text(page, "#chosen-text", "unsure")
+    wait_until(page, lambda: percentages(page, "#shares")["unsure"] == 100)
+    assert page.locator("#shares .top-row").all_inner_texts()[0].startswith("unsure")
+
+
+@needs_chromium
+def test_smoothing_and_model_change_while_the_camera_runs(page: Any) -> None:
+    turn_on(page)
+    page.locator("input[value=off]").check()
+    page.select_option("select[name=model]", index=1)
+    wait_for_text(page, "#faces button >> nth=0", "unsure")
+    page.select_option("select[name=model]", index=0)
+    wait_for_text(page, "#faces button", "happy")
+    assert page.locator("#problem").is_hidden()
+
+
+@needs_chromium
+def test_pictures_are_recognised_and_the_csv_holds_them(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
+    files = [
+        picture("=one.jpg", jpeg(portraits[0]), "image/jpeg"),
+        picture("broken.jpg", jpeg(portraits[0])[:500], "image/jpeg"),
+        picture("two.jpg", jpeg(portraits[1]), "image/jpeg"),
+        picture("notes.txt", b"nothing", "text/plain"),
+    ]
+    page.set_input_files("#files", files)
+    wait_for_text(page, "#problem", "notes.txt: not a picture")
+    wait_for_text(page, "#problem", "broken.jpg:")
+    wait_for_text(page, "#shares-text", "2 people in 2 pictures")
+    assert sum(percentages(page, "#shares").values()) == 100
+    page.click("#strip button >> nth=1")
+    assert page.get_attribute("#picture", "alt") == "two.jpg"
+    page.locator("#download:enabled").wait_for()
+    with page.expect_download() as download:
+        page.click("#download")
+    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == ["'=one.jpg", "two.jpg"], "a file's name is no formula"
+    assert rows[0]["label"] == "happy"
+    assert rows[0]["model"] == "default"
+    for row in rows:
+        labels = list(row)[list(row).index("detector") + 1 :]
+        assert sum(float(row[label]) for label in labels) == pytest.approx(1, abs=1e-4)
+        assert float(row["confidence"]) == pytest.approx(max(float(row[label]) for label in labels))
+    page.click("#clear")
+    wait_for_text(page, "#session-text", "No results yet")
+
+
+@needs_chromium
+def test_a_video_plays_with_its_boxes(page: Any, portraits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "clip.webm"
+    size = (fake_camera.WIDTH, fake_camera.HEIGHT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), fake_camera.RATE, size)
+    if not writer.isOpened():
+        pytest.skip("OpenCV writes no WebM here")
+    for index in range(25):
+        writer.write(fake_camera.make_frame(*portraits, index / fake_camera.RATE)[..., ::-1])
+    writer.release()
+    page.set_input_files("#files", path)
+    wait_for_text(page, "#status", "25 frames")
+    wait_for_text(page, "#faces button", "happy")
+    wait_until(page, lambda: page.evaluate("document.querySelector('#video').ended"))
+    assert page.evaluate("document.querySelector('#video').videoWidth") == fake_camera.WIDTH
+    assert sum(percentages(page, "#shares").values()) == 100
+    assert "25 pictures and frames" in page.inner_text("#session-text")
+
+
+@needs_chromium
+def test_a_file_that_is_no_video_is_told_of(page: Any) -> None:
+    page.set_input_files("#files", [picture("clip.mp4", b"no video at all", "video/mp4")])
+    wait_for_text(page, "#problem", "clip.mp4:")
+    assert page.locator("#empty").is_visible()
+
+
+@needs_chromium
+def test_a_busy_server_is_asked_again(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
+    answers = []
+
+    def answer(route: Any) -> None:
+        answers.append(route.request.url)
+        if len(answers) > 1:
+            route.continue_()
+            return
+        route.fulfill(
+            status=429, headers={"Retry-After": "1"}, json={"title": "Busy", "detail": "Full.", "status": 429}
+        )
+
+    page.route("**/v1/recognize?*", answer)
+    page.set_input_files("#files", [picture("one.jpg", jpeg(portraits[0]), "image/jpeg")])
+    wait_for_text(page, "#status", "busy")
+    wait_for_text(page, "#faces button", "happy")
+    assert len(answers) == 2
+
+
+@needs_chromium
+def test_everything_can_be_reached_with_the_keyboard(page: Any) -> None:
+    page.focus("#camera")
+    page.keyboard.press("Enter")
+    page.locator("#faces button").nth(1).wait_for()
+    page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    reached: list[str] = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        name, outline = page.evaluate(
+            """() => {
+              const it = document.activeElement;
+              const shown = it.type === "radio" ? it.nextElementSibling : it;
+              return [it.id || it.name || it.parentElement?.id || "", getComputedStyle(shown).outlineStyle];
+            }"""
+        )
+        if reached and name == reached[0]:
+            break
+        if name:
+            assert outline != "none", f"{name} does not show that it has the focus"
+            reached.append(name)
+    wanted = {"open-card", "faces", "camera", "choose", "mirror", "timeline-what", "smoothing", "model"}
+    assert wanted | {"download", "clear"} <= set(reached)
+    page.focus("#open-card")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "#card-body", "accuracy")
+    page.keyboard.press("Escape")
+    assert page.locator("#card").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "open-card"
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_usable_at_400_pixels(browser: Any, server: Server, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(server.address)
+    page.locator("#open-card:enabled").wait_for(timeout=PATIENCE)
+    turn_on(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    narrow = page.locator("button:visible, select:visible").evaluate_all(
+        "all => all.filter((one) => one.getBoundingClientRect().height < 38).map((one) => one.id)"
+    )
+    assert narrow == []
+    context.close()
+
+
+@needs_chromium
+def test_an_unplugged_camera_is_told_of(page: Any) -> None:
+    turn_on(page)
+    page.evaluate("document.querySelector('#video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    wait_for_text(page, "#problem", "unplugged")
+    assert page.inner_text("#camera") == "Turn the camera on"
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("flags", "told"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "may not be used")]
+)
+def test_without_a_camera_or_permission_the_page_says_what_to_do(
+    chromium: Any, server: Server, flags: tuple[str, ...], told: str
+) -> None:
+    browser = launch(chromium, *flags)
+    for page in opened(browser, server.address):
+        page.click("#camera")
+        wait_for_text(page, "#problem", told)
+        assert page.inner_text("#camera") == "Turn the camera on"
+    browser.close()
+
+
+@needs_chromium
+def test_a_lost_server_is_found_again(browser: Any, unsure_model: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    first = Server(unsure_model, port)
+    for page in opened(browser, first.address, known="WebSocket connection"):
+        turn_on(page)
+        first.stop()
+        wait_for_text(page, "#problem", "connection to the server is lost")
+        second = Server(unsure_model, port)
+        page.locator("#problem").wait_for(state="hidden")
+        wait_for_text(page, "#faces button", "happy")
+        second.stop()
+
+
+@needs_chromium
+def test_a_server_with_a_key_asks_for_it(browser: Any, unsure_model: Path) -> None:
+    key = "a key of forty letters, only for this test"
+    guarded = Server(unsure_model, environment={"MIEN_API_KEY": key})
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(guarded.address)
+    page.fill("#key", "another key than the right one")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "#key-note", "not this server's key")
+    page.fill("#key", key)
+    page.keyboard.press("Enter")
+    page.locator("#open-card:enabled").wait_for()
+    turn_on(page)
+    wait_for_text(page, "#faces button", "happy")
+    context.close()
+    guarded.stop()
+
+
+def test_nothing_is_inside_the_html_that_the_policy_forbids() -> None:
+    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:", html)
+    for file in STATIC.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert not re.findall(r"""(?:src|href|from|import|url)\W{1,3}https?:""", text), file.name
+    for link in re.findall(r'(?:src|href)="([^#"]+)"', html):
+        assert (STATIC / link).is_file(), link
+    for id_ in re.findall(r'(?:aria-labelledby|for)="([^"]+)"', html):
+        assert f'id="{id_}"' in html
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(scheme: str) -> None:
+    css = (STATIC / "page.css").read_text(encoding="utf-8")
+    light, dark = css.split("@media (prefers-color-scheme: dark)")[:2]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", light))
+    if scheme == "dark":
+        colours |= dict(re.findall(r"--([\w-]+): (#\w{6});", dark.split("}")[0]))
+    pairs = [(ink, paper) for ink in ("ink", "soft", "accent") for paper in ("paper", "panel", "wash")]
+    pairs += [("on-accent", "accent"), ("warn", "warn-wash"), ("on-stage", "stage")]
+    for ink, paper in pairs:
+        assert contrast(colours[ink], colours[paper]) >= 4.5, (ink, paper)
+    for paper in ("paper", "panel"):
+        assert contrast(colours["edge"], colours[paper]) >= 3, ("edge", paper)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours (WCAG 2.2, "contrast ratio")."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

@@ -1,0 +1,125 @@
+"""SE, CBAM and GAM against their equations in float64 numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy_layers import as_array, batch_norm, conv_of, made, relative_error, relu, sigmoid
+from torch import nn
+
+from mien.models.modulators.cbam import CBAM
+from mien.models.modulators.gam import GAM
+from mien.models.modulators.se import SE
+from mien.models.network import Stage
+
+# Images, height, width.
+SHAPES = [(1, 9, 14), (3, 8, 8), (2, 1, 5)]
+STAGE = Stage("stage2", 16, 8)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def map_of(shape):
+    return torch.randn(shape[0], 16, *shape[1:], dtype=torch.double)
+
+
+def linear(x, layer):
+    y = x @ as_array(layer.weight).T
+    return y if layer.bias is None else y + as_array(layer.bias)
+
+
+def excite(z, layers):
+    return linear(relu(linear(z, layers.reduce)), layers.expand)
+
+
+def check(module, x, wanted):
+    assert relative_error(module(x), wanted) < 1e-10
+    assert relative_error(module.float()(x.float()), wanted) < 1e-5
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("options", [{}, {"reduction": 4}, {"reduction": 2, "use_bias": True}])
+def test_se_is_its_equations(shape, options):
+    module, x = made(SE(STAGE, **options)), map_of(shape)
+    weights = sigmoid(excite(as_array(x).mean(axis=(2, 3)), module.excitation))[:, :, None, None]
+    assert relative_error(module.weights(x), weights) < 1e-10
+    check(module, x, weights * as_array(x))
+
+
+def cbam_channel(x, module):
+    scores = excite(x.mean(axis=(2, 3)), module.excitation) + excite(x.max(axis=(2, 3)), module.excitation)
+    return sigmoid(scores)[:, :, None, None]
+
+
+def cbam_spatial(x, module):
+    scores = conv_of(np.stack([x.mean(axis=1), x.max(axis=1)], axis=1), module.conv)
+    return sigmoid(batch_norm(scores, module.bn) if isinstance(module.bn, nn.BatchNorm2d) else scores)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("order", ["channel_first", "spatial_first", "parallel"])
+@pytest.mark.parametrize("options", [{}, {"reduction": 4, "kernel": 3}, {"version": "released"}])
+def test_cbam_is_its_equations(shape, order, options):
+    module, x = made(CBAM(STAGE, order=order, **options)), map_of(shape)
+    f = as_array(x)
+    assert relative_error(module.channel_weights(x), cbam_channel(f, module)) < 1e-10
+    assert relative_error(module.spatial_weights(x), cbam_spatial(f, module)) < 1e-10
+    if order == "channel_first":
+        first = cbam_channel(f, module) * f
+        wanted = cbam_spatial(first, module) * first
+    elif order == "spatial_first":
+        first = cbam_spatial(f, module) * f
+        wanted = cbam_channel(first, module) * first
+    else:
+        wanted = cbam_channel(f, module) * cbam_spatial(f, module) * f
+    check(module, x, wanted)
+
+
+def shuffled(x, groups):
+    """Channel c of group g goes to place c x groups + g."""
+    size = x.shape[1] // groups
+    out = np.empty_like(x)
+    for group, channel in np.ndindex(groups, size):
+        out[:, channel * groups + group] = x[:, group * size + channel]
+    return out
+
+
+def gam_channel(x, module):
+    out = np.empty_like(x)
+    for n, h, w in np.ndindex(x.shape[0], *x.shape[2:]):
+        out[n, :, h, w] = sigmoid(excite(x[n, :, h, w], module.excitation))
+    return out
+
+
+def gam_spatial(x, module):
+    hidden = relu(batch_norm(conv_of(x, module.conv1), module.bn1))
+    return sigmoid(batch_norm(conv_of(shuffled(hidden, module.groups), module.conv2), module.bn2))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("options", [{}, {"reduction": 2, "kernel": 3}, {"groups": 4}, {"reduction": 2, "groups": 4}])
+def test_gam_is_its_equations(shape, options):
+    module, x = made(GAM(STAGE, **options)), map_of(shape)
+    f = as_array(x)
+    assert relative_error(module.channel_weights(x), gam_channel(f, module)) < 1e-10
+    assert relative_error(module.spatial_weights(x), gam_spatial(f, module)) < 1e-10
+    first = gam_channel(f, module) * f
+    check(module, x, gam_spatial(first, module) * first)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        SE(Stage("stage1", 4, 2), reduction=2),
+        CBAM(Stage("stage1", 4, 2), reduction=2, kernel=3),
+        CBAM(Stage("stage1", 4, 2), reduction=2, kernel=3, version="released", order="parallel"),
+        GAM(Stage("stage1", 4, 2), reduction=2, kernel=3, groups=2),
+    ],
+)
+def test_gradients_are_right(module):
+    x = torch.randn(2, 4, 3, 4, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(made(module), (x,))

@@ -1,0 +1,143 @@
+"""SPAM in both forms against its equations in float64 numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy_layers import Array, as_array, conv_of, relative_error, relu, sigmoid
+from torch import nn
+
+from mien.models.modulators.spam import SPAM
+from mien.models.network import Stage
+
+# Images, height, width.
+SHAPES = [(1, 6, 9), (3, 5, 5), (2, 1, 4), (1, 1, 1)]
+SWITCHES = [(True, True), (False, True), (True, False), (False, False)]
+CHANNELS = 8
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def made(**options) -> SPAM:
+    modulator = SPAM(Stage("stage3", CHANNELS, 16), **options).double().eval()
+    for parameter in modulator.parameters():  # the scalars and vectors too, which start from 0 and 1
+        nn.init.normal_(parameter, std=0.4)
+    return modulator
+
+
+def map_of(shape: tuple[int, int, int]) -> torch.Tensor:
+    return torch.randn(shape[0], CHANNELS, *shape[1:], dtype=torch.float64)
+
+
+def spectrum(x: Array, use_fft: bool) -> Array:
+    """The definition, term by term: no fast transform and no matrices."""
+    if not use_fft:
+        return x
+    height, width = x.shape[2:]
+    h, w = np.mgrid[:height, :width]
+    angles = [[2 * np.pi * (u * h / height + v * w / width) for v in range(width)] for u in range(height)]
+    real = [[(x * np.cos(angle)).sum((2, 3)) for angle in row] for row in angles]
+    return np.array(real).transpose(2, 3, 0, 1) / np.sqrt(height * width)
+
+
+def channel_gate(means: Array, excitation) -> Array:
+    def layer(x: Array, linear: nn.Linear) -> Array:
+        return x @ as_array(linear.weight).T + (0 if linear.bias is None else as_array(linear.bias))
+
+    return sigmoid(layer(relu(layer(means, excitation.reduce)), excitation.expand))[:, :, None, None]
+
+
+def modulated_spectrum(x: Array, value) -> Array:
+    return spectrum(x, True) * as_array(value.gamma) + as_array(value.beta) if value.use_fft else x
+
+
+def pairwise(x: Array, module, use_multi_scale: bool) -> tuple[Array, Array]:
+    """Return A and y, position by position."""
+    if use_multi_scale:
+        query, key = (
+            conv_of(np.concatenate([conv_of(x, branch) for branch in scales.branches], axis=1), scales.compress)
+            for scales in (module.query, module.key)
+        )
+    else:
+        query, key = conv_of(x, module.query), conv_of(x, module.key)
+    values = conv_of(modulated_spectrum(x, module.value), module.value.mix)
+    values = values * channel_gate(values.mean((2, 3)), module.value.excitation)
+    n, channels, height, width = x.shape
+    flat = [maps.reshape(n, channels, -1) for maps in (query, key, values)]
+    attention, fused = np.zeros((n, height * width, height * width)), np.zeros_like(flat[0])
+    for i in range(height * width):
+        for j in range(height * width):
+            attention[:, i, j] = sigmoid((flat[0][:, :, i] * flat[1][:, :, j]).sum(1))
+            fused[:, :, i] += attention[:, i, j, None] * flat[2][:, :, j]
+    context = fused.mean(2) @ as_array(module.context.weight).T + as_array(module.context.bias)
+    return attention, fused.reshape(x.shape) + x + context[:, :, None, None]
+
+
+def elementwise(x: Array, module, use_multi_scale: bool) -> tuple[Array, Array]:
+    """Return A and y, Eq. (1) to (10)."""
+    if use_multi_scale:
+        alpha, branches = as_array(module.spatial.alpha), module.spatial.branches
+        summed = sum(alpha[i] * conv_of(x, branch) for i, branch in enumerate(branches))
+        spatial = conv_of(summed, module.spatial.compress)
+    else:
+        spatial = conv_of(x, module.spatial)
+    query = conv_of(spatial, module.query)
+    z = modulated_spectrum(x, module.value)
+    values = conv_of(z, module.value.mix) * channel_gate(z.mean((2, 3)), module.value.excitation)
+    attention = sigmoid(query * values)
+    return attention, attention * values * channel_gate(values.mean((2, 3)), module.excitation) + x
+
+
+@pytest.mark.parametrize(("form", "reference"), [("pairwise", pairwise), ("elementwise", elementwise)])
+@pytest.mark.parametrize(("use_fft", "use_multi_scale"), SWITCHES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_module_is_its_equations(form, reference, use_fft, use_multi_scale, shape):
+    modulator = made(form=form, use_fft=use_fft, use_multi_scale=use_multi_scale)
+    x = map_of(shape)
+    attention, wanted = reference(as_array(x), modulator.fusion, use_multi_scale)
+    assert relative_error(modulator.attention(x), attention) < 1e-10
+    assert relative_error(modulator.spectrum(x), spectrum(as_array(x), use_fft)) < 1e-10
+    assert relative_error(modulator(x), wanted) < 1e-10
+    assert relative_error(modulator.float()(x.float()), wanted) < 1e-5
+
+
+@pytest.mark.parametrize("form", ["pairwise", "elementwise"])
+@pytest.mark.parametrize(("use_fft", "use_multi_scale"), SWITCHES)
+def test_gradients_are_right(form, use_fft, use_multi_scale):
+    stage = Stage("stage1", 3, 2)
+    modulator = SPAM(stage, form=form, use_fft=use_fft, use_multi_scale=use_multi_scale, reduction=1).double()
+    x = torch.randn(2, 3, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(modulator, (x,))
+    parameters = tuple(modulator.parameters())
+    names = [name for name, _ in modulator.named_parameters()]
+
+    def run(*values):
+        return torch.func.functional_call(modulator, dict(zip(names, values, strict=True)), (x.detach(),))
+
+    assert torch.autograd.gradcheck(run, parameters)
+
+
+def test_without_scores_every_frequency_counts_half():
+    modulator = made()
+    for scales in (modulator.fusion.query, modulator.fusion.key):
+        nn.init.zeros_(scales.compress.weight)
+        nn.init.zeros_(scales.compress.bias)
+    x = map_of((2, 4, 6))
+    assert (modulator.attention(x) == 0.5).all()
+    values = modulator.fusion.value(x).sum((2, 3)) / 2
+    context = modulator.fusion.context(values)
+    torch.testing.assert_close(modulator(x), x + (values + context)[:, :, None, None])
+
+
+def test_the_gate_of_the_spectrum_sees_the_top_left_position_alone():
+    modulator = made(form="elementwise")
+    x = map_of((1, 4, 6))
+    other = map_of((1, 4, 6))
+    other[:, :, 0, 0] = x[:, :, 0, 0]
+    means = [modulator.spectrum(maps).mean((2, 3)) for maps in (x, other)]
+    torch.testing.assert_close(*means)
+    torch.testing.assert_close(means[0], x[:, :, 0, 0] / 24**0.5)

@@ -1,0 +1,59 @@
+"""A server in a thread of the test, on a free port of the loopback address."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.apps.web.engine import Engine
+from mien.apps.web.metrics import Metrics
+from mien.apps.web.server import make_server
+from mien.apps.web.settings import Offer, ServerSettings
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """Where a server listens, and what it works with."""
+
+    port: int
+    engine: Engine
+
+    @property
+    def address(self) -> str:
+        """The address that clients use."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def talk(self, sent: bytes, timeout: float = 5.0) -> bytes:
+        """Send raw bytes over a connection, and return all that comes back until it is closed or silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
+            connection.sendall(sent)
+            answer = b""
+            with contextlib.suppress(TimeoutError, ConnectionResetError):
+                while piece := connection.recv(65536):
+                    answer += piece
+        return answer
+
+
+def tiny_offer(model: Path) -> Offer:
+    """Return an offer of a model file with the detectors that need no download."""
+    return Offer(models=(str(model),), detectors=("haar", "none"), workers=2)
+
+
+@contextlib.contextmanager
+def running(settings: ServerSettings) -> Iterator[RunningServer]:
+    """Run a server for as long as the block lasts."""
+    engine = Engine(settings, Metrics())
+    server = make_server(engine)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield RunningServer(listener.getsockname()[1], engine)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+    assert not thread.is_alive()

@@ -1,0 +1,113 @@
+"""How well a tracker kept who is who, against a clip's truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from clips import Truth
+
+from mien.core.types import Box
+from mien.inference.assignment import assign
+
+# Boxes show the same face when they share this part of their union.
+SAME = 0.5
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """Counts over a clip's frames; faces that are hidden are not asked for.
+
+    Attributes:
+        faces: Visible faces of all frames.
+        found: Of these, those with a box.
+        false: Boxes without a face.
+        switches: How often a face's number changed.
+        fragments: How often a face was lost while it was visible, and found again.
+        same_identity: Boxes with the number that suits their face best over the whole clip (IDTP).
+        boxes: All boxes.
+        numbers: How many numbers were given.
+        overlap: The mean share of box and face, of those found.
+    """
+
+    faces: int
+    found: int
+    false: int
+    switches: int
+    fragments: int
+    same_identity: int
+    boxes: int
+    numbers: int
+    overlap: float
+
+    @property
+    def idf1(self) -> float:
+        """The identity F1 score (Ristani et al., 2016, eq. 11)."""
+        return 2 * self.same_identity / max(self.faces + self.boxes, 1)
+
+    @property
+    def mota(self) -> float:
+        """Multiple object tracking accuracy (Bernardin and Stiefelhagen, 2008, eq. 2)."""
+        return 1 - (self.faces - self.found + self.false + self.switches) / max(self.faces, 1)
+
+
+def score_tracks(frames: Sequence[tuple[Sequence[Truth], Sequence[tuple[int, Box]]]]) -> TrackScores:
+    """Compare the truth of frames with a tracker's (number, box) of the same frames."""
+    together, last = Counter[tuple[int, int]](), dict[int, int]()
+    was_found = dict[int, bool]()
+    found = switches = fragments = 0
+    overlaps = list[float]()
+    for truths, boxes in frames:
+        faces = [truth for truth in truths if truth.is_visible]
+        pairs = _pairs(faces, boxes)
+        found += len(pairs)
+        for row, face in enumerate(faces):
+            if row in pairs:
+                number, box = boxes[pairs[row]]
+                overlaps.append(overlap(face.box, box))
+                together[face.actor, number] += 1
+                switches += last.get(face.actor, number) != number
+                fragments += was_found.get(face.actor) is False and face.actor in last
+                last[face.actor] = number
+            was_found[face.actor] = row in pairs
+        for truth in truths:
+            if not truth.is_visible:
+                was_found.pop(truth.actor, None)  # being hidden breaks no track
+    faces_in_all = sum(truth.is_visible for truths, _ in frames for truth in truths)
+    boxes_in_all = sum(len(boxes) for _, boxes in frames)
+    return TrackScores(
+        faces=faces_in_all,
+        found=found,
+        false=boxes_in_all - found,
+        switches=switches,
+        fragments=fragments,
+        same_identity=_same_identity(together),
+        boxes=boxes_in_all,
+        numbers=len({number for _, boxes in frames for number, _ in boxes}),
+        overlap=float(np.mean(overlaps)) if overlaps else 0.0,
+    )
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Return the share of two boxes in their union, 0 to 1."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (a.width * a.height + b.width * b.height - shared)
+
+
+def _pairs(faces: Sequence[Truth], boxes: Sequence[tuple[int, Box]]) -> dict[int, int]:
+    if not (faces and boxes):
+        return {}
+    shares = np.array([[overlap(face.box, box) for _, box in boxes] for face in faces])
+    return {row: column for row, column in assign(1 - shares * (shares >= SAME)) if shares[row, column] >= SAME}
+
+
+def _same_identity(together: Counter[tuple[int, int]]) -> int:
+    if not together:
+        return 0
+    actors, numbers = sorted({a for a, _ in together}), sorted({n for _, n in together})
+    counts = np.array([[together[a, n] for n in numbers] for a in actors], dtype=float)
+    return int(sum(counts[pair] for pair in assign(-counts)))

@@ -1,0 +1,75 @@
+"""`mien export --weights8`: what it writes, what it measures, and where that stands."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from mien.apps.cli import app
+from mien.core.errors import MienError
+from mien.data.registry import load
+from mien.inference.model import ExpressionModel
+from mien.training.fit import fit
+from mien.training.recipe import Recipe
+
+TINY = {
+    "name": "tiny",
+    "data": {"dataset": "synthetic", "not_a_face_share": 0.1},
+    "network": {"name": "resnet18", "options": {"width": 8, "stem": "small"}},
+    "optimizer": {"lr": 0.05},
+    "schedule": {"epochs": 1},
+    "training": {"batch_size": 32, "threads": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "run"
+    threads = torch.get_num_threads()
+    fit(Recipe.model_validate(TINY), load("synthetic", None), folder, quiet=True)
+    torch.set_num_threads(threads)
+    return folder
+
+
+def export(*words):
+    done = CliRunner().invoke(app, ["export", *map(str, words)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_accuracy_lost_stands_in_card_and_record(run):
+    export(run)
+    plain = json.loads((run / "record.json").read_text())["scores"]
+    said = export(run, "--weights8")
+    assert "model8.onnx" in said
+    assert f"{100 * plain['accuracy']:.2f} % with 32-bit weights" in said
+    card = ExpressionModel.load(run / "model8.onnx").card
+    lost = card.scores["weights"]
+    assert lost["bits"] == 8
+    assert lost["accuracy_at_32_bits"] == pytest.approx(plain["accuracy"])
+    assert lost["accuracy_loss"] == pytest.approx(plain["accuracy"] - card.scores["accuracy"])
+    recorded = json.loads((run / "record.json").read_text())["scores"]
+    assert recorded.pop("weights8") == {"accuracy": card.scores["accuracy"], "split": "validation", **lost}
+    assert recorded == plain, "the scores of the run stay those of its own weights"
+    faces = load("synthetic", None).split("validation")
+    from mien.evaluation.predict import predict_scores
+
+    scores = predict_scores(ExpressionModel.load(run / "model8.onnx"), faces)
+    assert np.mean(scores.probabilities.argmax(1) == faces.labels) == pytest.approx(card.scores["accuracy"])
+
+
+def test_without_data_nothing_is_claimed(run, tmp_path):
+    from mien.apps.publishing import publish
+    from mien.training.run import load_run
+
+    publish(load_run(run), None, tmp_path / "x.onnx", weight_bits=8)
+    weights = ExpressionModel.load(tmp_path / "x.onnx").card.scores["weights"]
+    assert weights["bits"] == 8
+    assert weights["accuracy_loss"] is None
+
+
+def test_one_kind_of_weights_at_a_time(run):
+    with pytest.raises(MienError, match="expected one of them"):
+        CliRunner().invoke(app, ["export", str(run), "--half", "--weights8"], catch_exceptions=False)

@@ -1,0 +1,60 @@
+"""What a server is told: safe addresses, host names, keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mien.apps.web.settings import ServerLimits, ServerSettings, read_key
+from mien.core.errors import MienError
+
+KEY = "a-key-of-enough-characters"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8"])
+def test_loopback_needs_no_key(host: str) -> None:
+    assert ServerSettings(host=host).is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "faces.example"])  # noqa: S104
+def test_public_addresses_need_a_key_or_a_word(host: str) -> None:
+    with pytest.raises(MienError, match="--api-key-file"):
+        ServerSettings(host=host)
+    assert not ServerSettings(host=host, key=KEY).is_loopback
+    assert not ServerSettings(host=host, use_open_access=True).is_loopback
+
+
+def test_known_hosts() -> None:
+    assert "localhost" in (ServerSettings().known_hosts or ())
+    assert ServerSettings(host="faces.example", key=KEY).known_hosts is None
+    named = ServerSettings(host="faces.example", key=KEY, allowed_hosts=("Faces.Example",))
+    assert named.known_hosts == {"faces.example"}
+
+
+def test_the_key_is_not_shown() -> None:
+    assert KEY not in repr(ServerSettings(key=KEY))
+
+
+def test_key_from_file_beats_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIEN_API_KEY", raising=False)
+    assert read_key(None) is None
+    monkeypatch.setenv("MIEN_API_KEY", "from-the-environment")
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\nmore\n")
+    assert (read_key(None), read_key(file)) == ("from-the-environment", KEY)
+
+
+@pytest.mark.parametrize("content", ["", "short", "ä" * 20])
+def test_unusable_keys(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(MienError, match="no usable key"):
+        read_key(file)
+    with pytest.raises(MienError, match="cannot be read"):
+        read_key(tmp_path / "absent")
+
+
+def test_places_follow_the_cores_unless_told() -> None:
+    assert ServerSettings(limits=ServerLimits(places=5)).place_count == 5
+    assert ServerSettings().place_count >= 3

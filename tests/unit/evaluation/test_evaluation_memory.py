@@ -1,0 +1,59 @@
+"""Peak memory: what a process says of itself is true, and a model's peak is its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from mien.core.errors import MienError
+from mien.evaluation import memory
+from mien.evaluation.memory import MIB, measure_memory, read_peak
+
+RESNET18_WEIGHTS = 4 * 11_175_303 / MIB
+GROW = """
+from mien.evaluation.memory import read_peak
+before = read_peak()
+held = b"x" * (100 << 20)
+del held
+print(read_peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+def test_the_peak_is_in_bytes_and_stays():
+    grown = int(subprocess.run([sys.executable, "-c", GROW], capture_output=True, text=True, check=True).stdout)
+    assert 95 * MIB < grown < 115 * MIB
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+def test_each_network_is_measured_apart():
+    measured = measure_memory(["default", "default"])
+    one, other = measured.models
+    assert one.network == "default/fer2013"
+    assert one.input == (1, 1, 48, 48)
+    # in one process the second load would add next to nothing
+    assert other.mib == pytest.approx(one.mib, rel=0.2)
+    assert measured.reference.mib > RESNET18_WEIGHTS
+    assert 1 < one.mib < measured.reference.mib
+    assert one.ratio == pytest.approx(measured.reference.mib / one.mib, abs=0.1)
+    assert measured.reference.ratio == 1
+    record = measured.to_json()
+    assert set(record) == {"models", "reference", "system", "onnxruntime"}
+    assert not re.search(r"/(home|work|tmp|usr|root)|20\d\d-\d\d", json.dumps(record))
+
+
+def test_what_cannot_be_measured_is_said(monkeypatch):
+    with pytest.raises(MienError, match="No model given"):
+        measure_memory([])
+    with pytest.raises(MienError, match=r"none\.onnx: no such model file"):
+        measure_memory(["none.onnx"])
+    with pytest.raises(MienError, match=r"'none\.onnx' ended with exit code 1: .*no such model file"):
+        memory._measure_apart("none.onnx")
+    monkeypatch.setattr(memory, "sys", SimpleNamespace(platform="win32"))
+    with pytest.raises(MienError, match="cannot be measured"):
+        read_peak()

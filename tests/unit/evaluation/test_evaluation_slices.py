@@ -1,0 +1,106 @@
+"""Scores per group, the largest gap, and when it is chance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
+from mien.evaluation.predictions import Predictions
+from mien.evaluation.slices import score_slices
+
+
+def make(sizes: dict[str, int], right: dict[str, int]) -> Predictions:
+    """Images of "happy"; each group has so many, of which so many are right."""
+    groups = np.concatenate([[name] * n for name, n in sizes.items()]).astype(np.str_)
+    answers = np.concatenate([[0] * right[name] + [1] * (n - right[name]) for name, n in sizes.items()]).astype(int)
+    n = len(groups)
+    order = np.random.default_rng(1).permutation(n)
+    return Predictions(
+        probabilities=np.eye(2, dtype=np.float32)[answers][order],
+        labels=np.zeros(n, dtype=np.int64),
+        label_set=LabelSet.of(["happy", "sad"]),
+        model="small",
+        dataset="folder",
+        split="validation",
+        fingerprint="abc",
+        has_twin=np.zeros(n, dtype=np.bool_),
+        rows=np.arange(n),
+        metadata={"subject": groups[order]},
+    )
+
+
+def test_values_and_the_gap() -> None:
+    predictions = make({"a": 100, "b": 200, "c": 5}, {"a": 90, "b": 120, "c": 0})
+    given = score_slices(predictions, "subject")
+    assert list(given["groups"]) == ["a", "b", "c"]
+    assert [row["n"] for row in given["groups"].values()] == [100, 200, 5]
+    assert [row["accuracy"] for row in given["groups"].values()] == [0.9, 0.6, 0.0]
+    assert [row["is_small"] for row in given["groups"].values()] == [False, False, True]
+    gap = given["gap"]
+    assert (gap["highest"], gap["lowest"]) == ("a", "b")
+    assert gap["accuracy"] == pytest.approx(0.3)
+    half = 1.96 * np.sqrt(0.09 / 100 + 0.24 / 200)
+    assert gap["interval"] == pytest.approx([0.3 - half, 0.3 + half], abs=0.2 * half)
+    assert gap["p_value"] == pytest.approx(1 / 1001)
+    assert json.loads(json.dumps(given, allow_nan=False)) == given
+
+
+def test_intervals_have_the_binomial_width() -> None:
+    low, high = score_slices(make({"a": 400, "b": 40}, {"a": 300, "b": 30}), "subject")["groups"]["a"]["intervals"][
+        "accuracy"
+    ]
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
+    assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.15 * half)
+
+
+def test_equal_groups_have_a_gap_by_chance_only() -> None:
+    """The best and the worst of forty groups of one rate lie apart, and the p-value knows it."""
+    sizes = {f"s{i:02}": 50 for i in range(30)}
+    gaps = []
+    for seed in range(20):
+        right = np.random.default_rng(seed).binomial(50, 0.7, 30).tolist()
+        gaps.append(score_slices(make(sizes, dict(zip(sizes, right, strict=True))), "subject", rounds=200)["gap"])
+    assert all(gap["interval"][0] > 0 for gap in gaps)
+    p_values = [gap["p_value"] for gap in gaps]
+    assert 0.3 < np.median(p_values) < 0.7
+    assert sum(p <= 0.05 for p in p_values) <= 3
+
+
+def test_the_p_value_is_that_of_shuffled_images() -> None:
+    predictions = make({"a": 40, "b": 60}, {"a": 32, "b": 38})
+    generator = np.random.default_rng(0)
+    right = predictions.probabilities[:, 0] == 1
+    is_a = predictions.metadata["subject"] == "a"
+    gap = abs(right[is_a].mean() - right[~is_a].mean())
+    shuffled = [generator.permutation(right) for _ in range(2000)]
+    slow = np.mean([abs(r[is_a].mean() - r[~is_a].mean()) >= gap - 1e-12 for r in shuffled])
+    assert score_slices(predictions, "subject", rounds=2000)["gap"]["p_value"] == pytest.approx(slow, abs=0.03)
+
+
+def test_unknown_values_form_a_group_and_one_group_has_no_gap() -> None:
+    given = score_slices(make({"": 40, "b": 5}, {"": 4, "b": 5}), "subject", rounds=0)
+    assert list(given["groups"]) == ["(unknown)", "b"]
+    assert given["gap"] is None
+    assert given["groups"]["b"]["intervals"] == {}
+    named = score_slices(make({"": 40, "(unknown)": 5, "b": 5}, {"": 4, "(unknown)": 5, "b": 5}), "subject", rounds=0)
+    assert {value: row["n"] for value, row in named["groups"].items()} == {"(unknown)": 45, "b": 5}
+
+
+def test_bad_input() -> None:
+    predictions = make({"a": 3}, {"a": 1})
+    with pytest.raises(DataError, match=r"No column 'subjct'.*Did you mean 'subject'"):
+        score_slices(predictions, "subjct")
+    with pytest.raises(DataError, match="The file has none"):
+        score_slices(replace(predictions, metadata={}), "subject")
+    with pytest.raises(DataError, match="Smallest group of 0"):
+        score_slices(predictions, "subject", smallest=0)
+    with pytest.raises(DataError, match="no images"):
+        score_slices(predictions.subset(np.zeros(3, dtype=np.bool_)), "subject")
+    many = make({str(i): 1 for i in range(1001)}, {str(i): 1 for i in range(1001)})
+    with pytest.raises(DataError, match="1001 values"):
+        score_slices(many, "subject")

@@ -1,0 +1,185 @@
+"""Reported beside ours: who is averaged with whom, what is compared, and why there is nothing."""
+
+import copy
+
+import pytest
+
+from mien.evaluation.reported import load_reported
+from mien.evaluation.run_settings import describe_protocol, read_settings, recipe_of
+from mien.evaluation.tables import LICENCE_GATED, compare, measure
+from mien.training.recipe import load_recipe
+
+REPORTED = load_reported()
+
+
+def make_record(
+    name="hfc/fer2013", *, accuracy=0.7, ablation=None, seed=0, overrides=(), finished=True, split="validation"
+):
+    recipe = load_recipe(name, [*overrides, f"training.seed={seed}"], ablation)
+    return {
+        "name": recipe.name,
+        "recipe": recipe.model_dump(),
+        "parameters": 11_174_539,
+        "finished": finished,
+        "curves": [{"epoch": 0}],
+        "hardware": {"processor": "Z80", "accelerator": "cpu"},
+        "selection": {"rule": "best epoch on validation accuracy", "epoch": 41},
+        "scores": {
+            "split": split,
+            "accuracy": accuracy,
+            "mean_class_accuracy": accuracy - 0.1,
+            "macro_f1": accuracy - 0.05,
+            "per_class": {"angry": {"recall": 0.5}, "disgust": {"recall": None}},
+        },
+    }
+
+
+def rows_for(records, *, paper="hfc", table="Table 2", row="ResNet18 + Ours", column="Average"):
+    rows = compare([figure for figure in REPORTED if figure.dataset == "fer2013"], records)
+    place = (paper, table, row, column)
+    return [r for r in rows if (r.figure.paper, r.figure.table, r.figure.row, r.figure.column) == place]
+
+
+def test_without_runs_every_figure_has_one_row_and_a_reason():
+    rows = compare(REPORTED, [])
+    assert [row.figure for row in rows] == list(REPORTED)
+    for row in rows:
+        assert (row.ours, row.difference, row.n) == (None, None, 0)
+        if not row.figure.recipe:
+            assert row.remark in {"another method", "not run: the pictures are not published"}
+        elif row.figure.dataset in LICENCE_GATED:
+            assert row.remark == "not run: licence-gated"
+        elif row.figure.dataset in {"fer2013", "ferplus"}:
+            assert row.remark == "not run"
+
+
+def test_seeds_are_averaged_in_the_unit_of_the_paper():
+    (row,) = rows_for([make_record(accuracy=0.70, seed=2), make_record(accuracy=0.72, seed=1)])
+    assert row.ours == pytest.approx(61.0)
+    assert row.deviation == pytest.approx(2**0.5)
+    assert row.difference == pytest.approx(61.0 - 60.43)
+    assert (row.n, row.seeds, row.remark, row.hardware) == (2, (1, 2), "", "Z80")
+    assert row.protocol == "official, scored on validation"
+    assert row.selection == "best epoch on validation accuracy"
+
+
+def test_one_run_has_no_deviation():
+    (row,) = rows_for([make_record()])
+    assert row.deviation is None
+
+
+def test_an_ablation_stands_beside_its_own_row_only():
+    record = make_record(ablation="resnet18_bam")
+    assert rows_for([record])[0].remark == "not run"
+    assert rows_for([record], row="ResNet18 + BAM")[0].n == 1
+
+
+def test_the_recipe_by_another_name_is_the_recipe():
+    record = make_record("sldcnn/fer2013", ablation="depth_32")
+    (row,) = rows_for([record], paper="sldcnn", table="Table 3", row="32", column="FER2013 accuracy")
+    assert row.ours == pytest.approx(70)
+    (row,) = rows_for([record], paper="sldcnn", table="Table 3", row="32", column="FER2013 F1 score")
+    assert row.ours == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "remark"),
+    [
+        (["schedule.epochs=20"], "shortened: 20 of 100 epochs"),
+        (["network.input_size=64"], "shortened: 64 of 224 pixels"),
+        (
+            ["schedule.epochs=2", "network.input_size=48", "optimizer.lr=1e-3"],
+            "shortened: 2 of 100 epochs, 48 of 224 pixels; changed: optimizer.lr 0.001 (0.0001)",
+        ),
+    ],
+)
+def test_shortened_runs_are_not_compared_but_their_parameters_are(overrides, remark):
+    record = make_record(overrides=[*overrides, 'name="hfc/fer2013-short"'])
+    (row,) = rows_for([record])
+    assert row.is_shortened
+    assert (row.remark, row.difference) == (remark, None)
+    assert row.ours == pytest.approx(60)
+    (row,) = rows_for([record], column="Param.")
+    assert row.difference == 4539
+
+
+def test_a_run_that_was_stopped_is_shortened():
+    (row,) = rows_for([make_record(finished=False)])
+    assert row.remark == "shortened: 1 of 100 epochs"
+
+
+def test_a_changed_run_is_compared_and_says_what_was_changed():
+    (row,) = rows_for([make_record(overrides=["training.batch_size=64", "training.precision=bf16-mixed"])])
+    assert row.remark == "changed: training.batch_size 64 (32)"
+    assert row.difference is not None
+
+
+def test_whole_and_shortened_runs_are_not_mixed():
+    whole, short = make_record(accuracy=0.7), make_record(accuracy=0.5, overrides=["schedule.epochs=3"])
+    rows = rows_for([short, whole])
+    assert [(row.n, row.is_shortened) for row in rows] == [(1, False), (1, True)]
+
+
+def test_protocols_are_not_mixed():
+    rows = rows_for([make_record(split="validation"), make_record(split="test")])
+    assert {row.protocol for row in rows} == {"official, scored on validation", "official, scored on test"}
+
+
+def test_the_papers_protocol_stands_beside_the_recipes_own():
+    records = [make_record(accuracy=0.6), make_record(accuracy=0.7, ablation="paper_protocol")]
+    rows = rows_for(records)
+    assert sorted(row.ours for row in rows) == pytest.approx([50, 60])
+    assert {row.remark for row in rows} == {""}
+    assert len({row.protocol for row in rows}) == 2
+
+
+def test_runs_of_other_data_and_other_recipes_are_passed_over():
+    elsewhere = make_record(overrides=["data.dataset=ferplus"])
+    foreign = make_record("resnet18/fer2013")
+    foreign["recipe"]["name"] = "mine/wide"
+    without_scores = {**make_record(), "scores": {}}
+    (row,) = rows_for([elsewhere, foreign, without_scores, {}])
+    assert row.remark == "not run"
+
+
+def test_what_a_record_does_not_have_is_not_measured():
+    (row,) = rows_for([make_record()], column="Disgust")
+    assert (row.ours, row.remark) == (None, "not measured")
+    (row,) = rows_for([make_record()], column="Angry")
+    assert row.ours == 50
+    (row,) = rows_for([make_record()], column="Best Epoch")
+    assert row.ours == 42
+
+
+@pytest.mark.parametrize("value", [None, "0.7", True, float("nan")])
+def test_scores_that_are_no_numbers_are_none(value):
+    record = copy.deepcopy(make_record())
+    record["scores"]["accuracy"] = value
+    assert measure(record, "accuracy") is None
+    assert read_settings(record) is None
+
+
+def test_names_of_queues_lead_to_the_recipe():
+    for name, recipe in {
+        "hfc/fer2013-short": "hfc/fer2013",
+        "daf_mhsca/ferplus": "daf_mhsca/ferplus",
+        "despam/fer2013-cbam": "despam/fer2013",
+        "hfc/fer2013x": "",
+    }.items():
+        assert recipe_of({"recipe": {"name": name}}) == recipe
+    assert recipe_of({"recipe": {"name": "x", "paper": "sldcnn", "data": {"dataset": "folder"}}}) == "sldcnn/own"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({}, "official, scored on test"),
+        ({"protocol": "ratio", "shares": [7, 2, 1]}, "ratio 7:2:1, scored on test"),
+        ({"protocol": "ratio", "counts": [735, 246]}, "ratio 735:246, scored on test"),
+        ({"protocol": "subject-k-fold", "folds": 10}, "10 folds by subject, scored on test"),
+        ({"use_clean": True}, "official, no twins in training, scored on test"),
+        ({"validation_from": ["validation", "test"]}, "official, validation from validation and test, scored on test"),
+    ],
+)
+def test_protocols_are_said_in_words(data, said):
+    assert describe_protocol({"recipe": {"data": data}, "scores": {"split": "test"}}) == said

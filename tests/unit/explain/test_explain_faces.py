@@ -1,0 +1,166 @@
+"""From pictures to explained faces and back: where a map lies on the whole picture, and what is saved."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from planted_stages import BrightOrDark, card_of
+
+import mien
+from mien.core.card import CropSpec
+from mien.core.errors import ModelError
+from mien.core.image import crop_face, cut_square, resize_face
+from mien.core.types import Box, Detection
+from mien.explain.face_figure import prepare_folder, save_face
+from mien.explain.faces import FaceExplainer, Question, place_on_picture
+from mien.explain.maps import ExplanationMap
+from mien.explain.torch_explainer import TorchExplainer
+
+
+class Fixed:
+    """A detector that finds what it was told."""
+
+    name = "fixed"
+
+    def __init__(self, *boxes):
+        self.boxes = boxes
+
+    def detect(self, image):
+        return [Detection(box, 0.9) for box in self.boxes]
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return TorchExplainer(BrightOrDark(), card_of())
+
+
+def picture_with(spot, height=180, width=260, side=12):
+    """A mean-grey picture (h, w, 3), not square, with a bright square centred at (x, y)."""
+    picture = np.full((height, width, 3), 128, dtype=np.uint8)
+    x, y = (round(place - side / 2) for place in spot)
+    picture[y : y + side, x : x + side] = 250
+    return picture
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam", "integrated_gradients", "occlusion"])
+@pytest.mark.parametrize(
+    ("box", "spot"),
+    [
+        (Box(60, 40, 90, 120), (90, 110)),
+        (Box(60, 40, 90, 120), (121, 83)),
+        (Box(-20, 90, 100, 110), (40, 150)),  # reaches past two borders
+    ],
+)
+def test_a_spot_on_the_picture_is_found_on_the_picture(explainer, method, box, spot):
+    picture = picture_with(spot)
+    found = FaceExplainer(explainer, Question((method,), label="happy"), Fixed(box)).explain_picture(picture)
+    (face,) = found.faces
+    values, is_inside = place_on_picture(face.maps[0], face.square, *picture.shape[:2])
+    assert values.shape == is_inside.shape == picture.shape[:2]
+    assert not values[~is_inside].any()
+    evidence = np.clip(values, 0, None)
+    # the maps of background evidence, left over from rounding, do not count
+    evidence = np.where(evidence > 0.2 * evidence.max(), evidence, 0)
+    rows, columns = np.indices(values.shape) + 0.5
+    middle = (evidence * columns).sum() / evidence.sum(), (evidence * rows).sum() / evidence.sum()
+    # a pixel of the crop is two to three of the picture
+    assert middle == pytest.approx(spot, abs=2.5)
+
+
+def test_the_square_is_what_the_crop_cuts():
+    crop = CropSpec(scale=1.3, shift_x=0.07, shift_y=-0.05)
+    box = Box(40.25, 30.5, 70, 90)
+    rows, columns = np.indices((160, 200))
+    for channel, size, place in ((columns, "width", "x"), (rows, "height", "y")):
+        face = crop_face(channel.astype(np.uint8), box, crop).astype(float)
+        square = cut_square(box, crop)
+        line = face.mean(axis=0 if place == "x" else 1)
+        # the middle of the first and of the last pixel of the crop, which shows coordinates
+        step = getattr(square, size) / len(line)
+        assert line[0] == pytest.approx(getattr(square, place) + step / 2 - 0.5, abs=0.5)
+        assert line[-1] == pytest.approx(getattr(square, place) + getattr(square, size) - step / 2 - 0.5, abs=0.5)
+
+
+def test_placing_inverts_cropping():
+    """A map that shows the crop's own pixels, put back, is the picture."""
+    rows, columns = np.indices((120, 150))
+    picture = (100 + 60 * np.sin(rows / 9) * np.cos(columns / 11)).astype(np.uint8)
+    box, crop = Box(35, 20, 60, 70), CropSpec(scale=1.1, shift_x=0, shift_y=0.02)
+    square = cut_square(box, crop)
+    face = resize_face(crop_face(picture, box, crop), 64, 1)
+    values, is_inside = place_on_picture(
+        ExplanationMap("occlusion", "", "happy", face.astype(np.float32)), square, 120, 150
+    )
+    assert np.abs(values - picture)[is_inside].mean() < 1
+    assert is_inside.sum() == pytest.approx(square.width * square.height, rel=0.03)
+
+
+def test_a_face_tells_its_class_and_every_method_is_asked(explainer):
+    picture = picture_with((90, 110))
+    boxes = Fixed(Box(150, 40, 90, 90), Box(60, 70, 60, 60))
+    question = Question(("gradcam", "occlusion"), layer="fine", label="sad")
+    found = FaceExplainer(explainer, question, boxes).explain_picture(picture, "one.png")
+    assert [round(face.face.box.x) for face in found.faces] == [60, 150]
+    left = found.faces[0]
+    assert left.face.label == "happy"
+    assert left.label == "sad"
+    assert left.probability == left.face.probabilities["sad"]
+    assert [(one.method, one.layer, one.label) for one in left.maps] == [
+        ("gradcam", "fine", "sad"),
+        ("occlusion", "", "sad"),
+    ]
+    content = json.loads(json.dumps(found.to_json()))
+    assert content["faces"][0]["explained"] == "sad"
+    assert content["faces"][0]["maps"][0]["size"] == [48, 48]
+
+
+def test_a_picture_without_faces_is_no_error(explainer):
+    assert FaceExplainer(explainer, detector=Fixed()).explain_picture(picture_with((90, 110))).faces == []
+
+
+def test_questions_that_cannot_be_answered_are_refused_before_any_picture(explainer):
+    for question, message in (
+        (Question(("gradcam",), layer="stage9"), r"No layer 'stage9'.*Layers: fine, coarse"),
+        (Question(("occlusion",), layer="fine"), r"occlusion looks at the picture itself"),
+        (Question(label="hapy"), r"No label 'hapy'. Did you mean 'happy'"),
+        (Question(("cam",)), r"No method 'cam'"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            FaceExplainer(explainer, question, Fixed())
+
+
+def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_path):
+    picture = FaceExplainer(
+        explainer, Question(("gradcam", "integrated_gradients")), Fixed(Box(60, 70, 60, 60))
+    ).explain_picture(picture_with((90, 110)), "some/where/me.jpg")
+    folder = tmp_path / "new"
+    prepare_folder(folder)
+    paths = [*save_face(picture, 0, "tiny", folder), *save_face(picture, 0, "tiny", folder)]
+    stems = ("me-face1", "me-face1-2")
+    assert [path.name for path in paths] == [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "npz")]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths)
+    with Image.open(paths[0]) as figure:
+        assert figure.size[0] > 600
+    assert b"<svg" in paths[1].read_bytes()
+    with np.load(paths[2], allow_pickle=False) as saved:
+        assert saved["maps"].shape == (2, 48, 48)
+        assert list(saved["methods"]) == ["gradcam", "integrated_gradients"]
+        np.testing.assert_allclose(saved["maps"][0], picture.faces[0].maps[0].resized(48, 48))
+        assert saved["crop"].shape == (48, 48)
+        assert saved["square"] == pytest.approx([60, 70, 60, 60])
+
+
+def test_mien_explain_is_a_function(explainer, tmp_path):
+    # the package of the same name is imported already, and can be called
+    assert "mien.explain.maps" in sys.modules
+    path = tmp_path / "one.png"
+    Image.fromarray(picture_with((90, 110))).save(path)
+    from_file, from_pixels = mien.explain(
+        explainer, [path, picture_with((90, 110))], method="gradcam", layer="fine", detector="none"
+    )
+    assert from_file.source == str(path)
+    np.testing.assert_array_equal(from_file.faces[0].maps[0].values, from_pixels.faces[0].maps[0].values)
+    (alone,) = mien.explain(explainer, path, detector="none")
+    assert alone.faces[0].maps[0].method == "gradcam"

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from planted_network import SIDE, linear_network, patch_maps, patch_network, planted_faces
+
+from mien.core.errors import DataError
+from mien.explain.baselines import centre_gaussian, check_replacement, random_map, replace_pixels
+from mien.explain.faithfulness import CurveSettings, area, mean_interval, rank_pixels, walk_curves
+
+ONES = np.ones(6, dtype=np.int64)
+
+
+def random_maps(count):
+    return np.stack([random_map(SIDE, SIDE, 100 + i) for i in range(count)])
+
+
+@pytest.mark.parametrize("replacement", ["grey", "blur"])
+def test_the_true_map_beats_random_and_centre_by_a_wide_margin(replacement):
+    images = planted_faces(6)
+    settings = CurveSettings(deletion=replacement, insertion=replacement)
+    true, random, centre = (
+        walk_curves(patch_network, images, maps, ONES, settings)
+        for maps in (patch_maps(images, ONES), random_maps(6), np.stack([centre_gaussian(SIDE, SIDE)] * 6))
+    )
+    assert (true.insertion_areas > random.insertion_areas + 0.3).all()
+    assert (true.insertion_areas > centre.insertion_areas + 0.1).all()
+    assert (true.deletion_areas < random.deletion_areas / 5).all()
+
+
+def test_an_upside_down_map_is_worse_than_random():
+    images = planted_faces(6)
+    wrong = walk_curves(patch_network, images, -patch_maps(images, ONES), ONES, CurveSettings())
+    assert (wrong.insertion_areas < 0.15).all()
+    assert (wrong.deletion_areas > 0.85).all()
+
+
+def test_curves_of_a_linear_network_have_their_closed_form():
+    rng = np.random.default_rng(3)
+    image = rng.normal(size=(1, 1, SIDE, SIDE)).astype(np.float32)
+    weights = rng.normal(size=(SIDE, SIDE)).astype(np.float32)
+    # what replacing a pixel by the mean costs: the exact map of a linear network
+    gain = (weights * (image[0, 0] - image.mean())).astype(np.float32)
+    step = 1 / (SIDE * SIDE)
+    settings = CurveSettings(step=step, insertion="grey", batch_size=64)
+    curves = walk_curves(linear_network(weights), image, gain[None], ONES[:1], settings)
+    whole, empty = float((weights * image).sum()), float(image.mean() * weights.sum())
+    lost = np.concatenate([[0], np.cumsum(np.sort(gain.ravel())[::-1])])
+    np.testing.assert_allclose(curves.deletion[0], whole - lost, atol=1e-3)
+    np.testing.assert_allclose(curves.insertion[0], empty + lost, atol=1e-3)
+    expected = (whole - lost)[1:-1].sum() * step + (whole + empty) / 2 * step
+    assert curves.deletion_areas[0] == pytest.approx(expected, abs=1e-3)
+    # for a linear network, what deletion loses is what insertion wins
+    assert curves.deletion_areas[0] + curves.insertion_areas[0] == pytest.approx(whole + empty, abs=1e-3)
+
+
+def test_curves_start_and_end_at_the_whole_and_the_replaced_face():
+    images = planted_faces(5)
+    curves = walk_curves(patch_network, images, random_maps(5), ONES[:5], CurveSettings(step=0.3))
+    whole = patch_network(images)[:, 1]
+    np.testing.assert_allclose(curves.shares, [0, 1 / 3, 2 / 3, 1], atol=1 / 256)
+    np.testing.assert_allclose(curves.deletion[:, 0], whole)
+    np.testing.assert_allclose(curves.deletion[:, -1], patch_network(replace_pixels(images, "grey"))[:, 1])
+    np.testing.assert_allclose(curves.insertion[:, 0], patch_network(replace_pixels(images, "blur"))[:, 1])
+    np.testing.assert_allclose(curves.insertion[:, -1], whole)
+
+
+def test_batches_change_nothing_and_stay_near_their_size():
+    images, sizes = planted_faces(7), []
+
+    def counting(batch):
+        sizes.append(len(batch))
+        return patch_network(batch)
+
+    labels = np.ones(7, dtype=np.int64)
+    maps = random_maps(7)
+    first = walk_curves(counting, images, maps, labels, CurveSettings(batch_size=50))
+    assert max(sizes) <= 50
+    second = walk_curves(patch_network, images, maps, labels, CurveSettings(batch_size=1000))
+    np.testing.assert_array_equal(first.deletion, second.deletion)
+
+
+def test_equal_values_come_in_a_drawn_order_and_larger_ones_before_them():
+    values = np.zeros((8, 8), dtype=np.float32)
+    values[6, 1] = 1
+    positions = rank_pixels(values, seed=5)
+    assert positions[6, 1] == 0
+    assert sorted(positions.ravel()) == list(range(64))
+    halves = positions[:4].mean(), positions[4:].mean()
+    assert abs(halves[0] - halves[1]) < 12, "in the order of rows the halves would be 32 apart"
+    np.testing.assert_array_equal(positions, rank_pixels(values, seed=5))
+    assert (positions != rank_pixels(values, seed=6)).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_map_without_an_order_is_one_clear_error(bad):
+    maps = random_maps(2)
+    maps[1, 3, 3] = bad
+    with pytest.raises(DataError, match="holds NaN or infinity"):
+        walk_curves(patch_network, planted_faces(2), maps, ONES[:2], CurveSettings())
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(DataError, match=r"maps \(3, 16, 16\)"):
+        walk_curves(patch_network, planted_faces(2), random_maps(3), ONES[:2], CurveSettings())
+    with pytest.raises(DataError, match="at least one face"):
+        walk_curves(patch_network, planted_faces(0), np.zeros((0, 16, 16), np.float32), ONES[:0], CurveSettings())
+
+
+@pytest.mark.parametrize(("fields", "words"), [({"step": 0}, "Step 0"), ({"batch_size": 0}, "Batch size 0")])
+def test_settings_that_cannot_be_walked_are_refused(fields, words):
+    with pytest.raises(DataError, match=words):
+        CurveSettings(**fields)
+
+
+def test_replacements_keep_what_they_say():
+    images = planted_faces(3)
+    grey = replace_pixels(images, "grey")
+    np.testing.assert_allclose(grey.mean(axis=(2, 3)), images.mean(axis=(2, 3)), rtol=1e-5)
+    assert (np.ptp(grey, axis=(2, 3)) == 0).all()
+    blurred = replace_pixels(images, "blur")
+    assert blurred.shape == images.shape
+    assert (blurred.std(axis=(2, 3)) < 0.5 * images.std(axis=(2, 3))).all()
+    with pytest.raises(DataError, match="Did you mean 'grey'"):
+        check_replacement("gray")
+
+
+def test_areas_and_intervals_are_those_of_the_mean():
+    shares = np.array([0, 0.5, 1.0])
+    np.testing.assert_allclose(area(shares, np.array([[1, 1, 1], [1, 0.5, 0]])), [1, 0.5])
+    values = np.random.default_rng(0).normal(0.4, 0.1, 400)
+    low, high = mean_interval(values)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * 0.1 / 20, rel=0.15)
+    assert mean_interval(values) == (low, high)
+
+
+def test_the_centre_is_where_the_centre_map_is_largest_in_every_shape():
+    bell = centre_gaussian(20, 30)
+    np.testing.assert_allclose(bell, bell[::-1, ::-1], rtol=1e-6)
+    assert np.unravel_index(bell.argmax(), bell.shape) in [(9, 14), (9, 15), (10, 14), (10, 15)]
+    assert bell.max() <= 1

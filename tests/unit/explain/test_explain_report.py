@@ -1,0 +1,87 @@
+"""The report's section on explanation maps: what is measured shows, what is broken is left out."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from planted_network import patch_maps, patch_network, planted_faces
+
+from mien.evaluation.report.explanations import explanation_section
+from mien.evaluation.report.groups import Group
+from mien.evaluation.report.page import Sources, write_report
+from mien.evaluation.report.runs import Run
+from mien.explain.assessment import Faces, Method, assess
+from mien.explain.faithfulness import CurveSettings
+from mien.explain.randomization import Sanity
+
+EVIL = "\"><script>alert('x')</script>"
+RECORD = {"name": "spayolo/fer2013", "recipe": {}, "data": {}, "scores": {}, "curves": []}
+
+
+def measured():
+    faces = Faces.of(planted_faces(4), np.ones(4, dtype=np.int64), [None] * 4)
+    stops = (Sanity(0.5, "fc", 0.71, 0.6), Sanity(1.0, "stem", 0.123, 0.2))
+    method = Method("gradcam", "stage4", patch_maps, lambda images, labels: stops)
+    assessment = assess(patch_network, [method], faces, CurveSettings())
+    return {"dataset": "fer2013", "split": "validation", **assessment.to_json(use_faces=False)}
+
+
+def section_of(explanations):
+    return explanation_section(Group((Run("a", {**RECORD, "explanations": explanations}, None),)))
+
+
+def test_the_section_has_a_row_a_method_and_both_curves():
+    record = measured()
+    section = section_of({"fer2013 validation": record})
+    drawing = ET.fromstring(section)  # noqa: S314 - made here
+    insertion = record["methods"]["gradcam"]["insertion"]
+    cells = ["".join(cell.itertext()) for cell in drawing.findall(".//tbody/tr")[2]]
+    assert cells[:2] == ["gradcam", "stage4"]
+    assert cells[4] == f"{100 * insertion['area']:.1f}"
+    assert cells[5] == f"+{100 * insertion['minus_random']:.1f}"
+    assert cells[9] == "0.12"
+    assert "4 faces of fer2013 validation" in section
+    for kind in ("Deletion", "Insertion"):
+        assert f"{kind} curves of spayolo/fer2013" in section
+    assert section.count("<polyline") == 6, "two charts with two baselines and a method"
+
+
+def test_the_page_holds_the_section(tmp_path):
+    folder = tmp_path / "results" / "a"
+    folder.mkdir(parents=True)
+    record = {**RECORD, "explanations": {"fer2013 validation": measured()}}
+    (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    lines = []
+    page = write_report(folder.parent, tmp_path / "out", Sources(), lines.append).read_text(encoding="utf-8")
+    assert lines == []
+    assert page.count("<h4>Explanation maps</h4>") == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [],
+        {"fer2013": []},
+        {"fer2013": {"methods": {}}},
+        {"fer2013": {"methods": {"gradcam": 3}}},
+        {EVIL: {"methods": {EVIL: {"layer": EVIL, "deletion": {"area": "x", "curve": [EVIL]}}}, "deletion_to": EVIL}},
+        {
+            "fer2013": {
+                "methods": {"gradcam": {"sanity": {"stops": [3]}, "regions": None}},
+                "shares": [0, 2],
+                "n": 1e400,
+            }
+        },
+    ],
+)
+def test_broken_measures_break_nothing(broken):
+    section = section_of(json.loads(json.dumps(broken)))
+    assert "<script" not in section
+    if section:
+        ET.fromstring(section)  # noqa: S314 - made here
+
+
+def test_runs_without_measures_have_no_section():
+    assert section_of({}) == ""
+    assert explanation_section(Group((Run("a", RECORD, None),))) == ""

@@ -1,0 +1,157 @@
+"""Files that calculate in 8 and in 16 bits: what is in them, how they are run, and that they answer alike."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from small_convolutions import CARD, small_faces, small_network
+from tiny_model import tiny_network
+
+from mien.core.errors import ModelError
+from mien.export.model_file import with_card
+from mien.export.quantization import check_parity, halve, quantize
+from mien.inference.model import ExpressionModel, optimize_model
+
+
+@pytest.fixture(scope="module")
+def whole() -> bytes:
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def quantized(whole: bytes) -> bytes:
+    return with_card(quantize(whole, small_faces()), CARD)
+
+
+def optimized_operators(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Counter[str]:
+    """Return the operators that onnxruntime runs when `ExpressionModel` loads a file."""
+    made = onnxruntime.SessionOptions
+
+    def watched():
+        options = made()
+        options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        return options
+
+    monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ExpressionModel(content, "small")
+    return Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+
+
+def test_convolutions_run_as_integers(quantized: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    operators = optimized_operators(quantized, monkeypatch, tmp_path)
+    assert operators["QLinearConv"] == 2
+    assert operators["QLinearAdd"] == 1
+    assert operators["QGemm"] == 1
+    assert not {"Conv", "FusedConv", "Gemm"} & set(operators)
+
+
+def test_weights_are_symmetric_per_channel_and_of_seven_bits(quantized: bytes) -> None:
+    model = onnx.load_from_string(quantized)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [tensor for tensor in tensors.values() if tensor.data_type == TensorProto.INT8 and len(tensor.dims) == 4]
+    assert len(weights) == 2
+    for weight in weights:
+        values = numpy_helper.to_array(weight).astype(int)
+        assert np.abs(values).max() <= 64, "two products of 8 and 7 bits fit in 16 bits"
+        assert np.abs(values).reshape(len(values), -1).max(axis=1).min() >= 60, "each channel has a scale of its own"
+        zero = tensors[weight.name.replace("_quantized", "_zero_point")]
+        assert not numpy_helper.to_array(zero).any()
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+def test_answers_are_nearly_the_same(kind: str, whole: bytes, quantized: bytes) -> None:
+    faces = small_faces(64)
+    content = quantized if kind == "int8" else with_card(halve(whole), CARD)
+    lowered = ExpressionModel(content, "lowered")
+    check_parity(lowered, faces)
+    expected = ExpressionModel(whole, "whole").predict(faces).logits
+    given = lowered.predict(faces).logits
+    error = np.abs(given - expected).max() / np.abs(expected).max()
+    # this processor may have no 16-bit kernels: onnxruntime then calculates in 32
+    assert error < {"int8": 0.06, "float16": 0.004}[kind]
+    assert kind == "float16" or error > 0
+
+
+def test_sixteen_bits_are_calculated_in(whole: bytes) -> None:
+    model = onnx.load_from_string(halve(whole))
+    assert {tensor.data_type for tensor in model.graph.initializer} == {TensorProto.FLOAT16}
+    ends = [*model.graph.input, *model.graph.output]
+    assert {end.type.tensor_type.elem_type for end in ends} == {TensorProto.FLOAT}, "input and output stay 32 bits"
+
+
+def test_the_same_faces_give_the_same_file(whole: bytes) -> None:
+    assert quantize(whole, small_faces(8)) == quantize(whole, small_faces(8))
+    assert quantize(whole, small_faces(8)) != quantize(whole, 3 * small_faces(8)), "the range comes from the faces"
+
+
+def test_no_faces() -> None:
+    with pytest.raises(ModelError, match="0 faces; give a data set"):
+        quantize(small_network(), small_faces(0), "small")
+
+
+def test_nothing_to_quantise() -> None:
+    network = tiny_network()
+    del network.graph.node[-1]
+    network.graph.output[0].CopyFrom(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 2]))
+    with pytest.raises(ModelError, match="no convolution and no linear layer"):
+        quantize(network.SerializeToString(), np.zeros((1, 1, 48, 48), np.float32), "tiny")
+
+
+def test_no_model() -> None:
+    with pytest.raises(ModelError, match="x is not an ONNX model"):
+        halve(b"nonsense", "x")
+
+
+def test_parity_refuses_what_is_not_finite(whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ExpressionModel(whole, "small")
+    check_parity(model, small_faces())
+    monkeypatch.setattr(model, "_run", lambda faces: np.full((len(faces), 7), np.nan, np.float32))
+    with pytest.raises(ModelError, match="Not exported"):
+        check_parity(model, small_faces())
+
+
+def test_plain_operators_only(whole: bytes) -> None:
+    model = onnx.load_from_string(optimize_model(whole, "small"))
+    assert "Cast" not in {node.op_type for node in model.graph.node}
+    assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
+    assert all(tensor.data_type == TensorProto.FLOAT for tensor in model.graph.initializer if len(tensor.dims) > 1)
+
+
+def test_logging_stays_as_it_was(whole: bytes) -> None:
+    before = logging.root.manager.disable
+    halve(whole)
+    assert logging.root.manager.disable == before
+
+
+def test_nothing_is_printed_or_left_behind(tmp_path) -> None:
+    code = (
+        "from small_convolutions import small_faces, small_network\n"
+        "from mien.export.quantization import halve, quantize\n"
+        "quantize(small_network(), small_faces(4)); halve(small_network())\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}}
+    environment |= {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p.endswith("support")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
+    assert not list(home.rglob("*"))

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from written_video import grey_frames
+
+from mien.core.types import Box, FrameResult, TrackedFace
+from mien.inference import summary as summary_module
+from mien.inference.decoder import EncodedVideo
+from mien.inference.recording import LineFile, VideoRecorder
+from mien.inference.summary import VideoSummary
+from mien.inference.timeline import draw_timeline
+from mien.inference.video import VideoError
+
+LABELS = ("happy", "sad", "neutral")
+
+
+def result(index: int, labels: dict[int, str], time: float | None = None) -> FrameResult:
+    faces = []
+    for track, label in labels.items():
+        chances = {name: float(name == label) for name in LABELS}
+        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, label, chances, track, chances))
+    return FrameResult(index, index / 10 if time is None else time, 20, 10, faces, LABELS)
+
+
+def test_a_recording_keeps_times_and_becomes_an_ordinary_file(tmp_path: Path) -> None:
+    recorder = VideoRecorder(tmp_path / "a.mp4", 25)
+    times = [0, 0.04, 0.5, 0.51, 2.0]
+    for pixels, time in zip(grey_frames(5, 49, 65), times, strict=True):
+        recorder.write(pixels, time)
+    recorder.close()
+    video = EncodedVideo(tmp_path / "a.mp4")
+    frames = list(video.frames())
+    video.close()
+    assert np.allclose([frame.time for frame in frames], times, atol=1e-3)
+    assert video.length == 5
+    assert frames[0].pixels.shape == (48, 64, 3)
+
+
+def test_a_recorder_without_frames_leaves_no_file(tmp_path: Path) -> None:
+    VideoRecorder(tmp_path / "a.mp4").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITE_ON = """
+import os, resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from written_video import grey_frames
+from mien.inference.recording import LineFile, VideoRecorder
+from mien.inference.video import VideoError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+if int(sys.argv[3]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+folder = Path(sys.argv[1])
+recorder, lines = VideoRecorder(folder / "a.mp4", 25), LineFile(folder / "a.csv")
+frames = grey_frames(8, 240, 320)
+def write_video(i):
+    recorder.write(frames[i % 8], i / 25)
+def write_line(i):
+    lines.write("x" * 99 + "\\n")
+for write, count in ((write_video, 160), (write_line, 12000)):
+    try:
+        for index in range(count):
+            write(index)
+    except VideoError as error:
+        print(error)
+if int(sys.argv[3]):
+    recorder.close()
+sys.stdout.flush()
+os._exit(0)  # as if killed
+"""
+
+
+@pytest.mark.parametrize("limit", [1_000_000, 0])
+def test_a_full_disk_or_a_crash_leaves_what_was_written(tmp_path: Path, limit: int) -> None:
+    support = str(Path(__file__).parents[2] / "support")
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_ON, str(tmp_path), support, str(limit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert len(told) == (2 if limit else 0)
+    assert all("cannot be written (File too large)" in line for line in told)
+    video = EncodedVideo(tmp_path / "a.mp4")
+    frames = []
+    with contextlib.suppress(VideoError):  # the last fragment is cut off
+        for frame in video.frames():
+            frames.append(frame.index)
+    video.close()
+    assert len(frames) > (20 if limit else 90)
+    lines = (tmp_path / "a.csv").read_bytes()
+    assert lines.endswith(b"x\n")
+    assert set(map(len, lines.splitlines())) == {99}
+
+
+def test_a_line_file_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("precious")
+    with pytest.raises(VideoError, match="cannot be written"):
+        LineFile(tmp_path / "a.csv")
+
+
+def test_shares_of_people_and_time() -> None:
+    summary = VideoSummary(LABELS)
+    for index in range(100):
+        summary.add(result(index, {1: "happy", 2: "sad" if index < 60 else "neutral"}))
+    summary.finish()
+    told = summary.to_json()
+    assert told["seconds"] == pytest.approx(10)
+    assert told["people"] == 2
+    assert told["share_of_people"] == {"happy": 0.5, "sad": 0.5, "neutral": 0}
+    assert told["share_of_time"] == pytest.approx({"happy": 0.5, "sad": 0.3, "neutral": 0.2})
+    json.dumps(told)
+
+
+def test_a_short_false_track_is_no_person() -> None:
+    summary = VideoSummary(LABELS)
+    for index in range(100):
+        summary.add(result(index, {1: "happy"} | ({9: "sad"} if index < 3 else {})))
+    summary.finish()
+    assert summary.people == {"happy": 1}
+
+
+def test_the_gap_of_a_camera_is_not_counted_as_seen() -> None:
+    summary = VideoSummary(LABELS)
+    for index, time in enumerate((0, 1, 500, 501)):
+        summary.add(result(index, {1: "happy"}, time))
+    summary.finish()
+    assert summary.courses[1].seconds.sum() == pytest.approx(4)
+
+
+def test_a_summary_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary_module, "TRACKS", 10)
+    summary = VideoSummary(LABELS)
+    for index in range(4000):  # a new person every 40 s
+        summary.add(result(index, {1 + index // 40: LABELS[index // 40 % 3]}, float(index)))
+    summary.finish()
+    assert len(summary.courses) <= 45
+    assert all(course.slots.shape == (600, 3) for course in summary.courses.values())
+    assert summary.people.total() == 100
+    assert sum(summary.share_of_time().values()) == pytest.approx(1)
+    assert summary.share_of_time()["happy"] == pytest.approx(0.34)
+
+
+def test_a_timeline_is_valid_and_says_what_happened() -> None:
+    summary = VideoSummary(LABELS)
+    for index in range(100):
+        summary.add(result(index, {1: "happy" if index < 50 else "sad", 2: "neutral"}))
+    summary.finish()
+    picture = draw_timeline(summary, 'a<b>&"\x00.mp4')
+    root = ET.fromstring(picture)  # noqa: S314
+    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if len(e)]
+    assert [bar[0].text for bar in bars] == ["happy", "sad", "neutral"]
+    assert float(bars[0].get("width", 0)) == pytest.approx(450, abs=2)
+    assert float(bars[2].get("width", 0)) == pytest.approx(900, abs=2)
+    assert 'a&lt;b&gt;&amp;"?.mp4' in picture
+
+
+def test_a_timeline_of_nothing() -> None:
+    summary = VideoSummary(LABELS)
+    summary.finish()
+    assert "no face was seen" in draw_timeline(summary, "a")

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mien
+from mien.core.types import Box, Detection
+from mien.inference.pipeline import Channel, run_pipeline
+from mien.inference.recognizer import Recognizer
+from mien.inference.stream import FaceStream, FrameResult, StreamSettings, stream, stream_video
+from mien.inference.video import Frame, VideoError
+
+SIZE = (120, 160)
+
+
+class Given:
+    """A detector that finds one face, and counts how often it is asked."""
+
+    name = "given"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        self.asked += 1
+        return [Detection(Box(40, 30, 50, 60), 0.95)]
+
+
+def pictures(count: int, brightness: float = 200) -> Iterator[NDArray[np.uint8]]:
+    texture = np.random.default_rng(0).normal(0, 8, (*SIZE, 3))
+    for _ in range(count):
+        yield np.clip(brightness + texture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def recognizer(tiny_model: Path) -> Recognizer:
+    return Recognizer(tiny_model, Given(), use_rejection=False)
+
+
+def test_every_frame_is_told_in_order_with_one_track(recognizer: Recognizer) -> None:
+    results = list(mien.stream(pictures(20), recognizer))
+    assert [result.index for result in results] == list(range(20))
+    assert np.allclose([result.time for result in results], np.arange(20) / 25)
+    faces = [face for result in results for face in result.faces]
+    assert len(faces) == 20
+    assert {face.track for face in faces} == {1}
+    assert {face.label for face in faces} == {"happy"}
+    assert sum(faces[3].probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert results[5].shares["happy"] == 1
+    assert results[5].pixels is not None
+    assert results[5].pixels.shape == (*SIZE, 3)
+
+
+def test_detection_runs_every_nth_frame(tiny_model: Path) -> None:
+    detector = Given()
+    list(stream(pictures(12), Recognizer(tiny_model, detector), StreamSettings(detect_every=4)))
+    assert detector.asked == 3
+    slow = Given()
+    list(stream(pictures(12), Recognizer(tiny_model, slow), StreamSettings(detect_every=4, rate=2)))
+    assert slow.asked == 12  # at 2 frames a second the frames between would be too far apart
+
+
+def test_the_threads_say_what_one_thread_says(recognizer: Recognizer) -> None:
+    side_by_side = list(stream(pictures(9), recognizer))
+    alone = FaceStream(recognizer)
+    one_by_one = [alone.process(pixels, index / 25) for index, pixels in enumerate(pictures(9))]
+    for left, right in zip(side_by_side, one_by_one, strict=True):
+        assert left.faces[0].box == right.faces[0].box
+        assert left.faces[0].probabilities == pytest.approx(right.faces[0].probabilities, abs=1e-5)
+
+
+def test_smoothing_acts_on_the_label_but_not_on_raw(recognizer: Recognizer) -> None:
+    def flash() -> Iterator[NDArray[np.uint8]]:
+        for number, (bright, dark) in enumerate(zip(pictures(40), pictures(40, 60), strict=True)):
+            yield dark if number == 30 else bright
+
+    off = list(stream(flash(), recognizer, StreamSettings(smoothing="off")))
+    smooth = list(stream(flash(), recognizer, StreamSettings(smoothing="on", time_constant=0.5)))
+    seen = off[30].faces[0]
+    assert (seen.raw_label, seen.label) == ("sad", "sad")
+    if smooth[30].faces:  # the tracker may take a face that changes so much for a hidden one
+        assert smooth[30].faces[0].label == "happy"
+    assert smooth[30].faces[0].probabilities["happy"] > off[30].faces[0].probabilities["happy"]
+
+
+def test_boxes_that_are_no_face_are_left_out(tiny_model: Path) -> None:
+    flat = [np.full((*SIZE, 3), 200, np.uint8)] * 4
+    assert [len(r.faces) for r in stream(flat, Recognizer(tiny_model, Given()))] == [0, 0, 0, 0]
+    kept = Recognizer(tiny_model, Given(), use_rejection=False)
+    assert any(result.faces for result in stream(flat, kept))
+
+
+def test_whole_pictures_are_one_track(tiny_model: Path) -> None:
+    results = list(stream(pictures(5), Recognizer(tiny_model, "none")))
+    assert [[face.track for face in result.faces] for result in results] == [[1]] * 5
+
+
+def test_pixels_can_be_left_out(recognizer: Recognizer) -> None:
+    assert next(iter(stream(pictures(2), recognizer, StreamSettings(use_pixels=False)))).pixels is None
+
+
+class Live:
+    """A camera of 200 frames a second."""
+
+    name, is_live, rate, length, pixels = "live", True, 200.0, None, None
+    is_closed = False
+
+    def frames(self) -> Iterator[Frame]:
+        start = time.monotonic()
+        for index, pixels in enumerate(pictures(60)):
+            time.sleep(0.005)
+            yield Frame(index, time.monotonic() - start, pixels)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_live_source_drops_frames_instead_of_lagging(recognizer: Recognizer) -> None:
+    source = Live()
+    results: list[FrameResult] = []
+    for result in stream_video(source, recognizer):
+        results.append(result)
+        time.sleep(0.05)
+    indices = [result.index for result in results]
+    assert indices == sorted(set(indices))
+    assert results[-1].dropped == results[-1].index + 1 - len(results) > 10
+    assert source.is_closed
+
+
+def test_stopping_early_ends_all_threads(recognizer: Recognizer) -> None:
+    before = threading.active_count()
+    endless = stream(pictures(10**9), recognizer)
+    for _ in range(5):
+        next(endless)
+    endless.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_an_error_comes_after_the_results_before_it(recognizer: Recognizer) -> None:
+    def broken() -> Iterator[NDArray[np.uint8]]:
+        yield from pictures(7)
+        raise VideoError("the lens fell off")
+
+    before = threading.active_count()
+    results = stream(broken(), recognizer)
+    assert [next(results).index for _ in range(7)] == list(range(7))
+    with pytest.raises(VideoError, match="lens"):
+        next(results)
+    assert threading.active_count() == before
+
+
+def test_an_error_of_a_stage_ends_the_others() -> None:
+    taken: list[int] = []
+
+    def fail(items: list[int]) -> Iterator[int]:
+        for item in items:
+            if item == 5:
+                raise ValueError("five")
+            yield item
+
+    closed = threading.Event()
+    results = run_pipeline(iter(range(10**9)), Channel(2), [(fail, 1), (list, 4)], 2, closed.set)
+    taken += [next(results) for _ in range(5)]
+    with pytest.raises(ValueError, match="five"):
+        next(results)
+    assert taken == [0, 1, 2, 3, 4]
+    assert closed.is_set()
+
+
+def test_queues_hold_no_more_than_they_should() -> None:
+    made = 0
+
+    def count() -> Iterator[int]:
+        nonlocal made
+        while True:
+            made += 1
+            yield made
+
+    results = run_pipeline(count(), Channel(2), [(list, 1), (list, 3)], 2, lambda: None)
+    for _ in range(10):
+        next(results)
+    time.sleep(0.1)
+    assert made < 30
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"detect_every": 0}, "detect_every is 0"),
+        ({"detect_within": 0}, "detect_within"),
+        ({"time_constant": -1}, "time_constant"),
+        ({"smoothing": "adaptiv"}, "Did you mean 'adaptive'"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(VideoError, match=told):
+        StreamSettings(**settings)  # type: ignore[arg-type]

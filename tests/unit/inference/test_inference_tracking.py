@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import Actor, Clip, ClipFrame, Faults, Look, line, portrait_looks, present
+from numpy.typing import NDArray
+from scenarios import SCENARIOS, Scenario, approach, occlusion, pan
+from track_scores import TrackScores, overlap, score_tracks
+
+from mien.core.errors import ImageError, MienError
+from mien.core.types import Box, Detection
+from mien.inference.tracking import MOST_HIDDEN, TrackedDetection, Tracker, TrackerSettings
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def looks(astronaut: NDArray[np.uint8], hopper: Path) -> list[Look]:
+    return portrait_looks(astronaut, hopper)
+
+
+@pytest.fixture(scope="module")
+def still(looks: list[Look]) -> ClipFrame:
+    """A frame with two faces, for tests of single steps."""
+    actors = [Actor(line((x, 90), (0, 0), 80), [(0, look)]) for x, look in zip((80, 240), looks, strict=False)]
+    return next(iter(Clip(actors, size=(320, 180)).frames()))
+
+
+@pytest.fixture
+def faces(still: ClipFrame) -> list[Detection]:
+    return [Detection(face.box, 0.95) for face in still.faces]
+
+
+def play(scenario: Scenario, tracker: Tracker | None = None) -> list[tuple[ClipFrame, list[TrackedDetection]]]:
+    tracker, rows = tracker or Tracker(), []
+    for frame in scenario.clip.frames():
+        if frame.index % scenario.every == 0:
+            detections = scenario.clip.detections(frame, scenario.faults)
+            rows.append((frame, tracker.update(frame.pixels, detections, frame.time)))
+        else:
+            rows.append((frame, tracker.follow(frame.pixels, frame.time)))
+    return rows
+
+
+def score(rows: Sequence[tuple[ClipFrame, list[TrackedDetection]]]) -> TrackScores:
+    return score_tracks(
+        [(frame.faces, [(face.track, face.detection.box) for face in found if face.is_seen]) for frame, found in rows]
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_everybody_keeps_the_same_number(name: str, looks: list[Look]) -> None:
+    scenario = SCENARIOS[name](looks, SEED)
+    found = score(play(scenario))
+    assert found.switches == 0
+    assert found.numbers == len(scenario.clip.actors)
+    assert found.idf1 > 0.96
+    assert found.mota > 0.92
+
+
+@pytest.mark.parametrize("make", [approach, pan])
+def test_boxes_follow_between_detections(make: Any, looks: list[Look]) -> None:
+    followed = score([row for row in play(make(looks, SEED)) if row[0].index % 5])
+    assert followed.found == followed.faces
+    assert followed.overlap > 0.9
+
+
+def test_boxes_that_stayed_between_detections_would_lie_worse(looks: list[Look]) -> None:
+    rows = play(pan(looks, SEED))
+    held = score([(frame, rows[frame.index - frame.index % 5][1]) for frame, _ in rows if frame.index % 5])
+    assert held.overlap < 0.85
+
+
+def test_a_hidden_face_is_guessed_near_its_place_and_not_called_seen(looks: list[Look]) -> None:
+    rows = play(occlusion(looks, SEED))
+    walker = 1
+    number = rows[0][1][1].track
+    guesses = 0
+    for frame, found in rows:
+        truth = frame.faces[walker]
+        mine = [face for face in found if face.track == number]
+        if truth.visible > 0.95:
+            assert mine[0].is_seen
+        if truth.visible < 0.05:
+            assert all(not face.is_seen for face in mine)
+            guesses += len(mine)
+            assert all(math.dist(face.detection.box.centre, truth.box.centre) < truth.box.width for face in mine)
+    assert 15 < guesses < 31  # for up to a second of 30 frames
+
+
+def test_whoever_leaves_is_forgotten_and_numbers_are_not_used_again(looks: list[Look]) -> None:
+    path = line((160, 90), (0, 0), 80)
+    actors = [Actor(present(path, 0, 0.5), [(0, looks[0])]), Actor(present(path, 4.5), [(0, looks[0])])]
+    tracker = Tracker()
+    rows = play(Scenario(Clip(actors, seconds=5.2, fps=10, size=(320, 180)), every=2), tracker)
+    assert [face.track for face in rows[0][1]] == [1]
+    assert rows[17][1] == []
+    assert [face.track for face in rows[-1][1]] == [2]
+    assert tracker.alive == {2}
+
+
+def test_alive_holds_hidden_faces_until_they_are_forgotten(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker(TrackerSettings(memory_time=2.0))
+    tracker.update(still.pixels, faces, 0.0)
+    black = np.zeros_like(still.pixels)
+    tracker.update(black, [], 1.5)
+    assert tracker.alive == {1, 2}
+    tracker.update(black, [], 2.5)
+    assert tracker.alive == set()
+
+
+def test_an_unsure_detection_is_reported_when_it_is_found_again(still: ClipFrame, faces: list[Detection]) -> None:
+    unsure = [Detection(face.box, 0.72) for face in faces]
+    tracker = Tracker()
+    assert tracker.update(still.pixels, unsure[:1], 0.0) == []
+    assert tracker.follow(still.pixels, 0.1) == []
+    again = tracker.update(still.pixels, unsure, 0.2)
+    assert [(face.track, face.detection.score) for face in again] == [(1, 0.72)]
+
+
+def test_a_false_box_uses_up_no_number(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    tracker.update(still.pixels, [Detection(Box(140, 20, 40, 50), 0.72)], 0.0)
+    tracker.update(still.pixels, [], 0.2)
+    assert [face.track for face in tracker.update(still.pixels, faces, 0.4)] == [1, 2]
+
+
+def test_two_boxes_on_one_face_are_one_person(still: ClipFrame, faces: list[Detection]) -> None:
+    box, tracker = faces[0].box, Tracker()
+    tracker.update(still.pixels, faces[:1], 0.0)
+    double = Detection(Box(box.x + 6, box.y - 5, box.width, box.height), 0.9)
+    for step in range(1, 6):
+        found = tracker.update(still.pixels, [faces[0], double], step / 10)
+        assert [face.track for face in found] == [1]
+
+
+def test_a_face_that_the_detector_misses_stays_seen_for_a_moment_only(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    tracker.update(still.pixels, faces, 0.0)
+    (first, second) = tracker.update(still.pixels, faces[:1], 0.1)
+    assert (first.is_seen, second.is_seen) == (True, True)
+    (first, second) = tracker.update(still.pixels, faces[:1], 0.5)
+    assert (first.is_seen, second.is_seen) == (True, False)
+
+
+def test_a_cut_to_somebody_else_at_the_same_place_is_no_reason_to_confuse_them(looks: list[Look]) -> None:
+    actors = [
+        Actor(present(line((160, 90), (0, 0), 90), 0, 1.0), [(0, looks[0])]),
+        Actor(present(line((660, 90), (0, 0), 90), 1.0), [(0, looks[1])]),
+    ]
+    clip = Clip(actors, camera=lambda t: (500 * (t >= 1), 0), seconds=2, fps=10, size=(320, 180))
+    rows = play(Scenario(clip, every=2))
+    assert [face.track for face in rows[9][1]] == [1]
+    shown = {face.track for frame, found in rows if frame.time >= 1 for face in found if face.is_seen}
+    assert shown == {2}
+
+
+def test_boxes_shake_less_than_detections(looks: list[Look]) -> None:
+    clip = Clip([Actor(line((160, 90), (0, 0), 80), [(0, looks[0])])], fps=15, size=(320, 180))
+    faults = Faults(jitter=0.04)
+    given = [clip.detections(frame, faults)[0].box for frame in clip.frames()]
+    smooth = [found[0].detection.box for _, found in play(Scenario(clip, faults, every=1))]
+    for side in ("x", "width"):
+        assert np.std([getattr(b, side) for b in smooth]) < 0.75 * np.std([getattr(b, side) for b in given])
+
+
+def test_landmarks_move_with_the_box(looks: list[Look]) -> None:
+    clip = Clip([Actor(line((80, 90), (60, 10), 80), [(0, looks[0])])], seconds=0.5, size=(320, 180))
+    frames, tracker = list(clip.frames()), Tracker()
+    box = frames[0].faces[0].box
+    eye = (box.x + 0.3 * box.width, box.y + 0.4 * box.height)
+    tracker.update(frames[0].pixels, [Detection(box, 0.9, (eye,))], 0.0)
+    for frame in frames[1:]:
+        (face,) = tracker.follow(frame.pixels, frame.time)
+    truth = frames[-1].faces[0].box
+    expected = (truth.x + 0.3 * truth.width, truth.y + 0.4 * truth.height)
+    assert face.detection.landmarks[0] == pytest.approx(expected, abs=2.5)
+    assert face.detection.landmarks[0][0] - eye[0] > 20
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(math.nan, 0, 10, 10),
+        Box(0, 0, math.inf, 10),
+        Box(0, -math.inf, 10, 10),
+        Box(5, 5, 0, 10),
+        Box(5, 5, 10, -3),
+        Box(0, 0, 1e9, 1e9),
+    ],
+)
+def test_boxes_that_are_none_are_left_out(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    for time in (0.0, 0.2):
+        found = tracker.update(still.pixels, [Detection(box, 0.99), *faces], time)
+        assert [face.track for face in found] == [1, 2]
+
+
+@pytest.mark.parametrize("box", [Box(5000, 5000, 40, 40), Box(0, 0, 0.01, 0.01), Box(-900, -900, 2000, 2000)])
+def test_strange_boxes_break_nothing(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    for time in (0.0, 0.2, 0.4):
+        found = tracker.update(still.pixels, [*faces, Detection(box, 0.99)], time)
+        assert {1, 2} <= {face.track for face in found}
+        tracker.follow(still.pixels, time + 0.1)
+
+
+def test_time_that_runs_backwards_stands_still_and_then_goes_on(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    tracker.update(still.pixels, faces, 1000.0)
+    assert [face.track for face in tracker.follow(still.pixels, 3.0)] == [1, 2]
+    assert [face.track for face in tracker.update(still.pixels, faces, 3.0)] == [1, 2]
+    tracker.update(np.zeros_like(still.pixels), [], 3.5)
+    tracker.update(np.zeros_like(still.pixels), [], 9.0)
+    assert tracker.alive == set()
+
+
+def test_a_long_gap_does_not_make_strangers_of_people_who_stayed(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    tracker.update(still.pixels, faces, 0.0)
+    assert [face.track for face in tracker.update(still.pixels, faces, 3600.0)] == [1, 2]
+
+
+def test_a_frame_of_another_size_is_the_same_view(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    tracker.update(still.pixels, faces, 0.0)
+    large = np.repeat(np.repeat(still.pixels, 2, axis=0), 2, axis=1)
+    found = tracker.follow(large, 0.1)
+    assert [face.track for face in found] == [1, 2]
+    for face, before in zip(found, faces, strict=True):
+        assert face.is_seen
+        assert overlap(face.detection.box, before.box.scaled(2)) > 0.85
+    tracker.update(large, [Detection(face.box.scaled(2), 0.95) for face in faces], 0.2)
+    assert tracker.alive == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((40, 40), np.uint8),
+        np.zeros((40, 40, 4), np.uint8),
+        np.zeros((40, 40, 3), np.float32),
+        np.zeros((0, 40, 3), np.uint8),
+        None,
+    ],
+    ids=["grey", "alpha", "float", "empty", "none"],
+)
+def test_what_is_no_frame_is_an_error(pixels: Any) -> None:
+    with pytest.raises(ImageError, match="A frame is an RGB picture"):
+        Tracker().update(pixels, [], 0.0)
+    with pytest.raises(ImageError, match="A frame is an RGB picture"):
+        Tracker().follow(pixels, 0.0)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf])
+def test_a_time_that_is_none_is_an_error(time: float, still: ClipFrame) -> None:
+    with pytest.raises(MienError, match="finite number of seconds; got"):
+        Tracker().update(still.pixels, [], time)
+
+
+def test_frames_need_not_lie_in_order_in_memory_nor_be_writable(still: ClipFrame, faces: list[Detection]) -> None:
+    mirrored = still.pixels[:, ::-1]
+    mirrored.flags.writeable = False
+    boxes = [Detection(Box(320 - d.box.x - d.box.width, d.box.y, d.box.width, d.box.height), 0.9) for d in faces]
+    tracker = Tracker()
+    tracker.update(mirrored, boxes, 0.0)
+    assert all(face.is_seen for face in tracker.follow(mirrored, 0.1))
+
+
+def test_a_clip_gives_the_same_tracks_each_time(looks: list[Look]) -> None:
+    scenario = SCENARIOS["uneven_frames"](looks, SEED)
+    first, second = ([found for _, found in play(scenario)] for _ in range(2))
+    assert first == second
+
+
+def test_memory_does_not_grow_in_100_000_updates(still: ClipFrame, faces: list[Detection]) -> None:
+    tracker = Tracker()
+    for step in range(100_000):
+        found = [faces[step // 200 % 2]] if step % 200 == 0 else []  # somebody comes every 40 seconds, and is gone
+        tracker.update(still.pixels, found, 0.2 * step)
+        if step % 200 == 100:
+            assert tracker.alive == set()
+    assert tracker._last_number == 500
+    assert len(tracker._tracks) <= 1
+
+
+def test_a_detector_gone_wild_fills_no_memory() -> None:
+    rng, tracker = np.random.default_rng(0), Tracker()
+    for step in range(12):
+        noise = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
+        places = rng.uniform(0, 100, (40, 2))
+        tracker.update(noise, [Detection(Box(float(x), float(y), 30, 30), 0.99) for x, y in places], step / 5)
+    assert len(tracker._tracks) <= MOST_HIDDEN + 2 * 40

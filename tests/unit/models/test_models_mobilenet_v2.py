@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mien.core.errors import RecipeError
+from mien.models import registry
+from mien.models.backbones.mobilenet_v2 import InvertedResidual, rounded_channels
+from mien.models.complexity import count_macs, count_parameters
+
+
+def torchvision_names() -> set[str]:
+    """The parameter names of torchvision's MobileNetV2."""
+
+    def norm(prefix: str) -> set[str]:
+        return {f"{prefix}.weight", f"{prefix}.bias"}
+
+    def layer(prefix: str) -> set[str]:
+        return {f"{prefix}.0.weight"} | norm(f"{prefix}.1")
+
+    names = layer("features.0") | layer("features.18") | {"classifier.1.weight", "classifier.1.bias"}
+    for block in range(1, 18):
+        prefix, layers = f"features.{block}.conv", 1 if block == 1 else 2
+        for number in range(layers):
+            names |= layer(f"{prefix}.{number}")
+        names |= {f"{prefix}.{layers}.weight"} | norm(f"{prefix}.{layers + 1}")
+    return names
+
+
+@pytest.mark.parametrize(
+    ("in_channels", "classes", "count"),
+    [(3, 1000, 3_504_872), (1, 7, 2_232_263), (3, 7, 2_232_839)],
+)
+def test_published_size_and_torchvisions_names(in_channels, classes, count):
+    with torch.device("meta"):
+        network = registry.create("mobilenet_v2", in_channels=in_channels, num_classes=classes)
+    assert count_parameters(network) == count
+    assert {key for key, _ in network.named_parameters()} == torchvision_names()
+    assert torchvision_names() <= set(network.state_dict())
+    assert network.classifier_name == "classifier.1"
+
+
+def test_published_cost():
+    """300 M multiply-accumulates at 224 x 224 (Table 4 of the paper)."""
+    network = registry.create("mobilenet_v2", in_channels=3, num_classes=1000)
+    assert count_macs(network, 224, 3) == 300_774_272
+
+
+def test_stages_at_the_published_input():
+    network = registry.create("mobilenet_v2").eval()
+    shapes, maps = {}, torch.zeros(1, 1, 224, 224)
+    with torch.no_grad():
+        for name in network.stage_names:
+            maps = network.run_stage(name, maps)
+            shapes[name] = tuple(maps.shape[1:])
+    assert shapes == {
+        "stem": (32, 112, 112),
+        "stage1": (16, 112, 112),
+        "stage2": (24, 56, 56),
+        "stage3": (32, 28, 28),
+        "stage4": (64, 14, 14),
+        "stage5": (96, 14, 14),
+        "stage6": (160, 7, 7),
+        "stage7": (320, 7, 7),
+    }
+    assert network.pool(maps).shape == (1, 1280)
+
+
+def test_the_layers_and_the_features_do_not_hide_each_other():
+    network = registry.create("mobilenet_v2", options={"width": 0.5}).eval()
+    images = torch.randn(2, 1, 32, 48)
+    assert network.features(images).shape == (2, 1280)
+    assert len(network.layers) == 19
+    other = registry.create("mobilenet_v2", options={"width": 0.5}).eval()
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(images), network(images))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [(16, 16), (8, 8), (1, 8), (12, 16), (33.6, 32), (22.4, 24), (11.2, 16), (48, 48)]
+)
+def test_channels_are_rounded_to_eight_but_never_lose_a_tenth(given, wanted):
+    assert rounded_channels(given) == wanted
+    assert rounded_channels(given) >= 0.9 * given
+
+
+def test_width_and_strides_are_options():
+    network = registry.create(
+        "mobilenet_v2", options={"width": 0.5, "stem_stride": 1, "strides": [1, 2, 2, 1, 1, 2, 1]}
+    )
+    assert [(stage.channels, stage.stride) for stage in network.stages] == [
+        (16, 1),
+        (8, 1),
+        (16, 2),
+        (16, 4),
+        (32, 4),
+        (48, 4),
+        (80, 8),
+        (160, 8),
+    ]
+    assert network.smallest_input == 8
+    assert network.feature_size == 1280
+    wide = registry.create("mobilenet_v2", options={"width": 1.4})
+    assert wide.feature_size == 1792
+    assert wide.eval()(torch.zeros(1, 1, 32, 32)).shape == (1, 7)
+
+
+def test_a_block_adds_its_input_only_where_the_shape_stays():
+    assert InvertedResidual(8, 8, 1, 6).use_shortcut
+    assert not InvertedResidual(8, 8, 2, 6).use_shortcut
+    assert not InvertedResidual(8, 16, 1, 6).use_shortcut
+
+
+@torch.no_grad()
+def test_the_signal_keeps_its_size_through_all_blocks_from_the_start():
+    torch.manual_seed(0)
+    network = registry.create("mobilenet_v2").eval()
+    spread = network.maps(torch.randn(2, 1, 64, 64)).std()
+    assert 0.05 < spread < 50
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"width": 0.0}, {"stem_stride": 3}, {"strides": [1, 2, 2]}, {"strides": [1, 2, 2, 2, 1, 4, 1]}, {"width": "1"}],
+)
+def test_options_that_do_not_fit_are_refused(options):
+    with pytest.raises(RecipeError, match=next(iter(options))):
+        registry.create("mobilenet_v2", options=options)

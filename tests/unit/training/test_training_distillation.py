@@ -1,0 +1,85 @@
+"""Learning from trained networks."""
+
+import numpy as np
+import pytest
+import torch
+
+from mien.core.card import InputSpec
+from mien.core.errors import MienError
+from mien.data.registry import load
+from mien.training.distillation import Distillation, Teacher
+from mien.training.fit import fit
+from mien.training.recipe import DistillationSettings, Recipe
+
+TINY = {
+    "name": "tiny",
+    "data": {"dataset": "synthetic"},
+    "network": {"name": "resnet18", "options": {"width": 4, "stem": "small"}},
+    "schedule": {"epochs": 1},
+    "training": {"batch_size": 32, "threads": 1},
+}
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load("synthetic", None).subset(np.arange(0, 560, 3))
+
+
+@pytest.fixture(scope="module")
+def teacher_folder(faces, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "teacher"
+    fit(Recipe.model_validate(TINY), faces, folder, quiet=True)
+    return folder
+
+
+def test_a_run_teaches_by_its_own_normalisation(teacher_folder, faces):
+    teacher = Teacher(teacher_folder, faces.label_set.names)
+    images = torch.rand(3, 1, 48, 48)
+    spec: InputSpec = teacher.spec
+    with torch.no_grad():
+        wanted = teacher.network((images - spec.mean) / spec.std)
+    torch.testing.assert_close(teacher.logits(images), wanted)
+    assert teacher.logits(torch.rand(2, 3, 64, 64)).shape == (2, 7)
+    assert teacher.description["name"] == "tiny"
+
+
+def test_other_labels_are_refused(teacher_folder):
+    with pytest.raises(MienError, match=r"knows .*; the data set has a, b; both must agree"):
+        Teacher(teacher_folder, ("a", "b"))
+
+
+class Fixed:
+    def __init__(self, logits):
+        self.given = logits
+
+    def logits(self, images):
+        return self.given
+
+
+def test_the_loss_is_its_equation():
+    torch.manual_seed(0)
+    distillation = Distillation(DistillationSettings(weight=0.3, temperature=4.0), LABELS)
+    teachers = [torch.randn(5, 7), torch.randn(5, 7)]
+    distillation.teachers = [Fixed(logits) for logits in teachers]
+    logits, targets = torch.randn(5, 8), torch.eye(8)[[0, 1, 2, 3, 7]]  # the last row is not a face
+    given = distillation.mixed(torch.tensor(2.0), logits, torch.zeros(5, 1, 8, 8), targets)
+
+    def softmax(z):
+        e = np.exp(z)
+        return e / e.sum(1, keepdims=True)
+
+    p = np.mean([softmax(t.double().numpy() / 4) for t in teachers], axis=0)
+    q = softmax(logits[:, :7].double().numpy() / 4)
+    divergence = (p * np.log(p / q)).sum(1)[:4].sum() / 5
+    assert given.item() == pytest.approx(0.7 * 2 + 0.3 * 16 * divergence, rel=1e-5)
+
+
+def test_a_student_learns_from_a_run_and_says_so(teacher_folder, faces, tmp_path):
+    settings = {"teachers": [str(teacher_folder)], "weight": 1.0}
+    training = TINY["training"] | {"ema_decay": 0.9}
+    run = fit(
+        Recipe.model_validate(TINY | {"distillation": settings, "training": training}), faces, tmp_path, quiet=True
+    )
+    assert [teacher["name"] for teacher in run.record.teachers] == ["tiny"]
+    assert not any("teacher" in key for key in torch.load(tmp_path / "checkpoints" / "last.ckpt")["state_dict"])

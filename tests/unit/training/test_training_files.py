@@ -1,0 +1,113 @@
+"""Faces read from files by worker processes: the same batches as those kept in memory, and the same training."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.core.errors import DataError
+from mien.data.registry import LoadOptions, load
+from mien.training.augment import Augmentation
+from mien.training.batches import FaceBatches, FaceFiles, Faces, make_faces
+from mien.training.fit import fit, measure_input
+from mien.training.recipe import Recipe
+
+RECIPE = {
+    "name": "files",
+    "data": {"dataset": "folder"},
+    "network": {"name": "resnet18", "input_size": 24, "options": {"width": 4, "stem": "small"}},
+    "optimizer": {"lr": 0.05},
+    "augmentation": {"rotation": 10, "translate": 0.1, "brightness": 0.2, "erasing": 0.3},
+    "schedule": {"epochs": 2},
+    "training": {"batch_size": 16, "threads": 1, "use_deterministic": True, "workers": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """50 training and 12 validation pictures of drawn faces, of several sizes."""
+    root = tmp_path_factory.mktemp("files")
+    faces = load("synthetic", None)
+    for split, count in (("train", 50), ("validation", 12)):
+        for number, row in enumerate(np.flatnonzero(faces.splits == split)[:: 420 // 50 if split == "train" else 11]):
+            if number == count:
+                break
+            path = root / split / faces.label_set.names[faces.labels[row]] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            side = 40 + number % 9
+            Image.fromarray(faces.images[row]).resize((side, side + 3)).save(path)
+    return root
+
+
+def read(tree, lazy):
+    return load("folder", tree, LoadOptions(image_size=24, use_lazy_images=lazy))
+
+
+def loaders(dataset, **training):
+    """Return the recipe's loaders for these training settings, as a trainer on one CPU process has them."""
+    recipe = Recipe.model_validate(RECIPE | {"training": RECIPE["training"] | training})
+    batches = FaceBatches(
+        make_faces(dataset.split("train"), recipe), make_faces(dataset.split("validation"), recipe), recipe
+    )
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    batches.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
+    return batches.train_dataloader(), batches.val_dataloader()
+
+
+def test_batches_are_equal_element_by_element(tree):
+    memory, files = loaders(read(tree, lazy=False)), loaders(read(tree, lazy=True))
+    assert (files[0].num_workers, memory[0].num_workers) == (2, 0)
+    for epoch in (0, 3):
+        for left, right in zip(memory, files, strict=True):
+            if left is memory[0]:
+                left.sampler.set_epoch(epoch)
+                right.sampler.set_epoch(epoch)
+            pairs = list(zip(left, right, strict=True))
+            assert len(pairs) == (3 if left is memory[0] else 1)
+            for kept, fetched in pairs:
+                assert kept[0].dtype == fetched[0].dtype == torch.uint8
+                assert torch.equal(kept[0], fetched[0])
+                assert torch.equal(kept[1], fetched[1])
+
+
+def test_faces_are_changed_alike_a_batch_or_one_at_a_time(tree):
+    augment = Augmentation(Recipe.model_validate(RECIPE).augmentation, 1)
+    images = make_faces(read(tree, lazy=True), Recipe.model_validate(RECIPE)).images_between(0, 40).float() / 255
+    torch.manual_seed(0)
+    batched = torch.stack([augment(images) for _ in range(12)])
+    single = torch.stack([torch.cat([augment(image[None]) for image in images]) for _ in range(12)])
+    for moment in (torch.mean, torch.std):
+        # 480 draws each; five standard errors of the mean over draws
+        spread = moment(batched.flatten(2), 2).std() / np.sqrt(480)
+        assert abs(moment(batched) - moment(single)) < 5 * spread * np.sqrt(2)
+    assert (batched - images).abs().mean() > 0.02
+
+
+def test_both_measure_the_same_input(tree):
+    recipe = Recipe.model_validate(RECIPE)
+    kept, left = (make_faces(read(tree, lazy).split("train"), recipe) for lazy in (False, True))
+    assert isinstance(kept, Faces)
+    assert isinstance(left, FaceFiles)
+    assert measure_input(kept, recipe) == measure_input(left, recipe)
+    assert torch.equal(left[7][0], kept[7][0])
+
+
+def test_training_from_files_is_training_from_memory(tree, tmp_path):
+    recipe = Recipe.model_validate(RECIPE)
+    kept, left = (fit(recipe, read(tree, lazy), tmp_path / f"run{lazy}", quiet=True) for lazy in (False, True))
+    torch.use_deterministic_algorithms(False)
+    assert kept.record.data["fingerprint"] == left.record.data["fingerprint"]
+    weights = kept.network.state_dict(), left.network.state_dict()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_file_that_vanishes_is_one_line(tree, tmp_path, monkeypatch):
+    dataset = read(tree, lazy=True)
+    _ = dataset.fingerprint
+    monkeypatch.setattr("mien.training.fit.measure_input", lambda train, recipe: SimpleNamespace(mean=0.5, std=0.2))
+    dataset.images.paths[:] = "gone.png"
+    with pytest.raises(DataError, match=r"^gone\.png: no such file\.$"):
+        fit(Recipe.model_validate(RECIPE), dataset, tmp_path / "run", quiet=True)
+    torch.use_deterministic_algorithms(False)

@@ -1,0 +1,156 @@
+"""The trainer's settings are the recipe's, for training and for timing alike; and what only an accelerator does."""
+
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+
+from mien.core.card import InputSpec
+from mien.core.expressions import FER2013_LABELS
+from mien.data.registry import load
+from mien.training import throughput
+from mien.training import trainer as module
+from mien.training.fit import fit
+from mien.training.recipe import Recipe
+from mien.training.run import create_network
+from mien.training.task import Task
+from mien.training.throughput import measure_throughput
+from mien.training.trainer import create_trainer
+
+needs_accelerator = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator"),
+]
+TINY = {
+    "name": "tiny",
+    "data": {"dataset": "synthetic"},
+    "network": {"name": "resnet18", "input_size": 16, "options": {"width": 4, "stem": "small"}},
+    "optimizer": {"name": "sgd", "lr": 0.01, "options": {"momentum": 0.9}},
+    "schedule": {"epochs": 1, "warmup_epochs": 0},
+    "training": {"batch_size": 32, "threads": 1, "ema_decay": 0.9, "gradient_clip": 2.0},
+}
+
+
+def tiny(**groups):
+    return Recipe.model_validate(TINY | {name: TINY.get(name, {}) | keys for name, keys in groups.items()})
+
+
+def task(recipe, device="cpu"):
+    made = Task(create_network(recipe, 7), recipe, InputSpec(16, 1), FER2013_LABELS.names, torch.ones(7))
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    made.trainer = SimpleNamespace(strategy=strategy, estimated_stepping_batches=10)
+    return made
+
+
+def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkeypatch):
+    made = []
+    create = L.Trainer
+
+    def watched(**settings):
+        made.append(settings)
+        return create(**settings)
+
+    monkeypatch.setattr(module.L, "Trainer", watched)
+    monkeypatch.setattr(throughput, "measure_peak", lambda device, dtype: 1e9)
+    faces = load("synthetic", None)
+    fit(tiny(), faces, tmp_path / "run", quiet=True)
+    measure_throughput([tiny(training={"devices": 2})], steps=2)
+    training, timing = made[0], made[1]
+    of_the_use = {"max_epochs", "max_steps", "logger", "callbacks", "limit_val_batches", "enable_checkpointing"}
+    for settings in (training, timing):
+        assert isinstance(settings["callbacks"][0], EMAWeightAveraging)
+        assert settings["gradient_clip_val"] == 2
+        assert settings["devices"] == 1
+    assert {key: training[key] for key in training.keys() - of_the_use} == {
+        key: timing[key] for key in timing.keys() - of_the_use
+    }
+    assert (training["enable_checkpointing"], timing["enable_checkpointing"]) == (True, False)
+    assert (training["limit_val_batches"], timing["limit_val_batches"]) == (1.0, 0)
+
+
+def test_nothing_is_shown_or_written_unasked():
+    trainer = create_trainer(tiny().training, [], max_steps=1)
+    assert trainer.logger is None
+    assert not trainer.checkpoint_callbacks
+    assert trainer.progress_bar_callback is None
+
+
+class TestFusedOptimizers:
+    def chosen(self, recipe, monkeypatch, device="cuda"):
+        given = {}
+        create = torch.optim.SGD
+
+        def watched(name, parameters, *, lr, weight_decay, options):
+            given.update(options)
+            return create(parameters, lr=lr)
+
+        monkeypatch.setattr("mien.training.task.create_optimizer", watched)
+        task(recipe, device).configure_optimizers()
+        return given
+
+    @pytest.mark.parametrize(
+        ("name", "fused"), [("sgd", True), ("adam", True), ("adamw", True), ("adamax", None), ("adabob", None)]
+    )
+    def test_on_cuda_where_torch_has_them(self, name, fused, monkeypatch):
+        assert self.chosen(tiny(optimizer={"name": name, "options": {}}), monkeypatch).get("fused") is fused
+
+    def test_nowhere_else(self, monkeypatch):
+        assert self.chosen(tiny(), monkeypatch, device="cpu") == {"momentum": 0.9}
+
+    def test_a_recipe_decides_for_itself(self, monkeypatch):
+        for option in ("fused", "foreach"):
+            recipe = tiny(optimizer={"options": {option: False}})
+            assert self.chosen(recipe, monkeypatch) == {option: False}
+
+    def test_not_where_gradients_of_16_bits_are_clipped(self, monkeypatch):
+        assert "fused" not in self.chosen(tiny(training={"precision": "bf16-mixed"}), monkeypatch)
+        recipe = tiny(training={"precision": "bf16-mixed", "gradient_clip": 0})
+        assert self.chosen(recipe, monkeypatch)["fused"]
+
+    def test_the_options_of_the_recipe_are_left_as_they_are(self, monkeypatch):
+        recipe = tiny()
+        self.chosen(recipe, monkeypatch)
+        assert recipe.optimizer.options == {"momentum": 0.9}
+
+
+class TestOnAnAccelerator:
+    pytestmark = needs_accelerator
+
+    @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+    def test_fused_steps_are_the_plain_ones(self, name):
+        weights = []
+        for fused in (False, True):
+            torch.manual_seed(0)
+            recipe = tiny(optimizer={"name": name, "options": {"fused": fused}}, training={"gradient_clip": 0})
+            made = task(recipe, "cuda").cuda()
+            optimizer = made.configure_optimizers()["optimizer"]
+            assert bool(optimizer.defaults["fused"]) == fused
+            for _ in range(3):
+                optimizer.zero_grad()
+                made.network(torch.ones(4, 1, 16, 16, device="cuda")).square().mean().backward()
+                optimizer.step()
+            weights.append(made.network.state_dict())
+        for key in weights[0]:
+            assert torch.allclose(weights[0][key].float(), weights[1][key].float(), atol=1e-4), key
+
+    def test_compiled_channels_last_step_in_bf16(self, tmp_path):
+        faces = load("synthetic", None)
+        recipe = tiny(training={"precision": "bf16-mixed", "use_compile": True, "gradient_clip": 0})
+        assert task(recipe, "cuda").memory_format == torch.channels_last
+        record = fit(recipe, faces, tmp_path / "run", quiet=True).record
+        assert record.finished
+        assert record.curves[0]["train_loss"] < 3
+
+    def test_resnet18_at_224_trains_on_more_than_10000_images_a_second(self):
+        recipe = Recipe.model_validate(
+            {
+                "name": "resnet18",
+                "network": {"name": "resnet18", "input_size": 224},
+                "optimizer": {"name": "sgd", "lr": 0.1, "options": {"momentum": 0.9}},
+                "training": {"batch_size": 1024, "precision": "bf16-mixed", "use_compile": True},
+            }
+        )
+        record = measure_throughput([recipe], steps=40)
+        assert record["recipes"][0]["images_per_second"] > 10_000
