@@ -331,6 +331,7 @@ def test_everything_can_be_reached_with_the_keyboard(page: Any) -> None:
     page.focus("#camera")
     page.keyboard.press("Enter")
     page.locator("#faces button").nth(1).wait_for()
+    page.locator("#download:enabled").wait_for()  # it comes a moment after the faces; disabled, it takes no focus
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     reached: list[str] = []
     for _ in range(25):

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, InputSpec
-from mien.core.decoding import SUFFIXES, Limits, as_rgb, decode_image, read_image
+from mien.core.decoding import PILLOW_WARNINGS, SUFFIXES, Limits, as_rgb, decode_image, read_image
 from mien.core.errors import ImageError
 from mien.core.types import Box
 
 __all__ = [
+    "PILLOW_WARNINGS",
     "SUFFIXES",
     "Limits",
     "as_rgb",

@@ -42,11 +42,14 @@ def faces(number: int, seed: int) -> NDArray[np.float32]:
 
 def test_many_threads_share_a_pass_and_get_their_own_faces_back(tiny_model: Path) -> None:
     model, alone = SlowModel.of(tiny_model), ExpressionModel.load(tiny_model)
-    batcher = Batcher(model, BatchSettings(faces=64))
+    batcher = Batcher(model, BatchSettings(faces=64, passes=1))
     shared = BatchedModel(model, batcher)
     wanted = [faces(number, seed) for seed, number in enumerate((1, 3, 2, 1, 4))]
     with ThreadPoolExecutor(5) as threads:
-        jobs = [threads.submit(shared.predict, row) for row in wanted]
+        jobs = [threads.submit(shared.predict, wanted[0])]
+        while not model.sizes:
+            time.sleep(0.001)
+        jobs += [threads.submit(shared.predict, row) for row in wanted[1:]]
         time.sleep(0.3)  # one is being scored, and four wait
         model.gate.set()
         for job, row in zip(jobs, wanted, strict=True):
@@ -54,6 +57,35 @@ def test_many_threads_share_a_pass_and_get_their_own_faces_back(tiny_model: Path
     batcher.close()
     assert len(model.sizes) == 2
     assert sum(model.sizes) == 11
+
+
+def test_passes_are_made_side_by_side(tiny_model: Path) -> None:
+    model, alone = SlowModel.of(tiny_model), ExpressionModel.load(tiny_model)
+    batcher = Batcher(model, BatchSettings(passes=2))
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(batcher.predict, faces(1, 0))
+        while not model.sizes:
+            time.sleep(0.001)
+        np.testing.assert_allclose(batcher.predict(faces(2, 1)).logits, alone.predict(faces(2, 1)).logits, rtol=1e-5)
+        assert not held.done()
+        model.gate.set()
+        assert len(held.result(5).logits) == 1
+    batcher.close()
+
+
+def test_nobody_waits_for_what_is_in_a_pass_already(tiny_model: Path) -> None:
+    model = SlowModel.of(tiny_model)
+    batcher = Batcher(model, BatchSettings(wait=0.5, passes=2), busy=lambda: 2 if model.sizes else 1)
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(batcher.predict, faces(1, 0))
+        while not model.sizes:
+            time.sleep(0.001)
+        start = time.perf_counter()
+        batcher.predict(faces(1, 1))
+        assert time.perf_counter() - start < 0.4
+        model.gate.set()
+        held.result(5)
+    batcher.close()
 
 
 def test_passes_are_never_larger_than_allowed(tiny_model: Path) -> None:

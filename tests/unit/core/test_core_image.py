@@ -13,6 +13,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mien.core.card import CropSpec, InputSpec
 from mien.core.errors import ImageError
@@ -127,6 +128,37 @@ def test_every_exif_orientation_comes_out_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert np.array_equal(decode_image(encoded(stored, "PNG", exif)), upright)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_the_orientation_that_xmp_tells_counts_too(kind: str) -> None:
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="3"/></x:xmpmeta>'
+    buffer, words = io.BytesIO(), PngInfo()
+    words.add_itxt("XML:com.adobe.xmp", xmp)
+    stored = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 8, axis=1))
+    stored.save(buffer, kind, **({"pnginfo": words} if kind == "PNG" else {"xmp": xmp.encode()}))
+    assert decode_image(buffer.getvalue())[0, [0, -1], 0].tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_grey_can_stay_grey_with_the_same_values(kind: str) -> None:
+    data = encoded(Image.fromarray(noise(48, 40)), kind)
+    grey, rgb = decode_image(data, use_grey=True), decode_image(data)
+    assert grey.shape == (48, 40)
+    assert np.array_equal(np.repeat(grey[:, :, None], 3, axis=2), rgb)
+    assert np.array_equal(resize_face(grey, 48, 1), resize_face(rgb, 48, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
+def test_what_is_not_8_bit_grey_comes_as_rgb_all_the_same(mode: str) -> None:
+    data = encoded(Image.fromarray(noise(8, 8, 3)).convert(mode))
+    assert np.array_equal(decode_image(data, use_grey=True), decode_image(data))
+
+
+def test_grey_with_a_transparent_value_comes_on_white() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.uint8([[10, 20]])).save(buffer, "PNG", transparency=10)
+    assert decode_image(buffer.getvalue(), use_grey=True)[0].tolist() == [[255] * 3, [20] * 3]
 
 
 def test_one_pixel() -> None:

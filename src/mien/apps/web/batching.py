@@ -20,7 +20,7 @@ Waiting = tuple[Faces, "Future[Scores]"]
 
 
 class Batcher:
-    """One thread that scores whatever faces have come together since the forward pass before.
+    """Threads, one a core, each of which scores whatever faces have come together while all were at work.
 
     Who is alone does not wait: only while other work is under way, which may bring more faces, are up to
     `settings.wait` seconds spent on waiting for it.
@@ -33,11 +33,11 @@ class Batcher:
         busy: Callable[[], int] = lambda: 0,
         observe: Callable[[int, float], None] = lambda faces, seconds: None,
     ) -> None:
-        """Start the thread.
+        """Start the threads.
 
         Args:
-            model: Makes the forward passes.
-            settings: The most faces of one pass, and the longest wait.
+            model: Makes the forward passes, several at a time.
+            settings: The most faces of one pass, the longest wait, and how many passes at a time.
             busy: Tells how many jobs are under way that will ask for scores, or have asked.
             observe: Is told of each pass: its faces, and its seconds.
         """
@@ -48,8 +48,13 @@ class Batcher:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._work, name=f"batches of {model.card.name}", daemon=True)
-        self._thread.start()
+        self._in_passes = 0
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batches of {model.card.name}", daemon=True)
+            for _ in range(settings.pass_count)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def predict(self, faces: Faces) -> Scores:
         """Score faces (n, channels, size, size); waits until it is done, in whatever thread.
@@ -65,25 +70,32 @@ class Batcher:
         return result.result()
 
     def close(self) -> None:
-        """Score what has been handed in, and end the thread."""
+        """Score what has been handed in, and end the threads."""
         with self._lock:
             self._is_closed = True
-            self._queue.put(None)
-        self._thread.join()
+            for _ in self._threads:
+                self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, is_last = self._collect(first)
+            self._change(len(batch))
             self._score(batch)
             if is_last:
                 return
+
+    def _change(self, jobs: int) -> None:
+        with self._lock:
+            self._in_passes += jobs
 
     def _collect(self, first: Waiting) -> tuple[list[Waiting], bool]:
         """Return what can be scored together, and whether the thread shall then end."""
         batch, count = [first], len(first[0])
         until = time.monotonic() + self._settings.wait
         while count < self._settings.faces:
-            patience = until - time.monotonic() if self._busy() > len(batch) else 0
+            patience = until - time.monotonic() if self._busy() - self._in_passes > len(batch) else 0
             try:
                 more = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
             except queue.Empty:
@@ -102,6 +114,8 @@ class Batcher:
             for _, result in batch:
                 result.set_exception(error)
             return
+        finally:
+            self._change(-len(batch))
         first = 0
         for part, result in batch:
             rows = slice(first, first + len(part))

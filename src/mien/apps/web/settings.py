@@ -79,11 +79,17 @@ class Times:
 class BatchSettings:
     """How faces of several requests become one forward pass: up to `faces`, waiting at most `wait` seconds.
 
-    `faces` = 1 means that nothing is batched.
+    `faces` = 1 means that nothing is batched. `passes` are made at a time (0: as many as there are cores).
     """
 
     faces: int = 32
     wait: float = 0.001
+    passes: int = 0
+
+    @property
+    def pass_count(self) -> int:
+        """The forward passes of one model that are made at a time."""
+        return self.passes or cores()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import ImageError
-from mien.core.image import LARGEST_CROP, Limits, decode_image, resize_face
+from mien.core.image import LARGEST_CROP, PILLOW_WARNINGS, Limits, decode_image, resize_face
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
 from mien.inference.archive.tables import Rows, Seen, is_whole, write_part
@@ -81,7 +81,9 @@ class ChunkWorker:
         trace = Trace(job.trace(number))
         if not is_whole(job.part(number)):
             _check_deaths(trace.earlier)
-            write_part(self._look_at(job.paths(number), trace).to_table(), job.part(number))
+            with PILLOW_WARNINGS.ignored():
+                rows = self._look_at(job.paths(number), trace)
+            write_part(rows.to_table(), job.part(number))
         trace.remove()
 
     def _look_at(self, paths: Sequence[bytes], trace: Trace) -> Rows:
@@ -107,7 +109,7 @@ class ChunkWorker:
         recognizer = self._recognizer
         try:
             data = read_file(os.path.join(os.fsencode(self._job.root), path), self._limits)  # noqa: PTH118
-            pixels = decode_image(data, "the file", self._limits)
+            pixels = decode_image(data, "the file", self._limits, use_grey=recognizer.is_whole_picture)
             if recognizer.is_whole_picture and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
                 # Cutting a square out of itself changes nothing and takes as long as a third of the decoding.
                 spec, faces = recognizer.card.input, recognizer.detector.detect(pixels)
