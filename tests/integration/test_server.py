@@ -72,6 +72,15 @@ def test_a_raw_body_with_the_detector_asked_for(client: httpx.Client, portrait: 
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(client: httpx.Client) -> None:
+    seconds = []
+    for _ in range(60):  # the first of a connection are acknowledged at once, whatever the server does
+        start = time.perf_counter()
+        client.get("/healthz")
+        seconds.append(time.perf_counter() - start)
+    assert np.median(seconds[30:]) < 0.035, "an acknowledgement may take its sender 40 ms"
+
+
 def test_models_card_and_health(client: httpx.Client) -> None:
     told = client.get("/v1/models").json()
     assert told["detectors"] == ["haar", "none"]

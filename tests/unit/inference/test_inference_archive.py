@@ -157,8 +157,8 @@ def test_only_ordinary_files_within_the_limit_are_read(tmp_path: Path) -> None:
     assert read_file(os.fsencode(tmp_path / "big"), Limits()) == b"x" * 100
     assert len(read_file(os.fsencode(tmp_path / "big"), Limits(max_bytes=10))) == 11
     for name, reason in (
-        ("pipe", "a pipe"),
-        ("", "Is a directory"),
+        ("pipe", "a folder, a pipe or a device"),
+        ("", "a folder, a pipe or a device"),
         ("gone", "No such file"),
         ("null\0", "null character"),
     ):

@@ -139,15 +139,17 @@ def read_file(path: bytes, limits: Limits) -> bytes:
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 (a handle has no path)
+        try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise ImageError("the path is a pipe or a device; expected an image file.")
+                raise ImageError("the path is a folder, a pipe or a device; expected an image file.")
             left = min(status.st_size, limits.max_bytes) + 1
-            data = file.read(left)
-            while data and len(data) < min(left, status.st_size) and (more := file.read(left - len(data))):
+            data = os.read(handle, left)
+            while data and len(data) < min(left, status.st_size) and (more := os.read(handle, left - len(data))):
                 data += more
             return data
+        finally:
+            os.close(handle)
     except (OSError, ValueError) as error:
         raise ImageError(f"the file cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
