@@ -153,9 +153,10 @@ def _cell(explainer: Explainer, part: FaceDataset, rows: NDArray[np.intp], metho
     is_signed = any(one.is_signed for one in maps)
     grid = (maps[0].values.shape[0], maps[0].values.shape[1])
     is_spatial = all(one.is_spatial for one in maps)
+    predicted = [explainer.labels[label] for label in labels]
+    annotated = [part.label_set.names[label] for label in part.labels[rows]]
     if len(rows) > 1:
-        return replace(mean_cell(faces, values, is_signed=is_signed), grid=grid, is_spatial=is_spatial)
-    predicted = explainer.labels[labels[0]]
-    annotated = part.label_set.names[part.labels[rows[0]]]
-    caption = f"{predicted} {probabilities[0].max():.0%}"
+        right = sum(map(str.__eq__, predicted, annotated))
+        return replace(mean_cell(faces, values, right, is_signed=is_signed), grid=grid, is_spatial=is_spatial)
+    caption = f"{predicted[0]} {probabilities[0].max():.0%}"
     return Cell(faces[0], values[0], is_signed, caption, predicted == annotated, grid, is_spatial)

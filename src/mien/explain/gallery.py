@@ -36,7 +36,7 @@ class Cell:
         face: (h, w) grey or (h, w, 3) RGB, what the network saw.
         values: (h, w) the map.
         is_signed: Whether values below 0 speak against the class.
-        caption: The predicted label and its probability, or how many faces the mean is of.
+        caption: The predicted label and its probability, or how many faces the mean is of and how many are right.
         is_right: Whether the prediction is the annotation; None where nothing was predicted.
         grid: What the method itself gives: values down and across, before they were brought to the face's size.
         is_spatial: Whether the values lie on the face; frequencies are drawn beside it, without it.
@@ -85,7 +85,7 @@ def choose_rows(labels: NDArray[np.int64], classes: int, count: int, seed: int =
     return [order[labels[order] == number][:count] for number in range(classes)]
 
 
-def mean_cell(faces: NDArray[np.uint8], maps: NDArray[np.float32], *, is_signed: bool) -> Cell:
+def mean_cell(faces: NDArray[np.uint8], maps: NDArray[np.float32], right: int, *, is_signed: bool) -> Cell:
     """Return the mean map of several faces over their mean face.
 
     Each map is scaled to a largest value of 1 first, so that every face counts alike.
@@ -93,13 +93,14 @@ def mean_cell(faces: NDArray[np.uint8], maps: NDArray[np.float32], *, is_signed:
     Args:
         faces: (n, h, w) or (n, h, w, 3), at least one.
         maps: (n, h, w).
+        right: How many of the faces the network names as they are annotated.
         is_signed: Of the maps.
     """
     if not len(faces):
         raise DataError("A mean map needs one face at least.")
     mean = np.rint(faces.mean(axis=0)).astype(np.uint8)
     values = np.stack([scaled_map(one, is_signed=is_signed) for one in maps]).mean(axis=0)
-    return Cell(mean, values.astype(np.float32), is_signed, f"mean of {len(faces)}")
+    return Cell(mean, values.astype(np.float32), is_signed, f"mean of {len(faces)}, {right} right")
 
 
 def find_colours(name: str) -> tuple[str, str]:
@@ -155,7 +156,7 @@ def describe_score(scores: object) -> str:
 
 def _caption(cell: Cell) -> str:
     mark = {True: f" {RIGHT}", False: f" {WRONG}", None: ""}[cell.is_right]
-    return cell.caption + mark
+    return cell.caption + mark + ("" if cell.values.any() else ", empty map")
 
 
 def _colour(cell: Cell, colours: tuple[str, str]) -> str:

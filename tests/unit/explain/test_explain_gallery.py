@@ -8,6 +8,7 @@ from mien.core.errors import DataError
 from mien.explain.figures import check_figure_paths, save_figure, scaled_map
 from mien.explain.gallery import (
     COLOURS,
+    WRONG,
     Cell,
     Gallery,
     choose_rows,
@@ -56,6 +57,15 @@ def test_a_gallery_is_written_as_png_and_svg_the_same_each_time(tmp_path):
     assert all(colour.lower() in words for colour in colours)
 
 
+def test_a_map_without_evidence_is_said_to_be_empty(tmp_path):
+    cell = Cell(face(), np.zeros((24, 24), np.float32), False, "sad 23 %", False)
+    path = tmp_path / "one.svg"
+    save_figure(
+        lambda: draw_gallery(Gallery("", ("sad",), ("full",), (face(),), ((cell,),), ()), COLOURS["green-red"]), [path]
+    )
+    assert f"sad 23 % {WRONG}, empty map" in path.read_text(encoding="utf-8")
+
+
 def test_the_map_is_drawn_where_it_is(tmp_path):
     """The brightest heat of the picture lies over the spot: neither mirrored nor moved."""
     dark = np.zeros((24, 24), dtype=np.uint8)
@@ -91,12 +101,12 @@ def test_maps_are_scaled_for_the_eye():
 
 def test_mean_maps_count_every_face_alike():
     maps = np.stack([spot(), 1000 * np.roll(spot(), 8, axis=0)])
-    cell = mean_cell(np.stack([face(1), face(2)]), maps, is_signed=False)
+    cell = mean_cell(np.stack([face(1), face(2)]), maps, 1, is_signed=False)
     assert cell.values.max() == pytest.approx(0.5)
-    assert cell.caption == "mean of 2"
+    assert cell.caption == "mean of 2, 1 right"
     np.testing.assert_allclose(cell.face.astype(float), (face(1).astype(float) + face(2)) / 2, atol=0.51)
     with pytest.raises(DataError, match="one face at least"):
-        mean_cell(np.empty((0, 24, 24), np.uint8), np.empty((0, 24, 24), np.float32), is_signed=False)
+        mean_cell(np.empty((0, 24, 24), np.uint8), np.empty((0, 24, 24), np.float32), 0, is_signed=False)
 
 
 def test_faces_are_drawn_blindly_and_always_the_same():
