@@ -21,7 +21,7 @@ FACES = 3
 
 def draw_frames(detector: Detector, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
     """Yield RGB frames in which three drawn faces sway; their drawings are such as the detector finds."""
-    side = size[1] * 2 // 5
+    side = min(size[1] * 2 // 5, size[0] // 4)  # so that three sway beside one another
     drawings = _find_drawings(detector, side)
     rng = np.random.default_rng(0)
     noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
