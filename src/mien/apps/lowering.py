@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mien
-from mien.apps.publishing import brief_scores, calibrate_and_score, make_card
+from mien.apps.publishing import calibrate_and_score
 from mien.core.card import InputSpec, ModelCard
 from mien.core.errors import DataError, ModelError
 from mien.core.image import to_batch
@@ -23,7 +23,7 @@ from mien.export.quantization import check_parity, halve, quantize
 from mien.inference.model import ExpressionModel, read_model
 from mien.training.batches import load_data
 from mien.training.recipe import Recipe, parse_recipe
-from mien.training.run import RECORD, load_run
+from mien.training.run import RECORD, brief_scores, load_run, run_card
 
 LoweredPrecision = Literal["float16", "int8"]
 # How a lowered file is called, and its model in tables.
@@ -52,7 +52,7 @@ def read_source(source: str) -> Source:
     """
     if (Path(source) / RECORD).is_file() or Path(source).is_dir():
         run = load_run(Path(source))
-        content, _ = make_onnx(run.network, make_card(run))
+        content, _ = make_onnx(run.network, run_card(run))
         recipe, selection = parse_recipe(run.record.recipe, str(Path(source) / RECORD)), run.record.selection
         return Source(ExpressionModel(content, source), content, recipe, selection)
     content, name = read_model(source)

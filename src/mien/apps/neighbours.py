@@ -92,8 +92,8 @@ def _load(model: Path, threads: int) -> tuple[Run, TorchExplainer]:
         )
     import torch
 
-    from mien.explain.torch_explainer import TorchExplainer, run_card
-    from mien.training.run import load_run
+    from mien.explain.torch_explainer import TorchExplainer
+    from mien.training.run import load_run, run_card
 
     torch.set_num_threads(threads)
     run = load_run(model)

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-import mien
-from mien.core.card import CropSpec, InputSpec, ModelCard
-from mien.core.expressions import LabelSet
+from mien.core.card import ModelCard
 from mien.data.dataset import FaceDataset
 from mien.data.duplicates import twin_mask
 from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
@@ -20,7 +18,7 @@ from mien.export.onnx import export_onnx, make_onnx, replace_card
 from mien.export.weights import WeightBits
 from mien.inference.model import ExpressionModel
 from mien.training.recipe import Recipe
-from mien.training.run import RECORD, Run
+from mien.training.run import RECORD, Run, brief_scores, run_card
 
 MODEL = "model.onnx"
 MODEL_8_BITS = "model8.onnx"
@@ -43,7 +41,10 @@ def publish(run: Run, dataset: FaceDataset | None, path: Path, *, weight_bits: W
         The file's scores; without a data set those of earlier, if any.
     """
     record = run.record
-    card = make_card(run, weight_bits)
+    card = run_card(run)
+    if weight_bits == 8:
+        unmeasured = {"bits": 8, "accuracy_at_32_bits": record.scores.get("accuracy"), "accuracy_loss": None}
+        card = dataclasses.replace(card, scores=card.scores | {"weights": unmeasured})
     export_onnx(run.network, card, path, weight_bits=weight_bits)
     if dataset is None:
         return record.scores
@@ -51,7 +52,7 @@ def publish(run: Run, dataset: FaceDataset | None, path: Path, *, weight_bits: W
     calibrated, scores = calibrate_and_score(ExpressionModel.load(path), recipe, selection, dataset)
     kept = scores
     if weight_bits == 8:
-        content, _ = make_onnx(run.network, make_card(run))
+        content, _ = make_onnx(run.network, run_card(run))
         whole = ExpressionModel(content, f"model '{card.name}'")
         _, full = calibrate_and_score(whole, recipe, selection, dataset)
         scores["weights"] = {
@@ -65,27 +66,6 @@ def publish(run: Run, dataset: FaceDataset | None, path: Path, *, weight_bits: W
     record.scores = kept
     record.save(run.folder / RECORD)
     return scores
-
-
-def make_card(run: Run, weight_bits: WeightBits = 32) -> ModelCard:
-    """Return a run's card with the scores and the calibration of its record: those of 32-bit weights."""
-    record, recipe = run.record, Recipe.model_validate(run.record.recipe)
-    calibration = record.scores.get("calibration", {})
-    unmeasured = {"bits": 8, "accuracy_at_32_bits": record.scores.get("accuracy"), "accuracy_loss": None}
-    return ModelCard(
-        name=record.name,
-        network=recipe.network.name,
-        labels=LabelSet.of(record.labels),
-        input=InputSpec(recipe.network.input_size, recipe.network.channels, record.mean, record.std),
-        crop=CropSpec(),
-        paper=recipe.paper,
-        recipe=record.recipe,
-        scores=brief_scores(record.scores) | ({"weights": unmeasured} if weight_bits == 8 else {}),
-        reject_threshold=calibration.get("reject_threshold", 0.5) if recipe.data.not_a_face_share else None,
-        temperature=calibration.get("temperature", 1.0),
-        unsure_threshold=calibration.get("unsure_threshold"),
-        version=mien.__version__,
-    )
 
 
 def calibrate_and_score(
@@ -120,16 +100,3 @@ def calibrate_and_score(
         name: getattr(card, name) for name in ("temperature", "reject_threshold", "unsure_threshold")
     }
     return card, scores
-
-
-def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
-    """Keep in the card what a user of the file asks first; the rest stands in the run record."""
-    keys = ("accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece", "n")
-    if not scores:
-        return {}
-    return {
-        **{key: scores[key] for key in (*keys, "dataset", "split", "selection")},
-        **({"weights": scores["weights"]} if "weights" in scores else {}),
-        "recall": {name: row["recall"] for name, row in scores["per_class"].items()},
-        "without_twins": {key: scores["without_twins"][key] for key in keys},
-    }

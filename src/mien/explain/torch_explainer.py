@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import mien
-from mien.core.card import CropSpec, InputSpec, ModelCard
+from mien.core.card import ModelCard
 from mien.core.errors import ModelError
-from mien.core.expressions import LabelSet
 from mien.explain.gradients import integrate_gradients, stage_maps
 from mien.explain.maps import ExplanationMap, Pair
 from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, Images
@@ -21,9 +19,6 @@ from mien.explain.parts import Observed, choose_part, part_maps
 from mien.inference.model import ExpressionModel
 from mien.models.layers.observing import observing
 from mien.models.network import Network
-
-if TYPE_CHECKING:
-    from mien.training.run import Run
 
 
 class TorchModel(ExpressionModel):
@@ -129,30 +124,8 @@ def load_run_explainer(folder: Path, threads: int = 1) -> TorchExplainer:
     Raises:
         MienError: The folder holds no run, or none that finished an epoch.
     """
-    from mien.training.run import load_run
+    from mien.training.run import load_run, run_card
 
     torch.set_num_threads(threads)
     run = load_run(folder)
     return TorchExplainer(run.network, run_card(run), str(folder))
-
-
-def run_card(run: Run) -> ModelCard:
-    """Return what is known of a run's network, as its .onnx file would say it."""
-    from mien.training.recipe import parse_recipe
-
-    record = run.record
-    recipe = parse_recipe(record.recipe, str(run.folder))
-    calibration = record.scores.get("calibration", {})
-    return ModelCard(
-        name=record.name,
-        network=recipe.network.name,
-        labels=LabelSet.of(record.labels),
-        input=InputSpec(recipe.network.input_size, recipe.network.channels, record.mean, record.std),
-        crop=CropSpec(),
-        paper=recipe.paper,
-        recipe=record.recipe,
-        scores=record.scores,
-        reject_threshold=calibration.get("reject_threshold", 0.5) if recipe.data.not_a_face_share else None,
-        temperature=calibration.get("temperature", 1.0),
-        version=mien.__version__,
-    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+import mien
+from mien.core.card import CropSpec, InputSpec, ModelCard
 from mien.core.errors import MienError
+from mien.core.expressions import LabelSet
 from mien.models import registry
 from mien.models.network import Network
 from mien.training.recipe import Recipe, parse_recipe
@@ -64,3 +68,37 @@ def create_network(recipe: Recipe, classes: int) -> Network:
         options=recipe.network.options,
         modulators=recipe.network.modulators,
     )
+
+
+def run_card(run: Run) -> ModelCard:
+    """Return a run's card with the scores and the calibration of its record."""
+    record = run.record
+    recipe = parse_recipe(record.recipe, str(run.folder))
+    calibration = record.scores.get("calibration", {})
+    return ModelCard(
+        name=record.name,
+        network=recipe.network.name,
+        labels=LabelSet.of(record.labels),
+        input=InputSpec(recipe.network.input_size, recipe.network.channels, record.mean, record.std),
+        crop=CropSpec(),
+        paper=recipe.paper,
+        recipe=record.recipe,
+        scores=brief_scores(record.scores),
+        reject_threshold=calibration.get("reject_threshold", 0.5) if recipe.data.not_a_face_share else None,
+        temperature=calibration.get("temperature", 1.0),
+        unsure_threshold=calibration.get("unsure_threshold"),
+        version=mien.__version__,
+    )
+
+
+def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """Keep in the card what a user of the file asks first; the rest stands in the run record."""
+    keys = ("accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece", "n")
+    if not scores:
+        return {}
+    return {
+        **{key: scores[key] for key in (*keys, "dataset", "split", "selection")},
+        **({"weights": scores["weights"]} if "weights" in scores else {}),
+        "recall": {name: row["recall"] for name, row in scores["per_class"].items()},
+        "without_twins": {key: scores["without_twins"][key] for key in keys},
+    }
