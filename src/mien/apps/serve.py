@@ -21,7 +21,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two a core.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a forward pass.")] = 1,
-    queue: Annotated[int, typer.Option(min=0, help="Requests taken at a time, then 429; 0: three a core.")] = 0,
+    queue: Annotated[int, typer.Option(min=0, help="Requests taken at a time, then 429; 0: two a core.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Most faces of one forward pass; 1: no batching.")] = 32,
     max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Largest body with pictures, in MiB.")] = 32,
     max_video_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest body with a video, in MiB.")] = 128,

@@ -19,7 +19,7 @@ class ServerLimits:
     """How much one request, one client and all of them together may cost.
 
     Attributes:
-        places: Requests that may be worked on or wait at a time; more get 429. 0: three a core, which keeps the
+        places: Requests that may be worked on or wait at a time; more get 429. 0: two a core, which keeps the
             wait within about five times what an unloaded server takes.
         body_bytes: The largest body of `POST /v1/recognize`.
         video_bytes: The largest body of `POST /v1/recognize/video`.
@@ -155,7 +155,7 @@ class ServerSettings:
     @property
     def place_count(self) -> int:
         """The requests that may be worked on or wait at a time."""
-        return self.limits.places or 3 * cores()
+        return self.limits.places or 2 * cores()
 
 
 def cores() -> int:
