@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.core.errors import MienError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -57,7 +59,7 @@ class Soak:
 
 def video(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Annotated[str, typer.Option(help="Model by name, or an .onnx file.")] = "default",
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the drawn clip.")] = 12,
+    seconds: Annotated[float, typer.Option(min=0, help="Length of the drawn clip; 0: only --minutes.")] = 12,
     minutes: Annotated[
         float, typer.Option(min=0, help="Also run a stream of this many minutes, as fast as it goes, and watch memory.")
     ] = 0,
@@ -66,6 +68,8 @@ def video(  # noqa: PLR0913, PLR0917 - one parameter an option
     out: Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")] = None,
 ) -> None:
     """Time a 720p clip with three drawn faces from file to results, in turns with well-known networks."""
+    if not (seconds or minutes):
+        raise MienError("Nothing is measured: give a length with --seconds or --minutes.")
     measured = measure_video(model, seconds, minutes, threads)
     record = json.dumps(measured, indent=1)
     if out is not None:
@@ -97,27 +101,28 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
     names = ["yunet", "haar"] if find_yunet() else ["haar"]
     detectors = [create_detector(name) for name in names]
     measured = ExpressionModel.load(model, threads)
-    references = [ExpressionModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)]
-    with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "clip.mp4"
-        write_clip(clip, draw_frames(detectors[0], SIZE, round(seconds * RATE)))
-        speeds = _measure_speeds(clip, measured, references, detectors, threads)
-        stages = _measure_stages(clip, measured, detectors[0], threads)
-    record: dict[str, Any] = {
-        "network": measured.card.name,
-        "clip": {"width": SIZE[0], "height": SIZE[1], "frames": round(seconds * RATE), "faces": FACES},
-        "speeds": [asdict(speed) for speed in speeds],
-        "stages_cpu_ms_per_frame": stages,
-        "rounds": ROUNDS,
+    record: dict[str, Any] = {"network": measured.card.name}
+    if minutes:  # first: a leak could hide in memory that other networks have left
+        record["soak"] = asdict(_soak(measured, detectors[0], minutes))
+    if frames := round(seconds * RATE):
+        references = [
+            ExpressionModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)
+        ]
+        record["clip"] = {"width": SIZE[0], "height": SIZE[1], "frames": frames, "faces": FACES}
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Path(folder) / "clip.mp4"
+            write_clip(clip, draw_frames(detectors[0], SIZE, frames))
+            speeds = _measure_speeds(clip, measured, references, detectors, threads)
+            record["speeds"] = [asdict(speed) for speed in speeds]
+            record["stages_cpu_ms_per_frame"] = _measure_stages(clip, measured, detectors[0], threads)
+        record["rounds"] = ROUNDS
+    return record | {
         "threads": threads,
         "cores": os.cpu_count(),
         "cpu": processor_name(),
         "onnxruntime": version("onnxruntime"),
         "av": version("av"),
     }
-    if minutes:
-        record["soak"] = asdict(_soak(measured, detectors[0], minutes))
-    return record
 
 
 def _measure_speeds(
@@ -261,8 +266,6 @@ class _TimedDetector:
 
 def _resident_mib() -> float:
     """Return the memory that this process holds, in MiB."""
-    from mien.core.errors import MienError
-
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -271,6 +274,17 @@ def _resident_mib() -> float:
 
 
 def _print(measured: dict[str, Any]) -> None:
+    if "speeds" in measured:
+        _print_speeds(measured)
+    if "soak" in measured:
+        soak = measured["soak"]
+        typer.echo(
+            f"{soak['minutes']:g} minutes ({soak['frames']:,} frames): {soak['after_one_minute_mib']:.0f} MiB after "
+            f"the first minute, {soak['at_end_mib']:.0f} at the end, {soak['highest_mib']:.0f} at most"
+        )
+
+
+def _print_speeds(measured: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -295,9 +309,3 @@ def _print(measured: dict[str, Any]) -> None:
     console.print(table)
     stages = ", ".join(f"{name} {ms:.2f}" for name, ms in measured["stages_cpu_ms_per_frame"].items())
     console.print(f"processor ms a frame: {stages}")
-    if "soak" in measured:
-        soak = measured["soak"]
-        console.print(
-            f"{soak['minutes']:g} minutes ({soak['frames']:,} frames): {soak['after_one_minute_mib']:.0f} MiB after "
-            f"the first minute, {soak['at_end_mib']:.0f} at the end, {soak['highest_mib']:.0f} at most"
-        )

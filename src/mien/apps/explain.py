@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.importing import import_quickly
 from mien.apps.recognize import Failures, picture_paths
 
 if TYPE_CHECKING:
@@ -75,13 +76,15 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
     from mien.core.errors import ImageError
     from mien.core.image import read_image
     from mien.explain.faces import FaceExplainer, Question
-    from mien.explain.methods import load_explainer
+    from mien.explain.methods import load_explainer, needs_torch
 
     failures = Failures()
     paths = list(picture_paths(sources, failures))
     if not paths:
         raise typer.Exit(1)
     cv2.setNumThreads(threads)
+    if needs_torch(model):
+        import_quickly("mien.explain.torch_explainer")
     explainer = load_explainer(model, threads)
     question = Question(tuple(method or ()), layer, label)
     faces = FaceExplainer(explainer, question, detector, yunet=yunet, use_rejection=not keep_all)

@@ -166,8 +166,13 @@ def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
     Raises:
         MienError: No such model, or a folder without a finished run.
     """
-    if Path(model).is_dir() and str(model) not in model_files():
+    if needs_torch(model):
         from mien.explain.torch_explainer import load_run_explainer
 
         return load_run_explainer(Path(model), threads)
     return Explainer(ExpressionModel.load(model, threads))
+
+
+def needs_torch(model: str | Path) -> bool:
+    """Tell whether a model is a run folder, whose network is torch's, and not an .onnx file or a model's name."""
+    return Path(model).is_dir() and str(model) not in model_files()
