@@ -20,7 +20,7 @@ class ServerLimits:
 
     Attributes:
         places: Requests that may be worked on or wait at a time; more get 429. 0: two a core, which keeps the
-            wait within about five times what an unloaded server takes.
+            wait within about four times what an unloaded server takes.
         body_bytes: The largest body of `POST /v1/recognize`.
         video_bytes: The largest body of `POST /v1/recognize/video`.
         pending_bytes: All bodies that are held in memory at a time; more get 429.
