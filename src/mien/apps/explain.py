@@ -84,7 +84,7 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
         raise typer.Exit(1)
     cv2.setNumThreads(threads)
     if needs_torch(model):
-        import_quickly("mien.explain.torch_explainer")
+        import_quickly("mien.explain.torch_explainer", "mien.training.run")
     explainer = load_explainer(model, threads)
     question = Question(tuple(method or ()), layer, label)
     faces = FaceExplainer(explainer, question, detector, yunet=yunet, use_rejection=not keep_all)
