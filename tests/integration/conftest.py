@@ -24,3 +24,13 @@ def mien(monkeypatch, capsys):
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def torch_threads():
+    """Give torch its number of threads back after a recipe has set it in this process."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

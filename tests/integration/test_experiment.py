@@ -11,7 +11,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
@@ -21,6 +20,8 @@ from mien.evaluation.scores import score
 from mien.training.experiment import PAPER_PROTOCOL, Plan, ablations_of, plan_jobs, sample_rows, summarize
 from mien.training.ledger import LedgerRow
 from mien.training.recipe import load_ablations, load_recipe, names
+
+pytestmark = pytest.mark.usefixtures("torch_threads")
 
 RECIPE = """
 name = "drawn/tiny"
@@ -51,13 +52,6 @@ data.protocol = "ratio"
 data.counts = [300, 100]
 data.held_out = "validation"
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import sys
 import time
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
 from mien.core.card import ModelCard
 from mien.inference.model import ExpressionModel
 from mien.training.task import Task
+
+pytestmark = pytest.mark.usefixtures("torch_threads")
 
 QUEUE = """
 [[run]]
@@ -35,13 +36,6 @@ name = "short/drawn"
 recipe = "resnet18/synthetic"
 set = ["schedule.epochs=1", "network.options.width=4", "network.input_size=32", "training.threads=1"]
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

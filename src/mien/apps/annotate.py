@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.options import DetectorName, KeepAll, ModelName, YunetFile
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,16 +27,10 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
         typer.Argument(metavar="FOLDER|LIST", help="A folder (searched with all in it), or a text file of paths."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.parquet", help="The table to write.")],
-    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.")] = "default",
-    detector: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|haar|yunet|none",
-            help="How faces are found: auto is YuNet if it is there, else Haar; none: a picture is a face.",
-        ),
-    ] = "auto",
-    yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")] = None,
-    keep_all: Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")] = False,
+    model: ModelName = "default",
+    detector: DetectorName = "auto",
+    yunet: YunetFile = None,
+    keep_all: KeepAll = False,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Processes of one thread each; by default one a core."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.importing import import_quickly
+from mien.apps.options import DetectorName, KeepAll, YunetFile
 from mien.apps.recognize import Failures, picture_paths
 
 if TYPE_CHECKING:
@@ -53,17 +54,11 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
         Path | None,
         typer.Option(metavar="DIR", help="Also save a figure (PNG, SVG) and the maps (.npz) of every face."),
     ] = None,
-    detector: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|haar|yunet|none",
-            help="How faces are found: auto is YuNet if it is there, else Haar; none: a picture is a face.",
-        ),
-    ] = "auto",
+    detector: DetectorName = "auto",
     format: Annotated[Format, typer.Option(help="How results are printed.")] = Format.TABLE,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")] = None,
-    keep_all: Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")] = False,
+    yunet: YunetFile = None,
+    keep_all: KeepAll = False,
 ) -> None:
     """Show where in the faces of pictures a network sees the expression that each appears to show.
 

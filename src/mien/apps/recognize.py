@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.options import DetectorName, KeepAll, ModelName, YunetFile
 from mien.apps.recognize_video import VideoOptions, recognize_videos
 
 if TYPE_CHECKING:
@@ -41,14 +42,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
             help="Images, folders (searched with all in them) and globs; or videos, camera:0, rtsp:// and http(s)://.",
         ),
     ],
-    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.")] = "default",
-    detector: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|haar|yunet|none",
-            help="How faces are found: auto is YuNet if it is there, else Haar; none: a picture is a face.",
-        ),
-    ] = "auto",
+    model: ModelName = "default",
+    detector: DetectorName = "auto",
     format: Annotated[Format, typer.Option(help="How results are printed.")] = Format.TABLE,
     save: Annotated[
         Path | None,
@@ -62,8 +57,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     provider: Annotated[
         str, typer.Option(metavar="cpu|cuda|openvino", help="What runs the network; the others are extras.")
     ] = "cpu",
-    yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")] = None,
-    keep_all: Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")] = False,
+    yunet: YunetFile = None,
+    keep_all: KeepAll = False,
     smoothing: Annotated[
         Smoothing, typer.Option(help="Videos: smooth each face's probabilities over time.")
     ] = Smoothing.ADAPTIVE,

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
-from mien.core.image import as_rgb, cut_square, decode_image, read_image, to_batch
+from mien.core.image import cut_square, to_batch
 from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, load_explainer
 from mien.inference.detectors import Detector
-from mien.inference.recognizer import ImageLike, Recognizer
+from mien.inference.recognizer import ImageLike, Recognizer, picture_name, read_pixels
 
 
 @dataclass(frozen=True)
@@ -211,18 +211,10 @@ def explain(  # noqa: PLR0913 - what is asked, by name
     asked = FaceExplainer(explainer, Question(methods, layer, label), detector)
     single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
     pictures: Sequence[Any] = [images] if single else cast(Sequence[Any], images)
+    names = map(picture_name, pictures)
     return [
-        asked.explain_picture(
-            _pixels(picture), os.fspath(picture) if isinstance(picture, str | os.PathLike) else "image"
-        )
-        for picture in pictures
+        asked.explain_picture(read_pixels(picture, name), name) for picture, name in zip(pictures, names, strict=True)
     ]
-
-
-def _pixels(image: ImageLike) -> NDArray[np.uint8]:
-    if isinstance(image, str | os.PathLike):
-        return read_image(Path(image))
-    return decode_image(image) if isinstance(image, bytes) else as_rgb(image)
 
 
 def place_on_picture(

@@ -87,14 +87,14 @@ class Recognizer:
         Raises:
             ImageError: A picture cannot be read, or there are not as many names as pictures.
         """
-        names = [_name(image) for image in images] if sources is None else list(sources)
+        names = [picture_name(image) for image in images] if sources is None else list(sources)
         if len(names) != len(images):
             raise ImageError(f"{len(images)} pictures came with {len(names)} names; expected one each.")
         sizes: list[tuple[int, int]] = []
         found: list[list[Detection]] = []
         crops: list[NDArray[np.uint8]] = []
         for image, name in zip(images, names, strict=True):
-            pixels = self._pixels(image, name)
+            pixels = read_pixels(image, name)
             sizes.append((pixels.shape[1], pixels.shape[0]))
             found.append(sorted(self.detect(pixels), key=lambda d: d.box.centre))
             crops += [self.crop(pixels, detection.box) for detection in found[-1]]
@@ -127,15 +127,6 @@ class Recognizer:
         """Whether each picture is one face, and nothing is sought in it."""
         return isinstance(self.detector, WholePicture)
 
-    def _pixels(self, image: ImageLike, name: str) -> NDArray[np.uint8]:
-        if isinstance(image, str | os.PathLike):
-            return read_image(Path(image))
-        if isinstance(image, bytes | bytearray | memoryview):
-            return decode_image(bytes(image), name)
-        if isinstance(image, np.ndarray):
-            return as_rgb(image)
-        raise ImageError(f"A picture is a {type(image).__name__}; expected a path, bytes or a numpy array.")
-
     def _result(
         self, name: str, size: tuple[int, int], detections: list[Detection], scores: Scores, rows: range
     ) -> ImageResult:
@@ -150,5 +141,21 @@ class Recognizer:
         return ImageResult(name, *size, faces, labels, rejected=len(detections) - len(faces))
 
 
-def _name(image: ImageLike) -> str:
+def read_pixels(image: ImageLike, name: str) -> NDArray[np.uint8]:
+    """Return a picture as upright RGB (h, w, 3), whatever it is given as; `name` is for errors.
+
+    Raises:
+        ImageError: The picture cannot be read.
+    """
+    if isinstance(image, str | os.PathLike):
+        return read_image(Path(image))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode_image(bytes(image), name)
+    if isinstance(image, np.ndarray):
+        return as_rgb(image)
+    raise ImageError(f"A picture is a {type(image).__name__}; expected a path, bytes or a numpy array.")
+
+
+def picture_name(image: ImageLike) -> str:
+    """Return what to call a picture: its path, or "image"."""
     return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"
