@@ -17,7 +17,9 @@ from mien.inference.recognizer import Recognizer
 from mien.training.recipe import Recipe, load_recipe
 
 ASSETS = Path(str(files("mien"))) / "assets"
+RESULTS = Path(__file__).parents[2] / "results"
 RECORD = json.loads((ASSETS / "default.json").read_text(encoding="utf-8"))
+SHIPPED = ("default", "default-int8")
 TEXTURES = ("brick", "grass", "gravel", "coffee", "coins", "page", "rocket")
 
 
@@ -26,8 +28,20 @@ def model():
     return ExpressionModel.load("default")
 
 
-def test_file_is_small():
-    assert (ASSETS / "default.onnx").stat().st_size <= 6_000_000
+def test_files_are_small():
+    assert sum(file.stat().st_size for file in ASSETS.glob("*.onnx")) <= 6_000_000
+
+
+def test_8_bit_model_is_the_measured_one(model):
+    card = ExpressionModel.load("default-int8").card
+    rows = json.loads((RESULTS / "quantization.json").read_text(encoding="utf-8"))["files"]
+    (measured,) = [row for row in rows if row["file"] == "mien export --int8"]
+    assert card.precision == "int8"
+    assert card.recipe == model.card.recipe
+    assert card.lowered["accuracy_at_32_bits"] == RECORD["scores"]["accuracy"]
+    assert round(card.scores["accuracy"], 5) == measured["accuracy"]
+    assert round(card.lowered["same_label"], 4) == measured["same_label"]
+    assert card.lowered["accuracy_loss"] < 0.005
 
 
 def test_card_and_record_tell_the_same(model):
@@ -50,15 +64,16 @@ def test_record_reaches_the_aim():
 
 
 def test_one_face_takes_a_twelfth_of_resnet18_at_224():
-    recorded = json.loads((Path(__file__).parents[2] / "results" / "latency.json").read_text(encoding="utf-8"))
+    recorded = json.loads((RESULTS / "latency.json").read_text(encoding="utf-8"))
     assert recorded["ratio"] >= 12
     assert recorded["model"]["median_ms"] <= 2.5
     # here and now, on a machine that may be busy: the best of three
     assert max(measure_latency("default", rounds=30).ratio for _ in range(3)) >= 12
 
 
-def test_portraits(astronaut, hopper):
-    results = Recognizer(detector="haar").recognize_batch([astronaut, hopper])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_portraits(astronaut, hopper, name):
+    results = Recognizer(name, detector="haar").recognize_batch([astronaut, hopper])
     assert [len(result.faces) for result in results] == [1, 1]
     assert results[0].faces[0].label == "happy"
     assert results[0].shares["happy"] == 1
@@ -99,18 +114,19 @@ class Boxes:
         return [Detection(box, 1.0) for box in self.boxes]
 
 
-def test_most_false_boxes_are_dropped():
+@pytest.mark.parametrize("name", SHIPPED)
+def test_most_false_boxes_are_dropped(name):
     rng = np.random.default_rng(0)
     total = kept = 0
-    for name in TEXTURES:
-        picture = as_rgb(getattr(skimage.data, name)())
+    for texture in TEXTURES:
+        picture = as_rgb(getattr(skimage.data, texture)())
         height, width = picture.shape[:2]
         boxes = []
         for _ in range(20):
             side = int(rng.integers(40, min(height, width) // 2))
             boxes.append(Box(int(rng.integers(0, width - side)), int(rng.integers(0, height - side)), side, side))
         # boxes far apart enough to be no duplicates of each other
-        result = Recognizer(detector=Boxes(boxes)).recognize(picture)
+        result = Recognizer(name, detector=Boxes(boxes)).recognize(picture)
         total += len(result.faces) + result.rejected
         kept += len(result.faces)
     assert total > 60
