@@ -51,6 +51,25 @@ def read_page(name):
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+def test_seeds_of_the_shipped_recipe_are_averaged_and_other_runs_listed(checkout):
+    def page():
+        return make_pages(checkout)["default.md"]
+
+    assert "## Seeds" not in page()
+    for seed, accuracy in ((1, 0.6871), (2, 0.6771)):
+        recipe = load_recipe("default", [f"training.seed={seed}", "training.threads=1"])
+        add_run(checkout, f"seed{seed}", recipe, accuracy)
+    recipe = load_recipe("default", ["network.options.width=24"])
+    add_run(checkout, "narrow", recipe, 0.5, name="default/fer2013-narrow")
+    text = page()
+    assert "| 0 (shipped) | 69.71 % |" in text
+    assert "| 1 | 68.71 % |" in text
+    assert "| 3 seeds | 68.71 ± 1.00 % |" in text
+    (line,) = [line for line in text.splitlines() if "default/fer2013-narrow" in line]
+    assert "50.00 %" in line
+    assert "changed: network.options.width 24 (32)" in line
+
+
 def test_the_index_names_every_page():
     index = read_page("README.md")
     for name in make_pages(ROOT):
@@ -117,7 +136,8 @@ def test_a_paper_without_figures_shows_its_runs(checkout):
 def test_runs_of_the_default_recipe_on_other_data_stand_on_its_page(checkout):
     recipe = load_recipe("default", ["data.dataset=ferplus", 'name="default/ferplus"'])
     add_run(checkout, "default-ferplus-seed0", recipe, 0.875)
-    assert "| default/ferplus | 0 | ferplus | 87.50 % | - | 87.50 % |" in make_pages(checkout)["default.md"]
+    line = "| default/ferplus | 0 | ferplus | 11,174,539 | 87.50 % | - | 87.50 % |"
+    assert line in make_pages(checkout)["default.md"]
 
 
 def test_hostile_names_stay_text(checkout):

@@ -46,7 +46,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
     load_plugin_files(plugin)
     from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
-    from mien.training.queue import Worker
+    from mien.training.worker import Worker
 
     chosen = ablations_of(recipe) if use_all else tuple(name.strip() for name in ablations.split(",") if name.strip())
     plan = Plan(

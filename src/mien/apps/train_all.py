@@ -33,7 +33,8 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
     import torch
 
     from mien.training.ledger import Ledger
-    from mien.training.queue import Worker, choose_jobs, load_queue
+    from mien.training.queue import choose_jobs, load_queue
+    from mien.training.worker import Worker
 
     jobs = choose_jobs(load_queue(queue), only or (), has_accelerator=torch.cuda.is_available())
     ledger = Ledger(out)

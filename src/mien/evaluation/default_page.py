@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 from mien.evaluation.markdown import decimal, make_table, percent
-from mien.evaluation.run_settings import Record, describe_hardware, describe_protocol, finite, group
+from mien.evaluation.run_settings import (
+    Record,
+    describe_hardware,
+    describe_protocol,
+    finite,
+    group,
+    read_settings,
+)
 
 FAMILY = "default"
 # How a score is named on the page, its key, and whether it is shown in percent.
@@ -45,7 +53,8 @@ def make_default_page(
         "",
         *_scores(record),
         *_classes(group(record, "scores")),
-        *_seeds(runs),
+        *_seeds(record, runs),
+        *_others(record, runs),
         *_robustness(robustness or {}),
         *_latency(latency or {}),
         *_memory(memory or {}),
@@ -111,27 +120,60 @@ def _classes(scores: Mapping[str, Any]) -> list[str]:
     return ["## Class by class", "", *make_table(header, rows)]
 
 
-def _seeds(runs: Sequence[Record]) -> list[str]:
+def _seeds(record: Record, runs: Sequence[Record]) -> list[str]:
+    """List the runs that differ from the shipped one in nothing but the seed, and their mean."""
+    settings = read_settings(record)
+    same = [run for run in runs if settings is not None and read_settings(run) == settings]
+    if not same:
+        return []
+    rows = []
+    for run in (record, *same):
+        minutes = f"{finite(run.get('minutes')) or 0:.0f}"
+        rows.append([f"{_seed(run)}{' (shipped)' if run is record else ''}", *map(percent, _brief(run)), minutes])
+    means = [_mean(values) for values in zip(*map(_brief, (record, *same)), strict=True)]
+    header = ["seed", "accuracy", "without twins", "mean class accuracy", "minutes"]
+    return [
+        "## Seeds",
+        "",
+        "The same recipe and data; only the seed differs. The last row is the mean ± the sample deviation.",
+        "",
+        *make_table(header, [*rows, [f"{len(rows)} seeds", *means, ""]]),
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    return f"{mean(known):.2f} ± {stdev(known):.2f} %" if len(known) == len(values) else "-"
+
+
+def _others(record: Record, runs: Sequence[Record]) -> list[str]:
+    """List the runs of the family that differ from the shipped one in more than the seed."""
+    settings = read_settings(record)
     rows = []
     for run in runs:
-        scores = group(run, "scores")
         name = str(run.get("name", ""))
-        if name.partition("/")[0] != FAMILY or finite(scores.get("accuracy")) is None:
+        if name.partition("/")[0] != FAMILY or finite(group(run, "scores").get("accuracy")) is None:
             continue
-        twinless = group(scores, "without_twins")
-        rows.append(
-            [
-                name,
-                f"{finite(group(group(run, 'recipe'), 'training').get('seed')) or 0:.0f}",
-                str(group(group(run, "recipe"), "data").get("dataset", "")),
-                percent(finite(scores.get("accuracy"))),
-                percent(finite(twinless.get("accuracy"))),
-                percent(finite(scores.get("mean_class_accuracy"))),
-                describe_protocol(run),
-            ]
-        )
-    header = ["run", "seed", "data set", "accuracy", "without twins", "mean class accuracy", "protocol"]
-    return ["## Runs of the same recipe", "", *make_table(header, rows)] if rows else []
+        its = read_settings(run)
+        if its is not None and its == settings:
+            continue
+        dataset = str(group(group(run, "recipe"), "data").get("dataset", ""))
+        how = describe_protocol(run) if its is None else its.remark
+        rows.append([name, _seed(run), dataset, f"{run.get('parameters', 0):,}", *map(percent, _brief(run)), how])
+    header = ["run", "seed", "data set", "parameters", "accuracy", "without twins", "mean class accuracy", "how"]
+    return ["## Other runs of this network", "", *make_table(header, sorted(rows))] if rows else []
+
+
+def _seed(run: Record) -> str:
+    return f"{finite(group(group(run, 'recipe'), 'training').get('seed')) or 0:.0f}"
+
+
+def _brief(run: Record) -> list[float | None]:
+    """Return accuracy, accuracy without twins and mean class accuracy of a run."""
+    scores = group(run, "scores")
+    parts = (scores, group(scores, "without_twins"), scores)
+    keys = ("accuracy", "accuracy", "mean_class_accuracy")
+    return [finite(part.get(key)) for part, key in zip(parts, keys, strict=True)]
 
 
 def _robustness(robustness: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,25 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from mien.evaluation.recipe_defaults import DEFAULTS
+
 Record = Mapping[str, Any]
 # What a recipe's groups say about the experiment itself; the rest is about the machine, the seed or the split.
 COMPARED_GROUPS = ("network.", "loss.", "optimizer.", "schedule.", "augmentation.", "distillation.")
 COMPARED_KEYS = frozenset(
-    {"training.batch_size", "training.ema_decay", "training.gradient_clip", "training.selection", "training.patience"}
+    {
+        "data.ferplus_weight",
+        "data.not_a_face_share",
+        "data.class_balance",
+        "training.batch_size",
+        "training.ema_decay",
+        "training.gradient_clip",
+        "training.selection",
+        "training.patience",
+    }
 )
+# Fewer or smaller than the recipe's make a run a shortened one.
+SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})
 
 
 @dataclass(frozen=True)
@@ -53,8 +66,9 @@ def read_settings(record: Record) -> RunSettings | None:
 
 
 def describe_changes(record: Record) -> tuple[str, ...]:
-    """Say in which settings of the experiment itself a run departs from its recipe's file, epochs and size left out.
+    """Say in which settings of the experiment itself a run departs from its recipe's file.
 
+    Fewer epochs and smaller pictures, which make it a shortened run, are left out.
     Where the recipe is none of mien's, all of these settings are listed: runs that differ in them must not be averaged.
     """
     recipe, name = group(record, "recipe"), recipe_of(record)
@@ -66,16 +80,21 @@ def describe_changes(record: Record) -> tuple[str, ...]:
 
 
 def _changed(expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted = {key: DEFAULTS.get(key) for key in used} | dict(expected)
     return tuple(
         f"{key} {_show(used.get(key))} ({_show(value)})"
-        for key, value in sorted(expected.items())
-        if _is_compared(key) and not _is_same(used.get(key), value)
+        for key, value in sorted(wanted.items())
+        if _is_compared(key) and not _is_same(used.get(key), value) and not _is_less(key, used.get(key), value)
     )
 
 
 def _is_compared(key: str) -> bool:
-    is_shortening = key in {"schedule.epochs", "network.input_size"}
-    return (key.startswith(COMPARED_GROUPS) or key in COMPARED_KEYS) and not is_shortening
+    return key.startswith(COMPARED_GROUPS) or key in COMPARED_KEYS
+
+
+def _is_less(key: str, used: Any, wanted: Any) -> bool:
+    """Whether a setting is one of those by which a run is shortened, and as small as that or smaller."""
+    return key in SHORTENED_BY and (finite(used) or 0.0) <= (finite(wanted) or 0.0)
 
 
 def _shortened(record: Record, expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:

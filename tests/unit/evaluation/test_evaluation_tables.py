@@ -4,10 +4,11 @@ import copy
 
 import pytest
 
+from mien.evaluation.recipe_defaults import DEFAULTS
 from mien.evaluation.reported import load_reported
-from mien.evaluation.run_settings import describe_protocol, read_settings, recipe_of
+from mien.evaluation.run_settings import COMPARED_KEYS, describe_protocol, read_settings, recipe_of
 from mien.evaluation.tables import LICENCE_GATED, compare, measure
-from mien.training.recipe import load_recipe
+from mien.training.recipe import Recipe, load_recipe
 
 REPORTED = load_reported()
 
@@ -112,6 +113,37 @@ def test_a_changed_run_is_compared_and_says_what_was_changed():
     (row,) = rows_for([make_record(overrides=["training.batch_size=64", "training.precision=bf16-mixed"])])
     assert row.remark == "changed: training.batch_size 64 (32)"
     assert row.difference is not None
+
+
+@pytest.mark.parametrize(
+    ("override", "remark"),
+    [
+        ("augmentation.mixup=0.2", "augmentation.mixup 0.2 (0)"),  # not in the recipe's file: the default counts
+        ("network.modulators.stage2=se", "network.modulators.stage2 se (unset)"),
+        ("network.options.width=32", "network.options.width 32 (unset)"),
+        ('distillation.teachers=["runs/a"]', "distillation.teachers ['runs/a'] ([])"),
+        ("data.class_balance=1.0", "data.class_balance 1 (0)"),
+        ("schedule.epochs=200", "schedule.epochs 200 (100)"),
+        ("network.input_size=256", "network.input_size 256 (224)"),
+    ],
+)
+def test_whatever_decides_a_run_and_is_not_the_recipes_is_named_and_kept_apart(override, remark):
+    changed, plain = make_record(overrides=[override]), make_record()
+    rows = rows_for([changed, plain])
+    assert sorted((row.n, row.remark) for row in rows) == [(1, ""), (1, f"changed: {remark}")]
+
+
+def test_defaults_are_those_of_the_recipe():
+    recipe = Recipe.model_validate({"name": "a", "network": {"name": "b"}}).model_dump()
+    decisive = {
+        key: recipe[key] for key in ("network", "loss", "optimizer", "schedule", "augmentation", "distillation")
+    }
+    del decisive["network"]["name"]
+    flat = {f"{name}.{key}": value for name, keys in decisive.items() for key, value in keys.items() if value != {}}
+    assert {key: value for key, value in DEFAULTS.items() if key.partition(".")[0] in decisive} == flat
+    others = {key: value for key, value in DEFAULTS.items() if key not in flat}
+    assert others == {key: recipe[key.partition(".")[0]][key.partition(".")[2]] for key in others}
+    assert set(others) == COMPARED_KEYS
 
 
 def test_whole_and_shortened_runs_are_not_mixed():

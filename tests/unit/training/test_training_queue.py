@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError, RecipeError
-from mien.training import queue, recipe
+from mien.training import recipe, worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow, name_hardware
-from mien.training.queue import Job, QueueEntry, Worker, choose_jobs, load_queue
+from mien.training.queue import Job, QueueEntry, choose_jobs, load_queue
 from mien.training.record import RunRecord
+from mien.training.worker import Worker
 
 SCORES = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10, "split": "validation"}
 SCORES = SCORES | {"without_twins": dict(SCORES), "confusion": [[1]]}
@@ -29,9 +30,9 @@ class World:
     def __init__(self, folder, monkeypatch):
         self.folder, self.now, self.pace = folder, 0.0, {}
         self.fitted, self.loaded, self.lines, self.failing = [], [], [], {}
-        monkeypatch.setattr(queue, "fit", self.fit)
-        monkeypatch.setattr(queue, "load_faces", self.load)
-        monkeypatch.setattr(queue.time, "monotonic", lambda: 60 * self.now)
+        monkeypatch.setattr(worker, "fit", self.fit)
+        monkeypatch.setattr(worker, "load_faces", self.load)
+        monkeypatch.setattr(worker.time, "monotonic", lambda: 60 * self.now)
 
     def load(self, settings, path):
         key = (settings.data.dataset, settings.network.input_size, settings.network.channels)
@@ -68,9 +69,9 @@ class World:
         return SCORES
 
     def work(self, entries, minutes=None, only=()):
-        worker = Worker(Ledger(self.folder), None, self.publish, self.lines.append, minutes, 60 * self.now)
-        worker.hardware = "chip"
-        return worker.work_off(choose_jobs(entries, only, has_accelerator=False))
+        made = Worker(Ledger(self.folder), None, self.publish, self.lines.append, minutes, 60 * self.now)
+        made.hardware = "chip"
+        return made.work_off(choose_jobs(entries, only, has_accelerator=False))
 
     def rows(self):
         return {(row["name"], row["seed"]): row for row in json.loads((self.folder / LEDGER).read_text())}
@@ -174,7 +175,7 @@ def test_data_that_cannot_be_loaded_fail_the_run(world, monkeypatch):
     def refuse(settings, path):
         raise DataError("No data set named 'rafdb'.")
 
-    monkeypatch.setattr(queue, "load_faces", refuse)
+    monkeypatch.setattr(worker, "load_faces", refuse)
     assert world.work([entry("a")])[0].message == "No data set named 'rafdb'."
 
 
@@ -198,7 +199,7 @@ def test_interruption_leaves_an_unfinished_run(world, monkeypatch):
         raise InterruptedTrainingError("Training was interrupted.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue, "fit", interrupted)
+        patch.setattr(worker, "fit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             world.work([entry("a"), entry("b")])
     assert list(world.rows()) == [("a", 0)]
@@ -230,6 +231,39 @@ def test_other_settings_under_a_known_name_are_refused(world):
     world.work([entry("a")])
     with pytest.raises(MienError, match="holds a seed 0 with other settings"):
         world.work([entry("a", set=["schedule.epochs=5"])])
+
+
+class TestTeachers:
+    ENTRIES = (entry("a", seeds=[0, 2]), entry("b"), entry("student", teachers=["b", "a"]))
+
+    def test_wait_until_all_their_runs_are_finished(self, world):
+        assert world.work(self.ENTRIES, only=["student"]) == []
+        assert world.lines == ["without their teachers yet: student seed 0"]
+        world.failing = {"b": MienError("no")}
+        world.work(self.ENTRIES)
+        assert ("student", 0) not in world.rows()
+        world.failing = {}
+        world.work(self.ENTRIES)
+        assert world.rows()["student", 0]["state"] == "finished"
+
+    def test_their_folders_reach_the_recipe(self, world, monkeypatch):
+        seen = []
+        fit = world.fit
+        monkeypatch.setattr(
+            worker, "fit", lambda recipe, *rest, **named: seen.append(recipe) or fit(recipe, *rest, **named)
+        )
+        world.work(self.ENTRIES)
+        folders = [str(world.folder / name) for name in ("b-seed0", "a-seed0", "a-seed2")]
+        assert seen[-1].distillation.teachers == folders
+        assert seen[0].distillation.teachers == []
+        # the ledger may move: its folder is not part of what was asked for
+        changes = ["schedule.epochs=4", 'distillation.teachers=["b-seed0", "a-seed0", "a-seed2"]']
+        assert world.rows()["student", 0]["overrides"] == changes
+
+    def test_other_teachers_under_a_known_name_are_refused(self, world):
+        world.work(self.ENTRIES)
+        with pytest.raises(MienError, match="holds student seed 0 with other settings"):
+            world.work([*self.ENTRIES[:2], entry("student", teachers=["a"])])
 
 
 def test_name_and_seed_reach_the_recipe():
@@ -266,6 +300,10 @@ class TestQueueFile:
             ('[[run]]\nname = "a"\nrecipe = "b"\nsed = 1', r"run\.0\.sed: extra inputs"),
             ('[[run]]\nname = "a b"\nrecipe = "b"', r"run\.0\.name"),
             ('[[run]]\nname = "a/b"\nrecipe = "b"\n[[run]]\nname = "a-b"\nrecipe = "b"', "names 'a/b' twice"),
+            (
+                '[[run]]\nname = "a/b"\nrecipe = "b"\nteachers = ["a/c"]\n[[run]]\nname = "a/c"\nrecipe = "b"',
+                "'a/c', a teacher of 'a/b', is no run before it",
+            ),
         ],
     )
     def test_mistakes_are_one_line(self, tmp_path, text, message):
