@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from mien.apps.bench_clip import FACES, RATE, draw_frames
 from mien.apps.web.settings import cores
 from mien.core.hardware import processor_name
+from mien.evaluation.drawn_clip import FACES, RATE, draw_frames
 from mien.inference.detectors import create_detector
 
 SIZE = (640, 480)

@@ -9,6 +9,7 @@ import pytest
 
 from mien.apps import bench_video
 from mien.core.errors import MienError
+from mien.evaluation import video_speed
 
 pytest.importorskip("av", reason="needs the video extra")
 
@@ -33,10 +34,10 @@ def test_the_stream_comes_before_other_networks_leave_memory_behind(monkeypatch:
         order.append(name)
         raise MienError(name)
 
-    monkeypatch.setattr(bench_video, "_soak", lambda *_: note("stream"))
-    monkeypatch.setattr(bench_video, "_measure_speeds", lambda *_: note("speeds"))
+    monkeypatch.setattr(video_speed, "_soak", lambda *_: note("stream"))
+    monkeypatch.setattr(video_speed, "_measure_speeds", lambda *_: note("speeds"))
     with pytest.raises(MienError):
-        bench_video.measure_video("default", 1, 1, 1)
+        video_speed.measure_video("default", 1, 1, 1)
     assert order == ["stream"]
 
 

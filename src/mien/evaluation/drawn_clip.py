@@ -1,4 +1,4 @@
-"""The clip of `mien bench video`: three drawn faces that sway."""
+"""A clip to measure video with: three drawn faces that sway."""
 
 from __future__ import annotations
 

@@ -1,0 +1,224 @@
+"""The speed of a video's whole way from its file to results, and the memory of a long stream."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError
+from mien.core.hardware import processor_name
+from mien.evaluation.drawn_clip import FACES, RATE, draw_frames, write_clip
+from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
+from mien.inference.cache import find_yunet
+from mien.inference.detectors import Detector, create_detector
+from mien.inference.draw import draw_faces
+from mien.inference.formats import create_frame_writer
+from mien.inference.model import ExpressionModel
+from mien.inference.recognizer import Recognizer
+from mien.inference.recording import VideoRecorder
+from mien.inference.stream import FaceStream, StreamSettings, stream
+from mien.inference.summary import VideoSummary
+from mien.inference.video import open_video
+
+SIZE = (1280, 720)
+SMALL = (320, 180)  # of the memory soak: what is kept from frame to frame does not depend on the size
+ROUNDS = 3
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One network and detector, medians of several rounds; `ratio` is the model's frames a second over this one's.
+
+    `cpu_ms_per_frame` is processor time, all threads together, which a busy machine changes less.
+    """
+
+    network: str
+    detector: str
+    use_writing: bool
+    frames_per_second: float
+    cpu_ms_per_frame: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Memory of the process (resident, MiB) after the first minute of a stream, at its end, and at most after that."""
+
+    minutes: float
+    frames: int
+    size: tuple[int, int]
+    after_one_minute_mib: float
+    at_end_mib: float
+    highest_mib: float
+
+
+def measure_video(model: str, seconds: float, minutes: float, threads: int) -> dict[str, Any]:
+    """Measure speed and memory; the record holds no dates and no paths.
+
+    Each detector at hand is timed with the model, reading only and with an annotated video written, and in turns with
+    the model each reference network takes its place.
+    """
+    cv2.setNumThreads(threads)
+    names = ["yunet", "haar"] if find_yunet() else ["haar"]
+    detectors = [create_detector(name) for name in names]
+    measured = ExpressionModel.load(model, threads)
+    record: dict[str, Any] = {"network": measured.card.name}
+    if minutes:  # first: a leak could hide in memory that other networks have left
+        record["soak"] = asdict(_soak(measured, detectors[0], minutes))
+    if frames := round(seconds * RATE):
+        references = [
+            ExpressionModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)
+        ]
+        record["clip"] = {"width": SIZE[0], "height": SIZE[1], "frames": frames, "faces": FACES}
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Path(folder) / "clip.mp4"
+            write_clip(clip, draw_frames(detectors[0], SIZE, frames))
+            speeds = _measure_speeds(clip, measured, references, detectors, threads)
+            record["speeds"] = [asdict(speed) for speed in speeds]
+            record["stages_cpu_ms_per_frame"] = _measure_stages(clip, measured, detectors[0], threads)
+        record["rounds"] = ROUNDS
+    return record | {
+        "threads": threads,
+        "cores": os.cpu_count(),
+        "cpu": processor_name(),
+        "onnxruntime": version("onnxruntime"),
+        "av": version("av"),
+    }
+
+
+def _measure_speeds(
+    clip: Path, model: ExpressionModel, references: list[ExpressionModel], detectors: list[Detector], threads: int
+) -> list[Speed]:
+    cases = [
+        (network, detector, use_writing)
+        for detector in detectors
+        for network, use_writing in ((model, False), (model, True), *((reference, False) for reference in references))
+    ]
+    rates, costs = np.zeros((2, ROUNDS, len(cases)))
+    for turn in range(ROUNDS):
+        for column, (network, detector, use_writing) in enumerate(cases):
+            recognizer = Recognizer(network, detector, threads, use_rejection=False)
+            start = time.process_time()
+            frames, seconds = _go_through(clip, recognizer, use_writing, threads)
+            rates[turn, column] = frames / seconds
+            costs[turn, column] = 1000 * (time.process_time() - start) / frames
+    medians = np.median(rates, axis=0)
+    own = {detector.name: medians[cases.index((model, detector, False))] for detector in detectors}
+    speeds = []
+    for (network, detector, writes), rate, cost in zip(cases, medians, np.median(costs, axis=0), strict=True):
+        figures = round(float(rate), 1), round(float(cost), 2), round(float(own[detector.name] / rate), 2)
+        speeds.append(Speed(network.card.name, detector.name, writes, *figures))
+    return speeds
+
+
+def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: int) -> tuple[int, float]:
+    """Return how many frames were recognised, and how many seconds that took."""
+    frames = 0
+    start = time.perf_counter()
+    recorder = VideoRecorder(clip.with_name("drawn.mp4"), RATE, threads) if use_writing else None
+    for result in stream(clip, recognizer):
+        frames += 1
+        if recorder is not None and result.pixels is not None:
+            recorder.write(draw_faces(result.pixels, result), result.time)
+    if recorder is not None:
+        recorder.close()
+    return frames, time.perf_counter() - start
+
+
+def _measure_stages(clip: Path, model: ExpressionModel, detector: Detector, threads: int) -> dict[str, float]:
+    """Return processor milliseconds a frame of each step, one after the other; detection as often as it happens."""
+    clock = _Clock()
+    timed = _TimedDetector(detector, clock)
+    faces = FaceStream(Recognizer(model, timed, threads, use_rejection=False))
+    recorder = VideoRecorder(clip.with_name("stages.mp4"), RATE, threads)
+    frames = clock.each("decode", open_video(clip).frames())
+    for frame in frames:
+        with clock.time("find"):
+            found = faces.find(frame)
+        with clock.time("recognize"):
+            scores = faces.score([found])[0]
+        with clock.time("smooth"):
+            result = faces.name(found, scores)
+        with clock.time("draw"):
+            drawn = draw_faces(frame.pixels, result)
+        with clock.time("write"):
+            recorder.write(drawn, frame.time)
+    recorder.close()
+    spent = {name: 1000 * seconds / (frame.index + 1) for name, seconds in clock.spent.items()}
+    spent["follow and crop"] = spent.pop("find") - spent["detect"]
+    order = ("decode", "detect", "follow and crop", "recognize", "smooth", "draw", "write")
+    return {name: round(spent[name], 3) for name in order}
+
+
+def _soak(model: ExpressionModel, detector: Detector, minutes: float) -> Soak:
+    """Run a long stream of small frames with everything that a video leaves behind: lines, a summary."""
+    count = max(round(minutes * 60 * RATE), 1)
+    labels = model.card.labels.names
+    summary = VideoSummary(labels)
+    early = highest = at_end = 0.0
+    pictures = draw_frames(detector, SMALL, count)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        writer = create_frame_writer("csv", labels, nowhere)
+        for result in stream(pictures, Recognizer(model, detector, use_rejection=False), StreamSettings(rate=RATE)):
+            writer.write("soak", result)
+            summary.add(result)
+            if result.index == min(60 * RATE, count) - 1:
+                early = highest = _resident_mib()
+            elif early and result.index % RATE == 0:
+                highest = max(highest, _resident_mib())
+        at_end = _resident_mib()
+    return Soak(minutes, count, SMALL, early, at_end, max(highest, at_end))
+
+
+class _Clock:
+    """Adds up seconds of processor time under names: other programs do not count in it."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Time what is done inside `with`."""
+        start = time.process_time()
+        yield
+        self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - start
+
+    def each(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
+        """Time how long each item takes to come."""
+        while True:
+            with self.time(name):
+                item = next(items, None)
+            if item is None:
+                return
+            yield item
+
+
+class _TimedDetector:
+    def __init__(self, detector: Detector, clock: _Clock) -> None:
+        self.name = detector.name
+        self._detector, self._clock = detector, clock
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Any]:
+        with self._clock.time("detect"):
+            return self._detector.detect(image)
+
+
+def _resident_mib() -> float:
+    """Return the memory that this process holds, in MiB."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        raise MienError("Memory is measured on Linux only; leave --minutes out.") from None
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / MIB, 1)
