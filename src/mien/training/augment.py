@@ -138,12 +138,10 @@ def make_not_faces(faces: Tensor, count: int) -> Tensor:
         (count, C, H, W) in [0, 1].
     """
     sources = faces[torch.randint(len(faces), (count,), device=faces.device)]
-    kinds = torch.arange(count, device=faces.device) % 4
     made = torch.empty_like(sources)
-    for kind, make in enumerate((_part_of_face, _half_outside, _tiles, _texture)):
-        rows = kinds == kind
-        if rows.any():
-            made[rows] = make(sources[rows])
+    kinds = (_part_of_face, _half_outside, _tiles, _texture)
+    for kind, make in enumerate(kinds[:count]):
+        made[kind :: len(kinds)] = make(sources[kind :: len(kinds)])
     return made
 
 

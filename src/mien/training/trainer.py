@@ -7,8 +7,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
 from lightning.pytorch.loggers import Logger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mien.training.recipe import TrainingSettings
 
@@ -32,7 +33,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         logger: Where the curves go; None: nowhere.
         use_validation: Validate after every epoch.
     """
-    own: list[Callback] = [EMAWeightAveraging(decay=settings.ema_decay)] if settings.ema_decay else []
+    own: list[Callback] = [moving_average(settings.ema_decay)] if settings.ema_decay else []
     precision: Any = settings.precision
     processes = settings.devices * settings.nodes
     return L.Trainer(
@@ -56,3 +57,14 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         log_every_n_steps=50,
     )
+
+
+def moving_average(decay: float) -> WeightAveraging:
+    """Return the callback that keeps the exponential moving average of weights and buffers, for each step's.
+
+    It lies on the device that trains and takes one kernel for all weights. Lightning's `EMAWeightAveraging` is placed
+    before the network reaches its device: it would stay in the processor's memory, and every step wait for copies.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return WeightAveraging(device, use_buffers=True, multi_avg_fn=average)

@@ -1,17 +1,19 @@
 """The trainer's settings are the recipe's, for training and for timing alike; and what only an accelerator does."""
 
+import warnings
 from types import SimpleNamespace
 
 import lightning as L
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 
 from mien.core.card import InputSpec
 from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import load
 from mien.training import throughput
 from mien.training import trainer as module
+from mien.training.batches import FaceBatches, make_faces
 from mien.training.fit import fit
 from mien.training.recipe import Recipe
 from mien.training.run import create_network
@@ -60,7 +62,7 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     training, timing = made[0], made[1]
     of_the_use = {"max_epochs", "max_steps", "logger", "callbacks", "limit_val_batches", "enable_checkpointing"}
     for settings in (training, timing):
-        assert isinstance(settings["callbacks"][0], EMAWeightAveraging)
+        assert isinstance(settings["callbacks"][0], WeightAveraging)
         assert settings["gradient_clip_val"] == 2
         assert settings["devices"] == 1
     assert {key: training[key] for key in training.keys() - of_the_use} == {
@@ -68,6 +70,46 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     }
     assert (training["enable_checkpointing"], timing["enable_checkpointing"]) == (True, False)
     assert (training["limit_val_batches"], timing["limit_val_batches"]) == (1.0, 0)
+
+
+class Devices(Callback):
+    """Notes where the network and its moving average are."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        (average,) = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]
+        self.seen = {weight.device.type for weight in (*pl_module.parameters(), *average._average_model.parameters())}
+
+
+def train_watched(callback):
+    """Train three steps, with a moving average of 0.9."""
+    faces = load("synthetic", None).split("train")
+    batches = FaceBatches(*2 * [make_faces(faces, tiny())], tiny())
+    made = task(tiny())
+    trainer = create_trainer(tiny().training, [callback], max_steps=3, use_validation=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice
+        trainer.fit(made, datamodule=batches)
+    return trainer
+
+
+class Average(Callback):
+    """Calculates the moving average of one weight and one buffer by its definition."""
+
+    def __init__(self):
+        self.expected = None
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        network = pl_module.network
+        now = [network.fc.weight.detach().clone(), network.bn1.running_mean.clone()]
+        before = self.expected or now
+        self.expected = [0.9 * old + 0.1 * new for old, new in zip(before, now, strict=True)]
+
+
+def test_moving_average_is_its_definition_and_ends_as_the_network():
+    watch = Average()
+    network = train_watched(watch).lightning_module.network
+    assert torch.allclose(network.fc.weight, watch.expected[0], atol=1e-6)
+    assert torch.allclose(network.bn1.running_mean, watch.expected[1], atol=1e-6)
 
 
 def test_nothing_is_shown_or_written_unasked():
@@ -134,6 +176,11 @@ class TestOnAnAccelerator:
             weights.append(made.network.state_dict())
         for key in weights[0]:
             assert torch.allclose(weights[0][key].float(), weights[1][key].float(), atol=1e-4), key
+
+    def test_moving_average_lies_beside_the_network(self):
+        watch = Devices()
+        train_watched(watch)
+        assert watch.seen == {"cuda"}
 
     def test_compiled_channels_last_step_in_bf16(self, tmp_path):
         faces = load("synthetic", None)
