@@ -1,14 +1,17 @@
 """The pages of docs/results follow from the records, and hold no figure that no record has."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
+from tiny_model import tiny_card
 
 from mien.core.errors import MienError
 from mien.evaluation.reported import DATASETS, PAPERS
 from mien.evaluation.result_pages import FOLDER, main, make_pages
+from mien.inference.model import ExpressionModel
 from mien.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,34 @@ def test_seeds_of_the_shipped_recipe_are_averaged_and_other_runs_listed(checkout
     (line,) = [line for line in text.splitlines() if "default/fer2013-narrow" in line]
     assert "50.00 %" in line
     assert "changed: network.options.width 24 (32)" in line
+
+
+def test_files_of_weights_stand_on_their_page_with_their_own_scores(checkout, make_model):
+    recipe = load_recipe("spayolo/fer2013", ["schedule.epochs=20", 'name="spayolo/fer2013-short"'])
+    scores = {
+        "accuracy": 0.6512,
+        "mean_class_accuracy": 0.5,
+        "without_twins": {"accuracy": 0.64},
+        "weights": {"bits": 8, "accuracy_loss": 0.0011},
+    }
+    card = dataclasses.replace(tiny_card(), name=recipe.name, recipe=recipe.model_dump(), scores=scores)
+    file = checkout / "weights" / "spayolo.onnx"
+    make_model(card).rename(make_parent(file))
+    with pytest.raises(MienError, match=re.escape(f"{file} is of {recipe.name}, and no committed run record has")):
+        make_pages(checkout)
+    add_run(checkout, "spayolo-fer2013-short-seed0", recipe, 0.6523)
+    (line,) = [line for line in make_pages(checkout)["weights.md"].splitlines() if line.startswith("| spayolo |")]
+    assert "| 11,174,539 | 65.12 % | 64.00 % | 50.00 % | 0.11 points |" in line
+    assert "(../../results/runs/spayolo-fer2013-short-seed0/record.json); shortened: 20 of 200 epochs |" in line
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "weights").glob("*.onnx")), ids=lambda file: file.stem)
+def test_trained_networks_are_used_by_name_and_say_what_8_bits_cost(file):
+    card = ExpressionModel.load(file.stem).card
+    assert card.network == file.stem
+    assert card.scores["weights"]["bits"] == 8
+    assert abs(card.scores["weights"]["accuracy_loss"]) < 0.005
+    assert sum(each.stat().st_size for each in file.parent.glob("*.onnx")) <= 12_000_000
 
 
 def test_the_index_names_every_page():

@@ -1,9 +1,10 @@
-"""Writes docs/results/*.md: each paper's figures beside ours, and the default model's scores.
+"""Writes docs/results/*.md: each paper's figures beside ours, the default model's scores, and those of weights/.
 
 python -m mien.evaluation.result_pages [ROOT]
 
 ROOT is a checkout of mien (default: where it is called). The pages follow from the reported figures that come with
-mien, the run records at any depth below ROOT/results, and the other records there; nothing in them is typed by hand.
+mien, the run records at any depth below ROOT/results, the other records there, and the cards of the model files in
+ROOT/weights; nothing in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mien.evaluation.report.runs import Run, read_json, read_runs
 from mien.evaluation.reported import DATASETS, PAPERS, PROTOCOLS, ReportedFigure, load_reported
 from mien.evaluation.run_settings import finite, group, read_settings
 from mien.evaluation.tables import Row, compare
+from mien.evaluation.weights_page import make_weights_page
 
 FOLDER = Path("docs") / "results"
 RECORDS = Path("results")
@@ -34,13 +36,16 @@ def make_pages(root: Path) -> dict[str, str]:
         root: A checkout of mien.
 
     Raises:
-        DataError: A record of ROOT/results is damaged.
+        DataError: A record of ROOT/results is damaged, or a file of ROOT/weights has none.
     """
     runs = _read_committed(root / RECORDS)
     pages = {f"{paper}.md": make_paper_page(paper, load_reported(), runs) for paper in PAPERS}
     records = {name: _read_optional(root / RECORDS / f"{name}.json") for name in ("robustness", "latency", "memory")}
     default = read_json(root / "src" / "mien" / "assets" / "default.json")
-    return pages | {"default.md": make_default_page(default, [run.record for run in runs], **records)}
+    pages["default.md"] = make_default_page(default, [run.record for run in runs], **records)
+    if weights := sorted((root / "weights").glob("*.onnx")):
+        pages["weights.md"] = make_weights_page(weights, runs, f"../../{RECORDS.as_posix()}")
+    return pages
 
 
 def make_paper_page(paper: str, reported: Sequence[ReportedFigure], runs: Sequence[Run]) -> str:
