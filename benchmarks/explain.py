@@ -1,0 +1,107 @@
+"""`mien explain` as a user calls it: the seconds of one face, imports included, and the memory of many pictures.
+
+Whole processes are timed, in turns with one that imports torch and nothing else, because the machine may be busy with
+other things: read the ratio. Memory is what the process occupies while it goes through a folder, after the first tenth
+of the pictures, at the end, and at most.
+
+    python benchmarks/explain.py RUN --out results/explain.json
+
+RUN is a folder that `mien train` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+from mien.core.hardware import processor_name
+
+FACE = (slice(60, 200), slice(150, 290))  # of the portrait
+
+
+def seconds_of(words: list[str]) -> float:
+    """Return how long a process takes from its start to its end."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def occupied(process: int, key: str = "VmRSS") -> float:
+    """Return the MiB that a process occupies now, or (VmHWM) at most so far."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    (line,) = [line for line in lines if line.startswith(key)]
+    return int(line.split()[1]) / 1024
+
+
+def time_one_face(run: str, face: Path, rounds: int) -> dict[str, float]:
+    """Explain one face in turns with importing torch alone."""
+    explain = ["-m", "mien", "explain", run, str(face), "--detector", "none"]
+    turns = [(seconds_of(explain), seconds_of(["-c", "import torch"])) for _ in range(rounds)]
+    whole, imports = zip(*turns, strict=True)
+    return {
+        "seconds": round(statistics.median(whole), 3),
+        "seconds_p90": round(float(np.quantile(whole, 0.9)), 3),
+        "seconds_of_importing_torch": round(statistics.median(imports), 3),
+        "ratio": round(statistics.median(a / b for a, b in turns), 2),
+    }
+
+
+def watch_memory(run: str, face: Path, folder: Path, pictures: int) -> dict[str, float]:
+    """Explain many pictures in one process, and read what it occupies as its results come."""
+    for number in range(pictures):
+        (folder / f"{number:05}.png").symlink_to(face)
+    words = ["-m", "mien", "explain", run, str(folder), "--detector", "none", "--format", "json"]
+    told: dict[str, float] = {}
+    with subprocess.Popen([sys.executable, "-u", *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for done, _ in enumerate(process.stdout, start=1):
+            if done == pictures // 10:
+                told["mib_after_a_tenth"] = round(occupied(process.pid), 1)
+            if done == pictures - 1:
+                told["mib_at_the_end"] = round(occupied(process.pid), 1)
+                told["mib_at_most"] = round(occupied(process.pid, "VmHWM"), 1)
+    if process.returncode or len(told) < 3:
+        sys.exit(f"mien explain ended with exit code {process.returncode} after {len(told)} readings.")
+    return {"pictures": pictures, **told}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="a folder that `mien train` wrote")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        face, folder = Path(scratch) / "face.png", Path(scratch) / "pictures"
+        folder.mkdir()
+        Image.fromarray(skimage.data.astronaut()[FACE]).save(face)
+        record = {
+            "network": json.loads((Path(given.run) / "record.json").read_text(encoding="utf-8"))["name"],
+            "method": "gradcam",
+            "processor": processor_name(),
+            "torch": version("torch"),
+            "rounds": given.rounds,
+            "one_face": time_one_face(given.run, face, given.rounds),
+            "many_pictures": watch_memory(given.run, face, folder, given.pictures),
+        }
+    text = json.dumps(record, indent=1) + "\n"
+    print(text, end="")
+    if given.out:
+        given.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
