@@ -161,7 +161,7 @@ def _others(record: Record, runs: Sequence[Record]) -> list[str]:
         how = describe_protocol(run) if its is None else its.remark
         rows.append([name, _seed(run), dataset, f"{run.get('parameters', 0):,}", *map(percent, _brief(run)), how])
     header = ["run", "seed", "data set", "parameters", "accuracy", "without twins", "mean class accuracy", "how"]
-    return ["## Other runs of this network", "", *make_table(header, sorted(rows))] if rows else []
+    return ["## Other runs of this recipe", "", *make_table(header, sorted(rows))] if rows else []
 
 
 def _seed(run: Record) -> str:
