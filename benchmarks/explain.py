@@ -26,6 +26,7 @@ import skimage.data
 from PIL import Image
 
 from mien.core.hardware import processor_name
+from mien.evaluation.memory import MIB, process_memory
 
 FACE = (slice(60, 200), slice(150, 290))  # of the portrait
 
@@ -37,11 +38,9 @@ def seconds_of(words: list[str]) -> float:
     return time.perf_counter() - begin
 
 
-def occupied(process: int, key: str = "VmRSS") -> float:
-    """Return the MiB that a process occupies now, or (VmHWM) at most so far."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    (line,) = [line for line in lines if line.startswith(key)]
-    return int(line.split()[1]) / 1024
+def mib(key: str, process: int) -> float:
+    """Return what `process_memory` says, in MiB."""
+    return round((process_memory(key, process) or 0) / MIB, 1)
 
 
 def time_one_face(run: str, face: Path, rounds: int) -> dict[str, float]:
@@ -67,10 +66,10 @@ def watch_memory(run: str, face: Path, folder: Path, pictures: int) -> dict[str,
         assert process.stdout is not None
         for done, _ in enumerate(process.stdout, start=1):
             if done == pictures // 10:
-                told["mib_after_a_tenth"] = round(occupied(process.pid), 1)
+                told["mib_after_a_tenth"] = mib("VmRSS", process.pid)
             if done == pictures - 1:
-                told["mib_at_the_end"] = round(occupied(process.pid), 1)
-                told["mib_at_most"] = round(occupied(process.pid, "VmHWM"), 1)
+                told["mib_at_the_end"] = mib("VmRSS", process.pid)
+                told["mib_at_most"] = mib("VmHWM", process.pid)
     if process.returncode or len(told) < 3:
         sys.exit(f"mien explain ended with exit code {process.returncode} after {len(told)} readings.")
     return {"pictures": pictures, **told}

@@ -89,16 +89,30 @@ def read_peak() -> int:
         MienError: This system does not tell.
     """
     if sys.platform == "linux":
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-        if found:
-            return 1024 * int(found[0])
+        peak = process_memory("VmHWM")
+        if peak is not None:
+            return peak
     elif sys.platform != "win32":
         import resource
 
         # bytes on macOS, KiB elsewhere
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     raise MienError(f"Peak memory cannot be measured: {platform.system()} does not tell it here; use Linux or macOS.")
+
+
+def process_memory(key: str, process: int | str = "self") -> int | None:
+    """Return what Linux tells of a process's memory, in bytes; None where it does not tell.
+
+    Args:
+        key: "VmRSS": resident now; "VmHWM": at most so far.
+        process: Its number, or "self".
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{key}:")]
+    return 1024 * int(found[0]) if found else None
 
 
 def main(model: str) -> None:

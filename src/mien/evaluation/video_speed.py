@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
 from mien.evaluation.drawn_clip import FACES, RATE, draw_frames, write_clip
+from mien.evaluation.memory import MIB, process_memory
 from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
 from mien.inference.cache import find_yunet
 from mien.inference.detectors import Detector, create_detector
@@ -34,7 +35,6 @@ from mien.inference.video import open_video
 SIZE = (1280, 720)
 SMALL = (320, 180)  # of the memory soak: what is kept from frame to frame does not depend on the size
 ROUNDS = 3
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,7 @@ class _TimedDetector:
 
 def _resident_mib() -> float:
     """Return the memory that this process holds, in MiB."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        raise MienError("Memory is measured on Linux only; leave --minutes out.") from None
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / MIB, 1)
+    resident = process_memory("VmRSS")
+    if resident is None:
+        raise MienError("Memory is measured on Linux only; leave --minutes out.")
+    return round(resident / MIB, 1)
