@@ -60,7 +60,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
 
 
 def moving_average(decay: float) -> WeightAveraging:
-    """Return the callback that keeps the exponential moving average of weights and buffers, for each step's.
+    """Return the callback that keeps the exponential moving average of weights and buffers, step by step.
 
     It lies on the device that trains and takes one kernel for all weights. Lightning's `EMAWeightAveraging` is placed
     before the network reaches its device: it would stay in the processor's memory, and every step wait for copies.
