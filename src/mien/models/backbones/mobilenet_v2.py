@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
+from mien.models.layers.depthwise import DepthwiseConv2d
 from mien.models.network import Network, Stage
 from mien.models.specification import NetworkSpec
 
@@ -35,10 +36,10 @@ class InvertedResidual(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = in_channels * expansion
-        layers: list[nn.Module] = [_conv_norm_relu(in_channels, hidden, 1)] if expansion != 1 else []
+        layers: list[nn.Module] = [_norm_relu(nn.Conv2d(in_channels, hidden, 1, bias=False))] if expansion != 1 else []
         self.conv = nn.Sequential(
             *layers,
-            _conv_norm_relu(hidden, hidden, 3, stride, groups=hidden),
+            _norm_relu(DepthwiseConv2d(hidden, 3, stride)),
             nn.Conv2d(hidden, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
         )
@@ -81,7 +82,7 @@ class MobileNetV2(Network):
         _check(width, stem_stride, strides)
         before, last = rounded_channels(STEM_CHANNELS * width), rounded_channels(LAST_CHANNELS * max(1.0, width))
         stages = [Stage("stem", before, stem_stride)]
-        blocks: list[nn.Module] = [_conv_norm_relu(in_channels, before, 3, stem_stride)]
+        blocks: list[nn.Module] = [_norm_relu(nn.Conv2d(in_channels, before, 3, stem_stride, 1, bias=False))]
         ranges = {"stem": range(1)}
         for number, ((expansion, channels, repeats), step) in enumerate(zip(ROWS, strides, strict=True), start=1):
             out = rounded_channels(channels * width)
@@ -94,7 +95,7 @@ class MobileNetV2(Network):
         super().__init__(stages, in_channels=in_channels, num_classes=num_classes, feature_size=last)
         self._blocks_of_stage = ranges
         # Torchvision's name for the layers is the name of a network's method, which hides them as an attribute.
-        self._modules["features"] = nn.Sequential(*blocks, _conv_norm_relu(before, last, 1))
+        self._modules["features"] = nn.Sequential(*blocks, _norm_relu(nn.Conv2d(before, last, 1, bias=False)))
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
         self._initialize()
 
@@ -135,14 +136,9 @@ def rounded_channels(channels: float, divisor: int = 8) -> int:
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
-def _conv_norm_relu(
-    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU6(),
-    )
+def _norm_relu(conv: nn.Conv2d) -> nn.Sequential:
+    """Return a convolution with batch norm and ReLU6 behind it."""
+    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU6())
 
 
 def _check(width: float, stem_stride: int, strides: tuple[int, ...]) -> None:
