@@ -21,16 +21,21 @@ FORMAT_VERSION = 1
 Precision = Literal["float32", "float16", "int8"]
 # Fields that came after the first release: written only where they say something, so that it reads other files still.
 LATER_FIELDS: dict[str, Any] = {"precision": "float32", "lowered": {}, "unsure_threshold": None}
+LATER_INPUT_FIELDS: dict[str, Any] = {"is_grey": False}
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The tensor a network takes: (N, channels, size, size) float32, `(pixel / 255 - mean) / std`."""
+    """The tensor a network takes: (N, channels, size, size) float32, `(pixel / 255 - mean) / std`.
+
+    `is_grey`: a network of three channels learnt from pictures without colour; others are made grey for it.
+    """
 
     size: int = 48
     channels: int = 1
     mean: float = 0.5
     std: float = 0.25
+    is_grey: bool = False
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
@@ -99,11 +104,10 @@ class ModelCard:
         fields |= {
             "format": FORMAT_VERSION,
             "labels": list(self.labels.names),
-            "input": dataclasses.asdict(self.input),
+            "input": _without_defaults(dataclasses.asdict(self.input), LATER_INPUT_FIELDS),
             "crop": dataclasses.asdict(self.crop),
         }
-        fields = {name: value for name, value in fields.items() if LATER_FIELDS.get(name, ...) != value}
-        return json.dumps(fields, sort_keys=True)
+        return json.dumps(_without_defaults(fields, LATER_FIELDS), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, source: str = "model file") -> ModelCard:
@@ -130,3 +134,7 @@ class ModelCard:
                 f"{source} has no mien model card: labels and input are unknown. Write it with `mien export`."
             )
         return cls.from_json(metadata[METADATA_KEY], source)
+
+
+def _without_defaults(fields: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if defaults.get(name, ...) != value}

@@ -27,6 +27,7 @@ __all__ = [
     "crop_face",
     "cut_square",
     "decode_image",
+    "fit_face",
     "normalize",
     "read_image",
     "resize_face",
@@ -119,6 +120,13 @@ def resize_face(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[n
     return image
 
 
+def fit_face(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """Return a face crop with the side and the channels of a network's input, without colour if that has none."""
+    if spec.is_grey:
+        image = resize_face(image, spec.size, 1)
+    return resize_face(image, spec.size, spec.channels)
+
+
 def normalize(images: T, spec: InputSpec) -> T:
     """Return `(images / 255 - mean) / std`: plain arithmetic, for numpy arrays and tensors alike."""
     pixels: Any = images
@@ -130,7 +138,7 @@ def to_batch(faces: Sequence[NDArray[np.uint8]], spec: InputSpec) -> NDArray[np.
     """Turn face crops of any size into a network's input: (n, channels, size, size), normalised."""
     batch = np.empty((len(faces), spec.size, spec.size, spec.channels), dtype=np.float32)
     for row, face in zip(batch, faces, strict=True):
-        row[:] = resize_face(face, spec.size, spec.channels).reshape(row.shape)
+        row[:] = fit_face(face, spec).reshape(row.shape)
     return np.ascontiguousarray(normalize(batch.transpose(0, 3, 1, 2), spec))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
-from mien.core.image import as_rgb, crop_face, decode_image, read_image, resize_face, to_batch
+from mien.core.image import as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
 from mien.inference.detectors import Detector, WholePicture, create_detector, remove_duplicates
 from mien.inference.model import ExpressionModel, Scores
@@ -112,7 +112,7 @@ class Recognizer:
 
     def crop(self, pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
         """Cut a face out of an RGB picture (h, w, 3), as the network wants it: (size, size[, 3])."""
-        return resize_face(crop_face(pixels, box, self.crop_spec), self.card.input.size, self.card.input.channels)
+        return fit_face(crop_face(pixels, box, self.crop_spec), self.card.input)
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
         """Score faces cut by `crop` in one forward pass."""

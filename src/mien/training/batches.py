@@ -146,13 +146,15 @@ def _to_tensor(pictures: Iterable[NDArray[np.uint8]], size: int, channels: int) 
     return torch.from_numpy(np.ascontiguousarray(images))
 
 
-def pixel_counts(faces: Faces | FaceFiles) -> NDArray[np.int64]:
-    """Return (256,) how many pixels of all faces and channels have each value."""
-    counts = np.zeros(256, dtype=np.int64)
+def measure_pixels(faces: Faces | FaceFiles) -> tuple[NDArray[np.float64], bool]:
+    """Return (256,) how many pixels of all faces and channels have each value, and whether any face has colour."""
+    counts = np.zeros(256)
+    has_colour = False
     for start in range(0, len(faces), FACES_PER_CHUNK):
         images = faces.images_between(start, start + FACES_PER_CHUNK).numpy()
         counts += np.bincount(images.reshape(-1), minlength=256)
-    return counts
+        has_colour = has_colour or bool((images != images[:, :1]).any())
+    return counts, has_colour
 
 
 def make_targets(dataset: FaceDataset, recipe: Recipe) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.image import normalize
 from mien.training.recipe import DistillationSettings, parse_recipe
-from mien.training.run import RECORD, load_run
+from mien.training.run import RECORD, input_spec, load_run
 
 
 class Teacher:
@@ -37,8 +36,7 @@ class Teacher:
                 f"Teacher {folder} knows {', '.join(run.record.labels)}; the data set has {', '.join(labels)}; "
                 "both must agree."
             )
-        settings = parse_recipe(run.record.recipe, str(folder / RECORD)).network
-        self.spec = InputSpec(settings.input_size, settings.channels, run.record.mean, run.record.std)
+        self.spec = input_spec(run.record, parse_recipe(run.record.recipe, str(folder / RECORD)))
         self.network = run.network.requires_grad_(requires_grad=False)
         self.classes = len(labels)
         self.description = {"name": run.record.name, "accuracy": run.record.scores.get("accuracy")}
@@ -49,7 +47,7 @@ class Teacher:
         size = self.spec.size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        if images.shape[1] != self.spec.channels:
+        if images.shape[1] != self.spec.channels or self.spec.is_grey:
             images = images.mean(1, keepdim=True).expand(-1, self.spec.channels, -1, -1)
         logits: Tensor = self.network.to(images.device)(normalize(images * 255, self.spec))
         return logits[:, : self.classes].float()

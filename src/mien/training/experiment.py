@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from mien.core.card import InputSpec
 from mien.core.errors import RecipeError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
@@ -21,7 +20,7 @@ from mien.data.protocols import FOLDED
 from mien.training.ledger import LedgerRow
 from mien.training.queue import Job, QueueEntry
 from mien.training.recipe import Recipe, load_ablations, load_recipe
-from mien.training.run import Run
+from mien.training.run import Run, input_spec
 
 ProtocolChoice = Literal["recipe", "paper", "clean", "both"]
 # The ablation table of a recipe that holds its paper's protocol, where the recipe's own differs.
@@ -216,7 +215,7 @@ def sample_rows(labels: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
 def compute_features(run: Run, faces: FaceDataset) -> NDArray[np.float16]:
     """Return what the last layer of a run's network sees, (n, D), of all faces of a data set."""
     recipe = Recipe.model_validate(run.record.recipe)
-    spec = InputSpec(recipe.network.input_size, recipe.network.channels, run.record.mean, run.record.std)
+    spec = input_spec(run.record, recipe)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = run.network.to(device)
     batches = []

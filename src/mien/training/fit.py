@@ -26,7 +26,7 @@ from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_parameters
 from mien.models.network import Network
 from mien.models.weights import load_weights
-from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, pixel_counts
+from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, measure_pixels
 from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
 from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
@@ -143,13 +143,14 @@ def has_compiler() -> bool:
 
 def measure_input(train: Faces | FaceFiles, recipe: Recipe) -> InputSpec:
     """Return the input specification with the mean and deviation of the training pixels, as shares of 255."""
-    counts = pixel_counts(train).astype(np.float64)
+    counts, has_colour = measure_pixels(train)
     levels = np.arange(256) / 255
     mean = float(counts @ levels / counts.sum())
     std = float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
     if std == 0:
         raise DataError("Every training image is one and the same flat colour; there is nothing to learn.")
-    return InputSpec(recipe.network.input_size, recipe.network.channels, round(mean, 6), round(std, 6))
+    size, channels = recipe.network.input_size, recipe.network.channels
+    return InputSpec(size, channels, round(mean, 6), round(std, 6), is_grey=channels == 3 and not has_colour)
 
 
 class RecordKeeper(Callback):
@@ -201,6 +202,7 @@ def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: In
         parameters=count_parameters(network),
         mean=spec.mean,
         std=spec.std,
+        is_grey=spec.is_grey,
         started=now(),
         commit=current_commit(),
         hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu"),

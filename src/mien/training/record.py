@@ -25,7 +25,8 @@ class RunRecord:
     `curves` holds one dict an epoch (epoch, train loss, validation accuracy, learning rate, minutes since the start
     of the process that ran it). `minutes` is the sum over all processes, when a run was resumed. `weights` names the
     file that the run started from, its SHA-256 and what was adapted; empty when it started from scratch.
-    `finished` is false while epochs are left to run.
+    `is_grey`: the network has three channels, but no training picture has colour. `finished` is false while epochs are
+    left to run.
     `teachers` names what it learnt from besides the labels, with their accuracies. `explanations` holds what
     `mien faithfulness` measured, by data set and split.
     """
@@ -37,6 +38,7 @@ class RunRecord:
     parameters: int
     mean: float
     std: float
+    is_grey: bool = False
     started: str = ""
     minutes: float = 0.0
     commit: str = ""

@@ -70,6 +70,12 @@ def create_network(recipe: Recipe, classes: int) -> Network:
     )
 
 
+def input_spec(record: RunRecord, recipe: Recipe) -> InputSpec:
+    """Return what a run's network takes."""
+    settings = recipe.network
+    return InputSpec(settings.input_size, settings.channels, record.mean, record.std, record.is_grey)
+
+
 def run_card(run: Run) -> ModelCard:
     """Return a run's card with the scores and the calibration of its record."""
     record = run.record
@@ -79,7 +85,7 @@ def run_card(run: Run) -> ModelCard:
         name=record.name,
         network=recipe.network.name,
         labels=LabelSet.of(record.labels),
-        input=InputSpec(recipe.network.input_size, recipe.network.channels, record.mean, record.std),
+        input=input_spec(record, recipe),
         crop=CropSpec(),
         paper=recipe.paper,
         recipe=record.recipe,

@@ -30,6 +30,12 @@ def test_round_trip(card: ModelCard) -> None:
     assert ModelCard.from_metadata({METADATA_KEY: card.to_json()}, "a.onnx") == card
 
 
+def test_later_fields_are_written_only_where_they_say_something(card: ModelCard) -> None:
+    assert "is_grey" not in card.to_json()
+    grey = dataclasses.replace(card, input=dataclasses.replace(card.input, is_grey=True))
+    assert ModelCard.from_json(grey.to_json()) == grey
+
+
 def test_rejecting_takes_one_more_output(card: ModelCard) -> None:
     assert card.outputs == 8
     assert dataclasses.replace(card, reject_threshold=None).outputs == 7

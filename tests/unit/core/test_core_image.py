@@ -22,6 +22,7 @@ from mien.core.image import (
     as_rgb,
     crop_face,
     decode_image,
+    fit_face,
     normalize,
     read_image,
     resize_face,
@@ -409,6 +410,17 @@ def test_batch_is_normalised_and_in_channel_order() -> None:
     expected = (np.stack(faces).astype(np.float64).transpose(0, 3, 1, 2) / 255 - 0.4) / 0.2
     assert np.allclose(batch, expected, atol=1e-6)
     assert to_batch([], spec).shape == (0, 3, 8, 8)
+
+
+def test_colour_is_taken_from_what_a_network_of_grey_pictures_gets() -> None:
+    face = noise(20, 20, 3, seed=1)
+    for spec in (InputSpec(size=8, channels=3, is_grey=True), InputSpec(size=24, channels=3, is_grey=True)):
+        grey = resize_face(face, spec.size, 1)
+        fitted = fit_face(face, spec)
+        assert np.array_equal(fitted, np.stack([grey] * 3, axis=2))
+        assert np.array_equal(fit_face(fitted, spec), fitted)
+        assert np.array_equal(to_batch([face], spec), to_batch([grey], spec))
+    assert np.array_equal(fit_face(face, InputSpec(size=20, channels=3)), face)
 
 
 def test_normalize_keeps_float32() -> None:

@@ -44,6 +44,15 @@ def test_a_run_teaches_by_its_own_normalisation(teacher_folder, faces):
     assert teacher.description["name"] == "tiny"
 
 
+def test_a_teacher_that_saw_no_colour_is_shown_none(teacher_folder, faces):
+    teacher = Teacher(teacher_folder, faces.label_set.names)
+    teacher.spec = InputSpec(48, 3, is_grey=True)
+    teacher.network = torch.nn.Flatten()
+    images = torch.rand(2, 3, 48, 48)
+    grey = (images.mean(1) - teacher.spec.mean) / teacher.spec.std
+    torch.testing.assert_close(teacher.logits(images), grey.flatten(1)[:, :7])
+
+
 def test_other_labels_are_refused(teacher_folder):
     with pytest.raises(MienError, match=r"knows .*; the data set has a, b; both must agree"):
         Teacher(teacher_folder, ("a", "b"))

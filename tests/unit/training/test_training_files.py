@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mien.core.card import InputSpec
 from mien.core.errors import DataError
 from mien.data.registry import LoadOptions, load
 from mien.training.augment import Augmentation
@@ -106,7 +107,7 @@ def test_training_from_files_is_training_from_memory(tree, tmp_path):
 def test_file_that_vanishes_is_one_line(tree, tmp_path, monkeypatch):
     dataset = read(tree, lazy=True)
     _ = dataset.fingerprint
-    monkeypatch.setattr("mien.training.fit.measure_input", lambda train, recipe: SimpleNamespace(mean=0.5, std=0.2))
+    monkeypatch.setattr("mien.training.fit.measure_input", lambda train, recipe: InputSpec(48, 1))
     dataset.images.paths[:] = "gone.png"
     with pytest.raises(DataError, match=r"^gone\.png: no such file\.$"):
         fit(Recipe.model_validate(RECIPE), dataset, tmp_path / "run", quiet=True)

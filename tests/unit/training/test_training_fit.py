@@ -1,5 +1,6 @@
 """Training: targets, the schedule, resuming after a kill, and what a run leaves behind."""
 
+import dataclasses
 import errno
 import itertools
 import json
@@ -20,7 +21,7 @@ from mien.data.registry import load
 from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.fit import fit, has_compiler, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
-from mien.training.run import create_network, load_run
+from mien.training.run import create_network, load_run, run_card
 from mien.training.task import Task, lr_share
 
 TINY = {
@@ -357,6 +358,23 @@ def test_flat_training_images_are_refused():
         measure_input(
             Faces(torch.zeros(4, 1, 48, 48, dtype=torch.uint8), torch.zeros(4, 7)), Recipe.model_validate(TINY)
         )
+
+
+@pytest.mark.parametrize(("colour", "channels", "is_grey"), [(0, 3, True), (1, 3, False), (0, 1, False)])
+def test_a_network_of_three_channels_notes_that_no_picture_has_colour(colour, channels, is_grey):
+    recipe = Recipe.model_validate(TINY | {"network": TINY["network"] | {"channels": channels}})
+    images = torch.arange(48, dtype=torch.uint8).expand(4, channels, 48, 48).clone()
+    images[3, -1, 7, 7] += colour
+    assert measure_input(Faces(images, torch.zeros(4, 7)), recipe).is_grey is is_grey
+
+
+def test_colour_stands_in_record_and_card(faces, tmp_path):
+    network = TINY["network"] | {"channels": 3, "input_size": 16}
+    recipe = Recipe.model_validate(TINY | {"network": network, "schedule": {"epochs": 1}})
+    grey = dataclasses.replace(faces, images=np.repeat(faces.images[..., None], 3, axis=3))
+    run = fit(recipe, grey, tmp_path, quiet=True)
+    assert run.record.is_grey
+    assert run_card(run).input.is_grey
 
 
 def test_folder_without_a_run(tmp_path):

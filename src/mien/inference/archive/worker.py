@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import ImageError
-from mien.core.image import LARGEST_CROP, PILLOW_WARNINGS, Limits, decode_image, resize_face
+from mien.core.image import LARGEST_CROP, PILLOW_WARNINGS, Limits, decode_image, fit_face
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
 from mien.inference.archive.tables import Rows, Seen, is_whole, write_part
@@ -112,8 +112,8 @@ class ChunkWorker:
             pixels = decode_image(data, "the file", self._limits, use_grey=recognizer.is_whole_picture)
             if recognizer.is_whole_picture and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
                 # Cutting a square out of itself changes nothing and takes as long as a third of the decoding.
-                spec, faces = recognizer.card.input, recognizer.detector.detect(pixels)
-                cut = [resize_face(pixels, spec.size, spec.channels)]
+                faces = recognizer.detector.detect(pixels)
+                cut = [fit_face(pixels, recognizer.card.input)]
             else:
                 faces = sorted(recognizer.detect(pixels), key=lambda face: face.box.centre)
                 cut = [recognizer.crop(pixels, face.box) for face in faces]
