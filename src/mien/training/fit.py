@@ -228,6 +228,7 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
     old.recipe = before
+    old.is_grey = new.is_grey  # of the same data; old records do not say it
     return old
 
 

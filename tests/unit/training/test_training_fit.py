@@ -238,10 +238,12 @@ def test_a_run_from_before_a_setting_existed_goes_on(faces, tmp_path):
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert not record["finished"]
     assert record["recipe"]["training"].pop("workers") == 0
+    record["is_grey"] = True  # what the data say, not the record, holds
     (tmp_path / "run" / "record.json").write_text(json.dumps(record))
     run = fit(recipe, faces, tmp_path / "run", resume=True, quiet=True)
     assert len(run.record.curves) == 3
     assert run.record.recipe == recipe.model_dump()
+    assert not run.record.is_grey
 
 
 def test_killed_process_resumes_to_the_unbroken_result(tmp_path):

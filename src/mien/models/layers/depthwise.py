@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mien.models.layers.precision import full_precision
+from mien.models.layers.precision import full_precision, widened
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -26,7 +26,7 @@ class DepthwiseConv2d(nn.Conv2d):
         if not self._is_slow_in_bf16(maps):
             return super().forward(maps)
         with full_precision(maps):
-            return super().forward(maps.float()).to(maps.dtype)
+            return super().forward(widened(maps)).to(maps.dtype)
 
     def _is_slow_in_bf16(self, maps: Tensor) -> bool:
         if maps.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
