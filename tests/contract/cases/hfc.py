@@ -32,6 +32,7 @@ ABLATIONS = {
     "mobilenet_v2": [
         {"options": {"width": 0.5}},
         {"options": {"stem_stride": 1}},
+        {"options": {"use_zero_gamma": True}},
         {"options": {"strides": [1, 2, 2, 2, 1, 1, 1]}},
         {"modulators": {"stage3": "despam"}},
     ],

@@ -126,3 +126,14 @@ def test_the_signal_keeps_its_size_through_all_blocks_from_the_start():
 def test_options_that_do_not_fit_are_refused(options):
     with pytest.raises(RecipeError, match=next(iter(options))):
         registry.create("mobilenet_v2", options=options)
+
+
+def test_zero_gamma_starts_each_block_with_a_shortcut_as_that_shortcut():
+    network = registry.create("mobilenet_v2", options={"width": 0.35, "use_zero_gamma": True}).eval()
+    blocks = [block for block in network.modules() if isinstance(block, InvertedResidual)]
+    assert sum(block.use_shortcut for block in blocks) == 10
+    for block in blocks:
+        maps = torch.rand(1, block.conv[0][0].in_channels, 6, 6)
+        assert torch.equal(block(maps), maps) == block.use_shortcut
+    plain = registry.create("mobilenet_v2", options={"width": 0.35})
+    assert all(block.conv[-1].weight.min() == 1 for block in plain.modules() if isinstance(block, InvertedResidual))
