@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from mien.core.dotted import flatten
 from mien.evaluation.recipe_defaults import DEFAULTS
 
 Record = Mapping[str, Any]
@@ -55,7 +56,7 @@ def read_settings(record: Record) -> RunSettings | None:
     if not name or finite(group(record, "scores").get("accuracy")) is None:
         return None
     ablation = str(recipe.get("ablation") or "")
-    expected, used = _expected(name, ablation), _flatten(recipe)
+    expected, used = _expected(name, ablation), flatten(recipe)
     if expected is None or used.get("data.dataset") != expected.get("data.dataset", used.get("data.dataset")):
         return None
     if _without_data(expected) == _without_data(_expected(name, "") or {}):
@@ -73,7 +74,7 @@ def describe_changes(record: Record) -> tuple[str, ...]:
     """
     recipe, name = group(record, "recipe"), recipe_of(record)
     expected = _expected(name, str(recipe.get("ablation") or "")) if name else None
-    used = _flatten(recipe)
+    used = flatten(recipe)
     if expected is None:
         return tuple(f"{key} {_show(value)}" for key, value in sorted(used.items()) if _is_compared(key))
     return _changed(expected, used)
@@ -169,8 +170,8 @@ def _expected(name: str, ablation: str) -> dict[str, Any] | None:
     tables = recipe.get("ablation", {})
     if ablation and ablation not in tables:
         return None
-    base = _flatten({key: value for key, value in recipe.items() if key != "ablation"})
-    changes = _flatten(tables.get(ablation, {}))
+    base = flatten({key: value for key, value in recipe.items() if key != "ablation"})
+    changes = flatten(tables.get(ablation, {}))
     kept = {key: value for key, value in base.items() if not any(_overlap(key, other) for other in changes)}
     return kept | changes
 
@@ -182,13 +183,6 @@ def _without_data(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _overlap(first: str, second: str) -> bool:
     """Whether a table stands where the other key has a plain value."""
     return first.startswith(f"{second}.") or second.startswith(f"{first}.")
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return leaves
 
 
 def _is_same(first: Any, second: Any) -> bool:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from mien.core.dotted import flatten
 from mien.core.errors import RecipeError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
@@ -132,16 +133,9 @@ def _protocol_changes(choice: ProtocolChoice, tables: Mapping[str, Mapping[str, 
     """Return the overrides that make each protocol, by the name it has in runs ("" for the recipe's own)."""
     if choice == "recipe":
         return {"": ()}
-    changes = {"paper": tuple(_flatten(tables.get(PAPER_PROTOCOL, {}))), "clean": CLEAN}
+    paper = flatten(tables.get(PAPER_PROTOCOL, {}))
+    changes = {"paper": tuple(f"{key}={json.dumps(value)}" for key, value in paper.items()), "clean": CLEAN}
     return changes if choice == "both" else {choice: changes[choice]}
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={json.dumps(value)}"
 
 
 def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: Sequence[str]) -> list[QueueEntry]:

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from mien.core.card import InputSpec
+from mien.core.dotted import flatten
 from mien.core.errors import DataError, InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_parameters
@@ -32,6 +33,9 @@ from mien.training.record import RunRecord, current_commit, describe_hardware, n
 from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import create_trainer
+
+# Settings that a resumed run may change: they say how fast it goes, not what it learns.
+OF_THE_MACHINE = frozenset({"training.threads"})
 
 
 def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
@@ -217,9 +221,11 @@ def _sha256(path: Path) -> str:
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     # settings that did not exist yet when the run began have their defaults
     before = parse_recipe(old.recipe, str(folder / RECORD)).model_dump()
-    if before != new.recipe:
-        changed = [key for key in new.recipe if new.recipe[key] != before[key]]
-        raise MienError(f"{folder} was run with another recipe ({', '.join(changed)} differ); name another --out.")
+    was, wanted = flatten(before), flatten(new.recipe)
+    changed = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key) and key not in OF_THE_MACHINE]
+    if changed:
+        differences = ", ".join(f"{key} {was.get(key, 'unset')}, now {wanted.get(key, 'unset')}" for key in changed)
+        raise MienError(f"{folder} was run with another recipe ({differences}); name another --out.")
     if old.data["fingerprint"] != new.data["fingerprint"]:
         raise MienError(f"{folder} was run on other data; name another --out.")
     last = folder / CHECKPOINTS / "last.ckpt"
@@ -227,7 +233,7 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     # an epoch may have been noted whose checkpoint was not written any more
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
-    old.recipe = before
+    old.recipe = new.recipe
     old.is_grey = new.is_grey  # of the same data; old records do not say it
     return old
 

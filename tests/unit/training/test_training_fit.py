@@ -223,7 +223,7 @@ def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
 
 def test_resume_refuses_another_recipe_and_other_data(faces, tmp_path):
     fit(Recipe.model_validate(TINY | {"schedule": {"epochs": 1}}), faces, tmp_path, quiet=True)
-    with pytest.raises(MienError, match=r"another recipe \(schedule differ\)"):
+    with pytest.raises(MienError, match=r"another recipe \(schedule\.epochs 1, now 3\)"):
         fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)
     recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
     with pytest.raises(MienError, match="other data"):
@@ -232,7 +232,7 @@ def test_resume_refuses_another_recipe_and_other_data(faces, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_run_from_before_a_setting_existed_goes_on(faces, tmp_path):
+def test_a_run_from_before_a_setting_existed_goes_on_with_other_threads(faces, tmp_path):
     recipe = Recipe.model_validate(TINY)
     fit(recipe, faces, tmp_path / "run", minutes=1e-9, quiet=True)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
@@ -240,6 +240,7 @@ def test_a_run_from_before_a_setting_existed_goes_on(faces, tmp_path):
     assert record["recipe"]["training"].pop("workers") == 0
     record["is_grey"] = True  # what the data say, not the record, holds
     (tmp_path / "run" / "record.json").write_text(json.dumps(record))
+    recipe = Recipe.model_validate(TINY | {"training": TINY["training"] | {"threads": 2}})
     run = fit(recipe, faces, tmp_path / "run", resume=True, quiet=True)
     assert len(run.record.curves) == 3
     assert run.record.recipe == recipe.model_dump()
