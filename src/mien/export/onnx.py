@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
+from mien.export.constants import share_constants
 from mien.export.model_file import with_card, write_card, write_file
 from mien.export.weights import WeightBits, round_to_half, round_to_int8, store_half, store_int8
 from mien.inference.model import ExpressionModel
@@ -49,6 +50,7 @@ def make_onnx(network: Network, card: ModelCard, *, weight_bits: WeightBits = 32
     if weight_bits < 32:
         {16: round_to_half, 8: round_to_int8}[weight_bits](folded)
     model = _trace(folded, card)
+    share_constants(model)
     if weight_bits < 32:
         {16: store_half, 8: store_int8}[weight_bits](model)
     write_card(model, card)
