@@ -34,6 +34,7 @@ from mien.apps import (
     train_all,
 )
 from mien.core.errors import MienError, MissingExtraError
+from mien.training.memory import LARGE_PAGES
 
 app = typer.Typer(
     name="mien",
@@ -98,6 +99,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; every `MienError` becomes one line on standard error and exit code 1."""
+    os.environ.setdefault(LARGE_PAGES, "1")  # here, because torch looks once
     try:
         app()
     except MienError as error:

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, 
 from lightning.pytorch.loggers import Logger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from mien.training.memory import keep_freed_memory
 from mien.training.recipe import TrainingSettings
 
 
@@ -25,6 +26,8 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
 ) -> L.Trainer:
     """Make a trainer on the accelerator, if there is one; the moving average of the weights joins the callbacks.
 
+    From here on the process keeps the memory that it frees.
+
     Args:
         settings: Precision, devices, clipping and the rest of a recipe's `training`.
         callbacks: Checkpoints are written, and progress is shown, where one of them does that.
@@ -33,6 +36,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         logger: Where the curves go; None: nowhere.
         use_validation: Validate after every epoch.
     """
+    keep_freed_memory()
     own: list[Callback] = [moving_average(settings.ema_decay)] if settings.ema_decay else []
     precision: Any = settings.precision
     processes = settings.devices * settings.nodes
