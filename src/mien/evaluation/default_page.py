@@ -9,6 +9,7 @@ from typing import Any
 from mien.evaluation.markdown import decimal, make_table, percent
 from mien.evaluation.run_settings import (
     Record,
+    RunSettings,
     describe_hardware,
     describe_protocol,
     finite,
@@ -121,24 +122,37 @@ def _classes(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _seeds(record: Record, runs: Sequence[Record]) -> list[str]:
-    """List the runs that differ from the shipped one in nothing but the seed, and their mean."""
-    settings = read_settings(record)
-    same = [run for run in runs if settings is not None and read_settings(run) == settings]
-    if not same:
+    """List the runs that differ in nothing but the seed, and their mean."""
+    lines = []
+    for settings, same in _by_settings(record, runs).items():
+        if len(same) == 1:
+            continue
+        rows = []
+        for run in same:
+            minutes = f"{finite(run.get('minutes')) or 0:.0f}"
+            rows.append([f"{_seed(run)}{' (shipped)' if run is record else ''}", *map(percent, _brief(run)), minutes])
+        means = [_mean(values) for values in zip(*map(_brief, same), strict=True)]
+        header = ["seed", "accuracy", "without twins", "mean class accuracy", "minutes"]
+        how = f"; {settings.remark}" if settings.remark else ""
+        lines += [f"{settings.recipe}{how}", "", *make_table(header, [*rows, [f"{len(rows)} seeds", *means, ""]])]
+    if not lines:
         return []
-    rows = []
-    for run in (record, *same):
-        minutes = f"{finite(run.get('minutes')) or 0:.0f}"
-        rows.append([f"{_seed(run)}{' (shipped)' if run is record else ''}", *map(percent, _brief(run)), minutes])
-    means = [_mean(values) for values in zip(*map(_brief, (record, *same)), strict=True)]
-    header = ["seed", "accuracy", "without twins", "mean class accuracy", "minutes"]
-    return [
-        "## Seeds",
-        "",
-        "The same recipe and data; only the seed differs. The last row is the mean ± the sample deviation.",
-        "",
-        *make_table(header, [*rows, [f"{len(rows)} seeds", *means, ""]]),
-    ]
+    said = "The same recipe and data; only the seed differs. The last row is the mean ± the sample deviation."
+    return ["## Seeds", "", said, "", *lines]
+
+
+def _by_settings(record: Record, runs: Sequence[Record]) -> dict[RunSettings, list[Record]]:
+    """Return the runs of the family by what they must share to be averaged, the shipped run first."""
+    found: dict[RunSettings, list[Record]] = {}
+    for run in (record, *runs):
+        settings = read_settings(run)
+        if settings is not None and _is_of_family(run):
+            found.setdefault(settings, []).append(run)
+    return found
+
+
+def _is_of_family(run: Record) -> bool:
+    return str(run.get("name", "")).partition("/")[0] == FAMILY
 
 
 def _mean(values: Sequence[float | None]) -> str:
@@ -147,21 +161,21 @@ def _mean(values: Sequence[float | None]) -> str:
 
 
 def _others(record: Record, runs: Sequence[Record]) -> list[str]:
-    """List the runs of the family that differ from the shipped one in more than the seed."""
-    settings = read_settings(record)
+    """List the runs of the family that are neither shipped nor one of several seeds."""
+    averaged = [same for same in _by_settings(record, runs).values() if len(same) > 1]
     rows = []
     for run in runs:
-        name = str(run.get("name", ""))
-        if name.partition("/")[0] != FAMILY or finite(group(run, "scores").get("accuracy")) is None:
+        if not _is_of_family(run) or finite(group(run, "scores").get("accuracy")) is None:
+            continue
+        if any(run is one for same in averaged for one in same):
             continue
         its = read_settings(run)
-        if its is not None and its == settings:
-            continue
         dataset = str(group(group(run, "recipe"), "data").get("dataset", ""))
         how = describe_protocol(run) if its is None else its.remark
-        rows.append([name, _seed(run), dataset, f"{run.get('parameters', 0):,}", *map(percent, _brief(run)), how])
+        name, parameters = str(run.get("name", "")), f"{run.get('parameters', 0):,}"
+        rows.append([name, _seed(run), dataset, parameters, *map(percent, _brief(run)), how])
     header = ["run", "seed", "data set", "parameters", "accuracy", "without twins", "mean class accuracy", "how"]
-    return ["## Other runs of this recipe", "", *make_table(header, sorted(rows))] if rows else []
+    return ["## Other runs", "", *make_table(header, sorted(rows))] if rows else []
 
 
 def _seed(run: Record) -> str:
