@@ -12,7 +12,7 @@ from mien.core.errors import MienError
 from mien.evaluation.reported import DATASETS, PAPERS
 from mien.evaluation.result_pages import FOLDER, main, make_pages
 from mien.inference.model import ExpressionModel
-from mien.training.recipe import load_recipe
+from mien.training.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["network.input_size=64", "schedule.epochs=20", "optimizer.lr=1e-3"]
@@ -54,23 +54,38 @@ def read_page(name):
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def test_seeds_of_the_shipped_recipe_are_averaged_and_other_runs_listed(checkout):
+def test_seeds_are_averaged_and_other_runs_listed(checkout):
     def page():
         return make_pages(checkout)["default.md"]
 
     assert "## Seeds" not in page()
-    for seed, accuracy in ((1, 0.6871), (2, 0.6771)):
-        recipe = load_recipe("default", [f"training.seed={seed}", "training.threads=1"])
+    for seed, accuracy in ((0, 0.6971), (1, 0.6871), (2, 0.6771)):
+        recipe = load_recipe(
+            "default", [f"training.seed={seed}", "training.threads=1", "loss.options.label_smoothing=0.1"]
+        )
         add_run(checkout, f"seed{seed}", recipe, accuracy)
-    recipe = load_recipe("default", ["network.options.width=24"])
+    recipe = load_recipe("default", ["network.options.width=20"])
     add_run(checkout, "narrow", recipe, 0.5, name="default/fer2013-narrow")
     text = page()
-    assert "| 0 (shipped) | 69.71 % |" in text
-    assert "| 1 | 68.71 % |" in text
-    assert "| 3 seeds | 68.71 ± 1.00 % |" in text
+    seeds = text[text.index("## Seeds") : text.index("## Other runs")]
+    assert "default/fer2013; changed: loss.options.label_smoothing 0.1 (0.05)" in seeds
+    assert all(f"| {seed} | {69.71 - seed:.2f} % |" in seeds for seed in range(3))
+    assert "| 3 seeds | 68.71 ± 1.00 % |" in seeds
+    assert "(shipped)" not in seeds
     (line,) = [line for line in text.splitlines() if "default/fer2013-narrow" in line]
     assert "50.00 %" in line
-    assert "changed: network.options.width 24 (32)" in line
+    assert "changed: network.options.width 20 (32)" in line
+    assert "label_smoothing" not in text[text.index("## Other runs") :]
+
+
+def test_another_seed_of_the_shipped_run_stands_beside_it(checkout):
+    shipped = json.loads((checkout / "src" / "mien" / "assets" / "default.json").read_text(encoding="utf-8"))
+    recipe = Recipe.model_validate(shipped["recipe"])
+    other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": 7})})
+    add_run(checkout, "seed7", other, 0.5)
+    text = make_pages(checkout)["default.md"]
+    assert f"| 0 (shipped) | {100 * shipped['scores']['accuracy']:.2f} % |" in text
+    assert "| 7 | 50.00 % |" in text
 
 
 def test_files_of_weights_stand_on_their_page_with_their_own_scores(checkout, make_model):
@@ -197,7 +212,8 @@ def test_other_records_are_shown_where_there_are_any(checkout):
     ratio = json.loads((ROOT / "results" / "latency.json").read_text())["ratio"]
     assert f"1/{ratio:.1f} of" in page
     peak = json.loads((ROOT / "results" / "memory.json").read_text())["models"][0]
-    assert f"| default/fer2013 | 1 x 1 x 48 x 48 | {peak['mib']:.1f} MiB | {peak['ratio']:.1f} |" in page
+    size = " x ".join(map(str, peak["input"]))
+    assert f"| {peak['network']} | {size} | {peak['mib']:.1f} MiB | {peak['ratio']:.1f} |" in page
     assert "Not run." not in page
 
 

@@ -13,6 +13,7 @@ import pytest
 from mien.core.errors import MienError
 from mien.evaluation import memory
 from mien.evaluation.memory import MIB, measure_memory, read_peak
+from mien.inference.model import ExpressionModel
 
 RESNET18_WEIGHTS = 4 * 11_175_303 / MIB
 GROW = """
@@ -34,8 +35,9 @@ def test_the_peak_is_in_bytes_and_stays():
 def test_each_network_is_measured_apart():
     measured = measure_memory(["default", "default"])
     one, other = measured.models
-    assert one.network == "default/fer2013"
-    assert one.input == (1, 1, 48, 48)
+    card = ExpressionModel.load("default").card
+    assert one.network == card.name
+    assert one.input == (1, card.input.channels, card.input.size, card.input.size)
     # in one process the second load would add next to nothing
     assert other.mib == pytest.approx(one.mib, rel=0.2)
     assert measured.reference.mib > RESNET18_WEIGHTS
