@@ -52,22 +52,30 @@ def test_card_and_record_tell_the_same(model):
     assert model.card.input.size <= 64
 
 
-def test_recipe_of_the_record_is_the_shipped_recipe():
-    assert Recipe.model_validate(RECORD["recipe"]) == load_recipe("default")
+def test_recipe_of_the_record_is_the_default_one_with_more_pixels_and_a_teacher():
+    settings = [
+        'name="default/fer2013-64px-distilled"',
+        "network.input_size=64",
+        "network.options.width=24",
+        'distillation.teachers=["runs/default-fer2013-seed2"]',
+    ]
+    assert Recipe.model_validate(RECORD["recipe"]) == load_recipe("default", settings)
+    teacher = json.loads((RESULTS / "runs" / "default-fer2013-seed2" / "record.json").read_text(encoding="utf-8"))
+    assert RECORD["teachers"] == [{"name": teacher["name"], "accuracy": teacher["scores"]["accuracy"]}]
 
 
 def test_record_reaches_the_aim():
     scores = RECORD["scores"]
     assert (scores["dataset"], scores["split"], scores["n"]) == ("fer2013", "validation", 3589)
-    assert scores["accuracy"] >= 0.66
+    assert scores["accuracy"] >= 0.69
     assert scores["without_twins"]["n"] == 3309
 
 
-def test_one_face_takes_a_twelfth_of_resnet18_at_224():
+def test_one_face_takes_a_fifteenth_of_resnet18_at_224():
     recorded = json.loads((RESULTS / "latency.json").read_text(encoding="utf-8"))
-    assert recorded["ratio"] >= 12
+    assert recorded["ratio"] >= 15
     assert recorded["model"]["median_ms"] <= 2.5
-    # here and now, on a machine that may be busy: the best of three
+    # here and now, on a machine that may be busy: the best of three, and less is asked
     assert max(measure_latency("default", rounds=30).ratio for _ in range(3)) >= 12
 
 
