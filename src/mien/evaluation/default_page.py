@@ -76,10 +76,13 @@ def _scores(record: Record) -> list[str]:
     rule = group(record, "selection")
     epoch = int(finite(rule.get("epoch")) or 0) + 1
     temperature = decimal(finite(calibration.get("temperature")), 4)
+    settings = read_settings(record)
+    how = [f"Recipe {settings.recipe}; {settings.remark}."] if settings is not None and settings.remark else []
     return [
         f"{record.get('name', '')}, {record.get('parameters', 0):,} parameters. Protocol: {describe_protocol(record)};",
         f"{rule.get('rule', '')}: epoch {epoch}.{_caution(record)} Trained in",
         f"{finite(record.get('minutes')) or 0:.0f} minutes on {describe_hardware(record)}.",
+        *how,
         "",
         *make_table(header, rows),
         "A twin is a pixel-identical image in the training split. Probabilities are calibrated with the temperature",
