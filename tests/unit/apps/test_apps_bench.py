@@ -158,7 +158,7 @@ def test_training_json(trained: list[Any]) -> None:
     result = CliRunner().invoke(app, ["train", "default", "--record", SHIPPED, "--json"])
     printed = json.loads(result.stdout)
     assert printed["recipes"][1]["images_per_second"] == 500
-    assert printed["records"][0]["name"] == "default/fer2013"
+    assert printed["records"][0]["name"] == json.loads(Path(SHIPPED).read_text(encoding="utf-8"))["name"]
 
 
 def test_unknown_recipe() -> None:
