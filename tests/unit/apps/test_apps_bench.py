@@ -151,14 +151,14 @@ def test_times_of_records_alone_time_nothing(trained: list[Any]) -> None:
     assert result.exit_code == 0, result.output
     assert trained == []
     assert "65 %" in result.output
-    assert result.output.count("default/fer2013") == 2
+    assert result.output.count("default/fer2013-64px-distilled") == 2
 
 
 def test_training_json(trained: list[Any]) -> None:
     result = CliRunner().invoke(app, ["train", "default", "--record", SHIPPED, "--json"])
     printed = json.loads(result.stdout)
     assert printed["recipes"][1]["images_per_second"] == 500
-    assert printed["records"][0]["name"] == json.loads(Path(SHIPPED).read_text(encoding="utf-8"))["name"]
+    assert printed["records"][0]["name"] == "default/fer2013-64px-distilled"
 
 
 def test_unknown_recipe() -> None:

@@ -57,7 +57,7 @@ def test_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     record = measured.to_json()
     assert set(record) == {"model", "reference", "ratio", "rounds", "threads", "cpu", "onnxruntime"}
     text = json.dumps(record)
-    assert not re.search(r"/(home|work|tmp|usr|root)|20\d\d-\d\d-\d\d", text)
+    assert not re.search(r"/(home|work|tmp|usr|root)|\b20\d\d-\d\d", text)
 
 
 @pytest.mark.parametrize("options", [{"rounds": 0}, {"rounds": 10**9}, {"threads": 0}])
