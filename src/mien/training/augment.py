@@ -63,12 +63,13 @@ class Augmentation(nn.Module):
 
 
 class RandomPolicy(nn.Module):
-    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn anew for every eight images.
+    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn anew for every part of a batch.
 
-    kornia draws the operations of a whole batch at once; groups keep a batch varied at a bearable number of calls.
+    kornia draws the operations of a whole batch at once; parts of at least eight images, eight of them at most, keep a
+    batch varied at a number of calls that does not grow with it.
     """
 
-    GROUP = 8
+    LEAST, PARTS = 8, 8
 
     def __init__(self, count: int, magnitude: int, channels: int) -> None:
         super().__init__()
@@ -77,7 +78,8 @@ class RandomPolicy(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Change (N, C, H, W) in [0, 1] -> (N, C, H, W)."""
-        return torch.cat([self.policy(group) for group in torch.split(images, self.GROUP)])
+        size = max(self.LEAST, math.ceil(len(images) / self.PARTS))
+        return torch.cat([self.policy(part) for part in torch.split(images, size)])
 
 
 def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,9 @@ class Task(L.LightningModule):
         self.augment = Augmentation(recipe.augmentation, recipe.network.channels)
         problem = Problem(tuple(class_counts.tolist()), network.feature_size)
         self.loss = create_loss(recipe.loss.name, problem, recipe.loss.options)
-        self.distillation = Distillation(recipe.distillation, labels) if recipe.distillation.teachers else None
+        self.distillation = (
+            Distillation(recipe.distillation, labels, self.memory_format) if recipe.distillation.teachers else None
+        )
         self.accuracy = MulticlassAccuracy(self.classes, average="micro")
         self.epoch_loss = torch.zeros(())
 
