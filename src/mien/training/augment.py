@@ -1,24 +1,27 @@
 """Random changes to whole batches of training faces, on whatever device they are on.
 
-The operations are kornia's; this module decides their order and makes the pictures that are not faces.
+Every image has its own draws, made where it lies: nothing of a batch waits for the processor. The operations of
+RandAugment are kornia's; this module also makes the pictures that are not faces.
 """
 
 from __future__ import annotations
 
 import math
 
-import kornia.augmentation as K
 import torch
 import torch.nn.functional as F
-from kornia.augmentation.auto import RandAugment
-from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 from torch import Tensor, nn
 
 from mien.training.recipe import AugmentationSettings
 
+# Red, green and blue in the brightness of a colour (ITU-R BT.601).
+LUMA = (0.299, 0.587, 0.114)
+# Smallest share of the area of an erased patch, and how many times as high as wide it may be, or as wide as high.
+SMALLEST_PATCH, LONGEST_PATCH = 0.02, 3.3
+
 
 class Augmentation(nn.Module):
-    """Flip, small affine change, light, noise, erased patch: (N, C, H, W) in [0, 1] -> the same.
+    """Flip, small affine change, RandAugment, light, noise, erased patch: (N, C, H, W) in [0, 1] -> the same.
 
     Args:
         settings: How far an image may be changed.
@@ -27,39 +30,92 @@ class Augmentation(nn.Module):
 
     def __init__(self, settings: AugmentationSettings, channels: int) -> None:
         super().__init__()
+        self.settings, self.has_colour = settings, channels == 3
         s = settings
-        steps: list[nn.Module] = []
-        if s.flip:
-            steps.append(K.RandomHorizontalFlip(p=s.flip))
-        if s.rotation or s.scale or s.translate:
-            steps.append(
-                K.RandomAffine(
-                    degrees=s.rotation,
-                    translate=(s.translate, s.translate),
-                    scale=(1 - s.scale, 1 + s.scale),
-                    padding_mode="border",
-                    p=1.0,
-                )
-            )
-        if s.randaugment:
-            steps.append(RandomPolicy(s.randaugment, s.randaugment_magnitude, channels))
-        if s.brightness:
-            steps.append(K.RandomBrightness((1 - s.brightness, 1 + s.brightness), p=1.0))
-        if s.contrast:
-            steps.append(K.RandomContrast((1 - s.contrast, 1 + s.contrast), p=1.0))
-        if s.grayscale and channels == 3:
-            steps.append(K.RandomGrayscale(p=s.grayscale))
-        if s.noise:
-            steps.append(K.RandomGaussianNoise(std=s.noise, p=0.5))
-        if s.erasing:
-            steps.append(K.RandomErasing(p=s.erasing, scale=(0.02, s.erasing_area), value=0.5))
-        self.steps = nn.Sequential(*steps)
+        self.policy = RandomPolicy(s.randaugment, s.randaugment_magnitude, channels) if s.randaugment else None
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Change every image on its own: (N, C, H, W) in [0, 1] -> (N, C, H, W) in [0, 1]."""
-        changed: Tensor = self.steps(images)
-        return changed.clamp(0, 1)
+        s = self.settings
+        if s.rotation or s.scale or s.translate:
+            images = move(images, s)
+        elif s.flip:
+            images = torch.where(_chosen(images, s.flip), images.flip(3), images)
+        if self.policy is not None:
+            images = self.policy(images)
+        if s.brightness:
+            images = (images + _between(images, -s.brightness, s.brightness)).clamp(0, 1)
+        if s.contrast:
+            images = (images * _between(images, 1 - s.contrast, 1 + s.contrast)).clamp(0, 1)
+        if s.grayscale and self.has_colour:
+            images = torch.where(_chosen(images, s.grayscale), _brightness(images), images)
+        if s.noise:
+            noise = torch.randn_like(images) * s.noise
+            images = torch.where(_chosen(images, 0.5), images + noise, images)
+        if s.erasing:
+            images = torch.where(_patches(images, s), 0.5, images)
+        return images.clamp(0, 1)
+
+
+def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
+    """Mirror, turn, scale and shift every image (N, C, H, W) about its middle, in one interpolation.
+
+    What comes in from outside repeats the edge. Angles, scales and shifts are uniform within their settings.
+    """
+    n, _, height, width = images.shape
+    u = torch.rand(5, n, device=images.device)
+    angle = (2 * u[0] - 1) * math.radians(settings.rotation)
+    zoom = 1 / (1 + (2 * u[1] - 1) * settings.scale)
+    mirror = torch.where(u[2] < settings.flip, -1.0, 1.0)
+    # where each pixel of the result comes from, in units of half the sides
+    shift = (2 * u[3:] - 1) * (2 * settings.translate)
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    rows = torch.stack(
+        [
+            torch.stack([cos * mirror, sin * (height / width) * mirror, shift[0]], 1),
+            torch.stack([-sin * (width / height), cos, shift[1]], 1),
+        ],
+        1,
+    )
+    grid = F.affine_grid(rows, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _between(images: Tensor, low: float, high: float) -> Tensor:
+    """Draw a number for every image, (N, 1, 1, 1), uniform between two."""
+    return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
+
+
+def _chosen(images: Tensor, probability: float) -> Tensor:
+    """Choose images at random: (N, 1, 1, 1) of bool."""
+    return _between(images, 0, 1) < probability
+
+
+def _brightness(images: Tensor) -> Tensor:
+    """Return RGB images (N, 3, H, W) without their colour."""
+    red, green, blue = images.unbind(1)
+    grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return grey[:, None].expand_as(images)
+
+
+def _patches(images: Tensor, settings: AugmentationSettings) -> Tensor:
+    """Choose a rectangle in some images (Zhong et al., "Random Erasing", AAAI 2020): (N, 1, H, W) of bool.
+
+    Its area is uniform, its shape uniform in the ratio of its longer to its shorter side, upright or lying.
+    """
+    height, width = images.shape[-2:]
+    area = _between(images, SMALLEST_PATCH, settings.erasing_area) * (height * width)
+    ratio = _between(images, 1, LONGEST_PATCH)
+    ratio = torch.where(_chosen(images, 0.5), ratio, 1 / ratio)
+    high = (area * ratio).sqrt().round().clamp(1, height)
+    wide = (area / ratio).sqrt().round().clamp(1, width)
+    top = (_between(images, 0, 1) * (height - high + 1)).floor()
+    left = (_between(images, 0, 1) * (width - wide + 1)).floor()
+    y = torch.arange(height, device=images.device)[:, None]
+    x = torch.arange(width, device=images.device)
+    inside = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
+    return inside & _chosen(images, settings.erasing)
 
 
 class RandomPolicy(nn.Module):
@@ -73,6 +129,10 @@ class RandomPolicy(nn.Module):
 
     def __init__(self, count: int, magnitude: int, channels: int) -> None:
         super().__init__()
+        # here: it takes a second to import, and nothing else needs it
+        from kornia.augmentation.auto import RandAugment
+        from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
+
         operations = [step for step in default_policy if channels == 3 or step[0][0] != "color"]
         self.policy = RandAugment(count, magnitude, operations)
 

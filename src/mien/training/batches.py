@@ -76,7 +76,9 @@ class Faces(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return a whole batch at once: the DataLoader then has nothing to collate."""
-        index = torch.as_tensor(rows, device=self.images.device)
+        index = torch.as_tensor(rows)
+        if self.images.is_cuda:  # from pinned memory, so that nobody waits for the steps before
+            index = index.pin_memory().to(self.images.device, non_blocking=True)
         return self.images[index], self.targets[index]
 
     def images_between(self, start: int, stop: int) -> Tensor:

@@ -64,7 +64,8 @@ class Task(L.LightningModule):
         self.distillation = (
             Distillation(recipe.distillation, labels, self.memory_format) if recipe.distillation.teachers else None
         )
-        self.accuracy = MulticlassAccuracy(self.classes, average="micro")
+        # unvalidated: looking at the labels would wait for the device at every batch
+        self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
 
     def compile_outputs(self) -> None:
@@ -85,7 +86,6 @@ class Task(L.LightningModule):
         if self.distillation is not None:
             loss = self.distillation.mixed(loss, outputs.logits, images, targets)
         self.epoch_loss += loss.detach()
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return loss
 
     def on_validation_start(self) -> None:
@@ -97,6 +97,10 @@ class Task(L.LightningModule):
         # of several processes all must stop, or the rest would wait for ever
         if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss, reduce_op="sum")):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
+
+    def on_validation_epoch_start(self) -> None:
+        """Log the mean loss of the epoch that has just been trained; its batches are of one size."""
+        self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches, sync_dist=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count correct expressions of one batch, unaugmented, and measure their cross-entropy."""

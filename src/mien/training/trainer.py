@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
 from lightning.pytorch.loggers import Logger
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from mien.training.memory import keep_freed_memory
 from mien.training.recipe import TrainingSettings
@@ -37,7 +39,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         use_validation: Validate after every epoch.
     """
     keep_freed_memory()
-    own: list[Callback] = [moving_average(settings.ema_decay)] if settings.ema_decay else []
+    own: list[Callback] = [MovingAverage(settings.ema_decay)] if settings.ema_decay else []
     precision: Any = settings.precision
     processes = settings.devices * settings.nodes
     return L.Trainer(
@@ -52,6 +54,8 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         precision=precision,
         gradient_clip_val=settings.gradient_clip or None,
         deterministic=settings.use_deterministic,
+        # every batch has the same shape, so looking for the fastest kernels once pays; they may round differently
+        benchmark=not settings.use_deterministic,
         logger=logger or False,
         callbacks=[*own, *callbacks],
         num_sanity_val_steps=0,
@@ -63,12 +67,39 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     )
 
 
-def moving_average(decay: float) -> WeightAveraging:
-    """Return the callback that keeps the exponential moving average of weights and buffers, step by step.
+class MovingAverage(WeightAveraging):
+    """Keeps the exponential moving average of weights and buffers, step by step.
 
-    It lies on the device that trains and takes one kernel for all weights. Lightning's `EMAWeightAveraging` is placed
-    before the network reaches its device: it would stay in the processor's memory, and every step wait for copies.
+    It lies on the device that trains: Lightning's `EMAWeightAveraging` is placed before the network reaches its device,
+    would stay in the processor's memory, and every step would wait for copies. And it takes one kernel for all weights
+    and asks the device nothing, where torch's own update looks up every weight by name and waits for an answer.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return WeightAveraging(device, use_buffers=True, multi_avg_fn=average)
+
+    def __init__(self, decay: float) -> None:
+        super().__init__("cuda" if torch.cuda.is_available() else "cpu", use_buffers=True)
+        self.decay = decay
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look up the tensors, which stay the same while an epoch goes on."""
+        average = cast(AveragedModel, self._average_model).module
+        theirs = chain(average.parameters(), average.buffers())
+        ours = chain(pl_module.parameters(), pl_module.buffers())
+        self.pairs = [(mean.detach(), now.detach()) for mean, now in zip(theirs, ours, strict=True)]
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average; the first step of a run sets it."""
+        if trainer.global_step <= self._latest_update_step:
+            return
+        with torch.no_grad():
+            moving = [pair for pair in self.pairs if self._latest_update_step and pair[0].is_floating_point()]
+            if moving:
+                means, values = map(list, zip(*moving, strict=True))
+                torch._foreach_lerp_(means, values, 1 - self.decay)
+            copied = [pair for pair in self.pairs if not (self._latest_update_step and pair[0].is_floating_point())]
+            for mean, now in copied:
+                mean.copy_(now)
+            cast(AveragedModel, self._average_model).n_averaged += 1
+        self._latest_update_step = trainer.global_step

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.models.layers.observing import observe
-from mien.models.layers.tracing import constant, map_size
+from mien.models.layers.tracing import constant_of, map_size
 
 Axis = Literal["height", "width"]
 Cross = Literal["equation", "algorithm"]
@@ -39,8 +39,19 @@ def resized_rows(rows: Tensor, wanted: int) -> Tensor:
     length, _ = map_size(rows)
     if length == wanted:
         return rows
+    return constant_of(_averages, length, wanted, like=rows).to(rows.dtype) @ rows
+
+
+def _averages(length: int, wanted: int) -> NDArray[np.float64]:
+    """Return (wanted, length): `hat_weights` by which each new place is a mean of old ones."""
     weights = hat_weights(length, wanted)
-    return constant(weights / weights.sum(axis=1, keepdims=True), rows).to(rows.dtype) @ rows
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _shares(length: int, wanted: int) -> NDArray[np.float64]:
+    """Return (wanted, length): `hat_weights` by which each old place is shared out among new ones."""
+    weights = hat_weights(length, wanted)
+    return np.asarray(weights / weights.sum(axis=0))
 
 
 class GlobalConvolution(nn.Conv2d):
@@ -75,8 +86,7 @@ class GlobalConvolution(nn.Conv2d):
     def _kernel(self, wanted: int) -> Tensor:
         if wanted == self.length:
             return self.weight
-        weights = hat_weights(self.length, wanted)
-        spread = constant(weights / weights.sum(axis=0), self.weight).to(self.weight.dtype)
+        spread = constant_of(_shares, self.length, wanted, like=self.weight).to(self.weight.dtype)
         shape = (1, wanted) if self.axis == "height" else (wanted, 1)
         return (self.weight.flatten(1) @ spread.T).reshape(-1, 1, *shape)
 

@@ -7,10 +7,11 @@ that every ONNX runtime has, in a browser too.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.models.layers.precision import full_precision, widened
-from mien.models.layers.tracing import constant, map_size
+from mien.models.layers.tracing import constant_of, map_size
 
 
 def dft2(maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,6 +47,17 @@ def inverse_dft2(real: Tensor, imaginary: Tensor) -> Tensor:
 
 def _matrices(n: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return the (n, n) matrices of cosines and sines on the device of `like`."""
+    return constant_of(_cosines, n, like=like), constant_of(_sines, n, like=like)
+
+
+def _cosines(n: int) -> NDArray[np.float64]:
+    return np.asarray(np.cos(_angles(n)) / np.sqrt(n))
+
+
+def _sines(n: int) -> NDArray[np.float64]:
+    return np.asarray(np.sin(_angles(n)) / np.sqrt(n))
+
+
+def _angles(n: int) -> NDArray[np.float64]:
     # the product of the numbers modulo n keeps the angles small, and so the cosines exact
-    angles = 2 * np.pi / n * (np.outer(np.arange(n), np.arange(n)) % n)
-    return constant(np.cos(angles) / np.sqrt(n), like), constant(np.sin(angles) / np.sqrt(n), like)
+    return np.asarray(2 * np.pi / n * (np.outer(np.arange(n), np.arange(n)) % n), dtype=np.float64)

@@ -8,6 +8,8 @@ resized kernel) both are right.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -27,9 +29,30 @@ def map_size(maps: Tensor) -> tuple[int, int]:
 
 def constant(values: NDArray[np.float64], like: Tensor) -> Tensor:
     """Return numbers as a tensor on the device of `like`, in float64 where that is float64, else in float32."""
-    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     if not torch.onnx.is_in_onnx_export():
-        return torch.as_tensor(values, dtype=dtype, device=like.device)
+        return torch.as_tensor(values, dtype=_dtype(like), device=like.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TracerWarning)
-        return torch.as_tensor(values, dtype=dtype, device=like.device)
+        return torch.as_tensor(values, dtype=_dtype(like), device=like.device)
+
+
+def constant_of(function: Callable[..., NDArray[np.float64]], *arguments: float, like: Tensor) -> Tensor:
+    """Return `constant(function(*arguments), like)`, calculated and uploaded once for a type and a device.
+
+    An upload waits for the device, so parts that need one at every step would keep it from running ahead.
+    """
+    if torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling():
+        return constant(function(*arguments), like)
+    return _kept(function, arguments, _dtype(like), like.device)
+
+
+@lru_cache(maxsize=256)
+def _kept(
+    function: Callable[..., NDArray[np.float64]], arguments: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    with torch.inference_mode(mode=False):  # made while validating, it must serve training too
+        return torch.as_tensor(function(*arguments), dtype=dtype, device=device)
+
+
+def _dtype(like: Tensor) -> torch.dtype:
+    return torch.float64 if like.dtype == torch.float64 else torch.float32

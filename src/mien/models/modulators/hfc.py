@@ -14,7 +14,7 @@ from mien.models.layers.fourier import dft2, inverse_dft2
 from mien.models.layers.observing import observe
 from mien.models.layers.precision import full_precision, widened
 from mien.models.layers.singular_values import singular_values
-from mien.models.layers.tracing import constant, map_size
+from mien.models.layers.tracing import constant_of, map_size
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
 
@@ -87,7 +87,7 @@ class HFC(Modulator):
 
     def high_frequencies(self, pictures: Tensor) -> Tensor:
         """Return h, (N, 1, H, W), of pictures x~ of the same shape, Eq. (2) and (3)."""
-        passes = constant(1 - low_pass(*map_size(pictures), self.cutoff), pictures)
+        passes = constant_of(high_pass, *map_size(pictures), self.cutoff, like=pictures)
         real, imaginary = dft2(pictures)
         return inverse_dft2(real * passes, imaginary * passes)
 
@@ -120,6 +120,11 @@ class HFC(Modulator):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the gated map (N, C, H, W), Eq. (10)."""
         return maps * self.gate(maps).to(maps.dtype)
+
+
+def high_pass(height: int, width: int, cutoff: float) -> NDArray[np.float64]:
+    """Return 0 where `low_pass` is 1, and 1 elsewhere."""
+    return 1 - low_pass(height, width, cutoff)
 
 
 def low_pass(height: int, width: int, cutoff: float) -> NDArray[np.float64]:
