@@ -70,7 +70,9 @@ class Task(L.LightningModule):
 
     def compile_outputs(self) -> None:
         """Compile the training pass; validation batches have other shapes and stay as they are."""
-        self.outputs = torch.compile(self.outputs)
+        # the compiler chooses channels-last by itself
+        options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
+        self.outputs = torch.compile(self.outputs, options=options)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""

@@ -22,6 +22,7 @@ from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.fit import fit, has_compiler, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
 from mien.training.run import create_network, load_run, run_card
+from mien.training.sampling import FaceSampler
 from mien.training.task import Task, lr_share
 
 TINY = {
@@ -179,11 +180,12 @@ def test_sam_steps_by_the_gradient_at_the_worst_point_nearby(faces, tmp_path):
     network = create_network(recipe, 7).train()
     given = make_faces(faces.split("train"), recipe)
     spec = measure_input(given, recipe)
-    images = (given.images / 255 - spec.mean) / spec.std
+    order = list(FaceSampler(given.targets.argmax(1), seed=0))  # that of the run: sums round alike on every processor
+    images, targets = (given.images[order] / 255 - spec.mean) / spec.std, given.targets[order]
 
     def gradients():
         network.zero_grad()
-        (-(network(images).log_softmax(1) * given.targets).sum(1).mean()).backward()
+        (-(network(images).log_softmax(1) * targets).sum(1).mean()).backward()
         return [weight.grad.clone() for weight in network.parameters()]
 
     first = gradients()
@@ -305,8 +307,8 @@ def test_out_of_memory_is_one_line_and_spares_the_checkpoint(faces, tmp_path, er
 
 
 def test_every_epoch_leaves_a_checkpoint_even_if_it_is_not_the_best(faces, tmp_path):
-    settings = TINY["training"] | {"ema_decay": 0}
-    optimizer = {"name": "sgd", "lr": 1e-30, "weight_decay": 0}  # the first epoch stays the best, or nearly
+    settings = TINY["training"] | {"ema_decay": 0, "seed": 1}  # by which the first epoch is the best, by three faces
+    optimizer = {"name": "sgd", "lr": 1e-30, "weight_decay": 0}
     tiny = TINY | {"optimizer": optimizer, "training": settings, "schedule": {"epochs": 6}}
     fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True)
     epochs = {name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt")["epoch"] for name in ("best", "last")}
