@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mien.core.errors import MienError
 from mien.core.image import normalize
+from mien.training.graphs import record_logits
 from mien.training.recipe import DistillationSettings, parse_recipe
 from mien.training.run import RECORD, input_spec, load_run
 
@@ -44,20 +45,27 @@ class Teacher:
         self.memory_format = memory_format
         network = run.network.folded().requires_grad_(requires_grad=False)
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self.recorded: Callable[[Tensor], Tensor] | None = None
         self.classes = len(labels)
         self.description = {"name": run.record.name, "accuracy": run.record.scores.get("accuracy")}
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, labels) float32 of images (N, C, H, W) in [0, 1], on their device."""
+        network = self.recorded or self.network.to(images.device)
+        return network(self._inputs(images))[:, : self.classes].float()
+
+    def record(self, images: Tensor) -> None:
+        """Record the pass over images like these, see `mien.training.graphs`."""
+        self.recorded = record_logits(self.network.to(images.device), self._inputs(images))
+
+    def _inputs(self, images: Tensor) -> Tensor:
         size = self.spec.size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
         if images.shape[1] != self.spec.channels or self.spec.is_grey:
             images = images.mean(1, keepdim=True).expand(-1, self.spec.channels, -1, -1)
-        inputs = normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
-        logits: Tensor = self.network.to(images.device)(inputs)
-        return logits[:, : self.classes].float()
+        return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
 
 
 class Distillation:
@@ -84,6 +92,11 @@ class Distillation:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return itself: a copy of the student (its moving average) learns from the same teachers."""
         return self
+
+    def record(self, images: Tensor) -> None:
+        """Record every teacher's pass over images like these, see `mien.training.graphs`."""
+        for teacher in self.teachers:
+            teacher.record(images)
 
     def mixed(self, loss: Tensor, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
         """Return the whole loss.

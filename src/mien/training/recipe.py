@@ -106,9 +106,10 @@ class TrainingSettings(Settings):
     `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all of
     them when `use_sync_batch_norm` (on accelerators; CPU processes each normalise by their own share). `threads` 0
     leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and is passed
-    over, with a line about it, where there is none. The run ends early after `patience` epochs without a better
-    validation accuracy; 0: never. With `workers` above 0 so many processes a loader read pictures that are files, each
-    when it is needed: for data larger than memory.
+    over, with a line about it, where there is none; `use_graphs` records the networks' passes as CUDA graphs and
+    replays them, in one process on an accelerator, and is passed over elsewhere. The run ends early after `patience`
+    epochs without a better validation accuracy; 0: never. With `workers` above 0 so many processes a loader read
+    pictures that are files, each when it is needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -119,6 +120,7 @@ class TrainingSettings(Settings):
     selection: Literal["best", "last"] = "best"
     patience: int = Field(0, ge=0)
     use_compile: bool = False
+    use_graphs: bool = False
     use_deterministic: bool = False
     threads: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
@@ -131,6 +133,8 @@ class TrainingSettings(Settings):
         processes = self.devices * self.nodes
         if self.batch_size % processes:
             raise ValueError(f"{processes} processes cannot share training.batch_size = {self.batch_size} evenly")
+        if self.use_compile and self.use_graphs:
+            raise ValueError("training.use_compile and training.use_graphs exclude each other; set one to false")
         return self
 
 

@@ -19,10 +19,11 @@ from mien.core.errors import MienError
 from mien.core.image import normalize
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
-from mien.models.network import Network
+from mien.models.network import Network, Outputs
 from mien.models.optimizers import create_optimizer, decay_groups
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
+from mien.training.graphs import record_outputs
 from mien.training.recipe import Recipe, ScheduleSettings
 
 NOT_A_NUMBER = (
@@ -56,7 +57,7 @@ class Task(L.LightningModule):
         use_channels_last = recipe.training.precision != "32-true" and not _breaks_channels_last(network)
         self.memory_format = torch.channels_last if use_channels_last else torch.contiguous_format
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.outputs = network.outputs
+        self.outputs: Callable[[Tensor], Outputs] = network.outputs
         self.recipe, self.spec, self.classes = recipe, spec, len(labels)
         self.augment = Augmentation(recipe.augmentation, recipe.network.channels)
         problem = Problem(tuple(class_counts.tolist()), network.feature_size)
@@ -73,6 +74,19 @@ class Task(L.LightningModule):
         # the compiler chooses channels-last by itself
         options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
         self.outputs = torch.compile(self.outputs, options=options)
+
+    def on_fit_start(self) -> None:
+        """Record the passes of network and teachers on the device that they train on, if the recipe wants that."""
+        training = self.recipe.training
+        if not training.use_graphs or self.device.type != "cuda" or self.trainer.world_size > 1:
+            return
+        faces = training.batch_size + round(self.recipe.data.not_a_face_share * training.batch_size)
+        images = torch.zeros(faces, self.spec.channels, self.spec.size, self.spec.size, device=self.device)
+        with self.trainer.precision_plugin.train_step_context():
+            if self.loss.can_compile:  # others look into the pass
+                self.outputs = record_outputs(self.network, images.contiguous(memory_format=self.memory_format))
+            if self.distillation is not None:
+                self.distillation.record(images)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
