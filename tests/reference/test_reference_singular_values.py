@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from mien.models.layers.singular_values import portable_singular_values, singular_values
+from mien.models.layers.singular_values import (
+    LARGEST_BATCHED,
+    portable_singular_values,
+    singular_values,
+    values_by_processor,
+)
 
 SIZES = [(1, 1), (2, 2), (3, 3), (1, 6), (7, 7), (5, 9), (14, 8), (14, 14), (28, 28), (56, 56)]
 
@@ -131,3 +136,35 @@ def test_sixteen_bits_are_widened():
         values = singular_values(matrices.bfloat16())
     assert values.dtype == torch.float32
     assert error(values.numpy(), matrices.bfloat16().float()) < 1e-6
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_give_the_same_values_and_gradients(threads, restored_threads):
+    torch.set_num_threads(threads)
+    for height, width in SIZES:
+        for name, matrices in matrices_of(height, width).items():
+            assert error(values_by_processor(matrices).numpy(), matrices) < 2e-6, name
+        matrices = matrices_of(height, width)["random"].requires_grad_()
+        gradients = [
+            torch.autograd.grad(values(matrices).square().sum(), matrices)[0]
+            for values in (values_by_processor, singular_values)
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture
+def restored_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_large_matrices_of_an_accelerator_come_back_to_it():
+    matrices = torch.rand(4, LARGEST_BATCHED + 1, 40, device="cuda", requires_grad=True)
+    values = singular_values(matrices)
+    values.sum().backward()
+    assert values.is_cuda
+    assert matrices.grad.is_cuda
+    torch.testing.assert_close(values.cpu(), torch.linalg.svdvals(matrices.detach().cpu()))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -27,6 +28,9 @@ R = TypeVar("R")
 CELLS = 2**24
 # Rounds that cut every value's cell again; three take the fewest steps at 7 to 112 columns.
 ROUNDS = 3
+# Side of the largest matrices that CUDA's library decomposes many at once. Of larger ones it makes a loop, slower than
+# a processor (results/accelerator.json).
+LARGEST_BATCHED = 32
 # Guards of quotients. `clamp_min`, never `x + tiny`: exporters drop a small addition and leave 0 / 0.
 TINY = 1e-30
 # The least square beside a diagonal of zeros: keeps 0 / 0 out of the Sturm recurrence, far below the resolution.
@@ -48,8 +52,17 @@ def singular_values(matrices: Tensor) -> Tensor:
         matrices = widened(matrices)
         if torch.onnx.is_in_onnx_export():
             return portable_singular_values(matrices)
+        if matrices.is_cuda and min(matrices.shape[1:]) > LARGEST_BATCHED:
+            return values_by_processor(matrices)
         values: Tensor = torch.linalg.svdvals(matrices)
         return values
+
+
+def values_by_processor(matrices: Tensor) -> Tensor:
+    """Return the same as `singular_values`, calculated by torch's threads on the processor; with gradients."""
+    parts = matrices.cpu().chunk(torch.get_num_threads())
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return torch.cat(list(pool.map(torch.linalg.svdvals, parts))).to(matrices.device)
 
 
 def portable_singular_values(matrices: Tensor) -> Tensor:
