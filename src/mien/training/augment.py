@@ -61,23 +61,20 @@ class Augmentation(nn.Module):
 def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
     """Mirror, turn, scale and shift every image (N, C, H, W) about its middle, in one interpolation.
 
-    What comes in from outside repeats the edge. Angles, scales and shifts are uniform within their settings.
+    What comes in from outside repeats the edge. Angles (clockwise), scales and shifts are uniform within their settings.
     """
     n, _, height, width = images.shape
     u = torch.rand(5, n, device=images.device)
     angle = (2 * u[0] - 1) * math.radians(settings.rotation)
     zoom = 1 / (1 + (2 * u[1] - 1) * settings.scale)
     mirror = torch.where(u[2] < settings.flip, -1.0, 1.0)
+    right, down = (2 * u[3:] - 1) * (2 * settings.translate)
     # where each pixel of the result comes from, in units of half the sides
-    shift = (2 * u[3:] - 1) * (2 * settings.translate)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    rows = torch.stack(
-        [
-            torch.stack([cos * mirror, sin * (height / width) * mirror, shift[0]], 1),
-            torch.stack([-sin * (width / height), cos, shift[1]], 1),
-        ],
-        1,
-    )
+    across = torch.stack([cos * mirror, sin * mirror * (height / width)], 1)
+    along = torch.stack([-sin * (width / height), cos], 1)
+    turn = torch.stack([across, along], 1)
+    rows = torch.cat([turn, -turn @ torch.stack([right, down], 1)[:, :, None]], 2)
     grid = F.affine_grid(rows, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mien.training.augment import Augmentation, cut_mix, make_not_faces, mix, mix_up
+from mien.training.augment import Augmentation, cut_mix, make_not_faces, mix, mix_up, move
 from mien.training.recipe import AugmentationSettings
 
 
@@ -62,6 +62,91 @@ def test_images_of_a_batch_are_changed_differently(faces):
     same = faces[:1].expand(16, -1, -1, -1)
     changed = Augmentation(AugmentationSettings(flip=0, rotation=20), 1)(same)
     assert len({float(image.sum()) for image in changed}) == 16
+
+
+class TestMove:
+    """One draw of five numbers an image: angle, scale, mirror, shift across and down; 1 is the end of each range."""
+
+    @pytest.fixture
+    def draw(self, monkeypatch):
+        def fix(angle=0.5, scale=0.5, mirror=1.0, across=0.5, down=0.5):
+            drawn = torch.tensor([angle, scale, mirror, across, down])[:, None]
+            monkeypatch.setattr(torch, "rand", lambda *shape, device: drawn.expand(shape))
+
+        return fix
+
+    def test_no_move_is_none(self, faces, draw):
+        draw()
+        moved = move(faces, AugmentationSettings(rotation=90, scale=0.5, translate=0.25))
+        assert torch.allclose(moved, faces, atol=1e-5)
+
+    def test_a_quarter_turn_is_clockwise(self, faces, draw):
+        draw(angle=1.0)
+        assert torch.allclose(move(faces, AugmentationSettings(rotation=90)), faces.rot90(-1, (2, 3)), atol=1e-4)
+
+    def test_a_mirror(self, faces, draw):
+        draw(mirror=0.49)
+        assert torch.allclose(move(faces, AugmentationSettings(flip=0.5, translate=0.1)), faces.flip(3), atol=1e-5)
+
+    def test_a_shift_repeats_the_edge(self, faces, draw):
+        draw(across=1.0, down=0.0)
+        moved = move(faces, AugmentationSettings(translate=0.25))
+        assert torch.allclose(moved[:, :, :36, 12:], faces[:, :, 12:, :36], atol=1e-4)
+        assert torch.allclose(moved[:, :, :36, :12], faces[:, :, 12:, :1].expand(-1, -1, -1, 12), atol=1e-4)
+
+    def test_a_scale_is_about_the_middle(self, draw):
+        draw(scale=1.0)
+        face = torch.zeros(1, 1, 48, 48)
+        face[:, :, 20:28, 18:30] = 1
+        moved = move(face, AugmentationSettings(scale=0.5))
+        wanted = torch.zeros(1, 1, 48, 48)
+        wanted[:, :, 18:30, 15:33] = 1
+        assert (moved - wanted).abs().mean() < 0.01
+        assert float(moved.sum()) == pytest.approx(float(wanted.sum()), rel=0.02)
+
+    def test_all_at_once_is_one_after_the_other(self, draw):
+        """Mirrored first, then scaled and turned, then shifted."""
+        smooth = torch.nn.functional.interpolate(torch.rand(1, 1, 5, 5), (48, 48), mode="bicubic")
+        settings = AugmentationSettings(rotation=20, scale=0.2, translate=0.1)
+        draw(angle=1.0, scale=0.0, mirror=0.0, across=1.0, down=0.0)
+        together = move(smooth, settings)
+        steps = smooth.flip(3)
+        for change in ({"scale": 0.0}, {"angle": 1.0}, {"across": 1.0, "down": 0.0}):
+            draw(**change)
+            steps = move(steps, settings)
+        inner = (..., slice(12, 36), slice(12, 36))
+        assert (together - smooth)[inner].abs().max() > 0.2
+        assert (together - steps)[inner].abs().max() < 0.05
+
+
+def test_erased_patches_are_rectangles_within_their_area():
+    torch.manual_seed(0)
+    settings = AugmentationSettings(flip=0, erasing=0.25, erasing_area=0.2)
+    erased = Augmentation(settings, 1)(torch.zeros(4000, 1, 60, 60)) == 0.5
+    area = erased.float().mean((1, 2, 3))
+    hit = area > 0
+    assert hit.float().mean() == pytest.approx(0.25, abs=0.03)
+    assert area[hit].min() > 0.015
+    assert area[hit].max() < 0.22
+    assert area[hit].mean() == pytest.approx(0.11, abs=0.01)  # uniform from 0.02 to 0.2
+    rows, columns = erased.any(3).sum(2)[hit].float(), erased.any(2).sum(2)[hit].float()
+    assert torch.equal(rows * columns, erased.sum((1, 2, 3))[hit, None].float())
+    assert (rows / columns).max() < 4
+    assert (columns / rows).max() < 4
+
+
+def test_light_is_added_and_then_multiplied():
+    torch.manual_seed(0)
+    faces = torch.full((2000, 1, 4, 4), 0.4)
+    faces[:, :, 0] = 0.5
+    brighter = Augmentation(AugmentationSettings(flip=0, brightness=0.2), 1)(faces)
+    assert torch.allclose(brighter[:, :, 0] - brighter[:, :, 1], torch.tensor(0.1), atol=1e-5)
+    assert brighter[:, :, 0].min() == pytest.approx(0.3, abs=0.01)
+    assert brighter[:, :, 0].max() == pytest.approx(0.7, abs=0.01)
+    stronger = Augmentation(AugmentationSettings(flip=0, contrast=0.5), 1)(faces)
+    assert torch.allclose(stronger[:, :, 0] / stronger[:, :, 1], torch.tensor(1.25), atol=1e-5)
+    assert stronger[:, :, 0].min() == pytest.approx(0.25, abs=0.01)
+    assert stronger[:, :, 0].max() == pytest.approx(0.75, abs=0.01)
 
 
 def test_mixup_blends_images_and_targets_alike():

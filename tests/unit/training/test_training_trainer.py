@@ -182,6 +182,28 @@ class TestOnAnAccelerator:
         train_watched(watch)
         assert watch.seen == {"cuda"}
 
+    def test_a_step_asks_the_device_for_nothing(self):
+        """Whatever waits for the device is an error here: augmentation, both passes, the step and the average."""
+        changes = {"rotation": 10, "scale": 0.1, "translate": 0.1, "brightness": 0.2, "contrast": 0.2, "noise": 0.1,
+                   "erasing": 0.5, "mixup": 0.2}  # fmt: skip
+        recipe = tiny(augmentation=changes, data={"dataset": "synthetic", "not_a_face_share": 0.25},
+                      training={"gradient_clip": 0, "precision": "bf16-mixed"})  # fmt: skip
+
+        class Forbid(Callback):
+            def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+                torch.cuda.set_sync_debug_mode("error" if trainer.global_step < 6 else "default")
+
+        faces = load("synthetic", None).split("train")
+        made = Task(create_network(recipe, 7), recipe, InputSpec(16, 1), FER2013_LABELS.names, torch.ones(8))
+        trainer = create_trainer(recipe.training, [Forbid()], max_steps=8, use_validation=False)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trainer.fit(made, datamodule=FaceBatches(*2 * [make_faces(faces, recipe)], recipe))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert trainer.global_step == 8
+
     def test_compiled_channels_last_step_in_bf16(self, tmp_path):
         faces = load("synthetic", None)
         recipe = tiny(training={"precision": "bf16-mixed", "use_compile": True, "gradient_clip": 0})
