@@ -61,7 +61,7 @@ class Augmentation(nn.Module):
 def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
     """Mirror, turn, scale and shift every image (N, C, H, W) about its middle, in one interpolation.
 
-    What comes in from outside repeats the edge. Angles (clockwise), scales and shifts are uniform within their settings.
+    What comes in from outside repeats the edge. Angles, clockwise, scales and shifts are uniform within their settings.
     """
     n, _, height, width = images.shape
     u = torch.rand(5, n, device=images.device)

@@ -28,6 +28,7 @@ from mien.models.complexity import count_parameters
 from mien.models.network import Network
 from mien.models.weights import load_weights
 from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, measure_pixels
+from mien.training.precision import precision_here
 from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
 from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
@@ -82,6 +83,8 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         record = _continue(RunRecord.load(record_path), record, folder)
         if record.finished:
             return load_run(folder)
+    if precision_here(recipe.training) != recipe.training.precision:
+        print("note: this processor has no bf16; training goes on in 32 bits.", file=sys.stderr)
     with _without_noise():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         if task.distillation is not None:
@@ -209,7 +212,8 @@ def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: In
         is_grey=spec.is_grey,
         started=now(),
         commit=current_commit(),
-        hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu"),
+        hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu")
+        | {"precision": precision_here(recipe.training)},
     )
 
 

@@ -24,6 +24,7 @@ from mien.models.optimizers import create_optimizer, decay_groups
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
 from mien.training.graphs import record_outputs
+from mien.training.precision import precision_here
 from mien.training.recipe import Recipe, ScheduleSettings
 
 NOT_A_NUMBER = (
@@ -54,7 +55,7 @@ class Task(L.LightningModule):
     ) -> None:
         super().__init__()
         # In 16 bits channels-last: oneDNN and cuDNN otherwise reorder every map, many times slower.
-        use_channels_last = recipe.training.precision != "32-true" and not _breaks_channels_last(network)
+        use_channels_last = precision_here(recipe.training) != "32-true" and not _breaks_channels_last(network)
         self.memory_format = torch.channels_last if use_channels_last else torch.contiguous_format
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs

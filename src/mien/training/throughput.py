@@ -21,6 +21,7 @@ from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs
 from mien.training.batches import FaceBatches, Faces, class_counts, load_data, make_faces
 from mien.training.fit import has_compiler, measure_input
+from mien.training.precision import precision_here
 from mien.training.recipe import Recipe, ScheduleSettings
 from mien.training.record import RunRecord, describe_hardware
 from mien.training.run import create_network
@@ -46,7 +47,7 @@ class Throughput:
         recipe: Its name.
         input: (C, H, W).
         batch_size: Images of the data set in a step; made non-faces come on top.
-        precision: The recipe's.
+        precision: What it was calculated in: the recipe's, or 32 bits on a processor without bf16.
         images_per_second: Of the data set, through the whole step.
         ratio: To the first recipe of the same measurement.
         flops_per_image: 3 x forward, 2 a multiply-accumulate of convolutions and linear layers, made non-faces
@@ -143,7 +144,7 @@ class _Probe:
     @property
     def key(self) -> tuple[str, int]:
         """What the hardware's peak depends on: precision and threads."""
-        return self.recipe.training.precision, self.recipe.training.threads
+        return precision_here(self.recipe.training), self.recipe.training.threads
 
     @property
     def images_per_second(self) -> float:
@@ -160,7 +161,7 @@ class _Probe:
             recipe=recipe.name,
             input=(recipe.network.channels, size, size),
             batch_size=recipe.training.batch_size,
-            precision=recipe.training.precision,
+            precision=self.key[0],
             images_per_second=round(self.images_per_second, 1),
             ratio=round(self.images_per_second / first, 3),
             flops_per_image=flops,

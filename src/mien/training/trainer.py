@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mien.training.memory import keep_freed_memory
+from mien.training.precision import precision_here
 from mien.training.recipe import TrainingSettings
 
 
@@ -40,7 +41,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     """
     keep_freed_memory()
     own: list[Callback] = [MovingAverage(settings.ema_decay)] if settings.ema_decay else []
-    precision: Any = settings.precision
+    precision: Any = precision_here(settings)
     processes = settings.devices * settings.nodes
     return L.Trainer(
         accelerator="auto",

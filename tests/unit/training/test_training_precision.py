@@ -1,0 +1,68 @@
+"""bf16 where the hardware has it, 32 bits where it would be emulated."""
+
+import pytest
+import torch
+
+from mien.data.registry import load
+from mien.training import precision
+from mien.training.fit import fit
+from mien.training.precision import has_bf16, precision_here
+from mien.training.recipe import Recipe, TrainingSettings
+from mien.training.task import Task
+from mien.training.trainer import create_trainer
+
+on_processors = pytest.mark.skipif(torch.cuda.is_available(), reason="there is an accelerator")
+
+
+@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed", "16-mixed"])
+def test_hardware_that_has_bf16_keeps_the_recipes_precision(wanted, monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
+    assert precision_here(TrainingSettings(precision=wanted)) == wanted
+
+
+@on_processors
+@pytest.mark.parametrize(
+    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "32-true"), ("16-mixed", "16-mixed")]
+)
+def test_a_processor_without_bf16_takes_32_bits(wanted, given, monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    assert precision_here(TrainingSettings(precision=wanted)) == given
+    assert create_trainer(TrainingSettings(precision="bf16-mixed"), [], max_steps=1).precision == "32-true"
+
+
+def test_accelerators_are_not_asked_for_the_processors_arithmetic(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert precision_here(TrainingSettings(precision="bf16-mixed")) == "bf16-mixed"
+
+
+def test_torch_tells():
+    assert has_bf16() == torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+@on_processors
+@pytest.mark.parametrize("native", [True, False])
+def test_run_and_record_say_what_was_calculated_in(native, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(precision, "has_bf16", lambda: native)
+    formats = []
+    step = Task.training_step
+
+    def watched(task, batch, batch_idx):
+        formats.append((task.memory_format, torch.is_autocast_enabled("cpu")))
+        return step(task, batch, batch_idx)
+
+    monkeypatch.setattr(Task, "training_step", watched)
+    recipe = Recipe.model_validate(
+        {
+            "name": "tiny",
+            "data": {"dataset": "synthetic"},
+            "network": {"name": "resnet18", "input_size": 16, "options": {"width": 16, "stem": "small"}},
+            "schedule": {"epochs": 1, "warmup_epochs": 0},
+            "training": {"batch_size": 128, "threads": 1, "precision": "bf16-mixed"},
+        }
+    )
+    record = fit(recipe, load("synthetic", None), tmp_path, quiet=True).record
+    assert set(formats) == {(torch.channels_last, True) if native else (torch.contiguous_format, False)}
+    assert record.hardware["precision"] == ("bf16-mixed" if native else "32-true")
+    assert record.recipe["training"]["precision"] == "bf16-mixed"
+    assert ("training goes on in 32 bits" in capsys.readouterr().err) != native
