@@ -83,9 +83,10 @@ class Task(L.LightningModule):
             return
         faces = training.batch_size + round(self.recipe.data.not_a_face_share * training.batch_size)
         images = torch.zeros(faces, self.spec.channels, self.spec.size, self.spec.size, device=self.device)
+        images = images.contiguous(memory_format=self.memory_format)
         with self.trainer.precision_plugin.train_step_context():
             if self.loss.can_compile:  # others look into the pass
-                self.outputs = record_outputs(self.network, images.contiguous(memory_format=self.memory_format))
+                self.outputs = record_outputs(self.network.train(), images)
             if self.distillation is not None:
                 self.distillation.record(images)
 

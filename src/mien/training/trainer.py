@@ -79,14 +79,18 @@ class MovingAverage(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__("cuda" if torch.cuda.is_available() else "cpu", use_buffers=True)
         self.decay = decay
-        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self.moving: tuple[list[Tensor], list[Tensor]] = [], []
+        self.copied: list[tuple[Tensor, Tensor]] = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look up the tensors, which stay the same while an epoch goes on."""
+        """Look up the tensors, which stay the same while an epoch goes on; whole numbers have no average."""
         average = cast(AveragedModel, self._average_model).module
         theirs = chain(average.parameters(), average.buffers())
         ours = chain(pl_module.parameters(), pl_module.buffers())
-        self.pairs = [(mean.detach(), now.detach()) for mean, now in zip(theirs, ours, strict=True)]
+        pairs = [(mean.detach(), now.detach()) for mean, now in zip(theirs, ours, strict=True)]
+        moving = [pair for pair in pairs if pair[0].is_floating_point()]
+        self.moving = [mean for mean, _ in moving], [now for _, now in moving]
+        self.copied = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -95,12 +99,8 @@ class MovingAverage(WeightAveraging):
         if trainer.global_step <= self._latest_update_step:
             return
         with torch.no_grad():
-            moving = [pair for pair in self.pairs if self._latest_update_step and pair[0].is_floating_point()]
-            if moving:
-                means, values = map(list, zip(*moving, strict=True))
-                torch._foreach_lerp_(means, values, 1 - self.decay)
-            copied = [pair for pair in self.pairs if not (self._latest_update_step and pair[0].is_floating_point())]
-            for mean, now in copied:
+            torch._foreach_lerp_(*self.moving, 1 - self.decay if self._latest_update_step else 1.0)
+            for mean, now in self.copied:
                 mean.copy_(now)
             cast(AveragedModel, self._average_model).n_averaged += 1
         self._latest_update_step = trainer.global_step
