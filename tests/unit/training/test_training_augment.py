@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mien.training.augment import Augmentation, cut_mix, make_not_faces, mix, mix_up, move
+from mien.training.augment import Augmentation, RandomPolicy, cut_mix, make_not_faces, mix, mix_up, move
 from mien.training.recipe import AugmentationSettings
 
 
@@ -187,6 +187,23 @@ def test_random_policies_vary_within_a_batch():
     same = torch.rand(1, 1, 48, 48).expand(64, -1, -1, -1)
     changed = Augmentation(AugmentationSettings(flip=0, randaugment=1), 1)(same)
     assert len({round(float(image.mean()), 4) for image in changed}) > 2
+
+
+@pytest.mark.parametrize(
+    ("faces", "parts"), [(3, [3]), (20, [8, 8, 4]), (64, [8] * 8), (100, [13] * 7 + [9]), (256, [32] * 8)]
+)
+def test_random_policies_are_drawn_at_most_eight_times_a_batch(faces, parts, monkeypatch):
+    policy = RandomPolicy(1, 10, 1)
+    given = []
+
+    def note(images):
+        given.append(len(images))
+        return images
+
+    monkeypatch.setattr(policy.policy, "forward", note)
+    images = torch.rand(faces, 1, 8, 8)
+    assert torch.equal(policy(images), images)
+    assert given == parts
 
 
 @pytest.mark.parametrize("size", [48, 64])

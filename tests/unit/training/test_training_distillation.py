@@ -10,6 +10,7 @@ from mien.data.registry import load
 from mien.training.distillation import Distillation, Teacher
 from mien.training.fit import fit
 from mien.training.recipe import DistillationSettings, Recipe
+from mien.training.run import load_run
 
 TINY = {
     "name": "tiny",
@@ -38,10 +39,20 @@ def test_a_run_teaches_by_its_own_normalisation(teacher_folder, faces):
     images = torch.rand(3, 1, 48, 48)
     spec: InputSpec = teacher.spec
     with torch.no_grad():
-        wanted = teacher.network((images - spec.mean) / spec.std)
+        wanted = load_run(teacher_folder).network((images - spec.mean) / spec.std)
     torch.testing.assert_close(teacher.logits(images), wanted)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in teacher.network.modules())
     assert teacher.logits(torch.rand(2, 3, 64, 64)).shape == (2, 7)
     assert teacher.description["name"] == "tiny"
+
+
+def test_a_teacher_lies_in_memory_as_it_is_told(teacher_folder, faces):
+    plain, teacher = (
+        Teacher(teacher_folder, LABELS, order) for order in (torch.contiguous_format, torch.channels_last)
+    )
+    assert teacher.network.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    images = torch.rand(3, 1, 48, 48)
+    torch.testing.assert_close(teacher.logits(images), plain.logits(images))
 
 
 def test_a_teacher_that_saw_no_colour_is_shown_none(teacher_folder, faces):
