@@ -113,7 +113,8 @@ class Task(L.LightningModule):
             MienError: The loss of a batch of this epoch was infinite or not a number.
         """
         # of several processes all must stop, or the rest would wait for ever
-        if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss, reduce_op="sum")):
+        # a copy: it is summed in place
+        if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum")):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def on_validation_epoch_start(self) -> None:
