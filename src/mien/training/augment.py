@@ -49,7 +49,7 @@ class Augmentation(nn.Module):
         if s.contrast:
             images = (images * _between(images, 1 - s.contrast, 1 + s.contrast)).clamp(0, 1)
         if s.grayscale and self.has_colour:
-            images = torch.where(_chosen(images, s.grayscale), _brightness(images), images)
+            images = torch.where(_chosen(images, s.grayscale), _without_colour(images), images)
         if s.noise:
             noise = torch.randn_like(images) * s.noise
             images = torch.where(_chosen(images, 0.5), images + noise, images)
@@ -89,7 +89,7 @@ def _chosen(images: Tensor, probability: float) -> Tensor:
     return _between(images, 0, 1) < probability
 
 
-def _brightness(images: Tensor) -> Tensor:
+def _without_colour(images: Tensor) -> Tensor:
     """Return RGB images (N, 3, H, W) without their colour."""
     red, green, blue = images.unbind(1)
     grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue

@@ -1,5 +1,7 @@
 """bf16 where the hardware has it, 32 bits where it would be emulated."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -36,8 +38,16 @@ def test_accelerators_are_not_asked_for_the_processors_arithmetic(monkeypatch):
     assert precision_here(TrainingSettings(precision="bf16-mixed")) == "bf16-mixed"
 
 
-def test_torch_tells():
-    assert has_bf16() == torch.ops.mkldnn._is_mkldnn_bf16_supported()
+@pytest.mark.parametrize("told", [True, False])
+def test_torch_tells(told, monkeypatch):
+    assert isinstance(has_bf16(), bool)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: told)
+    assert has_bf16() is told
+
+
+def test_torch_without_onednn_is_taken_to_have_it(monkeypatch):
+    monkeypatch.setattr(precision, "torch", SimpleNamespace(ops=SimpleNamespace(mkldnn=SimpleNamespace())))
+    assert has_bf16()
 
 
 @on_processors
