@@ -16,8 +16,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(VENV)/bin/mien fetch yunet --timeout 5 || echo "Going on with the Haar detector."
 	@touch $@
 
-test: setup lint ## Everything CI checks
-	$(VENV)/bin/python -m pytest
+# Whole files to a process: what a file's tests share is made once.
+test: setup lint ## Everything CI checks, tests side by side
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -7,6 +7,9 @@ from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# Test processes side by side share the cores: their threads would wait for one another at every layer.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib as mpl
 import numpy as np
