@@ -118,8 +118,9 @@ def test_replacing_the_card_keeps_the_network(run, tmp_path):
     assert ModelCard.from_json(after.card.to_json()) == after.card
 
 
-def test_run_folder_is_not_overwritten(run):
+@pytest.mark.parametrize("source", [["resnet18/synthetic"], ["default", "--data", "missing"]])
+def test_run_folder_is_not_overwritten_and_no_data_are_read_first(run, source):
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        mien("train", "resnet18/synthetic", "--out", run, "--quiet", cwd=run)
+        mien("train", *source, "--out", run, "--quiet", cwd=run)
     assert failed.value.returncode == 1
     assert "already holds a run" in failed.value.stderr

@@ -30,7 +30,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     The data set is only read; next to a fer2013.csv a folder .mien-cache keeps its parsed pixels.
     """
     from mien.training.batches import load_data
-    from mien.training.fit import fit, is_first_process
+    from mien.training.fit import check_folder, fit, is_first_process
     from mien.training.recipe import load_recipe
 
     load_plugin_files(plugin)
@@ -38,6 +38,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     from mien.apps.publishing import MODEL, publish  # here: what only training needs is missed first, by its name
 
     folder = out or Path("runs") / settled.name.replace("/", "-")
+    check_folder(folder, resume=resume)
     dataset = load_data(settled, data)
     run = fit(settled, dataset, folder, weights=weights, resume=resume, quiet=quiet)
     if not is_first_process():

@@ -66,8 +66,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
             being a number.
     """
     record_path = folder / RECORD
-    if record_path.exists() and not resume and is_first_process():
-        raise MienError(f"{folder} already holds a run; add --resume to go on with it or name another --out.")
+    check_folder(folder, resume=resume)
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
@@ -97,6 +96,12 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     if is_first_process():
         run.record.save(record_path)
     return run
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Raise MienError where `fit` would write over a run; a command asks before it reads the data."""
+    if (folder / RECORD).exists() and not resume and is_first_process():
+        raise MienError(f"{folder} already holds a run; add --resume to go on with it or name another --out.")
 
 
 def _carry_out(  # noqa: PLR0913 - what `fit` has prepared
