@@ -83,7 +83,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         if record.finished:
             return load_run(folder)
     if precision_here(recipe.training) != recipe.training.precision:
-        print("note: this processor has no bf16; training goes on in 32 bits.", file=sys.stderr)
+        _note("this processor has no bf16; training goes on in 32 bits")
     with _without_noise():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         if task.distillation is not None:
@@ -149,8 +149,14 @@ def has_compiler() -> bool:
     """Return whether torch.compile finds a C++ compiler; where not, say in one line what that costs."""
     if any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
         return True
-    print("note: no C++ compiler found; training goes on without torch.compile, slower.", file=sys.stderr)
+    _note("no C++ compiler found; training goes on without torch.compile, slower")
     return False
+
+
+def _note(text: str) -> None:
+    """Say something on stderr, once for all processes of a run."""
+    if is_first_process():
+        print(f"note: {text}.", file=sys.stderr)
 
 
 def measure_input(train: Faces | FaceFiles, recipe: Recipe) -> InputSpec:

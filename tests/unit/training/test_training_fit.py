@@ -407,6 +407,13 @@ def test_training_goes_on_without_a_compiler(monkeypatch, capsys):
     assert "without torch.compile" in capsys.readouterr().err
 
 
+def test_of_several_processes_one_speaks(monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("mien.training.fit.rank_zero_only.rank", 1)
+    assert not has_compiler()
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_compiled_network_trains_as_the_plain_one(faces, tmp_path):
