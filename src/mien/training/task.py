@@ -53,7 +53,7 @@ class Task(L.LightningModule):
         self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
     ) -> None:
         super().__init__()
-        # Channels-last: oneDNN and cuDNN otherwise reorder every map, many times slower in 16 bits, a little in 32.
+        # Channels-last: oneDNN and cuDNN otherwise reorder every map, in 16 bits many times slower.
         self.memory_format = torch.contiguous_format if _breaks_channels_last(network) else torch.channels_last
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
