@@ -22,9 +22,9 @@ from mien.core.hardware import processor_name
 class RunRecord:
     """What a run leaves behind, besides weights.
 
-    `curves` holds one dict an epoch (epoch, train loss, validation accuracy, learning rate, minutes since the start
-    of the process that ran it). `minutes` is the sum over all processes, when a run was resumed. `weights` names the
-    file that the run started from, its SHA-256 and what was adapted; empty when it started from scratch.
+    `curves` holds one dict an epoch (epoch, train loss, validation accuracy and loss, learning rate, minutes in epochs
+    so far). `minutes` counts every epoch once, however often a run was resumed. `weights` names the file that the run
+    started from, its SHA-256 and what was adapted; empty when it started from scratch.
     `is_grey`: the network has three channels, but no training picture has colour. `finished` is false while epochs are
     left to run.
     `teachers` names what it learnt from besides the labels, with their accuracies. `explanations` holds what
