@@ -221,8 +221,8 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     """Start onnxruntime on one network: quiet, offline, and with no more threads than asked for.
 
-    The settings are the fastest of results/onnxruntime_settings.json. With `plain`, only those optimisations are done
-    that lead to standard operators, and the result is written there.
+    The settings are the fastest where other programs use the cores too (results/onnxruntime_settings.json). With
+    `plain`, only those optimisations are done that lead to standard operators, and the result is written there.
     """
     if EXTERNAL_WEIGHT in data:
         raise ModelError(f"{source} keeps weights in another file; export it as one file.")
