@@ -39,14 +39,18 @@ class RepConv(nn.Module):
             in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
         )
         self.bn = nn.BatchNorm2d(out_channels)
-        self.point_conv = nn.Conv2d(in_channels, out_channels, 1, stride, groups=groups, bias=False)
+        self.stride = stride
+        self.point_conv = nn.Conv2d(in_channels, out_channels, 1, groups=groups, bias=False)
         self.point_bn = nn.BatchNorm2d(out_channels)
         keeps_shape = in_channels == out_channels and stride == 1
         self.identity_bn = nn.BatchNorm2d(out_channels) if keeps_shape else None
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the sum of the branches."""
-        summed: Tensor = self.bn(self.conv(maps)) + self.point_bn(self.point_conv(maps))
+        # The step is taken here and not by the 1 x 1 convolution: it is the same map, and oneDNN's gradient of that
+        # convolution with a stride writes past its buffers where an image's few channels lie last (torch 2.13).
+        positions = maps[:, :, :: self.stride, :: self.stride]
+        summed: Tensor = self.bn(self.conv(maps)) + self.point_bn(self.point_conv(positions))
         return summed if self.identity_bn is None else summed + self.identity_bn(maps)
 
     @torch.no_grad()
