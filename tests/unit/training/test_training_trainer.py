@@ -72,6 +72,12 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     assert (training["limit_val_batches"], timing["limit_val_batches"]) == (1.0, 0)
 
 
+def test_maps_are_channels_last_where_onednn_keeps_to_its_buffers():
+    assert task(tiny(network={"name": "despam", "options": {}})).memory_format == torch.channels_last
+    assert task(tiny(network={"options": {"width": 16}})).memory_format == torch.channels_last
+    assert task(tiny(network={"options": {"width": 8}})).memory_format == torch.contiguous_format
+
+
 class Devices(Callback):
     """Notes where the network and its moving average are."""
 
@@ -206,7 +212,10 @@ class TestOnAnAccelerator:
 
     def test_compiled_channels_last_step_in_bf16(self, tmp_path):
         faces = load("synthetic", None)
-        recipe = tiny(training={"precision": "bf16-mixed", "use_compile": True, "gradient_clip": 0})
+        recipe = tiny(
+            network={"options": {"width": 16, "stem": "small"}},
+            training={"precision": "bf16-mixed", "use_compile": True, "gradient_clip": 0},
+        )
         assert task(recipe, "cuda").memory_format == torch.channels_last
         record = fit(recipe, faces, tmp_path / "run", quiet=True).record
         assert record.finished
