@@ -141,6 +141,13 @@ def test_folds_are_run_where_there_are_any(recipe):
     assert [job.entry.name for job in jobs] == ["drawn/tiny-paper", *(f"drawn/tiny-clean-fold{k}" for k in range(3))]
 
 
+def test_an_ablation_that_divides_the_faces_itself_keeps_that(recipe):
+    plan = Plan("sldcnn/fer2013", ("ten_fold", "no_penalty"), protocol="paper", use_all_folds=True)
+    jobs, _ = plan_jobs(plan)
+    protocols = [job.load_recipe().data.protocol for job in jobs]
+    assert protocols == ["ratio", *10 * ["k-fold"], "ratio"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

@@ -91,11 +91,14 @@ class FaceDataset:
         Raises:
             DataError: No row belongs to it; the text names the splits there are.
         """
-        mask = self.splits == name
-        if not mask.any():
+        self.require_split(name)
+        return self.subset(self.splits == name)
+
+    def require_split(self, name: str) -> None:
+        """Raise `DataError` where no row belongs to a split; the text names the splits there are."""
+        if name not in self.split_names:
             there = ", ".join(self.split_names) or "none"
             raise DataError(f"Data set '{self.name}' has no split '{name}'. Splits with images: {there}.")
-        return self.subset(mask)
 
     @property
     def split_names(self) -> tuple[str, ...]:

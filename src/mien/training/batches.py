@@ -124,17 +124,18 @@ class FaceFiles(Dataset[tuple[Tensor, Tensor]]):
         return self
 
 
-def make_faces(dataset: FaceDataset, recipe: Recipe) -> Faces | FaceFiles:
+def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False) -> Faces | FaceFiles:
     """Bring a data set to the network's input size and its labels to target distributions.
 
     The targets have one more column than labels when the recipe trains with non-faces; rows that the annotators call
-    "not a face" then have all their mass there. Pictures that were left in their files stay there.
+    "not a face" then have all their mass there. `use_own_labels`: each row is its label in the data set and nothing
+    else, as scores count. Pictures that were left in their files stay there.
 
     Raises:
         DataError: The recipe wants FER+ votes and the data set has none.
     """
     size, channels = recipe.network.input_size, recipe.network.channels
-    targets = torch.from_numpy(make_targets(dataset, recipe))
+    targets = torch.from_numpy(make_targets(dataset, recipe, use_own_labels=use_own_labels))
     images: Any = dataset.images
     if isinstance(images, LazyPictures):
         return FaceFiles(images, targets, size, channels)
@@ -159,12 +160,14 @@ def measure_pixels(faces: Faces | FaceFiles) -> tuple[NDArray[np.float64], bool]
     return counts, has_colour
 
 
-def make_targets(dataset: FaceDataset, recipe: Recipe) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return the target distributions (n, K) float32, each row summing to 1."""
+def make_targets(
+    dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return the target distributions (n, K) float32, each row summing to 1, see `make_faces`."""
     classes = len(dataset.label_set)
     own = np.eye(classes, dtype=np.float32)[dataset.labels]
     weight = recipe.data.ferplus_weight
-    if weight:
+    if weight and not use_own_labels:
         if dataset.votes is None:
             raise DataError(
                 "The recipe wants FER+ votes: put fer2013new.csv beside fer2013.csv, or use "
@@ -173,7 +176,7 @@ def make_targets(dataset: FaceDataset, recipe: Recipe) -> np.ndarray[tuple[int, 
         own = (1 - weight) * own + weight * dataset.votes
     if recipe.data.not_a_face_share:
         own = np.pad(own, ((0, 0), (0, 1)))
-        if dataset.is_face is not None:
+        if dataset.is_face is not None and not use_own_labels:
             own[~dataset.is_face] = np.eye(classes + 1, dtype=np.float32)[classes]
     return own.astype(np.float32)
 

@@ -116,8 +116,10 @@ def plan_jobs(plan: Plan) -> tuple[list[Job], list[Variant]]:
     entries: list[QueueEntry] = []
     variants: list[Variant] = []
     for ablation in dict.fromkeys([None, *plan.ablations]):
+        divides_itself = "data.protocol" in flatten(known.get(ablation or "", {}))
         for protocol, changes in _protocol_changes(plan.protocol, known).items():
-            added = _entries(plan, ablation, protocol, (*changes, *plan.overrides))
+            kept = () if protocol == "paper" and divides_itself else changes
+            added = _entries(plan, ablation, protocol, (*kept, *plan.overrides))
             entries += added
             variants.append(Variant(ablation or "", protocol, tuple(entry.name for entry in added)))
     recipes = [Job(entry, plan.seeds[0]).load_recipe() for entry in entries]

@@ -10,13 +10,14 @@ import shutil
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -28,10 +29,11 @@ from mien.models.complexity import count_parameters
 from mien.models.network import Network
 from mien.models.weights import load_weights
 from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, measure_pixels
+from mien.training.checkpoints import MovableCheckpoint
 from mien.training.precision import precision_here
 from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
-from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_run
+from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_checkpoint, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import create_trainer
 
@@ -62,19 +64,22 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         quiet: No progress bar.
 
     Raises:
-        MienError: The folder holds another run, the data lack a split, the weights do not fit, or the loss stopped
-            being a number.
+        MienError: The folder holds another run, the data lack a split that is learnt from, selected by or scored, the
+            weights do not fit, or the loss stopped being a number.
     """
     record_path = folder / RECORD
     check_folder(folder, resume=resume)
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
+    dataset.require_split(recipe.data.scored_split)  # not missed only after hours of training
     train = make_faces(dataset.split(recipe.data.train_split), recipe)
-    batches = FaceBatches(train, make_faces(dataset.split(recipe.data.validation_split), recipe), recipe)
+    validation = make_faces(dataset.split(recipe.data.validation_split), recipe, use_own_labels=True)
+    batches = FaceBatches(train, validation, recipe)
     spec = measure_input(train, recipe)
     network = create_network(recipe, len(dataset.label_set))
     record = _new_record(recipe, dataset, network, spec)
+    record.data["targets"] = hashlib.sha256(train.targets.numpy().tobytes()).hexdigest()
     if weights is not None:
         notes = load_weights(network, weights)
         record.weights = {"file": weights.name, "sha256": _sha256(weights), "notes": notes}
@@ -82,8 +87,10 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         record = _continue(RunRecord.load(record_path), record, folder)
         if record.finished:
             return load_run(folder)
-    if precision_here(recipe.training) != recipe.training.precision:
-        _note("this processor has no bf16; training goes on in 32 bits")
+    wanted, given = recipe.training.precision, precision_here(recipe.training)
+    if given != wanted:
+        bits = "32 bits" if given == "32-true" else given
+        _note(f"this processor has no {wanted.removesuffix('-mixed')}; training goes on in {bits}")
     with _without_noise():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         if task.distillation is not None:
@@ -137,6 +144,7 @@ def _carry_out(  # noqa: PLR0913 - what `fit` has prepared
         raise MienError(f"No space left on the disk of {folder}; the last checkpoint is intact. {go_on}") from None
     except SystemExit:  # Lightning's answer to Ctrl-C and SIGTERM
         raise InterruptedTrainingError(f"Training was interrupted. {go_on}") from None
+    keeper.finish(trainer)  # after the last checkpoint is on the disk
 
 
 def is_first_process() -> bool:
@@ -184,7 +192,6 @@ class RecordKeeper(Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         spent = (time.monotonic() - self.start) / 60
         last_epoch = self.minutes_before + spent - self.record.minutes
-        self.record.finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if self.minutes is not None and trainer.strategy.broadcast(spent + last_epoch > self.minutes):
             trainer.should_stop = True
         self.record.minutes = round(self.minutes_before + spent, 2)
@@ -198,6 +205,13 @@ class RecordKeeper(Callback):
                 "minutes": self.record.minutes,
             }
         )
+        self.save()
+
+    def finish(self, trainer: L.Trainer) -> None:
+        """Note whether the run is at its end: out of epochs, or out of patience, but not only out of time."""
+        patience = trainer.early_stopping_callback
+        is_over = patience is not None and patience.wait_count >= patience.patience
+        self.record.finished = is_over or self.record.curves[-1]["epoch"] + 1 == trainer.max_epochs
         self.save()
 
     @rank_zero_only
@@ -236,15 +250,18 @@ def _sha256(path: Path) -> str:
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     # settings that did not exist yet when the run began have their defaults
     before = parse_recipe(old.recipe, str(folder / RECORD)).model_dump()
-    was, wanted = flatten(before), flatten(new.recipe)
+    was, wanted = _comparable(before), _comparable(new.recipe)
     changed = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key) and key not in OF_THE_MACHINE]
     if changed:
         differences = ", ".join(f"{key} {was.get(key, 'unset')}, now {wanted.get(key, 'unset')}" for key in changed)
         raise MienError(f"{folder} was run with another recipe ({differences}); name another --out.")
-    if old.data["fingerprint"] != new.data["fingerprint"]:
+    if any(old.data.get(key, new.data[key]) != new.data[key] for key in ("fingerprint", "targets")):
         raise MienError(f"{folder} was run on other data; name another --out.")
     last = folder / CHECKPOINTS / "last.ckpt"
-    done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1 if last.exists() else 0
+    done = int(load_checkpoint(last)["epoch"]) + 1 if last.exists() else 0
+    if (new.weights or not done) and new.weights.get("sha256") != old.weights.get("sha256"):
+        begun, given = (record.weights.get("file", "random weights") for record in (old, new))
+        raise MienError(f"{folder} was begun from {begun}, not from {given}; go on with those or name another --out.")
     # an epoch may have been noted whose checkpoint was not written any more
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
@@ -253,18 +270,24 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     return old
 
 
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by their dotted names; teachers by where they are, however that is written."""
+    flat = flatten(settings)
+    return flat | {"distillation.teachers": [str(Path(path).resolve()) for path in flat["distillation.teachers"]]}
+
+
 def _trainer(recipe: Recipe, folder: Path, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
     settings = recipe.training
     # Two, because `save_last` of the first would write only when the best changes.
     callbacks: list[Callback] = [
-        ModelCheckpoint(
+        MovableCheckpoint(
             folder / CHECKPOINTS,
             filename="best",
             monitor="validation/accuracy",
             mode="max",
             enable_version_counter=False,
         ),
-        ModelCheckpoint(folder / CHECKPOINTS, filename="last", enable_version_counter=False),
+        MovableCheckpoint(folder / CHECKPOINTS, filename="last", enable_version_counter=False),
         keeper,
     ]
     if settings.patience:

@@ -8,10 +8,10 @@ from mien.training.recipe import Precision, TrainingSettings
 
 
 def precision_here(settings: TrainingSettings) -> Precision:
-    """Return the precision of a recipe's `training`, or 32 bits instead of bf16 that a processor would emulate."""
-    if settings.precision == "bf16-mixed" and not torch.cuda.is_available() and not has_bf16():
-        return "32-true"
-    return settings.precision
+    """Return a recipe's precision; on a processor bf16 for 16 bits of any kind, or 32 where bf16 would be emulated."""
+    if settings.precision == "32-true" or torch.cuda.is_available():
+        return settings.precision
+    return "bf16-mixed" if has_bf16() else "32-true"
 
 
 def has_bf16() -> bool:

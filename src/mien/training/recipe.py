@@ -106,17 +106,17 @@ class TrainingSettings(Settings):
     """How the run is carried out.
 
     `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all
-    of them when `use_sync_batch_norm` (on accelerators; CPU processes each normalise by their own share). bf16
-    `precision` becomes 32 bits on processors that would emulate it (`mien.training.precision`); `threads` 0 leaves
-    torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and is passed over,
-    with a line about it, where there is none; `use_graphs` records the networks' passes as CUDA graphs and replays
-    them, in one process on an accelerator, and is passed over elsewhere. The run ends early after `patience` epochs
-    without a better validation accuracy; 0: never. With `workers` above 0 so many processes a loader read pictures
-    that are files, each when it is needed: for data larger than memory.
+    of them when `use_sync_batch_norm` (on accelerators; CPU processes each normalise by their own share). 16 bits of
+    `precision` are bf16 on processors, and 32 on those that would emulate it (`mien.training.precision`); `threads` 0
+    leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and is passed
+    over, with a line about it, where there is none; `use_graphs` records the networks' passes as CUDA graphs and
+    replays them, in one process on an accelerator, and is passed over elsewhere. The run ends early after `patience`
+    epochs without a better validation accuracy; 0: never. With `workers` above 0 so many processes a loader read
+    pictures that are files, each when it is needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     precision: Precision = "32-true"
     ema_decay: float = Field(0.0, ge=0, lt=1)
     gradient_clip: NonNegative = 0.0

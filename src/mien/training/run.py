@@ -44,10 +44,7 @@ def load_run(folder: Path) -> Run:
     path = folder / CHECKPOINTS / ("best.ckpt" if best else "last.ckpt")
     if not path.is_file():
         raise MienError(f"{folder} holds no finished epoch: {CHECKPOINTS}/{path.name} is missing.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes torch raise errors of almost any kind
-        raise MienError(f"{path} cannot be read ({type(error).__name__}); it is damaged or no checkpoint.") from None
+    checkpoint = load_checkpoint(path)
     network = create_network(recipe, len(record.labels))
     prefix = "network."
     state = checkpoint["state_dict"]
@@ -57,6 +54,15 @@ def load_run(folder: Path) -> Run:
         "epoch": int(checkpoint["epoch"]),
     }
     return Run(folder, record, network.eval())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as data, on the CPU; `MienError` when it is damaged or something else."""
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes torch raise errors of almost any kind
+        raise MienError(f"{path} cannot be read ({type(error).__name__}); it is damaged or no checkpoint.") from None
+    return checkpoint
 
 
 def create_network(recipe: Recipe, classes: int) -> Network:

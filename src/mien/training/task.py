@@ -10,7 +10,7 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -30,6 +30,8 @@ NOT_A_NUMBER = (
     "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "
     "Lower optimizer.lr, or use training.precision=32-true."
 )
+# In epochs: Lightning keeps the state of a scheduler that it never steps.
+NEVER = 10**9
 # Those of torch that have one kernel for all weights.
 FUSED_OPTIMIZERS = ("adam", "adamw", "sgd")
 
@@ -129,6 +131,12 @@ class Task(L.LightningModule):
         self.log("validation/loss", loss, on_epoch=True, batch_size=len(images), sync_dist=True)
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
+    def on_train_epoch_end(self) -> None:
+        """Let a plateau be noticed; Lightning would after the checkpoint, and a resumed run would not know of it."""
+        plateau, loss = self.lr_schedulers(), self.trainer.callback_metrics.get("validation/loss")
+        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and loss is not None:
+            plateau.step(loss)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the recipe's optimizer and the schedule of its rate, by steps or by the validation loss."""
         settings, schedule = self.recipe.optimizer, self.recipe.schedule
@@ -143,7 +151,8 @@ class Task(L.LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=schedule.plateau_factor, patience=schedule.plateau_patience
             )
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "validation/loss"}}
+            steps: LRSchedulerConfigType = {"scheduler": plateau, "monitor": "validation/loss", "frequency": NEVER}
+            return {"optimizer": optimizer, "lr_scheduler": steps}
         steps_per_epoch = self.trainer.estimated_stepping_batches / schedule.epochs
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_share(step, steps_per_epoch, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -169,12 +178,15 @@ class Task(L.LightningModule):
         rho = self.recipe.optimizer.sam_rho
         if not rho or optimizer_closure is None:
             return super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        loss_before = self.epoch_loss.clone()
         with torch.random.fork_rng():  # the second pass must see the same augmented batch
             optimizer_closure()
+        self.epoch_loss = loss_before  # of the two passes the second counts
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         scale = rho / torch.nn.utils.get_total_norm(gradients).clamp_min(1e-12)
-        steps = [gradient * scale for gradient in gradients]
+        # no step by gradients beyond 16 bits, infinities that the optimizer will pass over too
+        steps = [(gradient * scale).nan_to_num_(0, 0, 0) for gradient in gradients]
 
         def gradient_at_the_worst_point() -> Any:
             with torch.no_grad():
@@ -195,8 +207,9 @@ class Task(L.LightningModule):
             not_a_face[:, self.classes] = 1
             images = torch.cat([images, make_not_faces(images, count)])
             targets = torch.cat([targets, not_a_face])
-        images = self.augment(images)
-        return mix(images, targets, self.recipe.augmentation)
+        with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
+            images = self.augment(images)
+            return mix(images, targets, self.recipe.augmentation)
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)

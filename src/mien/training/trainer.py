@@ -13,6 +13,8 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from mien.core.errors import MienError
+from mien.training.checkpoints import WholeFiles
 from mien.training.memory import keep_freed_memory
 from mien.training.precision import precision_here
 from mien.training.recipe import TrainingSettings
@@ -38,13 +40,19 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         max_steps: Optimizer steps to train for; -1: as many as `max_epochs` needs.
         logger: Where the curves go; None: nowhere.
         use_validation: Validate after every epoch.
+
+    Raises:
+        MienError: The machine has fewer accelerators than `devices`.
     """
+    accelerators = torch.cuda.device_count()
+    if torch.cuda.is_available() and settings.devices > accelerators:
+        raise MienError(f"training.devices is {settings.devices}; this machine has {accelerators} accelerator(s).")
     keep_freed_memory()
     own: list[Callback] = [MovingAverage(settings.ema_decay)] if settings.ema_decay else []
     precision: Any = precision_here(settings)
     processes = settings.devices * settings.nodes
     return L.Trainer(
-        accelerator="auto",
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy="ddp" if processes > 1 else "auto",
@@ -54,6 +62,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         max_steps=max_steps,
         precision=precision,
         gradient_clip_val=settings.gradient_clip or None,
+        plugins=[WholeFiles()],
         deterministic=settings.use_deterministic,
         # every batch has the same shape, so looking for the fastest kernels once pays; they may round differently
         benchmark=not settings.use_deterministic,

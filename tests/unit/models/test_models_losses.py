@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mien.core.errors import ModelError, RecipeError
+from mien.models.layers.class_centres import ClassCentres
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss, names
 from mien.models.network import Outputs
@@ -72,3 +73,13 @@ def test_bad_names_and_options_say_what_there_is(name, options, words):
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(ModelError, match=r"logits of shape \(2, 7\) and targets of shape \(2, 8\)"):
         create_loss("soft_cross_entropy", PROBLEM)(Outputs(torch.zeros(2, 7), torch.zeros(2, 4)), torch.zeros(2, 8))
+
+
+def test_class_centres_are_exact_where_networks_calculate_in_16_bits():
+    torch.manual_seed(0)
+    features, targets = torch.randn(64, 8), torch.eye(7)[torch.arange(64) % 7]
+    plain, mixed = ClassCentres(7, 8), ClassCentres(7, 8)
+    plain.update(features, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed.update(features, targets)
+    assert torch.equal(mixed.centres, plain.centres)

@@ -103,3 +103,14 @@ def test_a_student_learns_from_a_run_and_says_so(teacher_folder, faces, tmp_path
     )
     assert [teacher["name"] for teacher in run.record.teachers] == ["tiny"]
     assert not any("teacher" in key for key in torch.load(tmp_path / "checkpoints" / "last.ckpt")["state_dict"])
+
+
+def test_teachers_are_the_same_however_their_path_is_written(teacher_folder, faces, tmp_path, monkeypatch):
+    def wanted(path):
+        return Recipe.model_validate(TINY | {"schedule": {"epochs": 2}, "distillation": {"teachers": [str(path)]}})
+
+    fit(wanted(teacher_folder), faces, tmp_path, minutes=1e-9, quiet=True)
+    monkeypatch.chdir(teacher_folder.parent)
+    assert fit(wanted("teacher"), faces, tmp_path, resume=True, quiet=True).record.finished
+    with pytest.raises(MienError, match=r"another recipe \(distillation\.teachers"):
+        fit(wanted("../other"), faces, tmp_path, resume=True, quiet=True)

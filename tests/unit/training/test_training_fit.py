@@ -14,11 +14,11 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.plugins.io import torch_io
 
 from mien.core.errors import DataError, MienError, RecipeError
 from mien.data.registry import load
 from mien.training.batches import Faces, make_faces, make_targets
+from mien.training.checkpoints import WholeFiles
 from mien.training.fit import fit, has_compiler, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
 from mien.training.run import create_network, load_run, run_card
@@ -72,6 +72,8 @@ class TestTargets:
         assert np.allclose(targets[0, :7], 0.75 * own + 0.25 / 7)
         assert targets[2].tolist() == [0] * 7 + [1]
         assert np.allclose(targets.sum(1), 1)
+        scored = make_targets(few, self.recipe(ferplus_weight=0.25, not_a_face_share=0.1), use_own_labels=True)
+        assert np.array_equal(scored, np.eye(8)[few.labels])
 
     def test_votes_wanted_but_absent(self, faces):
         with pytest.raises(DataError, match=r"fer2013new\.csv"):
@@ -173,7 +175,8 @@ def test_sam_steps_by_the_gradient_at_the_worst_point_nearby(faces, tmp_path):
     train = len(faces.split("train"))
     tiny["training"] = {"batch_size": train, "threads": 1, "selection": "last"}
     recipe = Recipe.model_validate(tiny)
-    stepped = fit(recipe, faces, tmp_path, quiet=True).network
+    run = fit(recipe, faces, tmp_path, quiet=True)
+    stepped = run.network
 
     torch.manual_seed(0)
     L.seed_everything(0, verbose=False)
@@ -183,9 +186,12 @@ def test_sam_steps_by_the_gradient_at_the_worst_point_nearby(faces, tmp_path):
     order = list(FaceSampler(given.targets.argmax(1), seed=0))  # that of the run: sums round alike on every processor
     images, targets = (given.images[order] / 255 - spec.mean) / spec.std, given.targets[order]
 
+    losses = []
+
     def gradients():
         network.zero_grad()
-        (-(network(images).log_softmax(1) * targets).sum(1).mean()).backward()
+        losses.append(-(network(images).log_softmax(1) * targets).sum(1).mean())
+        losses[-1].backward()
         return [weight.grad.clone() for weight in network.parameters()]
 
     first = gradients()
@@ -199,6 +205,7 @@ def test_sam_steps_by_the_gradient_at_the_worst_point_nearby(faces, tmp_path):
             weight.sub_(0.05 * climb / norm + 0.1 * gradient)
     for name, weight in network.named_parameters():
         torch.testing.assert_close(stepped.get_parameter(name), weight, rtol=1e-3, atol=1e-5)
+    assert run.record.curves[0]["train_loss"] == pytest.approx(losses[1].item(), abs=1e-4)  # one pass, not both
 
 
 def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
@@ -317,14 +324,14 @@ def test_every_epoch_leaves_a_checkpoint_even_if_it_is_not_the_best(faces, tmp_p
 
 
 def test_a_full_disk_is_one_line_and_spares_the_checkpoint(faces, tmp_path):
-    def fill(checkpoint, path):
+    def fill(files, checkpoint, path, storage_options=None):
         if checkpoint["epoch"] == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(checkpoint, path)
+        save(files, checkpoint, path, storage_options)
 
-    save = torch_io._atomic_save
+    save = WholeFiles.save_checkpoint
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_io, "_atomic_save", fill)
+        patch.setattr(WholeFiles, "save_checkpoint", fill)
         with pytest.raises(MienError, match=r"No space left on the disk of .*; the last checkpoint is intact"):
             fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
     fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)

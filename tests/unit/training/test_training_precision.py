@@ -16,15 +16,19 @@ from mien.training.trainer import create_trainer
 on_processors = pytest.mark.skipif(torch.cuda.is_available(), reason="there is an accelerator")
 
 
-@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed", "16-mixed"])
-def test_hardware_that_has_bf16_keeps_the_recipes_precision(wanted, monkeypatch):
+@on_processors
+@pytest.mark.parametrize(
+    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "bf16-mixed"), ("16-mixed", "bf16-mixed")]
+)
+def test_a_processor_with_bf16_takes_it_for_any_16_bits(wanted, given, monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda: True)
-    assert precision_here(TrainingSettings(precision=wanted)) == wanted
+    assert precision_here(TrainingSettings(precision=wanted)) == given
+    assert create_trainer(TrainingSettings(precision=wanted), [], max_steps=1).precision == given
 
 
 @on_processors
 @pytest.mark.parametrize(
-    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "32-true"), ("16-mixed", "16-mixed")]
+    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "32-true"), ("16-mixed", "32-true")]
 )
 def test_a_processor_without_bf16_takes_32_bits(wanted, given, monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda: False)
@@ -32,10 +36,11 @@ def test_a_processor_without_bf16_takes_32_bits(wanted, given, monkeypatch):
     assert create_trainer(TrainingSettings(precision="bf16-mixed"), [], max_steps=1).precision == "32-true"
 
 
-def test_accelerators_are_not_asked_for_the_processors_arithmetic(monkeypatch):
+@pytest.mark.parametrize("wanted", ["bf16-mixed", "16-mixed"])
+def test_accelerators_are_not_asked_for_the_processors_arithmetic(wanted, monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert precision_here(TrainingSettings(precision="bf16-mixed")) == "bf16-mixed"
+    assert precision_here(TrainingSettings(precision=wanted)) == wanted
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 
 from mien.core.card import InputSpec
+from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import load
 from mien.training import throughput
@@ -60,7 +61,15 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     fit(tiny(), faces, tmp_path / "run", quiet=True)
     measure_throughput([tiny(training={"devices": 2})], steps=2)
     training, timing = made[0], made[1]
-    of_the_use = {"max_epochs", "max_steps", "logger", "callbacks", "limit_val_batches", "enable_checkpointing"}
+    of_the_use = {
+        "max_epochs",
+        "max_steps",
+        "logger",
+        "callbacks",
+        "limit_val_batches",
+        "enable_checkpointing",
+        "plugins",
+    }
     for settings in (training, timing):
         assert isinstance(settings["callbacks"][0], WeightAveraging)
         assert settings["gradient_clip_val"] == 2
@@ -70,6 +79,26 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     }
     assert (training["enable_checkpointing"], timing["enable_checkpointing"]) == (True, False)
     assert (training["limit_val_batches"], timing["limit_val_batches"]) == (1.0, 0)
+
+
+def test_more_devices_than_there_are_is_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(MienError, match=r"training\.devices is 2; this machine has 1 accelerator"):
+        create_trainer(tiny(training={"devices": 2}).training, [], max_steps=1)
+
+
+def test_pixels_keep_their_places_where_networks_calculate_in_16_bits():
+    faces, targets = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8), torch.eye(7)[:4]
+    made = task(tiny(augmentation={"rotation": 30, "scale": 0.2}))
+
+    def prepared():
+        torch.manual_seed(0)
+        return made._prepare(faces, targets)[0]
+
+    plain = prepared()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(prepared(), plain)
 
 
 def test_maps_are_channels_last_where_onednn_keeps_to_its_buffers():

@@ -36,7 +36,8 @@ class ClassCentres(nn.Module):
         """Move the centres towards a batch: features (N, D), targets (N, K) with rows that sum to 1."""
         weights = targets.to(self.centres.dtype)
         mass = weights.sum(dim=0)
-        sums = weights.T @ features.to(self.centres.dtype)
+        with torch.autocast(features.device.type, enabled=False):
+            sums = weights.T @ features.to(self.centres.dtype)
         if distributed.is_available() and distributed.is_initialized():  # each process has a share of the batch
             distributed.all_reduce(mass)
             distributed.all_reduce(sums)
