@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Download what cannot be shipped. Nothing else in mien uses the network.")
+app = typer.Typer(help="Download what cannot be shipped. Nothing else in mien downloads what was not named.")
 
 
 @app.callback()

@@ -48,5 +48,6 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     scores = publish(run, dataset, folder / MODEL)
     typer.echo(
         f"{folder / MODEL}: {100 * scores['accuracy']:.2f} % of {scores['n']} {scores['split']} faces "
-        f"({run.record.selection['rule']}: epoch {run.record.selection['epoch']}), {run.record.minutes:.1f} minutes"
+        f"({run.record.selection['rule']}: {run.record.selection['epoch'] + 1} of {len(run.record.curves)}), "
+        f"{run.record.minutes:.1f} minutes"
     )

@@ -10,6 +10,7 @@ from mien.evaluation.markdown import decimal, make_table, percent
 from mien.evaluation.run_settings import (
     Record,
     RunSettings,
+    describe_departures,
     describe_hardware,
     describe_protocol,
     finite,
@@ -18,6 +19,7 @@ from mien.evaluation.run_settings import (
 )
 
 FAMILY = "default"
+RECIPE = f"{FAMILY}/fer2013"
 # How a score is named on the page, its key, and whether it is shown in percent.
 SCORES = (
     ("accuracy", "accuracy", True),
@@ -174,7 +176,8 @@ def _others(record: Record, runs: Sequence[Record]) -> list[str]:
             continue
         its = read_settings(run)
         dataset = str(group(group(run, "recipe"), "data").get("dataset", ""))
-        how = describe_protocol(run) if its is None else its.remark
+        parts = (describe_protocol(run), describe_departures(run, RECIPE)) if its is None else (its.remark,)
+        how = "; ".join(part for part in parts if part)
         name, parameters = str(run.get("name", "")), f"{run.get('parameters', 0):,}"
         rows.append([name, _seed(run), dataset, parameters, *map(percent, _brief(run)), how])
     header = ["run", "seed", "data set", "parameters", "accuracy", "without twins", "mean class accuracy", "how"]

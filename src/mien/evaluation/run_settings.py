@@ -46,8 +46,7 @@ class RunSettings:
     @property
     def remark(self) -> str:
         """What makes the runs other than the recipe, in words; "" where nothing does."""
-        parts = {"shortened": self.shortened, "changed": self.changed}
-        return "; ".join(f"{name}: {', '.join(what)}" for name, what in parts.items() if what)
+        return _remark(self.shortened, self.changed)
 
 
 def read_settings(record: Record) -> RunSettings | None:
@@ -64,6 +63,17 @@ def read_settings(record: Record) -> RunSettings | None:
     shortened = _shortened(record, expected, used)
     changed = _changed(expected, used)
     return RunSettings(name, ablation, shortened, changed, describe_protocol(record), _rule(record))
+
+
+def describe_departures(record: Record, recipe: str) -> str:
+    """Say in which settings a run departs from one of mien's recipes, whatever data it learnt from; "" for none."""
+    expected, used = _expected(recipe, "") or {}, flatten(group(record, "recipe"))
+    return _remark(_shortened(record, expected, used), _changed(expected, used))
+
+
+def _remark(shortened: tuple[str, ...], changed: tuple[str, ...]) -> str:
+    parts = {"shortened": shortened, "changed": changed}
+    return "; ".join(f"{name}: {', '.join(what)}" for name, what in parts.items() if what)
 
 
 def describe_changes(record: Record) -> tuple[str, ...]:

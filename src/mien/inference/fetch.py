@@ -1,4 +1,4 @@
-"""Download YuNet: the only use that mien makes of the network, and only when asked to."""
+"""Download YuNet, only when asked to: nothing else in mien downloads anything that was not named."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ArchiveSettings:
         detector: `auto`, `yunet`, `haar`, `none` (each picture is one face) or a plug-in's name.
         yunet: YuNet's model file, before $MIEN_YUNET and the fetched one.
         use_rejection: Drop boxes that the network takes for no face.
-        workers: Processes, each with one thread. None: one a core; with Ray, one a core of the cluster.
+        workers: Processes, each with one thread. None: one; with Ray, one a core of the cluster.
         chunk: Pictures that are finished together. None: from the number of pictures.
     """
 
