@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import secrets
@@ -83,7 +84,8 @@ class Client:
         """Yield one result a frame, while the server works on the video; read all of them before the next request.
 
         Raises:
-            ServerError: As in `recognize`; or the video breaks in the middle: after the results of all frames before.
+            ServerError: As in `recognize`; or the video breaks in the middle, or has more frames than the server reads:
+                after the results of all frames before.
         """
         data = video if isinstance(video, bytes) else Path(video).read_bytes()
         target = _target("/v1/recognize/video", model=model, detector=detector, smoothing=smoothing)
@@ -93,6 +95,10 @@ class Client:
                 told = json.loads(line)
                 if told["type"] == "end":
                     answer.read()
+                    if not told["is_whole"]:
+                        raise ServerError(
+                            0, f"The server reads {told['frames']:,} frames of a video; this one has more."
+                        )
                     return
                 if told["type"] == "error":
                     raise ServerError(told["problem"]["status"], told["problem"]["detail"])
@@ -138,6 +144,9 @@ class Client:
             self._connection.request(method, target, body, headers)
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, ConnectionError) and self._connection.sock is not None:
+                with contextlib.suppress(OSError, http.client.HTTPException):  # refused while the body was being sent
+                    return self._connection.getresponse()
             self.close()
             if was_open and isinstance(error, ConnectionError):
                 return self._send(method, target, body, headers)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +77,24 @@ def test_a_full_server_is_asked_again(server: RunningServer, hopper: Path, monke
         impatient.close()
         place.leave()
     assert error.value.status == 429
+
+
+def test_a_refusal_before_the_end_of_an_upload_is_read() -> None:
+    detail = json.dumps({"detail": "All places are taken."}).encode()
+    head = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+    def refuse(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(head % len(detail) + detail)
+            time.sleep(0.2)  # and then it closes, with most of the body unread
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=refuse, args=(listener,))
+        thread.start()
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", tries=1)
+        with client, pytest.raises(ServerError, match=r"All places are taken\.") as caught:
+            next(client.recognize_video(bytes(64 * 2**20)))
+        thread.join()
+    assert (caught.value.status, caught.value.retry_after) == (429, 7)

@@ -71,7 +71,11 @@ def test_a_form_does_too_and_the_client_reads_it(server: RunningServer, make_cli
 
 
 def test_long_videos_end_at_the_limit(server: RunningServer, make_clip) -> None:
-    assert ask(server, make_clip(FRAMES))[1][-1] == {"type": "end", "frames": 8, "is_whole": False}
+    clip, frames = make_clip(FRAMES), []
+    assert ask(server, clip)[1][-1] == {"type": "end", "frames": 8, "is_whole": False}
+    with Client(server.address) as reader, pytest.raises(ServerError, match="reads 8 frames of a video"):
+        frames.extend(reader.recognize_video(clip))
+    assert len(frames) == 8
 
 
 def test_what_is_no_video_has_a_status(server: RunningServer, make_clip) -> None:

@@ -27,6 +27,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     batch: Annotated[int, typer.Option(min=1, help="Most faces of one forward pass; 1: no batching.")] = 32,
     max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Largest body with pictures, in MiB.")] = 32,
     max_video_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest body with a video, in MiB.")] = 128,
+    max_video_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video; the answer ends there.")] = 9000,
     max_megapixels: Annotated[int, typer.Option(min=1, max=178, help="Largest picture, in million pixels.")] = 25,
     live_clients: Annotated[int, typer.Option(min=0, help="Cameras that may be connected at a time.")] = 16,
     api_key_file: Annotated[
@@ -74,6 +75,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
             video_bytes=max_video_mb * 2**20,
             pending_bytes=max(limits.pending_bytes, max_mb * 2**21, max_video_mb * 2**21),
             pixels=max_megapixels * 10**6,
+            video_frames=max_video_frames,
             live_clients=live_clients,
         ),
         times=Times(drain=drain),

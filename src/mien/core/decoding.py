@@ -24,6 +24,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 # Pillow refuses more than this on its own.
 PILLOW_PIXELS = 178_956_970
 EXIF_ORIENTATION = 0x0112
+PIXELS_BLENDED_AT_ONCE = 2**20
 # Where Pillow finds the orientation of a JPEG or PNG file.
 ORIENTED = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))
 
@@ -213,9 +214,13 @@ def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    colour = pixels[:, :, :3].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    blended = np.empty((*pixels.shape[:2], 3), np.uint8)
+    rows = max(1, PIXELS_BLENDED_AT_ONCE // max(1, pixels.shape[1]))  # in 16 bits a whole picture would fill gigabytes
+    for start in range(0, len(pixels), rows):
+        strip = pixels[start : start + rows].astype(np.uint16)
+        colour, alpha = strip[:, :, :3], strip[:, :, 3:]
+        blended[start : start + rows] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended
 
 
 def _first_line(error: BaseException) -> str:

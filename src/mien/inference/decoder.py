@@ -32,6 +32,8 @@ SECONDS_TO_WAIT = 10.0
 # Of a file's frames, the part that may be missing before it is called cut off: containers round their durations.
 SLACK = 0.02
 SECONDS_OF_SLACK = 0.5  # nor is the last frame's own duration among the times
+# A clock that goes back by more is another recording's, joined to the one before; by less, it is a broken one.
+SECONDS_OF_ANOTHER_CLOCK = 1.0
 
 
 class EncodedVideo:
@@ -68,6 +70,7 @@ class EncodedVideo:
         self.length = known or (int(self._seconds * self.rate) if self._seconds and self.rate else None)
         self.pixels: int | None = self._video.codec_context.width * self._video.codec_context.height
         self._damaged = 0
+        self._hidden = 0
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; see `VideoSource`. Damaged places of a file are left out, and told of at the end."""
@@ -78,14 +81,16 @@ class EncodedVideo:
             if first is None:
                 first = picture.time or 0.0
             at = last + step if picture.time is None else picture.time - first
-            if index and at <= last:  # a broken clock must not turn time back
-                at = last + step / 100
+            if index and at <= last:  # time must not turn back
+                is_another = picture.time is not None and at < last - SECONDS_OF_ANOTHER_CLOCK
+                at = last + (step if is_another else step / 100)
+                first = picture.time - at if is_another else first
             yield Frame(index, at, pixels)
             index, last = index + 1, at
         if index == 0:
             raise VideoError(f"{self.name} holds no picture that can be decoded; is it damaged or cut off?")
         if not self.is_live and (self._damaged or self._is_short(index, last)):
-            told = f"{index:,} of {self.length:,}" if index < self._video.frames else f"{index:,}"
+            told = f"{index:,} of {self._shown:,}" if index < self._shown else f"{index:,}"
             raise VideoError(f"{self.name} is damaged or cut off: {told} frames could be read, up to {last:.1f} s.")
 
     def close(self) -> None:
@@ -113,10 +118,15 @@ class EncodedVideo:
         is_alone = len(self._container.streams) == 1  # else the duration may be the sound's
         return self._container.duration / 1e6 if self._container.duration is not None and is_alone else None
 
+    @property
+    def _shown(self) -> int:
+        """The frames that the file says it holds, without those met so far that it hides; 0 where it does not say."""
+        return max(self._video.frames - self._hidden, 0)
+
     def _is_short(self, frames: int, last: float) -> bool:
         """Tell whether a file ended before its own end."""
         if self._video.frames:
-            return frames < self._video.frames * (1 - SLACK) - 1
+            return frames < self._shown * (1 - SLACK) - 1
         return self._seconds is not None and last < self._seconds * (1 - SLACK) - SECONDS_OF_SLACK
 
     def _decoded(self) -> Iterator[VideoFrame]:
@@ -125,6 +135,7 @@ class EncodedVideo:
         done = 0
         try:
             for packet in self._container.demux(self._video):
+                self._hidden += packet.is_discard  # before or after a cut that was made without coding anew
                 try:
                     pictures = packet.decode()
                 except av.InvalidDataError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.apps.web.settings import ServerLimits, ServerSettings, read_key
+from mien.apps.web.settings import LOOPBACK_NAMES, ServerLimits, ServerSettings, read_key
 from mien.core.errors import MienError
 
 KEY = "a-key-of-enough-characters"
@@ -29,7 +29,7 @@ def test_known_hosts() -> None:
     assert "localhost" in (ServerSettings().known_hosts or ())
     assert ServerSettings(host="faces.example", key=KEY).known_hosts is None
     named = ServerSettings(host="faces.example", key=KEY, allowed_hosts=("Faces.Example",))
-    assert named.known_hosts == {"faces.example"}
+    assert named.known_hosts == {"faces.example", *LOOPBACK_NAMES}
 
 
 def test_the_key_is_not_shown() -> None:

@@ -427,3 +427,13 @@ def test_normalize_keeps_float32() -> None:
     result = normalize(np.array([0, 255], np.float32), InputSpec(mean=0.5, std=0.25))
     assert result.dtype == np.float32
     assert result.tolist() == [-2, 2]
+
+
+def test_transparent_pixels_are_blended_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = noise(37, 50, 4)
+    data = encoded(Image.fromarray(pixels))
+    whole = decode_image(data)
+    monkeypatch.setattr("mien.core.decoding.PIXELS_BLENDED_AT_ONCE", 160)
+    assert np.array_equal(decode_image(data), whole)
+    colour, alpha = pixels[..., :3].astype(float), pixels[..., 3:] / 255
+    assert np.abs(whole - (colour * alpha + 255 * (1 - alpha))).max() <= 0.5 + 1e-6

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -53,6 +54,29 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
     for name in ("a.mp4", "a.mkv"):
         frames = read(write_video(tmp_path / name, grey_frames(len(times)), times=times.tolist()))
         assert np.allclose([frame.time for frame in frames], times - 0.5, atol=0.002)
+
+
+def test_joined_recordings_go_on_in_time(tmp_path: Path) -> None:
+    part = write_video(tmp_path / "a.ts", grey_frames(40)).read_bytes()
+    (tmp_path / "b.ts").write_bytes(part + part)
+    times = [frame.time for frame in read(tmp_path / "b.ts")]
+    assert len(times) >= 78
+    assert np.allclose(np.diff(times), 0.04, atol=0.011)
+
+
+def test_frames_that_a_cut_hides_are_not_missed(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "a.mp4", grey_frames(60), options={"g": "60"})
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mp4"), "w") as cut:
+        stream = cut.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                shift = round(40 / 25 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = stream
+                cut.mux(packet)
+    frames = read(tmp_path / "b.mp4")
+    assert len(frames) == 20
+    assert frames[0].pixels[24:].mean() > read(whole)[0].pixels[24:].mean() + 20
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])

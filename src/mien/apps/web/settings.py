@@ -142,10 +142,13 @@ class ServerSettings:
         """What the `Host` header may name, without the port; None: anything.
 
         On the loopback address a name of elsewhere means that a web page has pointed its own name here (DNS
-        rebinding), to be allowed to read the answers.
+        rebinding), to be allowed to read the answers. Elsewhere too this machine's own names are known, by which it
+        asks after its health.
         """
-        names = (*self.allowed_hosts, *LOOPBACK_NAMES, self.host) if self.is_loopback else self.allowed_hosts
-        return frozenset(name.lower() for name in names) or None
+        if not self.is_loopback and not self.allowed_hosts:
+            return None
+        names = (*self.allowed_hosts, *LOOPBACK_NAMES, *((self.host,) if self.is_loopback else ()))
+        return frozenset(name.lower() for name in names)
 
     @property
     def worker_count(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -17,13 +18,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mien.apps.web.answers import frame_answer
 from mien.apps.web.engine import Engine
-from mien.apps.web.problems import ProblemError
+from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.settings import ServerLimits
 from mien.core.image import Limits
 from mien.inference.decoder import EncodedVideo
 from mien.inference.recognizer import Recognizer
 from mien.inference.stream import FaceStream, StreamSettings
 from mien.inference.video import VideoError
+
+logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
@@ -95,8 +98,12 @@ class VideoWork:
             yield json.dumps(answer).encode() + b"\n"
             try:
                 answer = await self._next()
-            except VideoError as error:
-                problem = ProblemError("unreadable-video", str(error))
+            except Exception as error:  # the status has been sent, so everything must be told here
+                if isinstance(error, VideoError):
+                    problem = ProblemError("unreadable-video", str(error))
+                else:
+                    problem = as_problem(error)
+                    logger.warning("A video ended early: %s", error)
                 yield json.dumps({"type": "error", "problem": problem.to_json()}).encode() + b"\n"
                 return
 

@@ -47,7 +47,10 @@ export class Client {
         const result = line.trim() ? JSON.parse(line) : {};
         if (result.type === "frame") yield result;
         if (result.type === "error") throw new ServerProblem(result.problem.status, result.problem.detail);
-        if (result.type === "end") return;
+        if (result.type === "end") {
+          if (!result.is_whole) throw new ServerProblem(0, `The server reads ${result.frames} frames of a video; this one has more.`);
+          return;
+        }
       }
       if (done) throw new ServerProblem(0, BROKEN);
     }
