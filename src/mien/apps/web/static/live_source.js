@@ -13,6 +13,7 @@ export class LiveSource extends EventTarget {
   #frame = null;
   #started = 0;
   #sentAt = 0;
+  #sentWith = null; // the settings that the frame in flight is read with
   #pace = [];
   #paceAt = 0;
   #hasProblem = false;
@@ -95,6 +96,7 @@ export class LiveSource extends EventTarget {
     this.#sentAt = frame.time;
     connection.claim();
     const bytes = await this.camera.grab();
+    this.#sentWith = connection.settings;
     connection.send(frame.time, bytes);
   }
 
@@ -103,7 +105,7 @@ export class LiveSource extends EventTarget {
     if (this.#hasProblem) this.announcer.warn("");
     this.#hasProblem = false;
     const result = readResult(answer, "camera", Math.max(0, (answer.time - this.#started) / 1000));
-    this.session.add(result, connection.settings);
+    this.session.add(result, this.#sentWith);
     this.view.showMoment(result);
     this.#tellPace(answer.time);
     this.#sendNext();
