@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +44,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Score a model on a data set, with and without images that are also in its training split.
 
-    Writes predictions-MODEL-DATASET-SPLIT.npz to --out (default: current folder), which `mien score` reads.
+    Writes predictions-MODEL-DATASET-SPLIT.npz to --out (default: current folder), which `mien score` reads; the
+    ablation and the seed that a model was trained with follow its name.
     """
     from mien.evaluation.scores import score as compute_scores
     from mien.evaluation.views import check_views
@@ -54,7 +56,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     faces = load_faces(loaded, data, dataset)
     predictions = _predict(loaded, faces, split, chosen_views)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / _file_name(predictions)
+    path = out / _file_name(predictions, loaded.card.recipe)
     predictions.save(path)
     _show(compute_scores(predictions), as_json)
     typer.echo(f"Predictions: {path}", err=True)
@@ -118,6 +120,14 @@ def load_faces(model: ExpressionModel, data: Path | None, dataset: str | None) -
         if data is None:
             raise DataError("Name the data with --data PATH, or with --dataset a data set that needs none.")
         dataset = detect(data)
+    trained = model.card.recipe.get("data", {})
+    is_divided_anew = trained.get("protocol", "official") != "official" or trained.get("validation_from")
+    if trained.get("dataset") == dataset and is_divided_anew:
+        typer.echo(
+            f"note: '{model.card.name}' was trained under another division of {dataset}; it may have learnt from these "
+            "images or been chosen by them.",
+            err=True,
+        )
     spec = model.card.input
     return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels))
 
@@ -141,10 +151,13 @@ def _predict(model: ExpressionModel, faces: FaceDataset, split: str, views: View
         )
 
 
-def _file_name(predictions: Predictions) -> str:
+def _file_name(predictions: Predictions, recipe: Mapping[str, Any]) -> str:
+    """Name the predictions after all that tells them apart; a recipe's ablations and seeds share its name."""
     import re
 
-    parts = ["predictions", predictions.model, predictions.dataset, predictions.split]
+    ablation, seed = recipe.get("ablation"), recipe.get("training", {}).get("seed")
+    run = [*([ablation] if ablation else []), *([f"seed{seed}"] if seed else [])]
+    parts = ["predictions", predictions.model, *run, predictions.dataset, predictions.split]
     if predictions.views != "one":
         parts.append(predictions.views)
     return "-".join(re.sub(r"[^\w.]+", "-", part) for part in parts) + ".npz"

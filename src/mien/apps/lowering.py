@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mien
-from mien.apps.publishing import calibrate_and_score
+from mien.apps.publishing import calibrate_and_score, check_labels
 from mien.core.card import InputSpec, ModelCard
 from mien.core.errors import DataError, ModelError
 from mien.core.image import to_batch
@@ -103,6 +103,7 @@ def lower(  # noqa: PLR0913 - what, to where, and how much may be lost
     content = with_card(content, lowered_card)
     model = ExpressionModel(content, f"model '{lowered_card.name}'")
     check_parity(model, used)
+    check_labels(card, dataset)
     comparison = _compare(source.model, model, dataset.split(source.recipe.data.validation_split))
     _check_loss(comparison, largest_loss)
     calibrated, scores = calibrate_and_score(model, source.recipe, source.selection, dataset)

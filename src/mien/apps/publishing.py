@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.card import ModelCard
+from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
 from mien.data.duplicates import twin_mask
 from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
@@ -68,6 +69,15 @@ def publish(run: Run, dataset: FaceDataset | None, path: Path, *, weight_bits: W
     return scores
 
 
+def check_labels(card: ModelCard, dataset: FaceDataset) -> None:
+    """Raise `DataError` where a data set's labels are not exactly the model's: both are counted by their numbers."""
+    if dataset.label_set != card.labels:
+        raise DataError(
+            f"Model '{card.name}' knows {', '.join(card.labels.names)}; data set '{dataset.name}' has "
+            f"{', '.join(dataset.label_set.names)}; give the data that it learnt from."
+        )
+
+
 def calibrate_and_score(
     model: ExpressionModel, recipe: Recipe, selection: Any, dataset: FaceDataset
 ) -> tuple[ModelCard, dict[str, Any]]:
@@ -81,7 +91,11 @@ def calibrate_and_score(
 
     Returns:
         The card with the new temperature and threshold, and the scores under it.
+
+    Raises:
+        DataError: The data set has other labels than the model, or lacks a split.
     """
+    check_labels(model.card, dataset)
     dataset_split = dataset.split(recipe.data.validation_split)
     raw = predict_scores(model, dataset_split)
     card = dataclasses.replace(

@@ -94,7 +94,7 @@ def _check_apart(predictions: Predictions, fitted_on: Predictions) -> None:
         )
     if not (len(predictions) and len(fitted_on)):
         raise DataError("There are no images to fit a temperature on, or none to score.")
-    if (predictions.dataset, predictions.split) != (fitted_on.dataset, fitted_on.split):
+    if predictions.dataset != fitted_on.dataset:
         return
     shared = len(np.intersect1d(predictions.rows, fitted_on.rows))
     if shared:

@@ -106,6 +106,26 @@ def test_the_predictions_file(model: Path, data: Path, tmp_path: Path) -> None:
     assert json.loads(again.stdout) == printed
 
 
+def test_runs_of_one_recipe_keep_their_predictions_apart_and_other_divisions_are_told(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    network = onnx.load(str(model))
+    card = ModelCard.from_json(network.metadata_props[0].value)
+    division = {"dataset": "folder", "protocol": "ratio"}
+    recipe = {"ablation": "plain", "training": {"seed": 2}, "data": division}
+    network.metadata_props[0].value = dataclasses.replace(card, recipe=recipe).to_json()
+    other = tmp_path / "other.onnx"
+    other.write_bytes(network.SerializeToString())
+    told = []
+    for file in (model, other):
+        result = CliRunner().invoke(app, ["evaluate", str(file), "--data", str(data), "--out", str(tmp_path)])
+        assert result.exit_code == 0, result.output
+        told.append("another division of folder" in result.stderr)
+    assert told == [False, True]
+    names = {path.name for path in tmp_path.glob("*.npz")}
+    assert names == {FILE, "predictions-tiny-net-plain-seed2-folder-validation.npz"}
+
+
 def test_tables(model: Path, data: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", str(model), "--data", str(data), "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output

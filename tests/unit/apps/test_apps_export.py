@@ -1,5 +1,6 @@
 """`mien export --weights8`: what it writes, what it measures, and where that stands."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
-from mien.core.errors import MienError
+from mien.core.errors import DataError, MienError
 from mien.data.registry import load
 from mien.inference.model import ExpressionModel
 from mien.training.fit import fit
@@ -73,3 +74,15 @@ def test_without_data_nothing_is_claimed(run, tmp_path):
 def test_one_kind_of_weights_at_a_time(run):
     with pytest.raises(MienError, match="expected one of them"):
         CliRunner().invoke(app, ["export", str(run), "--half", "--weights8"], catch_exceptions=False)
+
+
+def test_data_with_other_labels_are_refused(run, tmp_path):
+    from mien.apps.publishing import publish
+    from mien.core.expressions import LabelSet
+    from mien.training.run import load_run
+
+    faces = load("synthetic", None)
+    names = faces.label_set.names
+    other = dataclasses.replace(faces, label_set=LabelSet.of([*names[1:], names[0]]))
+    with pytest.raises(DataError, match=r"knows angry, disgust, .*; data set 'synthetic' has disgust, .*, angry; give"):
+        publish(load_run(run), other, tmp_path / "x.onnx")

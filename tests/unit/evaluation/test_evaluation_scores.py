@@ -108,7 +108,7 @@ def test_the_temperature_that_was_applied_is_found() -> None:
 
 
 def test_a_temperature_from_another_file_with_another_order_of_labels() -> None:
-    other = replace(overconfident(6000, seed=1), split="train")
+    other = replace(overconfident(6000, seed=1), split="train", rows=np.arange(500, 6500))
     columns = [1, 2, 0]
     turned = replace(
         other,
@@ -128,6 +128,8 @@ def test_what_is_fitted_on_is_never_scored() -> None:
     predictions = overconfident(100)
     with pytest.raises(DataError, match="100 of 100 images would be both"):
         score_calibrated(predictions, predictions)
+    with pytest.raises(DataError, match="100 of 100 images would be both"):  # a split by another name, drawn elsewhere
+        score_calibrated(predictions, replace(predictions, split="train"))
     with pytest.raises(DataError, match="to be fitted on labels"):
         score_calibrated(predictions, replace(predictions, label_set=LabelSet.of(["happy", "sad", "fear"])))
     with pytest.raises(DataError, match="needs 2 or more"):
