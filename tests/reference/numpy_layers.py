@@ -57,8 +57,9 @@ def conv_of(x: Array, conv: nn.Conv2d) -> Array:
 
 
 def rep_conv(x: Array, layer) -> Array:
-    """BN(W_k * x) + BN(W_1 * x) + BN(x), the last where the layer has it."""
-    y = batch_norm(conv_of(x, layer.conv), layer.bn) + batch_norm(conv_of(x, layer.point_conv), layer.point_bn)
+    """BN(W_k * x) + BN(W_1 * x) + BN(x), the first two with the layer's stride, the last where the layer has it."""
+    point = conv2d(x, as_array(layer.point_conv.weight), None, layer.conv.stride[0], layer.point_conv.groups)
+    y = batch_norm(conv_of(x, layer.conv), layer.bn) + batch_norm(point, layer.point_bn)
     return y if layer.identity_bn is None else y + batch_norm(x, layer.identity_bn)
 
 
