@@ -15,8 +15,11 @@ import pytest
 from PIL import Image
 from running_server import RunningServer, running, tiny_offer
 
+from mien.apps.web.answers import frame_answer
 from mien.apps.web.settings import ServerLimits, ServerSettings
 from mien.client import Client, ServerError
+from mien.core.card import ModelCard
+from mien.core.types import FrameResult
 
 FRAMES = 10
 
@@ -96,6 +99,21 @@ def test_a_video_that_breaks_says_so_in_its_last_line(server: RunningServer, mak
     assert (lines[-1]["type"], lines[-1]["problem"]["status"]) == ("error", 422)
     with Client(server.address) as reader, pytest.raises(ServerError, match="damaged"):
         list(reader.recognize_video(clip[: len(clip) * 2 // 3]))
+
+
+def test_whatever_fails_in_the_middle_is_the_last_line(
+    server: RunningServer, make_clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([frame_answer])
+
+    def answer(result: FrameResult, card: ModelCard) -> dict[str, object]:
+        return next(answers)(result, card)  # the second frame finds none left
+
+    monkeypatch.setattr("mien.apps.web.video.frame_answer", answer)
+    status, lines = ask(server, make_clip(3))
+    assert status == 200
+    assert [line["type"] for line in lines] == ["frame", "error"]
+    assert lines[-1]["problem"]["status"] == 500
 
 
 def test_a_client_that_leaves_frees_the_place(server: RunningServer, make_clip) -> None:

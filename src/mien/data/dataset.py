@@ -96,7 +96,7 @@ class FaceDataset:
 
     def require_split(self, name: str) -> None:
         """Raise `DataError` where no row belongs to a split; the text names the splits there are."""
-        if name not in self.split_names:
+        if not (self.splits == name).any():
             there = ", ".join(self.split_names) or "none"
             raise DataError(f"Data set '{self.name}' has no split '{name}'. Splits with images: {there}.")
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ class StreamSettings:
             raise VideoError(f"detect_every is {self.detect_every}; expected 1 frame or more.")
         if not self.detect_within > 0:
             raise VideoError(f"detect_within is {self.detect_within}; expected more than 0 seconds.")
-        if self.time_constant is not None and not 0 < self.time_constant < float("inf"):
+        if self.time_constant is not None and not 0 < self.time_constant <= sys.float_info.max:
             raise VideoError(f"time_constant is {self.time_constant}; expected more than 0 seconds.")
         if self.smoothing not in SMOOTHING:
             known = ", ".join(SMOOTHING)

@@ -90,7 +90,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     wanted, given = recipe.training.precision, precision_here(recipe.training)
     if given != wanted:
         bits = "32 bits" if given == "32-true" else given
-        _note(f"this processor has no {wanted.removesuffix('-mixed')}; training goes on in {bits}")
+        _note(f"this processor does not calculate in {wanted}; training goes on in {bits}")
     with _without_noise():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         if task.distillation is not None:

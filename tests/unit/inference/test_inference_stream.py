@@ -196,6 +196,7 @@ def test_queues_hold_no_more_than_they_should() -> None:
         ({"detect_every": 0}, "detect_every is 0"),
         ({"detect_within": 0}, "detect_within"),
         ({"time_constant": -1}, "time_constant"),
+        ({"time_constant": 10**400}, "time_constant"),
         ({"smoothing": "adaptiv"}, "Did you mean 'adaptive'"),
     ],
 )

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from interrupted import break_off
 from safetensors.torch import save_file
 
 from mien.core.errors import DataError, MienError
@@ -56,21 +57,6 @@ def epoch_of(folder, name):
     return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
 
 
-def stop_in_epoch(number, wanted, faces, folder):
-    """Train until the first batch of an epoch."""
-    step = Task.training_step
-
-    def step_or_stop(task, batch, batch_idx):
-        if task.current_epoch == number:
-            raise MienError("killed")
-        return step(task, batch, batch_idx)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Task, "training_step", step_or_stop)
-        with pytest.raises(MienError, match="killed"):
-            fit(wanted, faces, folder, quiet=True)
-
-
 @pytest.mark.usefixtures("worsening")
 def test_a_run_out_of_patience_is_finished(faces, tmp_path):
     wanted = recipe(schedule={"epochs": 5}, training={"patience": 2})
@@ -101,7 +87,7 @@ def test_a_plateau_is_remembered_over_an_interruption(faces, tmp_path):
     whole = fit(wanted, faces, tmp_path / "whole", quiet=True)
     for number in (1, 2, 3):
         folder = tmp_path / f"broken{number}"
-        stop_in_epoch(number, wanted, faces, folder)
+        break_off(wanted, faces, folder, epoch=number)
         broken = fit(wanted, faces, folder, resume=True, quiet=True)
         for key in ("lr", "train_loss", "validation_loss"):
             assert [p[key] for p in broken.record.curves] == [p[key] for p in whole.record.curves]
@@ -110,7 +96,7 @@ def test_a_plateau_is_remembered_over_an_interruption(faces, tmp_path):
 
 @pytest.mark.usefixtures("worsening")
 def test_a_moved_run_still_knows_its_best_epoch(faces, tmp_path):
-    stop_in_epoch(1, recipe(), faces, tmp_path / "before")
+    break_off(recipe(), faces, tmp_path / "before", epoch=1)
     shutil.move(tmp_path / "before", tmp_path / "after")
     moved = fit(recipe(), faces, tmp_path / "after", resume=True, quiet=True)
     assert moved.record.selection["epoch"] == 0

@@ -14,6 +14,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from interrupted import break_off
 
 from mien.core.errors import DataError, MienError, RecipeError
 from mien.data.registry import load
@@ -213,17 +214,7 @@ def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
     fit(recipe, faces, tmp_path / "whole", quiet=True)
     broken = tmp_path / "broken"
 
-    whole_step = Task.training_step
-
-    def step_or_stop(task, batch, batch_idx):
-        if task.current_epoch == 1 and batch_idx == 1:
-            raise MienError("killed")
-        return whole_step(task, batch, batch_idx)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Task, "training_step", step_or_stop)
-        with pytest.raises(MienError, match="killed"):
-            fit(recipe, faces, broken, quiet=True)
+    break_off(recipe, faces, broken, epoch=1, batch=1)
     fit(recipe, faces, broken, resume=True, quiet=True)
     assert same(weights(tmp_path / "whole"), weights(broken))
     curves = [json.loads((tmp_path / name / "record.json").read_text())["curves"] for name in ("whole", "broken")]

@@ -86,7 +86,7 @@ class LiveSettings:
             raise ProblemError("invalid", "'model' and 'detector' are names.")
         try:
             return replace(self, **names, stream=replace(self.stream, **stream))
-        except (TypeError, OverflowError):  # an integer may be larger than any float
+        except TypeError:
             raise ProblemError("invalid", "A setting is of another type; see docs/server.md.") from None
 
 
@@ -165,7 +165,8 @@ class Conversation:
             text = json.dumps(told)
         except (ProblemError, MienError) as error:
             text = _problem(as_problem(error))
-            if isinstance(error, ProblemError) and error.kind == "timeout":  # a thread may still use the old ones
+            is_late = isinstance(error, ProblemError) and error.kind == "timeout"
+            if is_late and self._faces is faces:  # a thread may still use them
                 self._faces = FaceStream(recognizer, self._settings.stream)
         except Exception as error:
             logger.exception("A frame of a WebSocket client failed")
