@@ -96,13 +96,13 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
 def _save_features(run: Run, scored: FaceDataset, rows: Any) -> None:
     import numpy as np
 
+    from mien.core.whole_file import whole_file
     from mien.training.experiment import compute_features, sample_rows
 
     chosen = sample_rows(scored.labels, FEATURE_FACES)
-    scratch = run.folder / f"part-{FEATURES}"
     features = compute_features(run, scored.subset(chosen))
-    np.savez_compressed(scratch, features=features, labels=scored.labels[chosen], rows=rows[chosen])
-    scratch.replace(run.folder / FEATURES)
+    with whole_file(run.folder / FEATURES) as file:
+        np.savez_compressed(file, features=features, labels=scored.labels[chosen], rows=rows[chosen])
 
 
 def _read_seeds(text: str) -> tuple[int, ...]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import uuid
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.core.whole_file import whole_file
 
 FOLDER = ".mien-cache"
 # Part of the file name: a change of the layout must not meet old files.
@@ -39,13 +40,8 @@ def write_cache(path: Path, content: NDArray[np.uint8], source_name: str) -> Non
     """Write bytes (n,) at once or not at all, then drop older caches of the same file; never fails."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                np.save(file, content, allow_pickle=False)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path, is_contested=True) as file:
+            np.save(file, content, allow_pickle=False)
         for old in path.parent.glob(f"{glob.escape(source_name)}-v*.npy"):
             if old != path:
                 old.unlink(missing_ok=True)

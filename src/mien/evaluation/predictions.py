@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
+from mien.core.whole_file import whole_file
 
 FORMAT = "mien-predictions-1"
 MAX_BYTES = 2**30  # unpacked: 8 million images of 7 classes
@@ -122,7 +121,8 @@ class Predictions:
             **{f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())},
         }
         try:
-            _write_atomically(path, arrays)
+            with whole_file(path, is_contested=True) as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
         except OSError as error:
             raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
 
@@ -174,20 +174,6 @@ def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64],
         raise DataError(
             f"Predictions: labels run from {labels.min()} to {labels.max()}; {classes} labels need 0 to {classes - 1}."
         )
-
-
-def _write_atomically(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)  # mkstemp makes a private file; give it the usual rights
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
+from mien.core.whole_file import whole_file
 from mien.explain.faces import ExplainedFace, ExplainedPicture, place_on_picture
 from mien.explain.figures import HEAT, INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map
 from mien.explain.maps import ExplanationMap
@@ -149,11 +150,9 @@ def _save_maps(face: ExplainedFace, path: Path) -> None:
         "crop": face.crop,
         "square": np.array([square.x, square.y, square.width, square.height]),
     }
-    scratch = path.with_name(f"part-{path.name}")
     try:
-        with scratch.open("wb") as file:
+        with whole_file(path) as file:
             np.savez_compressed(file, **arrays)
-        scratch.replace(path)
     except OSError as error:
         raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError, MissingExtraError
+from mien.core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,11 +68,10 @@ def save_figure(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
         figure = draw()
         FigureCanvasAgg(figure)
         for path in paths:
-            scratch = path.with_name(f"part-{path.name}")
             kind = path.suffix.lower().removeprefix(".")
             try:
-                figure.savefig(scratch, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
-                scratch.replace(path)
+                with whole_file(path) as file:
+                    figure.savefig(file, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
             except OSError as error:
                 raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
 

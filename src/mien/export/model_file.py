@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 
 from mien.core.card import METADATA_KEY, ModelCard
+from mien.core.whole_file import write_whole
 
 
 def write_card(model: Any, card: ModelCard) -> None:
@@ -22,9 +23,7 @@ def write_card(model: Any, card: ModelCard) -> None:
 def write_file(content: bytes, path: Path) -> None:
     """Write the bytes of a model; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_bytes(content)
-    scratch.replace(path)
+    write_whole(path, content)
 
 
 def with_card(content: bytes, card: ModelCard) -> bytes:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -13,6 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from mien.core.errors import ModelError
+from mien.core.whole_file import write_whole
 from mien.inference.cache import YUNET_NAME, cache_dir
 
 # The OpenCV zoo (MIT licence); GitHub sends its large files on to the second address.
@@ -44,7 +42,9 @@ def fetch_yunet(timeout: float = 20.0) -> Path:
     try:
         if path.is_file() and _sha256(path.read_bytes()) == YUNET_SHA256:
             return path
-        _write(path, _download(timeout))
+        content = _download(timeout)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content, is_contested=True)
     except OSError as error:
         raise ModelError(f"{path} cannot be written ({error.strerror or error}); set MIEN_CACHE.") from None
     return path
@@ -79,20 +79,6 @@ def _get(url: str, timeout: float) -> bytes:
             if time.monotonic() > end:
                 raise TimeoutError(f"not finished after {timeout:g} s")
     return bytes(data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _host(url: str) -> str:

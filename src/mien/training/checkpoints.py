@@ -11,6 +11,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from mien.core.whole_file import whole_file
+
 
 class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside the one before it, on the disk, and then puts it in its place.
@@ -31,16 +33,8 @@ class WholeFiles(TorchCheckpointIO):
         torch.save(checkpoint, content)
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
-        scratch = final.with_name(final.name + ".part")
-        try:
-            with scratch.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(final)
-        except OSError:
-            scratch.unlink(missing_ok=True)
-            raise
+        with whole_file(final) as file:
+            file.write(content.getbuffer())
 
 
 class MovableCheckpoint(ModelCheckpoint):

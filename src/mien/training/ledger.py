@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from mien.core.errors import MienError
+from mien.core.whole_file import write_whole
 from mien.training.record import RunRecord, describe_hardware
 
 LEDGER = "ledger.json"
@@ -86,10 +87,8 @@ class Ledger:
     def save(self) -> None:
         """Write all rows in one step: a reader finds the old ledger or the new one, never half of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / f"{LEDGER}.part"
         rows = [asdict(row) for row in self.rows.values()]
-        scratch.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        scratch.replace(self.folder / LEDGER)
+        write_whole(self.folder / LEDGER, json.dumps(rows, indent=1) + "\n")
 
     def add(self, row: LedgerRow) -> None:
         """Put in a row, in the place of the one with the same name and seed if there is one, and write the file."""

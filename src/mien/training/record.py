@@ -16,6 +16,7 @@ import torch
 import mien
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
+from mien.core.whole_file import write_whole
 
 
 @dataclass
@@ -54,9 +55,7 @@ class RunRecord:
 
     def save(self, path: Path) -> None:
         """Write the record in one step: a reader finds the old one or the new one, never half of it."""
-        scratch = path.with_name(path.name + ".part")
-        scratch.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:

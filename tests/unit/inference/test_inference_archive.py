@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -171,8 +172,8 @@ def test_part_that_cannot_be_written_leaves_none(
 ) -> None:
     import pyarrow.parquet as pq
 
-    def fill(table: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def fill(table: object, file: IO[bytes]) -> None:
+        file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     write_archive(tmp_path / "in", 6)

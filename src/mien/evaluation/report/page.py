@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mien
 from mien.core.errors import DataError
+from mien.core.whole_file import write_whole
 from mien.evaluation.report.efficiency import Complexity, efficiency_table, own_points, quality_plane
 from mien.evaluation.report.figures import recall_table
 from mien.evaluation.report.groups import Group, group_runs
@@ -60,11 +61,9 @@ def write_report(results: Path, out: Path, sources: Sources, warn: Warn) -> Path
     runs = read_runs(results, warn)
     page = build_page(runs, read_measurements(results, warn), load_reported(), sources, warn)
     path = out / PAGE
-    scratch = path.with_name(PAGE + ".part")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(page, encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, page)
     except OSError as error:
         raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
     return path

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import mien
+from mien.core.whole_file import SUFFIX, write_whole
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_pictures, no_pictures, root_of
 from mien.inference.cache import find_yunet
@@ -167,10 +168,10 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
             "chunk": chunk,
             "total": total,
         }
-        write_whole(record, json.dumps(record_now, indent=1).encode())
+        write_whole(record, json.dumps(record_now, indent=1))
     told = _read_record(record)
     _check_same(job, told)
-    for leftover in [*job.parts.glob("trace-*"), *job.parts.glob("*.tmp")]:
+    for leftover in [*job.parts.glob("trace-*"), *job.parts.glob(f"*{SUFFIX}")]:
         leftover.unlink(missing_ok=True)
     chunk, total = int(told["chunk"]), int(told["total"])
     return dataclasses.replace(
@@ -202,13 +203,6 @@ def clear(job: Job) -> None:
     for pattern in OWN_NAMES:
         for path in job.parts.glob(pattern):
             path.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f"{path.name}.tmp")
-    scratch.write_bytes(data)
-    scratch.replace(path)
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:

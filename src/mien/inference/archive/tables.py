@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.types import Detection
+from mien.core.whole_file import whole_file
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
 from mien.inference.archive.listing import readable
@@ -109,12 +110,8 @@ def write_part(table: Any, path: Path) -> None:
     """Write a finished chunk whole or not at all; two processes may do so at a time."""
     import pyarrow.parquet as pq
 
-    scratch = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
-    try:
-        pq.write_table(table, scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole_file(path, is_contested=True) as file:
+        pq.write_table(table, file)
 
 
 def is_whole(path: Path) -> bool:

@@ -1,0 +1,78 @@
+"""Files are written whole or not at all, whatever interrupts the writing."""
+
+import os
+
+import pytest
+
+from mien.core.whole_file import SUFFIX, whole_file, write_whole
+
+CONTESTED = (False, True)
+
+
+@pytest.mark.parametrize("is_contested", CONTESTED)
+def test_takes_the_place_of_the_file_before(tmp_path, is_contested):
+    path = tmp_path / "record.json"
+    write_whole(path, b"old", is_contested=is_contested)
+    with whole_file(path, is_contested=is_contested) as file:
+        file.write(b"ne")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        file.write(b"w")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_utf_8_with_its_line_ends(tmp_path):
+    write_whole(tmp_path / "page", "fröhlich\n")
+    assert (tmp_path / "page").read_bytes() == "fröhlich\n".encode()
+
+
+@pytest.mark.parametrize("is_contested", CONTESTED)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
+def test_what_stops_the_writing_leaves_the_file_before_and_no_other(tmp_path, is_contested, error):
+    path = tmp_path / "record.json"
+    path.write_bytes(b"old")
+    with pytest.raises(type(error)), whole_file(path, is_contested=is_contested) as file:
+        file.write(b"ne")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_cannot_take_it_is_an_error_before_the_name_changes(tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    path.write_bytes(b"old")
+
+    def refuse(number):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_at_a_time_do_not_mix(tmp_path):
+    path = tmp_path / "part"
+    with whole_file(path, is_contested=True) as one, whole_file(path, is_contested=True) as other:
+        one.write(b"one")
+        other.write(b"other")
+    assert path.read_bytes() == b"one"  # the last to end
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path):
+    path = tmp_path / "best.ckpt"
+    (tmp_path / f"best.ckpt{SUFFIX}").write_bytes(b"half of what came befo")
+    write_whole(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_usual_rights_and_a_missing_folder(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_whole(tmp_path / "shared", b"", is_contested=True)
+    assert (tmp_path / "shared").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "nowhere" / "file", b"")
