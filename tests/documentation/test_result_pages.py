@@ -32,6 +32,7 @@ def add_run(checkout, folder, recipe, accuracy, name=""):
         "recipe": recipe.model_dump(),
         "data": {},
         "parameters": 11_174_539,
+        "macs": 71_204_000,
         "finished": True,
         "curves": [],
         "hardware": {"processor": "Z80", "accelerator": "cpu"},
@@ -103,7 +104,7 @@ def test_files_of_weights_stand_on_their_page_with_their_own_scores(checkout, ma
         make_pages(checkout)
     add_run(checkout, "spayolo-fer2013-short-seed0", recipe, 0.6523)
     (line,) = [line for line in make_pages(checkout)["weights.md"].splitlines() if line.startswith("| spayolo |")]
-    assert "| 11,174,539 | 65.12 % | 64.00 % | 50.00 % | 0.11 points |" in line
+    assert "| 11,174,539 | 71.2 | 65.12 % | 64.00 % | 50.00 % | 0.11 points |" in line
     assert "(../../results/runs/spayolo-fer2013-short-seed0/record.json); shortened: 20 of 200 epochs |" in line
 
 
@@ -182,7 +183,7 @@ def test_a_paper_without_figures_shows_its_runs(checkout):
 def test_runs_of_the_default_recipe_on_other_data_stand_on_its_page(checkout):
     recipe = load_recipe("default", ["data.dataset=ferplus", 'name="default/ferplus"'])
     add_run(checkout, "default-ferplus-seed0", recipe, 0.875)
-    line = "| default/ferplus | 0 | ferplus | 11,174,539 | 87.50 % | - | 87.50 % |"
+    line = "| default/ferplus | 0 | ferplus | 11,174,539 | 71.2 | 87.50 % | - | 87.50 % |"
     assert line in make_pages(checkout)["default.md"]
 
 

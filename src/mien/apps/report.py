@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.evaluation.report.efficiency import Complexity
     from mien.evaluation.report.sections import Embed
 
 # van der Maaten and Hinton 2008 find 5 to 50 reasonable; few faces need less.
@@ -31,16 +30,9 @@ def report(
     """
     from mien.evaluation.report.page import Sources, write_report
 
-    sources = Sources(data=data, embed=_embedding(results), catalogue=_catalogue())
+    sources = Sources(data=data, embed=_embedding(results))
     path = write_report(results, out, sources, lambda line: typer.echo(f"warning: {' '.join(line.split())}", err=True))
     typer.echo(f"Report: {path}")
-
-
-def _catalogue() -> dict[str, Complexity]:
-    from mien.evaluation.report.efficiency import Complexity
-    from mien.models.catalogue import catalogue
-
-    return {entry.name: Complexity(entry.parameters, entry.macs, entry.input) for entry in catalogue()}
 
 
 def _embedding(results: Path) -> Embed | None:

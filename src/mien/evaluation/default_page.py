@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from mien.evaluation.markdown import decimal, make_table, percent
+from mien.evaluation.markdown import decimal, make_table, millions, percent
 from mien.evaluation.run_settings import (
     Record,
     RunSettings,
@@ -78,10 +78,12 @@ def _scores(record: Record) -> list[str]:
     rule = group(record, "selection")
     epoch = int(finite(rule.get("epoch")) or 0) + 1
     temperature = decimal(finite(calibration.get("temperature")), 4)
+    macs = millions(finite(record.get("macs")))
     settings = read_settings(record)
     how = [f"Recipe {settings.recipe}; {settings.remark}."] if settings is not None and settings.remark else []
     return [
-        f"{record.get('name', '')}, {record.get('parameters', 0):,} parameters. Protocol: {describe_protocol(record)};",
+        f"{record.get('name', '')}, {record.get('parameters', 0):,} parameters, {macs} million multiply-accumulates.",
+        f"Protocol: {describe_protocol(record)};",
         f"{rule.get('rule', '')}: epoch {epoch}.{_caution(record)} Trained in",
         f"{finite(record.get('minutes')) or 0:.0f} minutes on {describe_hardware(record)}.",
         *how,
@@ -178,9 +180,12 @@ def _others(record: Record, runs: Sequence[Record]) -> list[str]:
         dataset = str(group(group(run, "recipe"), "data").get("dataset", ""))
         parts = (describe_protocol(run), describe_departures(run, RECIPE)) if its is None else (its.remark,)
         how = "; ".join(part for part in parts if part)
-        name, parameters = str(run.get("name", "")), f"{run.get('parameters', 0):,}"
-        rows.append([name, _seed(run), dataset, parameters, *map(percent, _brief(run)), how])
-    header = ["run", "seed", "data set", "parameters", "accuracy", "without twins", "mean class accuracy", "how"]
+        size = [f"{run.get('parameters', 0):,}", millions(finite(run.get("macs")))]
+        rows.append([str(run.get("name", "")), _seed(run), dataset, *size, *map(percent, _brief(run)), how])
+    header = [
+        *("run", "seed", "data set", "parameters", "million MAC"),
+        *("accuracy", "without twins", "mean class accuracy", "how"),
+    ]
     return ["## Other runs", "", *make_table(header, sorted(rows))] if rows else []
 
 

@@ -23,6 +23,11 @@ def percent(share: float | None, digits: int = 2) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def millions(value: float | None, digits: int = 1) -> str:
+    """Return a number in millions; "-" where it is unknown or 0."""
+    return f"{value / 1e6:.{digits}f}" if value else "-"
+
+
 def decimal(value: float | None, digits: int = 3) -> str:
     """Return a number with so many digits behind the point; "-" where it is undefined."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import DataError
-from mien.evaluation.markdown import make_table, percent
+from mien.evaluation.markdown import make_table, millions, percent
 from mien.evaluation.report.runs import Run
 from mien.evaluation.run_settings import finite, group, read_settings
 from mien.inference.model import ExpressionModel
@@ -24,7 +24,10 @@ def make_weights_page(files: Iterable[Path], runs: Sequence[Run], records: str) 
         DataError: No committed run is the one that a file is of.
     """
     lines = [_line(file, runs, records) for file in files]
-    header = ["name", "MB", "parameters", "accuracy", "without twins", "mean class accuracy", "lost by 8 bits", "how"]
+    header = [
+        *("name", "MB", "parameters", "million MAC"),
+        *("accuracy", "without twins", "mean class accuracy", "lost by 8 bits", "how"),
+    ]
     page = [
         "# Trained networks of the papers",
         "",
@@ -52,6 +55,7 @@ def _line(file: Path, runs: Sequence[Run], records: str) -> list[str]:
         file.stem,
         f"{file.stat().st_size / 1e6:.2f}",
         f"{run.record.get('parameters', 0):,}",
+        millions(finite(run.record.get("macs"))),
         *(
             percent(finite(value))
             for value in (scores.get("accuracy"), twinless.get("accuracy"), scores.get("mean_class_accuracy"))

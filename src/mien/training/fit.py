@@ -25,7 +25,7 @@ from mien.core.card import InputSpec
 from mien.core.dotted import flatten
 from mien.core.errors import DataError, InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
-from mien.models.complexity import count_parameters
+from mien.models.complexity import count_macs, count_parameters
 from mien.models.network import Network
 from mien.models.weights import load_weights
 from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, measure_pixels
@@ -234,12 +234,21 @@ def _new_record(recipe: Recipe, dataset: FaceDataset, network: Network, spec: In
         parameters=count_parameters(network),
         mean=spec.mean,
         std=spec.std,
+        macs=_macs(network, spec),
         is_grey=spec.is_grey,
         started=now(),
         commit=current_commit(),
         hardware=describe_hardware("cuda" if torch.cuda.is_available() else "cpu")
         | {"precision": precision_here(recipe.training)},
     )
+
+
+def _macs(network: Network, spec: InputSpec) -> int:
+    try:
+        with torch.random.fork_rng(devices=[]):  # what folding draws must not change what training draws
+            return count_macs(network.folded(), spec.size, spec.channels)
+    except (RuntimeError, TypeError):  # a plug-in's network that needs values where counting has only shapes
+        return 0
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,8 @@ class RunRecord:
     `curves` holds one dict an epoch (epoch, train loss, validation accuracy and loss, learning rate, minutes in epochs
     so far). `minutes` counts every epoch once, however often a run was resumed. `weights` names the file that the run
     started from, its SHA-256 and what was adapted; empty when it started from scratch.
+    `macs` are the multiply-accumulates of one image: convolutions and linear layers of the folded network; 0 where they
+    could not be counted.
     `is_grey`: the network has three channels, but no training picture has colour. `finished` is false while epochs are
     left to run.
     `teachers` names what it learnt from besides the labels, with their accuracies. `explanations` holds what
@@ -39,6 +41,7 @@ class RunRecord:
     parameters: int
     mean: float
     std: float
+    macs: int = 0
     is_grey: bool = False
     started: str = ""
     minutes: float = 0.0

@@ -32,9 +32,14 @@ def test_text_is_utf_8_with_its_line_ends(tmp_path):
 def test_what_stops_the_writing_leaves_the_file_before_and_no_other(tmp_path, is_contested, error):
     path = tmp_path / "record.json"
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), whole_file(path, is_contested=is_contested) as file:
-        file.write(b"ne")
-        raise error
+
+    def write():
+        with whole_file(path, is_contested=is_contested) as file:
+            file.write(b"ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

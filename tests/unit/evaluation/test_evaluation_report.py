@@ -22,7 +22,7 @@ from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import LoadOptions, load
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report import efficiency, figures
-from mien.evaluation.report.groups import group_runs, mean_and_deviation
+from mien.evaluation.report.groups import NONE, group_runs, mean_and_deviation
 from mien.evaluation.report.markup import Markup, element, escape
 from mien.evaluation.report.mistakes import FaceSource, confident_mistakes, picture
 from mien.evaluation.report.page import Sources, write_report
@@ -359,13 +359,11 @@ def test_plane_names_quadrants_by_its_axes():
     assert "The paper contradicts itself" in drawn
 
 
-def test_macs_stand_only_where_the_network_is_the_catalogues(results):
-    run = read_runs(results, print)[0]
-    entry = efficiency.Complexity(5745639, 871_000_000, (3, 224, 224))
-    assert efficiency.count_macs(run, {"spayolo": entry}) == 871_000_000
-    for other in (efficiency.Complexity(1, 1, (3, 224, 224)), efficiency.Complexity(5745639, 1, (3, 112, 112))):
-        assert efficiency.count_macs(run, {"spayolo": other}) is None
-    assert efficiency.count_macs(run, {}) is None
+@pytest.mark.parametrize(("macs", "cell"), [(871_040_000, "871.0 M"), (0, NONE), (None, NONE)])
+def test_macs_are_the_records(tmp_path, macs, cell):
+    put(tmp_path / "run", make_record() | ({} if macs is None else {"macs": macs}))
+    page, _ = build(tmp_path, tmp_path / "out")
+    assert f'>5,745,639</td><td class="figure">{cell}</td>' in page
 
 
 def test_axis_holds_its_values_with_round_ticks():

@@ -18,6 +18,7 @@ from interrupted import break_off
 
 from mien.core.errors import DataError, MienError, RecipeError
 from mien.data.registry import load
+from mien.models.complexity import count_macs
 from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.checkpoints import WholeFiles
 from mien.training.fit import fit, has_compiler, measure_input
@@ -108,12 +109,25 @@ class TestSchedule:
         assert {lr_share(step, 10, schedule) for step in range(50)} == {1.0}
 
 
+def test_a_network_that_cannot_be_counted_trains_as_it_would(faces, tmp_path, monkeypatch):
+    def draw_and_fail(*_):
+        torch.rand(3)
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+    recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
+    fit(recipe, faces, tmp_path / "counted", quiet=True)
+    monkeypatch.setattr("mien.training.fit.count_macs", draw_and_fail)
+    assert fit(recipe, faces, tmp_path / "not", quiet=True).record.macs == 0
+    assert same(weights(tmp_path / "counted"), weights(tmp_path / "not"))
+
+
 def test_a_run_leaves_record_curves_and_weights(faces, tmp_path):
     run = fit(Recipe.model_validate(TINY), faces, tmp_path / "run", quiet=True)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert [point["epoch"] for point in record["curves"]] == [0, 1, 2]
     assert record["data"]["fingerprint"] == faces.fingerprint
     assert record["recipe"]["optimizer"]["lr"] == 0.05
+    assert record["macs"] == count_macs(run.network.folded(), 48, 1)
     assert record["selection"]["rule"] == "best epoch on validation accuracy"
     best = max(point["validation_accuracy"] for point in record["curves"])
     assert record["curves"][record["selection"]["epoch"]]["validation_accuracy"] == best

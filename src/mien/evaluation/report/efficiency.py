@@ -30,21 +30,6 @@ CONTRADICTION = (
 
 
 @dataclass(frozen=True)
-class Complexity:
-    """A network with its default options and 7 classes, as mien's catalogue has it.
-
-    Attributes:
-        parameters: In training.
-        macs: Multiply-accumulates of one image: convolutions and linear layers, folded.
-        input: (channels, height, width) that both hold for.
-    """
-
-    parameters: int
-    macs: int
-    input: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
 class PlanePoint:
     """A model in the plane: parameters, and accuracy on FER2013 in percent."""
 
@@ -53,30 +38,25 @@ class PlanePoint:
     accuracy: float
 
 
-def efficiency_table(
-    groups: Sequence[Group], catalogue: Mapping[str, Complexity], footprints: Mapping[Key, Footprint]
-) -> Markup:
+def efficiency_table(groups: Sequence[Group], footprints: Mapping[Key, Footprint]) -> Markup:
     """Return parameters, MACs, latency ratio, peak memory and training time of each group, then of other models.
 
     Args:
         groups: The groups, one row each.
-        catalogue: By network name.
         footprints: By model name and input; those that fit no group have a row each. Ablations have the name of their
             recipe and so none.
     """
     headings = ("run", "input (C x H x W)", "parameters", "MACs", "ResNet-18 / own latency",
                 "peak memory, MiB (ResNet-18 / own)", "training, minutes")  # fmt: skip
     keys = [("" if group.ablation else group.name, input_shape(group.first)) for group in groups]
-    rows = [
-        _cost_row(group, catalogue, footprints.get(key, Footprint())) for group, key in zip(groups, keys, strict=True)
-    ]
+    rows = [_cost_row(group, footprints.get(key, Footprint())) for group, key in zip(groups, keys, strict=True)]
     for (name, shape), footprint in footprints.items():
         if (name, shape) not in keys:
             rows.append((f"{name}, no run here", _shape(shape), NONE, NONE, *_footprint(footprint), NONE))
     caption = (
         "Efficiency. Parameters are those in training. MACs: convolutions and linear layers of one image of the named"
-        " input, after folding; only for networks as mien's catalogue has them. Peak memory: loading the network and"
-        " scoring one face, above numpy and onnxruntime themselves. Minutes depend on the hardware above."
+        " input, after folding. Peak memory: loading the network and scoring one face, above numpy and onnxruntime"
+        " themselves. Minutes depend on the hardware above."
     )
     return table(caption, headings, rows, range(2, 7))
 
@@ -85,15 +65,6 @@ def input_shape(run: Run) -> tuple[int, ...]:
     """Return the network's input as (channels, height, width); empty where the record does not say."""
     size, channels = run.number("recipe.network.input_size"), run.number("recipe.network.channels")
     return () if size is None or channels is None else (int(channels), int(size), int(size))
-
-
-def count_macs(run: Run, catalogue: Mapping[str, Complexity]) -> int | None:
-    """Return the MACs of a run's network; None where it is not exactly the catalogue's."""
-    entry = catalogue.get(run.text("recipe.network.name"))
-    if entry is None or run.look_up("recipe.network.modulators"):
-        return None
-    same = run.number("parameters") == entry.parameters and input_shape(run) == entry.input
-    return entry.macs if same else None
 
 
 def own_points(groups: Sequence[Group]) -> list[PlanePoint]:
@@ -141,15 +112,15 @@ def quadrant(x: float, y: float) -> str:
     return next(name for name, is_right, is_top in QUADRANTS if (x > 0, y > 0) == (is_right, is_top))
 
 
-def _cost_row(group: Group, catalogue: Mapping[str, Complexity], footprint: Footprint) -> tuple[str, ...]:
+def _cost_row(group: Group, footprint: Footprint) -> tuple[str, ...]:
     run = group.first
-    parameters, macs = run.number("parameters"), count_macs(run, catalogue)
+    parameters, macs = run.number("parameters"), run.number("macs")
     minutes = [value for one in group.runs if (value := one.number("minutes")) is not None]
     return (
         group.title,
         _shape(input_shape(run)),
         NONE if parameters is None else f"{parameters:,.0f}",
-        NONE if macs is None else f"{macs / 1e6:,.1f} M",
+        NONE if not macs else f"{macs / 1e6:,.1f} M",
         *_footprint(footprint),
         f"{statistics.fmean(minutes):.1f}" if minutes else NONE,
     )

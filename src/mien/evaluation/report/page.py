@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import mien
 from mien.core.errors import DataError
 from mien.core.whole_file import write_whole
-from mien.evaluation.report.efficiency import Complexity, efficiency_table, own_points, quality_plane
+from mien.evaluation.report.efficiency import efficiency_table, own_points, quality_plane
 from mien.evaluation.report.figures import recall_table
 from mien.evaluation.report.groups import Group, group_runs
 from mien.evaluation.report.markup import NOTHING, Markup, element, join
@@ -38,12 +38,10 @@ class Sources:
     Attributes:
         data: Folder or file of the data set, for example faces.
         embed: Brings features to the plane, for their figure.
-        catalogue: The networks' MACs, by name.
     """
 
     data: Path | None = None
     embed: Embed | None = None
-    catalogue: Mapping[str, Complexity] = field(default_factory=dict)
 
 
 def write_report(results: Path, out: Path, sources: Sources, warn: Warn) -> Path:
@@ -78,7 +76,7 @@ def build_page(
     parts = [
         ("summary", "Summary", [summary(groups, reported), recall_table(groups)]),
         *((f"paper-{key}", title, [paper_tables(key, runs, reported)]) for key, title in PAPERS.items()),
-        ("efficiency", "Efficiency", _efficiency(groups, measured, reported, sources)),
+        ("efficiency", "Efficiency", _efficiency(groups, measured, reported)),
         ("robustness", "Robustness of other models", [loose_robustness(measured.robustness)]),
         ("runs", "Runs", [group_section(group, faces, sources.embed) for group in groups]),
     ]
@@ -101,10 +99,8 @@ def _header(counted: str, places: Sequence[tuple[str, str]]) -> Markup:
     )
 
 
-def _efficiency(
-    groups: Sequence[Group], measured: Measurements, reported: Sequence[ReportedFigure], sources: Sources
-) -> list[Markup]:
-    table = efficiency_table(groups, sources.catalogue, measured.footprints)
+def _efficiency(groups: Sequence[Group], measured: Measurements, reported: Sequence[ReportedFigure]) -> list[Markup]:
+    table = efficiency_table(groups, measured.footprints)
     return [table, quality_plane(reported_points(reported), own_points(groups))]
 
 
