@@ -122,6 +122,23 @@ def test_only_one_frame_may_be_in_flight(server: RunningServer, portrait: bytes)
     assert {told["problem"]["type"] for told in refused} == {"urn:mien:problem:frame-in-flight"}
 
 
+def test_a_late_frame_is_a_problem_and_its_faces_are_given_up(tiny_model: Path, portrait: bytes) -> None:
+    times = Times(answer=1.0)
+    with (
+        running(ServerSettings(offer=tiny_offer(tiny_model), times=times)) as server,
+        start(server, {"detector": "haar"}) as connection,
+    ):
+        receive(connection)
+        with busy_workers(server):
+            assert tell(connection, 1, portrait)["problem"]["type"] == "urn:mien:problem:timeout"
+            connection.send(struct.pack(">d", 2) + portrait)
+            connection.send(json.dumps({"type": "settings", "settings": {"detector": "none"}}))
+            assert receive(connection)["problem"]["type"] == "urn:mien:problem:timeout"
+        # the settings that came while the second frame was late are kept
+        answer = tell(connection, 3, portrait)
+        assert answer["faces"][0]["box"] == [-44, 0, 600, 600]
+
+
 def test_who_never_waits_is_sent_away(server: RunningServer) -> None:
     with start(server) as connection, busy_workers(server):
         receive(connection)
