@@ -46,6 +46,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
     load_plugin_files(plugin)
     from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
+    from mien.training.rehearsal import rehearse
     from mien.training.worker import Worker
 
     chosen = ablations_of(recipe) if use_all else tuple(name.strip() for name in ablations.split(",") if name.strip())
@@ -53,6 +54,8 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
         recipe, chosen, _read_seeds(seeds), folds, cast("ProtocolChoice", protocol), overrides=tuple(settings or ())
     )
     jobs, variants = plan_jobs(plan)
+    for entry in {job.entry.name: job for job in jobs}.values():
+        rehearse(entry.load_recipe())
     ledger = Ledger(out or Path("results") / _folder_name(plan))
     worker = Worker(
         ledger,

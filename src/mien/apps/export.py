@@ -89,7 +89,7 @@ def _export_lowered(
     path = out or Path(source) / f"model-{SUFFIXES[precision]}.onnx"
     largest_loss = LARGEST_LOSS if allow_loss is None else allow_loss
     lost = lower(read_source(source), data, path, precision, largest_loss=largest_loss).lowered
-    change = -100 * lost["accuracy_loss"]
+    change = 0.0 - 100 * lost["accuracy_loss"]  # a loss of 0 is no -0.00
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, calculates in {precision}")
     typer.echo(
         f"{100 * lost['accuracy']:.2f} % of {lost['n']} {lost['split']} faces, {change:+.2f} points against 32 bits; "

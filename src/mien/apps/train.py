@@ -32,6 +32,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     from mien.training.batches import load_data
     from mien.training.fit import check_folder, fit, is_first_process
     from mien.training.recipe import load_recipe
+    from mien.training.rehearsal import rehearse
 
     load_plugin_files(plugin)
     settled = load_recipe(recipe, settings or (), ablation)
@@ -39,6 +40,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     folder = out or Path("runs") / settled.name.replace("/", "-")
     check_folder(folder, resume=resume)
+    rehearse(settled)
     dataset = load_data(settled, data)
     run = fit(settled, dataset, folder, weights=weights, resume=resume, quiet=quiet)
     if not is_first_process():

@@ -32,7 +32,9 @@ def whole_file(path: Path, *, is_contested: bool = False) -> Iterator[IO[bytes]]
             file.flush()
             os.fsync(file.fileno())  # or a power failure may leave the new name with nothing behind it
         scratch.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # a write does not say to what
+            error.filename = str(path)
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
         raise

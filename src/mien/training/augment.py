@@ -49,7 +49,7 @@ class Augmentation(nn.Module):
         if s.contrast:
             images = (images * _between(images, 1 - s.contrast, 1 + s.contrast)).clamp(0, 1)
         if s.grayscale and self.has_colour:
-            images = torch.where(_chosen(images, s.grayscale), _without_colour(images), images)
+            images = torch.where(_chosen(images, s.grayscale), without_colour(images), images)
         if s.noise:
             noise = torch.randn_like(images) * s.noise
             images = torch.where(_chosen(images, 0.5), images + noise, images)
@@ -89,8 +89,8 @@ def _chosen(images: Tensor, probability: float) -> Tensor:
     return _between(images, 0, 1) < probability
 
 
-def _without_colour(images: Tensor) -> Tensor:
-    """Return RGB images (N, 3, H, W) without their colour."""
+def without_colour(images: Tensor) -> Tensor:
+    """Return RGB images (N, 3, H, W) without their colour, as recognition shows them to networks that know none."""
     red, green, blue = images.unbind(1)
     grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey[:, None].expand_as(images)
@@ -131,7 +131,8 @@ class RandomPolicy(nn.Module):
         from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 
         operations = [step for step in default_policy if channels == 3 or step[0][0] != "color"]
-        self.policy = RandAugment(count, magnitude, operations)
+        # its probabilities are parameters that no loss depends on: several processes would wait for their gradients
+        self.policy = RandAugment(count, magnitude, operations).requires_grad_(requires_grad=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Change (N, C, H, W) in [0, 1] -> (N, C, H, W)."""

@@ -218,8 +218,11 @@ class FaceBatches(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Return this process's share of shuffled full batches; their order depends on seed and epoch alone."""
         trainer = cast(L.Trainer, self.trainer)
+        labels = self.train.targets.argmax(dim=1)
+        if self.recipe.data.not_a_face_share:
+            labels[labels == self.train.targets.shape[1] - 1] = -1  # not a face is no class to be balanced
         sampler = FaceSampler(
-            self.train.targets.argmax(dim=1),
+            labels,
             class_balance=self.recipe.data.class_balance,
             seed=self.recipe.training.seed,
             rank=trainer.global_rank,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from mien.core.errors import MienError
 from mien.core.image import normalize
+from mien.models.network import Network
+from mien.training.augment import without_colour
 from mien.training.graphs import record_logits
 from mien.training.recipe import DistillationSettings, parse_recipe
 from mien.training.run import RECORD, input_spec, load_run
@@ -47,7 +50,11 @@ class Teacher:
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
         self.recorded: Callable[[Tensor], Tensor] | None = None
         self.classes = len(labels)
-        self.description = {"name": run.record.name, "accuracy": run.record.scores.get("accuracy")}
+        self.description = {
+            "name": run.record.name,
+            "accuracy": run.record.scores.get("accuracy"),
+            "sha256": _digest(run.network),
+        }
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
@@ -63,9 +70,21 @@ class Teacher:
         size = self.spec.size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        if images.shape[1] != self.spec.channels or self.spec.is_grey:
-            images = images.mean(1, keepdim=True).expand(-1, self.spec.channels, -1, -1)
+        knows_colour = self.spec.channels == 3 and not self.spec.is_grey
+        if images.shape[1] == 3 and not knows_colour:
+            images = without_colour(images)[:, :1]
+        if images.shape[1] != self.spec.channels:
+            images = images.expand(-1, self.spec.channels, -1, -1)
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
+
+
+def _digest(network: Network) -> str:
+    """Return what tells a trained network from others, wherever its folder is."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.contiguous().numpy())
+    return digest.hexdigest()
 
 
 class Distillation:

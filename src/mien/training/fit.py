@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,13 @@ from mien.training.recipe import Recipe, parse_recipe
 from mien.training.record import RunRecord, current_commit, describe_hardware, now
 from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_checkpoint, load_run
 from mien.training.task import NOT_A_NUMBER, Task
-from mien.training.trainer import create_trainer
+from mien.training.trainer import check_processes, create_trainer
 
-# Settings that a resumed run may change: they say how fast it goes, not what it learns.
-OF_THE_MACHINE = frozenset({"training.threads"})
+# Settings that a resumed run may change: how fast it goes, and where its teachers, known by their weights, lie now.
+MAY_CHANGE = frozenset({"training.threads", "distillation.teachers"})
+# What a disk, a quota and a limit on the size of files say when there is no room.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+LOST_CONNECTION = ("gloo", "nccl", "connection reset", "connection closed", "broken pipe")
 
 
 def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
@@ -68,6 +71,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
             weights do not fit, or the loss stopped being a number.
     """
     record_path = folder / RECORD
+    check_processes(recipe.training)
     check_folder(folder, resume=resume)
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
@@ -93,8 +97,10 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         _note(f"this processor does not calculate in {wanted}; training goes on in {bits}")
     with _without_noise():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
-        if task.distillation is not None:
-            record.teachers = [teacher.description for teacher in task.distillation.teachers]
+        teachers = [teacher.description for teacher in task.distillation.teachers] if task.distillation else []
+        if record.curves:
+            _check_teachers(record.teachers, teachers, folder)
+        record.teachers = teachers
         if recipe.training.use_compile and task.loss.can_compile and has_compiler():
             task.compile_outputs()
         keeper = RecordKeeper(record, record_path, minutes)
@@ -106,7 +112,10 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
 
 
 def check_folder(folder: Path, *, resume: bool) -> None:
-    """Raise MienError where `fit` would write over a run; a command asks before it reads the data."""
+    """Raise MienError where `fit` would write over a run or cannot write; a command asks before it reads the data."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise MienError(f"{nearest} is a file; name a folder with --out.")
     if (folder / RECORD).exists() and not resume and is_first_process():
         raise MienError(f"{folder} already holds a run; add --resume to go on with it or name another --out.")
 
@@ -127,6 +136,8 @@ def _carry_out(  # noqa: PLR0913 - what `fit` has prepared
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # a decomposition met infinities before the loss did
         raise MienError(NOT_A_NUMBER.format(epoch=trainer.current_epoch)) from None
     except (RuntimeError, MemoryError) as error:
+        if trainer.world_size > 1 and any(words in str(error).lower() for words in LOST_CONNECTION):
+            raise MienError(f"Another process of this run has ended. {go_on}") from None
         # torch's own class is for accelerators; on the CPU its allocator says so in words
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
@@ -139,9 +150,9 @@ def _carry_out(  # noqa: PLR0913 - what `fit` has prepared
         line = str(error).strip().splitlines()[-1]
         raise DataError(line.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in NO_ROOM:
             raise
-        raise MienError(f"No space left on the disk of {folder}; the last checkpoint is intact. {go_on}") from None
+        raise MienError(f"No room for {folder} ({error.strerror}); the last checkpoint is intact. {go_on}") from None
     except SystemExit:  # Lightning's answer to Ctrl-C and SIGTERM
         raise InterruptedTrainingError(f"Training was interrupted. {go_on}") from None
     keeper.finish(trainer)  # after the last checkpoint is on the disk
@@ -257,19 +268,21 @@ def _sha256(path: Path) -> str:
 
 
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
+    last = folder / CHECKPOINTS / "last.ckpt"
+    done = int(load_checkpoint(last)["epoch"]) + 1 if last.exists() else 0
+    if not done and not old.finished:  # nothing was learnt that could be lost
+        return new
     # settings that did not exist yet when the run began have their defaults
     before = parse_recipe(old.recipe, str(folder / RECORD)).model_dump()
-    was, wanted = _comparable(before), _comparable(new.recipe)
-    changed = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key) and key not in OF_THE_MACHINE]
+    was, wanted = flatten(before), flatten(new.recipe)
+    changed = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key) and key not in MAY_CHANGE]
     if changed:
         differences = ", ".join(f"{key} {was.get(key, 'unset')}, now {wanted.get(key, 'unset')}" for key in changed)
         raise MienError(f"{folder} was run with another recipe ({differences}); name another --out.")
     if any(old.data.get(key, new.data[key]) != new.data[key] for key in ("fingerprint", "targets")):
         raise MienError(f"{folder} was run on other data; name another --out.")
-    last = folder / CHECKPOINTS / "last.ckpt"
-    done = int(load_checkpoint(last)["epoch"]) + 1 if last.exists() else 0
-    if (new.weights or not done) and new.weights.get("sha256") != old.weights.get("sha256"):
-        begun, given = (record.weights.get("file", "random weights") for record in (old, new))
+    if new.weights and new.weights["sha256"] != old.weights.get("sha256"):
+        begun, given = old.weights.get("file", "random weights"), new.weights["file"]
         raise MienError(f"{folder} was begun from {begun}, not from {given}; go on with those or name another --out.")
     # an epoch may have been noted whose checkpoint was not written any more
     old.curves = [point for point in old.curves if point["epoch"] < done]
@@ -279,10 +292,15 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     return old
 
 
-def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by their dotted names; teachers by where they are, however that is written."""
-    flat = flatten(settings)
-    return flat | {"distillation.teachers": [str(Path(path).resolve()) for path in flat["distillation.teachers"]]}
+def _check_teachers(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    def identities(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
+        return sorted(str(teacher.get("sha256")) for teacher in teachers)
+
+    if identities(old) != identities(new):
+        names = (", ".join(str(teacher["name"]) for teacher in teachers) or "nobody" for teachers in (old, new))
+        raise MienError(
+            "{folder} was begun with other teachers ({}, now {}); name another --out.".format(*names, folder=folder)
+        )
 
 
 def _trainer(recipe: Recipe, folder: Path, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:

@@ -82,7 +82,8 @@ class AugmentationSettings(Settings):
     Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their
     value; erasing: the probability of a patch and its largest share of the area. `noise`: the standard deviation of
     Gaussian noise on every other face, as a share of the range. `grayscale`: the probability of losing the colour.
-    `randaugment`: how many random operations of RandAugment each face goes through, at `randaugment_magnitude` of 30.
+    `randaugment`: how many random operations of RandAugment each face goes through, at `randaugment_magnitude`, which
+    stays below 30.
     `mixup`, `cutmix`: alpha of Beta(alpha, alpha) of the blend's share; with both, each batch takes one at random.
     """
 
@@ -97,7 +98,7 @@ class AugmentationSettings(Settings):
     noise: Fraction = 0.0
     grayscale: Fraction = 0.0
     randaugment: int = Field(0, ge=0, le=10)
-    randaugment_magnitude: int = Field(10, ge=1, le=30)
+    randaugment_magnitude: int = Field(10, ge=1, le=29)
     mixup: NonNegative = 0.0
     cutmix: NonNegative = 0.0
 
@@ -168,6 +169,16 @@ class Recipe(Settings):
     distillation: DistillationSettings = DistillationSettings()
     training: TrainingSettings = TrainingSettings()
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        can_clip = self.training.precision == "32-true" or not self.optimizer.options.get("fused")
+        if self.training.gradient_clip and not can_clip:
+            raise ValueError(
+                "training.gradient_clip in mixed precision and a fused optimizer exclude each other; "
+                "set optimizer.options.fused = false"
+            )
+        return self
+
 
 def names() -> list[str]:
     """Return the recipes that come with mien, as `<name>/<data set>`, in alphabetical order."""
@@ -180,8 +191,7 @@ def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
     Raises:
         RecipeError: No such recipe, or not TOML.
     """
-    tables: dict[str, dict[str, Any]] = _read(name_or_path).get("ablation", {})
-    return tables
+    return _ablations(_read(name_or_path), name_or_path)
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
@@ -196,7 +206,8 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
         RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value that does not fit.
     """
     content = _read(name_or_path)
-    ablations = content.pop("ablation", {})
+    ablations = _ablations(content, name_or_path)
+    content.pop("ablation", None)
     if ablation is not None:
         if ablation not in ablations:
             raise RecipeError(
@@ -208,6 +219,13 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
     for override in overrides:
         _merge(content, _parse_override(override))
     return parse_recipe(content, name_or_path)
+
+
+def _ablations(content: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    tables = content.get("ablation", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
+    return tables
 
 
 def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
@@ -282,7 +300,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the key '{where}' is missing."
     if first["type"] == "value_error":  # one of our own validators, about several keys of a group
-        return f"'{where}': {first['ctx']['error']}."
+        return f"{repr(where) + ': ' if where else ''}{first['ctx']['error']}."
     return f"'{where}' = {first['input']!r}: {first['msg'].lower()}."
 
 

@@ -15,7 +15,7 @@ class FaceSampler(Sampler[int]):
     So the batches of all processes together are the batches that one process with R times the batch size would see.
 
     Args:
-        labels: (n,) class numbers.
+        labels: (n,) class numbers; images of -1 are in none, and are drawn as often as if nothing were balanced.
         class_balance: b in [0, 1]. 0: a permutation, every image once. Above: draws with replacement, an image of a
             class with m images in proportion to m^(-b).
         seed: Of the run.
@@ -31,14 +31,18 @@ class FaceSampler(Sampler[int]):
         self.epoch = 0
         self.weights: Tensor | None = None
         if class_balance:
-            self.weights = labels.bincount().double().pow(-class_balance)[labels]
+            of_class = labels[labels >= 0]
+            weights = of_class.bincount().double().pow(-class_balance)[of_class]
+            self.weights = torch.ones(self.total, dtype=torch.double)
+            self.weights[labels >= 0] = weights / weights.mean()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next; the trainer calls this."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        # far apart: seed 1 must not begin with what seed 0 goes on with
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
         if self.weights is None:
             order = torch.randperm(self.total, generator=generator)
         else:

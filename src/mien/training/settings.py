@@ -14,9 +14,9 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseModel):
-    """Base of every group of settings: unknown keys are errors and values do not change after validation."""
+    """Base of every group of settings: unknown keys are errors, numbers finite, and values do not change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
@@ -24,8 +24,8 @@ class DataSettings(Settings):
 
     `ferplus_weight` w mixes the data set's own label y and the annotators' votes v into the target (1 - w) y + w v.
     `not_a_face_share` adds that many made non-faces a face to every batch, and one output to the network.
-    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image once an epoch, 1
-    all classes equally often.
+    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image at most once an
+    epoch, 1 all classes equally often. Images that annotators call no face keep their share.
 
     The rest is the protocol (`mien.data.protocols.Protocol`): `protocol` is its name, `split_seed` its seed
     (`training.seed` when not given). The split named `score_split` is scored; "": the test part of a drawn protocol

@@ -60,7 +60,7 @@ class Task(L.LightningModule):
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
         self.recipe, self.spec, self.classes = recipe, spec, len(labels)
-        self.augment = Augmentation(recipe.augmentation, recipe.network.channels)
+        self.augment = Augmentation(recipe.augmentation, 1 if spec.is_grey else spec.channels)
         problem = Problem(tuple(class_counts.tolist()), network.feature_size)
         self.loss = create_loss(recipe.loss.name, problem, recipe.loss.options)
         self.distillation = (
@@ -81,7 +81,7 @@ class Task(L.LightningModule):
         training = self.recipe.training
         if not training.use_graphs or self.device.type != "cuda" or self.trainer.world_size > 1:
             return
-        faces = training.batch_size + round(self.recipe.data.not_a_face_share * training.batch_size)
+        faces = training.batch_size + self._count_not_faces(training.batch_size)
         images = torch.zeros(faces, self.spec.channels, self.spec.size, self.spec.size, device=self.device)
         images = images.contiguous(memory_format=self.memory_format)
         with self.trainer.precision_plugin.train_step_context():
@@ -115,6 +115,15 @@ class Task(L.LightningModule):
         # of several processes all must stop, or the rest would wait for ever
         # a copy: it is summed in place
         if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum")):
+            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
+
+    def on_validation_end(self) -> None:
+        """Stop a run that the last step of an epoch has led astray, before its weights are kept.
+
+        Raises:
+            MienError: The validation loss is infinite or not a number.
+        """
+        if not torch.isfinite(self.trainer.callback_metrics["validation/loss"]):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def on_validation_epoch_start(self) -> None:
@@ -187,6 +196,9 @@ class Task(L.LightningModule):
         scale = rho / torch.nn.utils.get_total_norm(gradients).clamp_min(1e-12)
         # no step by gradients beyond 16 bits, infinities that the optimizer will pass over too
         steps = [(gradient * scale).nan_to_num_(0, 0, 0) for gradient in gradients]
+        # what is remembered from batch to batch (norms' statistics, class centres) is of the weights themselves, once
+        memory = [*self.network.buffers(), *self.loss.buffers()]
+        kept = [buffer.clone() for buffer in memory]
 
         def gradient_at_the_worst_point() -> Any:
             with torch.no_grad():
@@ -194,22 +206,34 @@ class Task(L.LightningModule):
             result = optimizer_closure()
             with torch.no_grad():
                 torch._foreach_sub_(weights, steps)
+                for buffer, value in zip(memory, kept, strict=True):
+                    buffer.copy_(value)
             return result
 
         return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_the_worst_point)
 
     def _prepare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images = images.float() / 255
-        share = self.recipe.data.not_a_face_share
-        if share:
-            count = round(share * len(images))
+        if self.spec.is_grey:
+            images = images[:, :1]  # nothing that is done to them may bring colour in
+        count = self._count_not_faces(len(images))
+        if count:
             not_a_face = torch.zeros(count, targets.shape[1], device=targets.device)
             not_a_face[:, self.classes] = 1
             images = torch.cat([images, make_not_faces(images, count)])
             targets = torch.cat([targets, not_a_face])
         with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
-            images = self.augment(images)
-            return mix(images, targets, self.recipe.augmentation)
+            images, targets = mix(self.augment(images), targets, self.recipe.augmentation)
+        return images.expand(-1, self.spec.channels, -1, -1), targets
+
+    def _count_not_faces(self, faces: int) -> int:
+        """Return how many non-faces this process adds to its faces: its share of at least one in the whole batch."""
+        share, training = self.recipe.data.not_a_face_share, self.recipe.training
+        if not share:
+            return 0
+        processes, rank = training.devices * training.nodes, self.global_rank
+        whole = max(1, round(share * faces * processes))
+        return (rank + 1) * whole // processes - rank * whole // processes
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
@@ -75,6 +76,17 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         log_every_n_steps=50,
     )
+
+
+def check_processes(settings: TrainingSettings) -> None:
+    """Raise MienError where torchrun has started more or fewer processes than the recipe has."""
+    processes = settings.devices * settings.nodes
+    started = os.environ["WORLD_SIZE"] if "TORCHELASTIC_RUN_ID" in os.environ else str(processes)
+    if started != str(processes):
+        raise MienError(
+            f"torchrun started {started} processes, and training.devices x training.nodes is {settings.devices} x "
+            f"{settings.nodes}; set them to what it starts."
+        )
 
 
 class MovingAverage(WeightAveraging):

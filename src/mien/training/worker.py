@@ -112,6 +112,7 @@ class Worker:
                 row.read_record(self.ledger.folder)
             if isinstance(error, InterruptedTrainingError):
                 self.ledger.add(row)
+                self.report(f"interrupted; call it again to go on. {_summary(job, row)}")
                 raise KeyboardInterrupt from None
             row.state, row.message = "failed", _one_line(error)
         self.ledger.add(row)

@@ -52,8 +52,9 @@ def test_a_disk_that_cannot_take_it_is_an_error_before_the_name_changes(tmp_path
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(OSError, match="Input/output") as error:
         write_whole(path, b"new")
+    assert error.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

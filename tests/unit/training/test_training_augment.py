@@ -182,6 +182,12 @@ def test_both_kinds_of_mixing_take_turns():
     assert mix(images, targets, AugmentationSettings()) == (images, targets)
 
 
+def test_nothing_of_it_is_learnt():
+    parameters = list(Augmentation(AugmentationSettings(randaugment=2), 3).parameters())
+    assert parameters  # kornia's
+    assert not any(parameter.requires_grad for parameter in parameters)
+
+
 def test_random_policies_vary_within_a_batch():
     torch.manual_seed(0)
     same = torch.rand(1, 1, 48, 48).expand(64, -1, -1, -1)

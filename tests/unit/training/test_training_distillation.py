@@ -1,11 +1,14 @@
 """Learning from trained networks."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
+from mien.core.image import fit_face
 from mien.data.registry import load
 from mien.training.distillation import Distillation, Teacher
 from mien.training.fit import fit
@@ -59,9 +62,11 @@ def test_a_teacher_that_saw_no_colour_is_shown_none(teacher_folder, faces):
     teacher = Teacher(teacher_folder, faces.label_set.names)
     teacher.spec = InputSpec(48, 3, is_grey=True)
     teacher.network = torch.nn.Flatten()
-    images = torch.rand(2, 3, 48, 48)
-    grey = (images.mean(1) - teacher.spec.mean) / teacher.spec.std
-    torch.testing.assert_close(teacher.logits(images), grey.flatten(1)[:, :7])
+    images = torch.randint(256, (2, 3, 48, 48), dtype=torch.uint8)
+    seen = [fit_face(image.permute(1, 2, 0).numpy(), teacher.spec)[..., 0] for image in images]  # as recognition does
+    grey = (torch.from_numpy(np.stack(seen)) / 255 - teacher.spec.mean) / teacher.spec.std
+    # a grey value of 8 bits is rounded
+    torch.testing.assert_close(teacher.logits(images / 255), grey.flatten(1)[:, :7], atol=0.6 / 255 / 0.25, rtol=0)
 
 
 def test_other_labels_are_refused(teacher_folder):
@@ -101,16 +106,25 @@ def test_a_student_learns_from_a_run_and_says_so(teacher_folder, faces, tmp_path
     run = fit(
         Recipe.model_validate(TINY | {"distillation": settings, "training": training}), faces, tmp_path, quiet=True
     )
-    assert [teacher["name"] for teacher in run.record.teachers] == ["tiny"]
+    (teacher,) = run.record.teachers
+    assert teacher["name"] == "tiny"
+    assert len(teacher["sha256"]) == 64
     assert not any("teacher" in key for key in torch.load(tmp_path / "checkpoints" / "last.ckpt")["state_dict"])
 
 
-def test_teachers_are_the_same_however_their_path_is_written(teacher_folder, faces, tmp_path, monkeypatch):
-    def wanted(path):
-        return Recipe.model_validate(TINY | {"schedule": {"epochs": 2}, "distillation": {"teachers": [str(path)]}})
+def test_teachers_are_known_by_their_weights_wherever_they_lie(teacher_folder, faces, tmp_path):
+    def wanted(*paths):
+        teachers = [str(path) for path in paths]
+        return Recipe.model_validate(TINY | {"schedule": {"epochs": 3}, "distillation": {"teachers": teachers}})
 
-    fit(wanted(teacher_folder), faces, tmp_path, minutes=1e-9, quiet=True)
-    monkeypatch.chdir(teacher_folder.parent)
-    assert fit(wanted("teacher"), faces, tmp_path, resume=True, quiet=True).record.finished
-    with pytest.raises(MienError, match=r"another recipe \(distillation\.teachers"):
-        fit(wanted("../other"), faces, tmp_path, resume=True, quiet=True)
+    run, moved, other = (tmp_path / name for name in ("run", "moved", "other"))
+    fit(wanted(teacher_folder), faces, run, minutes=1e-9, quiet=True)
+    shutil.copytree(teacher_folder, moved)
+    resumed = fit(wanted(moved), faces, run, resume=True, minutes=1e-9, quiet=True)
+    assert resumed.record.recipe == wanted(moved).model_dump()
+    fit(Recipe.model_validate(TINY | {"training": TINY["training"] | {"seed": 1}}), faces, other, quiet=True)
+    for teachers in ([other], [moved, other], []):
+        names = ", ".join(["tiny"] * len(teachers)) or "nobody"
+        with pytest.raises(MienError, match=rf"run was begun with other teachers \(tiny, now {names}\)"):
+            fit(wanted(*teachers), faces, run, resume=True, quiet=True)
+    assert fit(wanted(moved), faces, run, resume=True, quiet=True).record.finished

@@ -21,7 +21,7 @@ from mien.data.registry import load
 from mien.models.complexity import count_macs
 from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.checkpoints import WholeFiles
-from mien.training.fit import fit, has_compiler, measure_input
+from mien.training.fit import check_folder, fit, has_compiler, measure_input
 from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
 from mien.training.run import create_network, load_run, run_card
 from mien.training.sampling import FaceSampler
@@ -328,16 +328,17 @@ def test_every_epoch_leaves_a_checkpoint_even_if_it_is_not_the_best(faces, tmp_p
     assert epochs["best"] < 5
 
 
-def test_a_full_disk_is_one_line_and_spares_the_checkpoint(faces, tmp_path):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line_and_spares_the_checkpoint(faces, tmp_path, number):
     def fill(files, checkpoint, path, storage_options=None):
         if checkpoint["epoch"] == 1:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(number, os.strerror(number))
         save(files, checkpoint, path, storage_options)
 
     save = WholeFiles.save_checkpoint
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WholeFiles, "save_checkpoint", fill)
-        with pytest.raises(MienError, match=r"No space left on the disk of .*; the last checkpoint is intact"):
+        with pytest.raises(MienError, match=r"No room for .* \([A-Z].*\); the last checkpoint is intact"):
             fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
     fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)
     assert same(weights(tmp_path), weights_of_a_whole_run(Recipe.model_validate(TINY), faces, tmp_path))
@@ -357,6 +358,46 @@ def test_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(faces, t
             fit(recipe, faces, tmp_path, quiet=True)
     assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path).values())
     assert [p["epoch"] for p in json.loads((tmp_path / "record.json").read_text())["curves"]] == [0]
+
+
+def test_weights_that_the_last_step_of_an_epoch_led_astray_are_not_kept(faces, tmp_path):
+    tiny = TINY | {"optimizer": {"name": "sgd", "lr": 1e30}, "schedule": {"epochs": 1, "warmup_epochs": 0}}
+    tiny["training"] = TINY["training"] | {"batch_size": len(faces.split("train")), "ema_decay": 0}
+    with pytest.raises(MienError, match="loss of epoch 0 is not a number"):
+        fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True)
+    assert not list(tmp_path.glob("checkpoints/*"))
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert (record["curves"], record["finished"]) == ([], False)
+    # nothing was learnt: the folder takes the recipe that the line asks for
+    tiny["optimizer"] = {"name": "sgd", "lr": 0.01}
+    assert fit(Recipe.model_validate(tiny), faces, tmp_path, resume=True, quiet=True).record.finished
+
+
+def test_a_lost_process_is_one_line(faces, tmp_path, monkeypatch):
+    def lose(*given, **named):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:6567: Connection reset by peer")
+
+    monkeypatch.setattr(L.Trainer, "fit", lose)
+    tiny = TINY | {"training": TINY["training"] | {"devices": 2}}
+    with pytest.raises(MienError, match=r"Another process of this run has ended\. Go on with --resume"):
+        fit(Recipe.model_validate(tiny), faces, tmp_path / "two", quiet=True)
+    with pytest.raises(RuntimeError, match="gloo"):
+        fit(Recipe.model_validate(TINY), faces, tmp_path / "one", quiet=True)
+
+
+def test_other_processes_than_torchrun_started_are_refused(faces, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MienError, match=r"torchrun started 2 processes, and training.devices x .* is 1 x 1"):
+        fit(Recipe.model_validate(TINY), faces, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, below):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(MienError, match=r"/run is a file; name a folder with --out"):
+        check_folder(tmp_path / "run" / below, resume=False)
 
 
 def test_interrupted_training_says_how_to_go_on(faces, tmp_path):

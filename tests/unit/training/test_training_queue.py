@@ -203,6 +203,7 @@ def test_interruption_leaves_an_unfinished_run(world, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             world.work([entry("a"), entry("b")])
     assert list(world.rows()) == [("a", 0)]
+    assert world.lines[-1].startswith("interrupted; call it again to go on. a seed 0: unfinished, 1 of 4 epochs")
     row = world.rows()["a", 0]
     assert (row["state"], row["message"], row["epochs_done"]) == ("unfinished", "", 1)
     world.work([entry("a")])

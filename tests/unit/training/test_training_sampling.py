@@ -16,6 +16,7 @@ def test_every_image_comes_once_in_an_order_of_seed_and_epoch():
     sampler.set_epoch(1)
     assert first != list(sampler)
     assert first != list(FaceSampler(LABELS, seed=4))
+    assert list(sampler) != list(FaceSampler(LABELS, seed=4))  # nor goes one seed on with what another began with
 
 
 def test_processes_share_the_batches_of_one():

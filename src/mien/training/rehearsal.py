@@ -1,0 +1,47 @@
+"""One step of a recipe on two random pictures, thrown away: what does not fit shows before anything is loaded."""
+
+from __future__ import annotations
+
+import torch
+
+from mien.core.errors import RecipeError
+from mien.models.losses import Problem
+from mien.models.losses.registry import create_loss
+from mien.models.network import Network
+from mien.models.optimizers import create_optimizer, decay_groups
+from mien.training.recipe import OptimizerSettings, Recipe
+from mien.training.run import create_network
+
+IMAGES = 2
+
+
+def rehearse(recipe: Recipe) -> None:
+    """Make a recipe's network, loss and optimizer, and take a step with them where training will.
+
+    Raises:
+        MienError: A name or an option is unknown, a value does not fit, or the parts do not fit together.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng():
+        network = create_network(recipe, IMAGES).to(device)
+        classes = network.num_classes
+        loss = create_loss(recipe.loss.name, Problem((1,) * classes, network.feature_size), recipe.loss.options)
+        size = recipe.network.input_size
+        images = torch.rand(IMAGES, recipe.network.channels, size, size, device=device)
+        loss.to(device)(network.outputs(images), torch.eye(classes, device=device)[:IMAGES]).backward()
+        _step(network, recipe.optimizer)
+
+
+def _step(network: Network, settings: OptimizerSettings) -> None:
+    try:
+        create_optimizer(
+            settings.name,
+            decay_groups(network),
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            options=settings.options,
+        ).step()
+    except (RuntimeError, AssertionError) as error:  # torch's own checks of options that exclude each other
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        given = ", ".join(f"{name} = {value}" for name, value in settings.options.items())
+        raise RecipeError(f"Optimizer '{settings.name}' cannot step with {given or 'its defaults'}: {reason}") from None
