@@ -206,7 +206,7 @@ def _print_throughput(measured: dict[str, Any]) -> None:
         padding=0,
         title=f"Whole training steps, {measured['steps']} each in turns, {measured['data']}",
         caption=f"{device}, torch {measured['hardware']['torch']}; 3 x forward, 2 FLOP a multiply-accumulate; peak, by "
-        f"the best of three large matrix products: {'; '.join(sorted(peaks))}",
+        f"the best of large matrix products and a convolution: {'; '.join(sorted(peaks))}",
     )
     for row in measured["recipes"]:
         table.add_row(

@@ -136,6 +136,20 @@ def test_peak_is_what_products_reach(monkeypatch):
     assert measure_peak(torch.device("cpu"), torch.float32) == pytest.approx(2 * 4096**3 * 2 / 3)
 
 
+def test_peak_is_a_convolutions_where_that_is_faster(monkeypatch):
+    monkeypatch.setattr(throughput, "PEAK_SECONDS", 0.01)
+    monkeypatch.setattr(throughput.torch, "mm", lambda left, right: time.sleep(0.1))
+    calls = []
+    convolve = torch.nn.functional.conv2d
+    monkeypatch.setattr(throughput.F, "conv2d", lambda *given, **named: calls.append(convolve(*given, **named)))
+    start = time.perf_counter()
+    peak = measure_peak(torch.device("cpu"), torch.float32)
+    seconds = time.perf_counter() - start - 6 * 0.1
+    operations = 2 * calls[0].numel() * 256 * 9
+    assert calls[0].shape == (16, 256, 32, 32)
+    assert peak > operations * (len(calls) - 1) / seconds
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 def test_peak_of_an_accelerator_is_above_a_processors():
