@@ -102,6 +102,14 @@ def test_paper_and_clean_side_by_side_and_a_second_call_changes_nothing(recipe, 
     assert contents(tmp_path / "out") == before
 
 
+def test_an_ablation_that_does_not_fit_ends_it_before_the_first_run(recipe, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE + "\n[ablation.odd]\nnetwork.options.widht = 6\n")
+    done = CliRunner().invoke(app, ["experiment", recipe, "--out", "out", "--all", "--folds"])
+    assert done.exit_code == 1
+    assert "No option 'widht'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_killed_experiment_goes_on(recipe, tmp_path):
     words = ["experiment", recipe, "--out", "out", "--set", "schedule.epochs=6", "--set", "data.folds=4", "--json"]

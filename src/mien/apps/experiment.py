@@ -54,8 +54,9 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
         recipe, chosen, _read_seeds(seeds), folds, cast("ProtocolChoice", protocol), overrides=tuple(settings or ())
     )
     jobs, variants = plan_jobs(plan)
-    for entry in {job.entry.name: job for job in jobs}.values():
-        rehearse(entry.load_recipe())
+    firsts = {variant.names[0] for variant in variants}  # the other folds and seeds fit if these do
+    for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
+        rehearse(job.load_recipe())
     ledger = Ledger(out or Path("results") / _folder_name(plan))
     worker = Worker(
         ledger,
