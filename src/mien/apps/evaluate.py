@@ -54,6 +54,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     chosen_views = check_views(views)
     loaded = ExpressionModel.load(model, threads=threads)
     faces = load_faces(loaded, data, dataset)
+    faces.require_split(split)
     out.mkdir(parents=True, exist_ok=True)  # what is in its way shows before the work
     predictions = _predict(loaded, faces, split, chosen_views)
     path = out / _file_name(predictions, loaded.card.recipe)

@@ -270,7 +270,11 @@ def _sha256(path: Path) -> str:
 def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     last = folder / CHECKPOINTS / "last.ckpt"
     done = int(load_checkpoint(last)["epoch"]) + 1 if last.exists() else 0
-    if not done and not old.finished:  # nothing was learnt that could be lost
+    is_begun = done > 0 or old.finished
+    if (new.weights or not is_begun) and new.weights.get("sha256") != old.weights.get("sha256"):
+        begun, given = (record.weights.get("file", "random weights") for record in (old, new))
+        raise MienError(f"{folder} was begun from {begun}, not from {given}; go on with those or name another --out.")
+    if not is_begun:  # nothing was learnt that could be lost
         return new
     # settings that did not exist yet when the run began have their defaults
     before = parse_recipe(old.recipe, str(folder / RECORD)).model_dump()
@@ -281,9 +285,6 @@ def _continue(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
         raise MienError(f"{folder} was run with another recipe ({differences}); name another --out.")
     if any(old.data.get(key, new.data[key]) != new.data[key] for key in ("fingerprint", "targets")):
         raise MienError(f"{folder} was run on other data; name another --out.")
-    if new.weights and new.weights["sha256"] != old.weights.get("sha256"):
-        begun, given = old.weights.get("file", "random weights"), new.weights["file"]
-        raise MienError(f"{folder} was begun from {begun}, not from {given}; go on with those or name another --out.")
     # an epoch may have been noted whose checkpoint was not written any more
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
