@@ -41,6 +41,10 @@ def test_readme_has_the_recorded_scores():
 
 def test_readme_has_the_recorded_benchmarks():
     assert f"1/{read('results/latency.json')['ratio']:.1f} of the time" in README
+    younger = read("results/latency_avx512_bf16.json")
+    assert f"on a younger processor [1/{younger['ratio']:.1f}]" in README
+    times = [younger[network]["median_ms"] for network in ("model", "reference")]
+    assert "{:.1f} against {:.1f})".format(*times) in README
     agreement = read("results/agreement.json")
     for detector in ("yunet", "haar"):
         row = [f"{100 * agreement[f'{detector}_photograph'][key]:.1f} %" for key in AGREEMENT]

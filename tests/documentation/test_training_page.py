@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -12,12 +13,21 @@ from typer.testing import CliRunner
 from mien.apps.cli import app
 from mien.training.recipe import Recipe, Settings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 GROUPS = {
     name: field.annotation
     for name, field in Recipe.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
 }
+
+
+def test_bf16_is_as_fast_beside_32_bits_as_recorded():
+    slow, fast = json.loads((ROOT / "results" / "training_processor.json").read_text(encoding="utf-8"))["recipes"]
+    text = " ".join(PAGE.split())
+    assert f"trains {fast['ratio']:.2f} times as fast in bf16 as in 32 bits" in text
+    assert f"{fast['images_per_second']:,.0f} against {slow['images_per_second']:,.0f} images/s" in text
+    assert f"{100 * fast['share_of_peak']:.0f} and {100 * slow['share_of_peak']:.0f} % of the peaks" in text
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -9,7 +9,6 @@ import torch
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.image import fit_face
-from mien.data.registry import load
 from mien.training.distillation import Distillation, Teacher
 from mien.training.fit import fit
 from mien.training.recipe import DistillationSettings, Recipe
@@ -23,11 +22,6 @@ TINY = {
     "training": {"batch_size": 32, "threads": 1},
 }
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load("synthetic", None).subset(np.arange(0, 560, 3))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from interrupted import break_off
 from safetensors.torch import save_file
 
 from mien.core.errors import DataError, MienError
-from mien.data.registry import load
 from mien.training import checkpoints
 from mien.training.fit import fit
 from mien.training.recipe import Recipe
@@ -27,11 +26,6 @@ TINY = {
     "schedule": {"epochs": 3, "warmup_epochs": 0},
     "training": {"batch_size": 32, "threads": 1},
 }
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load("synthetic", None).subset(np.arange(0, 560, 3))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ import torch
 from interrupted import break_off
 
 from mien.core.errors import DataError, MienError, RecipeError
-from mien.data.registry import load
 from mien.models.complexity import count_macs
 from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.checkpoints import WholeFiles
@@ -36,19 +35,6 @@ TINY = {
     "schedule": {"epochs": 3},
     "training": {"batch_size": 32, "ema_decay": 0.9, "threads": 1, "use_deterministic": True},
 }
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load("synthetic", None).subset(np.arange(0, 560, 3))
-
-
-@pytest.fixture(autouse=True)
-def restore_torch():
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
 
 
 def weights(path):

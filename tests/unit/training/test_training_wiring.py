@@ -3,12 +3,10 @@
 from types import SimpleNamespace
 
 import lightning as L
-import numpy as np
 import pytest
 import torch
 
 from mien.core.card import InputSpec
-from mien.data.registry import load
 from mien.training.batches import FaceBatches, Faces, make_faces
 from mien.training.fit import fit, measure_input
 from mien.training.recipe import Recipe
@@ -71,19 +69,6 @@ def make_recipe(changes):
             at = at[group]
         at[last] = value
     return Recipe.model_validate(settings)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load("synthetic", None).subset(np.arange(0, 560, 3))
-
-
-@pytest.fixture(autouse=True)
-def restore_torch():
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
