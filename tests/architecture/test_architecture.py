@@ -116,7 +116,7 @@ for words in (
     )
     done = run(code)
     assert done.returncode == 0, done.stderr
-    assert '"without_twins"' in done.stdout
+    assert '"without_duplicates"' in done.stdout
 
 
 def test_training_without_its_extra_says_what_to_install():

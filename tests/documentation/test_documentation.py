@@ -29,7 +29,7 @@ def test_links_lead_to_files(page):
 
 def test_readme_has_the_recorded_scores():
     scores = read("src/mien/assets/default.json")["scores"]
-    for part in (scores, scores["without_twins"]):
+    for part in (scores, scores["without_duplicates"]):
         for key in ("accuracy", "mean_class_accuracy"):
             assert f"{100 * part[key]:.2f} %" in README
         for key in ("macro_f1", "ece"):

@@ -18,11 +18,11 @@ def test_the_table_is_the_records():
         assert row.endswith(" | " + " | ".join(f"{100 * value:.1f}" for value in kept) + " |")
         assert [point["level"] for point in curve["points"]] == list(CORRUPTIONS[name].levels)
     assert f"{100 * RECORD['clean']['accuracy']:.2f} % clean" in PAGE
-    assert f"{100 * RECORD['clean']['accuracy_without_twins']:.2f} % without twins" in PAGE
+    assert f"{100 * RECORD['clean']['accuracy_without_duplicates']:.2f} % without twins" in PAGE
     assert f"The mean over all is {100 * RECORD['kept']:.1f} %" in PAGE
 
 
 def test_the_record_is_of_the_shipped_model():
     scores = json.loads((ROOT / "src/mien/assets/default.json").read_text(encoding="utf-8"))["scores"]
     assert abs(RECORD["clean"]["accuracy"] - scores["accuracy"]) < 1e-4
-    assert (RECORD["n"], RECORD["n_without_twins"]) == (scores["n"], scores["without_twins"]["n"])
+    assert (RECORD["n"], RECORD["n_without_duplicates"]) == (scores["n"], scores["without_duplicates"]["n"])

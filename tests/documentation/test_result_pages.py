@@ -94,7 +94,7 @@ def test_files_of_weights_stand_on_their_page_with_their_own_scores(checkout, ma
     scores = {
         "accuracy": 0.6512,
         "mean_class_accuracy": 0.5,
-        "without_twins": {"accuracy": 0.64},
+        "without_duplicates": {"accuracy": 0.64},
         "weights": {"bits": 8, "accuracy_loss": 0.0011},
     }
     card = dataclasses.replace(tiny_card(), name=recipe.name, recipe=recipe.model_dump(), scores=scores)
@@ -201,7 +201,7 @@ def test_other_records_are_shown_where_there_are_any(checkout):
         "split": "validation",
         "n": 3589,
         "kept": 0.57,
-        "clean": {"accuracy": 0.697, "accuracy_without_twins": 0.68},
+        "clean": {"accuracy": 0.697, "accuracy_without_duplicates": 0.68},
         "corruptions": {"low_light": {"unit": "", "kept": 0.57, "points": points}},
     }
     (checkout / "results").mkdir()

@@ -68,7 +68,7 @@ def test_record_reaches_the_aim():
     scores = RECORD["scores"]
     assert (scores["dataset"], scores["split"], scores["n"]) == ("fer2013", "validation", 3589)
     assert scores["accuracy"] >= 0.69
-    assert scores["without_twins"]["n"] == 3309
+    assert scores["without_duplicates"]["n"] == 3309
 
 
 def test_one_face_takes_a_fifteenth_of_resnet18_at_224():

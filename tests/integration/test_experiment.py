@@ -84,7 +84,7 @@ def test_paper_and_clean_side_by_side_and_a_second_call_changes_nothing(recipe, 
     assert record["selection"]["rule"] == "best epoch on validation accuracy"
     predictions = Predictions.load(folder / "predictions.npz")
     assert predictions.split == "test"
-    assert not predictions.has_twin.any()
+    assert not predictions.is_duplicate.any()
     assert score(predictions)["accuracy"] == record["scores"]["accuracy"] == clean["accuracy"]
     with np.load(folder / "features.npz") as saved:
         assert saved["features"].dtype == np.float16
@@ -187,7 +187,7 @@ def test_summary_has_mean_and_sample_deviation(recipe):
         accuracy = 0.5 + number / 10
         scores = {"accuracy": accuracy, "mean_class_accuracy": accuracy / 2, "split": "test"}
         row = LedgerRow(job.entry.name, recipe, None, [], job.seed, state="finished" if number < 3 else "failed")
-        row.scores = scores | {"without_twins": {"accuracy": accuracy}}
+        row.scores = scores | {"without_duplicates": {"accuracy": accuracy}}
         rows[row.name, row.seed] = row
     (summary,) = summarize(variants, (0, 1), rows)
     assert (summary.finished, summary.planned, summary.split) == (3, 6, "test")

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from mien.apps.plugin_files import load_plugin_files
+from mien.core import plugins
 from mien.inference.model import ExpressionModel
-from mien.models import discovery, registry
+from mien.models import registry
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILE, RECIPE = EXAMPLES / "own_modulator.py", EXAMPLES / "own_modulator.toml"
@@ -30,7 +32,7 @@ def mien(*words, cwd, check=True, **environment):
 @pytest.fixture
 def here(monkeypatch, mien):
     """Run the command line in this process, and forget what it loads: (exit code, standard output, standard error)."""
-    monkeypatch.setattr(discovery, "plugin_files", {})
+    monkeypatch.setattr(plugins, "plugin_files", {})
     return mien
 
 
@@ -137,8 +139,8 @@ def test_a_file_that_cannot_be_run_is_one_line(here, tmp_path, command):
 
 
 def test_the_example_goes_after_any_stage_and_folds(monkeypatch):
-    monkeypatch.setattr(discovery, "plugin_files", {})
-    discovery.load_plugin_file(FILE)
+    monkeypatch.setattr(plugins, "plugin_files", {})
+    load_plugin_files([FILE])
     torch.manual_seed(0)
     names = registry.create("resnet18").stage_names
     modulators = dict.fromkeys(names, "own_modulator")

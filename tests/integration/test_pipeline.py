@@ -41,7 +41,7 @@ def test_card_in_the_file_says_what_the_record_says(run):
     card = ExpressionModel.load(run / "model.onnx").card
     assert card.labels.names == tuple(record["labels"])
     assert card.scores["accuracy"] == record["scores"]["accuracy"]
-    assert card.scores["without_twins"]["n"] == record["scores"]["without_twins"]["n"]
+    assert card.scores["without_duplicates"]["n"] == record["scores"]["without_duplicates"]["n"]
     assert card.recipe == record["recipe"]
     assert card.input.mean == record["mean"]
     assert 0.1 <= card.reject_threshold <= 1

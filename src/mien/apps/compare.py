@@ -30,7 +30,7 @@ def compare(
         typer.echo(json.dumps(compared, indent=1))
         return
     _show(compared, "all images")
-    rest = compared["without_twins"]
+    rest = compared["without_duplicates"]
     if rest["n"] not in (0, compared["n"]):
         _show({**compared, **rest}, "without twins")
     if not compared["same_fingerprint"]:

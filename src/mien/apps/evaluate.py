@@ -138,17 +138,17 @@ def _predict(model: ExpressionModel, faces: FaceDataset, split: str, views: View
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.data.duplicates import twin_mask
+    from mien.data.duplicates import duplicate_mask
     from mien.evaluation.predict import predict_dataset
 
     chosen = faces.split(split)
     rows = np.flatnonzero(faces.splits == split)
-    has_twin = twin_mask(faces)[rows]
+    is_duplicate = duplicate_mask(faces)[rows]
     # standard output is for results
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Faces", total=len(chosen))
         return predict_dataset(
-            model, chosen, has_twin, rows=rows, progress=lambda done: bar.advance(task, done), views=views
+            model, chosen, is_duplicate, rows=rows, progress=lambda done: bar.advance(task, done), views=views
         )
 
 
@@ -176,15 +176,15 @@ def _show(scores: dict[str, Any], as_json: bool) -> None:
     console.print(_score_table(scores))
     console.print(_class_table(scores))
     console.print(_confusion_table(scores, "Confusion, all images: rows are the annotation"))
-    if scores["without_twins"]["n"] not in (0, scores["n"]):
-        console.print(_confusion_table(scores["without_twins"], "Confusion, images without a twin"))
+    if scores["without_duplicates"]["n"] not in (0, scores["n"]):
+        console.print(_confusion_table(scores["without_duplicates"], "Confusion, images without a twin"))
 
 
 def _score_table(scores: dict[str, Any]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    rest = scores["without_twins"]
+    rest = scores["without_duplicates"]
     rule = f"; weights: {scores['selection']}" if scores["selection"] else ""
     views = "" if scores["views"] == "one" else f"; {scores['views']}"
     table = Table(
@@ -215,7 +215,7 @@ def _class_table(scores: dict[str, Any]) -> Table:
     table = Table("", title="Per class, in %")
     for heading in ("images", "recall", "precision", "F1", "recall without twins"):
         table.add_column(heading, justify="right")
-    rest = scores["without_twins"]["per_class"] or {}
+    rest = scores["without_duplicates"]["per_class"] or {}
     for name, row in scores["per_class"].items():
         values = (row["recall"], row["precision"], row["f1"], rest.get(name, {}).get("recall"))
         table.add_row(name, str(row["n"]), *(NONE if v is None else f"{100 * v:.1f}" for v in values))

@@ -79,7 +79,7 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     The model file is calibrated on the validation split, whatever split is scored.
     """
     from mien.apps.publishing import MODEL, publish
-    from mien.data.duplicates import twin_mask
+    from mien.data.duplicates import duplicate_mask
     from mien.data.protocols import original_rows
     from mien.evaluation.predict import predict_dataset
     from mien.inference.model import ExpressionModel
@@ -90,8 +90,8 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     inside = dataset.splits == recipe.data.scored_split
     publish(run, dataset, run.folder / MODEL)
     rows = original_rows(dataset)[inside]
-    has_twin = twin_mask(dataset, recipe.data.train_split)[inside]
-    predictions = predict_dataset(ExpressionModel.load(run.folder / MODEL), scored, has_twin, rows=rows)
+    is_duplicate = duplicate_mask(dataset, recipe.data.train_split)[inside]
+    predictions = predict_dataset(ExpressionModel.load(run.folder / MODEL), scored, is_duplicate, rows=rows)
     predictions.save(run.folder / PREDICTIONS)
     _save_features(run, scored, rows)
     return run.record.scores
@@ -147,7 +147,7 @@ def _show(summaries: list[Summary], *, as_json: bool) -> None:
             row.split or "-",
             _percent(row.accuracy, row.accuracy_deviation),
             _percent(row.mean_class_accuracy, row.mean_class_accuracy_deviation),
-            _percent(row.without_twins_accuracy, None),
+            _percent(row.without_duplicates_accuracy, None),
         )
     Console().print(table)
 

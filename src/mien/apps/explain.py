@@ -17,7 +17,7 @@ from mien.apps.recognize import Failures, picture_paths
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.explain.faces import ExplainedFace, ExplainedPicture
+    from mien.explain.faces import ExplainedFace, ExplainedImage
     from mien.explain.maps import ExplanationMap
 
 
@@ -91,7 +91,7 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
     with _progress(len(paths)) as advance:
         for path in paths:
             try:
-                picture = faces.explain_picture(read_image(path), str(path))
+                picture = faces.explain_image(read_image(path), str(path))
             except ImageError as error:
                 failures.add(error)
             else:
@@ -101,7 +101,7 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
         raise typer.Exit(1)
 
 
-def _save(picture: ExplainedPicture, model: str, folder: Path | None) -> list[list[Path]]:
+def _save(picture: ExplainedImage, model: str, folder: Path | None) -> list[list[Path]]:
     """Write the files of every face, if they are wanted."""
     if folder is None:
         return [[] for _ in picture.faces]
@@ -110,7 +110,7 @@ def _save(picture: ExplainedPicture, model: str, folder: Path | None) -> list[li
     return [save_face(picture, number, model, folder) for number in range(len(picture.faces))]
 
 
-def _show_json(picture: ExplainedPicture, files: list[list[Path]]) -> None:
+def _show_json(picture: ExplainedImage, files: list[list[Path]]) -> None:
     import json
 
     content = picture.to_json()
@@ -118,7 +118,7 @@ def _show_json(picture: ExplainedPicture, files: list[list[Path]]) -> None:
     typer.echo(json.dumps(content))
 
 
-def _show_table(picture: ExplainedPicture, files: list[list[Path]]) -> None:
+def _show_table(picture: ExplainedImage, files: list[list[Path]]) -> None:
     if not picture.faces:
         typer.echo(f"{picture.source}: no face found")
     for number, (face, paths) in enumerate(zip(picture.faces, files, strict=True), start=1):

@@ -1,29 +1,47 @@
-"""The option `--plugin` of the commands that make networks."""
+"""The option `--plugin` of every command that loads a recipe, a run, a model or a detector."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+if TYPE_CHECKING:
+    from mien.core.plugins import Table
+
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--plugin",
-        help="Python file with a modulator, loss, optimizer or networks of your own; its code is run. Repeatable.",
-    ),
+    typer.Option("--plugin", metavar="FILE", help="Run your Python file and use its parts. Repeatable."),
 ]
 
 
 def load_plugin_files(paths: Iterable[Path] | None) -> list[tuple[str, str]]:
     """Execute the files that the user named and return kind and name of what they add.
 
-    torch is imported only if there are any.
+    A file may define a modulator, a loss, an optimizer, networks, a data set or a detector.
+
+    Raises:
+        MienError: A file cannot be executed, defines nothing to use, or uses a name that is taken.
     """
     if not paths:
         return []
-    from mien.models.discovery import load_plugin_file
+    from mien.core.plugins import load_plugin_file
 
-    return [part for path in paths for part in load_plugin_file(path)]
+    return [part for path in paths for part in load_plugin_file(path, _tables)]
+
+
+def _tables() -> list[Table[Any]]:
+    from mien.data import registry as data
+    from mien.inference import detectors
+
+    tables: list[Table[Any]] = [data.table(), detectors.table()]
+    if "torch" in sys.modules:  # a file with parts of networks has imported it; others work without it
+        from mien.models import optimizers, registry
+        from mien.models.losses import registry as losses
+        from mien.models.modulators import registry as modulators
+
+        tables += [registry.table(), modulators.table(), losses.table(), optimizers.table()]
+    return tables

@@ -11,7 +11,7 @@ import numpy as np
 from mien.core.card import ModelCard
 from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import twin_mask
+from mien.data.duplicates import duplicate_mask
 from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
 from mien.evaluation.predict import predict_dataset, predict_scores
 from mien.evaluation.scores import score
@@ -107,8 +107,8 @@ def calibrate_and_score(
     threshold = choose_unsure_threshold(confidences.probabilities, confidences.labels)
     card = dataclasses.replace(card, unsure_threshold=threshold)
     scored_split = recipe.data.scored_split
-    has_twin = twin_mask(dataset, recipe.data.train_split)[dataset.splits == scored_split]
-    scores = score(predict_dataset(model.with_card(card), dataset.split(scored_split), has_twin))
+    is_duplicate = duplicate_mask(dataset, recipe.data.train_split)[dataset.splits == scored_split]
+    scores = score(predict_dataset(model.with_card(card), dataset.split(scored_split), is_duplicate))
     scores["selection"] = selection
     scores["calibration"] = {
         name: getattr(card, name) for name in ("temperature", "reject_threshold", "unsure_threshold")

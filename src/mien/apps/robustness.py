@@ -73,7 +73,7 @@ def _measure(model: ExpressionModel, faces: FaceDataset, split: str, only: list[
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.data.duplicates import twin_mask
+    from mien.data.duplicates import duplicate_mask
     from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES
     from mien.evaluation.robustness import measure_robustness
 
@@ -86,7 +86,7 @@ def _measure(model: ExpressionModel, faces: FaceDataset, split: str, only: list[
         return measure_robustness(
             model,
             chosen,
-            twin_mask(faces)[rows],
+            duplicate_mask(faces)[rows],
             rows=rows,
             names=names,
             seed=seed,

@@ -109,5 +109,5 @@ def _show(jobs: list[Job], ledger: Ledger, *, as_json: bool) -> None:
 def _percentages(scores: dict[str, Any]) -> list[str]:
     if not scores:
         return ["-", "-", "-"]
-    values = (scores["accuracy"], scores["mean_class_accuracy"], scores["without_twins"]["accuracy"])
+    values = (scores["accuracy"], scores["mean_class_accuracy"], scores["without_duplicates"]["accuracy"])
     return ["-" if value is None else f"{100 * value:.2f} %" for value in values]

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from mien.core.errors import DataError, ModelError
 from mien.core.expressions import LabelSet
+from mien.core.upgrade import upgrade
 
 METADATA_KEY = "mien"
 FORMAT_VERSION = 1
@@ -113,7 +114,7 @@ class ModelCard:
     def from_json(cls, text: str, source: str = "model file") -> ModelCard:
         """Read a card; `ModelError` names the field that is missing or does not fit."""
         try:
-            fields = json.loads(text)
+            fields = upgrade(json.loads(text))
         except ValueError:
             raise ModelError(f"{source}: the model card is not JSON; export the model again.") from None
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT_VERSION:

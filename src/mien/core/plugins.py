@@ -1,37 +1,212 @@
-"""Parts that other packages bring by entry point: found by name, loaded when asked for, blamed by name."""
+"""Finding parts by name: the files of a package, the entry points of other packages, and files that the user names.
+
+Nothing registers itself. A registry asks here for the parts of its kind each time, so importing a part has no side
+effect and there is no list to keep up to date.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, ModelError, did_you_mean
+
+T = TypeVar("T")
+PartsOf = Callable[[Path, ModuleType], Mapping[str, T]]
+
+plugin_files: dict[Path, ModuleType] = {}
+"""The plug-in files that were executed in this process, by their resolved path."""
 
 
-def find_plugins(kind: str, group: str, taken: Collection[str], error: type[MienError]) -> dict[str, Callable[[], Any]]:
-    """Return, by name, what loads each part of an entry point group.
+@dataclass(frozen=True)
+class Table(Generic[T]):
+    """Parts of one kind by name; a part of another package is imported only when it is asked for."""
+
+    kind: str
+    loaders: Mapping[str, Callable[[], T]]
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted(self.loaders)
+
+    def load(self, name: str, error: type[MienError]) -> T:
+        """Return the part of that name; `error` names the nearest and all that there are."""
+        if name not in self.loaders:
+            known = self.names()
+            raise error(
+                f"No {self.kind} named '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}. "
+                "One from a file of your own needs --plugin FILE."
+            )
+        return self.loaders[name]()
+
+
+def make_table(
+    kind: str,
+    group: str,
+    built_in: Mapping[str, T],
+    *,
+    check: Callable[[str, Any], T],
+    parts_of: PartsOf[T],
+    error: type[MienError] = ModelError,
+) -> Table[T]:
+    """Return the built-in parts of a kind, those of an entry point group, and those of loaded plug-in files.
 
     Args:
         kind: What a part is called in errors: "modulator".
         group: The entry points' group: "mien.modulators".
-        taken: Names that are used already.
-        error: What is raised, here for a name that stands twice, and by a loader for a part that cannot be loaded.
+        built_in: This package's parts by name.
+        check: Takes an entry point's name and what it loaded; returns the part, or raises `error`.
+        parts_of: Takes a plug-in file's path and module; returns the parts of this kind that the file defines, by name.
+        error: What is raised.
+
+    Raises:
+        MienError: A name stands twice.
     """
-    loaders: dict[str, Callable[[], Any]] = {}
+    loaders: dict[str, Callable[[], T]] = {name: partial(_same, part) for name, part in built_in.items()}
     for point in metadata.entry_points(group=group):
-        if point.name in taken or point.name in loaders:
+        if point.name in loaders:
             raise error(f"The {kind} name '{point.name}' of plug-in {point.value} is taken; rename it there.")
-        loaders[point.name] = partial(_load, kind, point, error)
-    return loaders
+        loaders[point.name] = partial(_load_entry_point, kind, point, check, error)
+    for path, module in plugin_files.items():
+        for name, part in parts_of(path, module).items():
+            if name in loaders:
+                raise error(f"The {kind} name '{name}' of plug-in file {path} is taken; rename it there.")
+            loaders[name] = partial(_same, part)
+    return Table(kind, loaders)
 
 
-def _load(kind: str, point: metadata.EntryPoint, error: type[MienError]) -> Any:
+def make_class_table(kind: str, group: str, base: type[T], built_in: Mapping[str, type[T]]) -> Table[type[T]]:
+    """Return the table of a kind whose parts are subclasses of `base`; a plug-in file's goes by the file's name."""
+
+    def check(name: str, part: Any) -> type[T]:
+        if not (isinstance(part, type) and issubclass(part, base)):
+            raise ModelError(f"The plug-in for {kind} '{name}' must be a {base.__name__}, not {part!r}.")
+        return part
+
+    def parts_of(path: Path, module: ModuleType) -> dict[str, type[T]]:
+        classes = own_classes(module, base)
+        if len(classes) > 1:
+            raise ModelError(f"{path} defines {len(classes)} {base.__name__} classes; it must define one.")
+        return dict(zip([path.stem], classes, strict=False))
+
+    return make_table(kind, group, built_in, check=check, parts_of=parts_of)
+
+
+def modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    """Import and yield every file of a package but its registry, in order of name."""
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if info.name != "registry":
+            yield importlib.import_module(f"{package.__name__}.{info.name}")
+
+
+def classes_by_file(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
+    """Return {file name: the one subclass of `base` that the file defines}.
+
+    Raises:
+        ModelError: A file defines none, or several.
+    """
+    found: dict[str, type[T]] = {}
+    for module in modules_of(package):
+        classes = own_classes(module, base)
+        if len(classes) != 1:
+            raise ModelError(f"{module.__name__} defines {len(classes)} {base.__name__} classes; it must define one.")
+        found[module.__name__.rpartition(".")[2]] = classes[0]
+    return found
+
+
+def own_classes(module: ModuleType, base: type[T]) -> list[type[T]]:
+    """Return the subclasses of `base` that a module defines itself."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+
+
+def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -> list[tuple[str, str]]:
+    """Execute a Python file that the user names; the parts it defines can then be used by name in this process.
+
+    This runs the file's code with all the user's rights: name only files whose content you know.
+
+    Args:
+        path: The file.
+        tables: Returns the tables that parts may appear in; called after the file was executed.
+
+    Returns:
+        What the file adds, as kind and name: [("modulator", "own_gate")]; nothing if it was loaded before.
+
+    Raises:
+        ModelError: The file is missing, cannot be executed, defines no part, or uses a name that is taken.
+    """
+    path = path.resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ModelError(f"No plug-in file {path}; expected a Python file, its name ending with .py.")
+    if path in plugin_files:
+        return []
+    module = _execute(path)
+    before = _names(tables())
+    plugin_files[path] = module
     try:
-        return point.load()
+        added = _names(tables()) - before
+        if not added:
+            raise ModelError(
+                f"{path} defines nothing to use: no class of its own that is a Modulator, Loss, Optimizer or detector, "
+                "no NETWORKS table, and no data set's load function."
+            )
+    except MienError:
+        del plugin_files[path]
+        raise
+    return sorted(added)
+
+
+def _names(tables: Collection[Table[Any]]) -> set[tuple[str, str]]:
+    return {(table.kind, name) for table in tables for name in table.loaders}
+
+
+def _execute(path: Path) -> ModuleType:
+    """Run a file as a module; its errors become one line with the place. Writes no byte code beside the file."""
+    module = ModuleType(f"mien_plugin_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look for their module
+    try:
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        exec(code, vars(module))  # noqa: S102 - the user named this file to have it run
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        line = error.lineno if isinstance(error, SyntaxError) else _line(error, path)
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        where = f"{path}, line {line}" if line else str(path)
+        raise ModelError(f"The plug-in file {where} cannot be run ({type(error).__name__}: {text}).") from None
+    return module
+
+
+def _line(error: BaseException, path: Path) -> int | None:
+    """Return the last line of the file that the error came through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] if lines else None
+
+
+def _load_entry_point(
+    kind: str, point: metadata.EntryPoint, check: Callable[[str, Any], T], error: type[MienError]
+) -> T:
+    try:
+        part = point.load()
     except Exception as problem:  # a plug-in may fail in any way; the user needs its name, not its stack
         raise error(
             f"The {kind} '{point.name}' of plug-in {point.value} cannot be loaded "
             f"({type(problem).__name__}: {problem}); update or uninstall the plug-in."
         ) from None
+    return check(point.name, part)
+
+
+def _same(part: T) -> T:
+    return part

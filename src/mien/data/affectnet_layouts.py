@@ -19,7 +19,7 @@ from mien.core.expressions import Expression, LabelSet, parse_expression
 from mien.data import affectnet_tables as tables
 from mien.data.dataset import FaceDataset
 from mien.data.folder import SPLIT_NAMES
-from mien.data.pictures import LabelledPicture, build_dataset, list_entries, list_pictures, name_origin
+from mien.data.image_files import LabelledPicture, build_dataset, list_entries, list_pictures, name_origin
 from mien.data.registry import LoadOptions
 
 EXPRESSIONS = tables.EXPRESSIONS

@@ -20,7 +20,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import Expression, parse_expression
 from mien.core.types import Box
 from mien.data.folder import SPLIT_NAMES
-from mien.data.pictures import LabelledPicture
+from mien.data.image_files import LabelledPicture
 
 # AffectNet's numbers 0 to 7, in that order; 8 none, 9 uncertain and 10 no face are no expression.
 EXPRESSIONS = tuple(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import TwinCount, count_twins
+from mien.data.duplicates import DuplicateCount, count_duplicates
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class DataReport:
     image_shape: tuple[int, ...]
     labels: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    twins: tuple[TwinCount, ...]
+    twins: tuple[DuplicateCount, ...]
     constant: int
     not_face: int | None
     has_votes: bool
     fingerprint: str
 
     @property
-    def shares_with_twin_in_train(self) -> dict[str, float]:
+    def shares_duplicated_in_train(self) -> dict[str, float]:
         """For validation and test: the share, 0 to 1, of images that have an identical image in train."""
         return {
             count.split: count.twins / sum(self.counts[count.split].values())
@@ -51,8 +51,8 @@ class DataReport:
     def to_json(self) -> dict[str, object]:
         """Return the report as it stands in `mien data check --json`."""
         fields = dataclasses.asdict(self)
-        shares = {split: round(share, 6) for split, share in self.shares_with_twin_in_train.items()}
-        return fields | {"shares_with_twin_in_train": shares}
+        shares = {split: round(share, 6) for split, share in self.shares_duplicated_in_train.items()}
+        return fields | {"shares_duplicated_in_train": shares}
 
 
 def check(dataset: FaceDataset) -> DataReport:
@@ -63,7 +63,7 @@ def check(dataset: FaceDataset) -> DataReport:
         image_shape=dataset.images.shape[1:],
         labels=dataset.label_set.names,
         counts=dataset.counts(),
-        twins=tuple(count_twins(dataset)),
+        twins=tuple(count_duplicates(dataset)),
         constant=sum(bool(image.min() == image.max()) for image in dataset.images),
         not_face=None if dataset.is_face is None else int(np.count_nonzero(~dataset.is_face)),
         has_votes=dataset.votes is not None,

@@ -19,7 +19,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet, parse_expression
 from mien.core.types import Box
 from mien.data.dataset import FaceDataset
-from mien.data.pictures import (
+from mien.data.image_files import (
     SUBJECT,
     LabelledPicture,
     build_dataset,

@@ -12,7 +12,7 @@ from mien.data.dataset import FaceDataset
 
 
 @dataclass(frozen=True)
-class TwinCount:
+class DuplicateCount:
     """How many images of `split` have an identical *other* image in `of_split`, and how many disagree.
 
     An image disagrees (`conflicting`) when at least one of its twins in `of_split` has another label.
@@ -38,7 +38,7 @@ def identical_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], dtype=np.intp)
 
 
-def twin_mask(dataset: FaceDataset, of_split: str = "train") -> NDArray[np.bool_]:
+def duplicate_mask(dataset: FaceDataset, of_split: str = "train") -> NDArray[np.bool_]:
     """Return (n,) True for images outside `of_split` that have a pixel-identical image in it."""
     group = identical_groups(dataset.images)
     inside = dataset.splits == of_split
@@ -53,7 +53,7 @@ def conflicting_groups(dataset: FaceDataset) -> list[NDArray[np.intp]]:
     return [rows for rows in sets if len(set(dataset.labels[rows].tolist())) > 1]
 
 
-def count_twins(dataset: FaceDataset) -> list[TwinCount]:
+def count_duplicates(dataset: FaceDataset) -> list[DuplicateCount]:
     """Count twins within each split and, for each pair, those of the later split in the earlier one."""
     group = identical_groups(dataset.images)
     present = dataset.split_names
@@ -67,5 +67,5 @@ def count_twins(dataset: FaceDataset) -> list[TwinCount]:
             np.add.at(table, (group[inside], dataset.labels[inside]), 1)
             others = table[group[rows]].sum(axis=1) - (split == of_split)
             same_label = table[group[rows], dataset.labels[rows]] - (split == of_split)
-            counts.append(TwinCount(split, of_split, int((others > 0).sum()), int((others > same_label).sum())))
+            counts.append(DuplicateCount(split, of_split, int((others > 0).sum()), int((others > same_label).sum())))
     return counts

@@ -7,7 +7,7 @@ from pathlib import Path
 from mien.core.errors import DataError
 from mien.core.expressions import SYNONYMS, Expression, LabelSet, parse_expression
 from mien.data.dataset import FaceDataset
-from mien.data.pictures import LabelledPicture, build_dataset, list_entries
+from mien.data.image_files import LabelledPicture, build_dataset, list_entries
 from mien.data.registry import LoadOptions
 
 EXPECTS = "a folder of pictures as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"

@@ -13,7 +13,7 @@ from pathlib import Path
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.pictures import SUBJECT, LabelledPicture, build_dataset, list_pictures, name_origin
+from mien.data.image_files import SUBJECT, LabelledPicture, build_dataset, list_pictures, name_origin
 from mien.data.registry import LoadOptions
 
 EXPECTS = "a folder with pictures named as KA.AN1.39.tiff, or jaffe/ or jaffedbase/ above them"

@@ -125,8 +125,8 @@ def divide(dataset: FaceDataset, protocol: Protocol) -> FaceDataset:
     splits = _draw(dataset, protocol) if protocol.is_drawn else _join(dataset, protocol)
     if protocol.use_clean:
         group = identical_groups(dataset.images)
-        has_twin = np.isin(group, group[np.isin(splits, ("validation", "test"))])
-        splits = np.where((splits == "train") & has_twin, LEFT_OUT, splits)
+        is_duplicate = np.isin(group, group[np.isin(splits, ("validation", "test"))])
+        splits = np.where((splits == "train") & is_duplicate, LEFT_OUT, splits)
     _check_labels(dataset, splits, protocol)
     kept = splits != LEFT_OUT
     if kept.all():

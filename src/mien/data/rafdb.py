@@ -16,7 +16,7 @@ from pathlib import Path
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.pictures import LabelledPicture, build_dataset, name_origin, read_text
+from mien.data.image_files import LabelledPicture, build_dataset, name_origin, read_text
 from mien.data.registry import LoadOptions
 
 LIST = Path("EmoLabel") / "list_patition_label.txt"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +11,7 @@ from types import ModuleType
 from typing import Literal, get_args
 
 from mien.core.errors import DataError, did_you_mean
-from mien.core.plugins import find_plugins
+from mien.core.plugins import Table, make_table, modules_of
 from mien.data.dataset import FaceDataset
 
 ENTRY_POINTS = "mien.data"
@@ -122,26 +121,39 @@ def _check_exists(path: Path) -> None:
         raise DataError(f"No file or folder at {path}.")
 
 
-@cache
+def table() -> Table[Adapter]:
+    """Return all data sets: the files of this package, other packages' and loaded plug-in files'."""
+    return make_table("data set", ENTRY_POINTS, _built_in(), check=_checked, parts_of=_adapter_of, error=DataError)
+
+
 def _adapters() -> dict[str, Adapter]:
-    """Import every module of this folder and every entry point, and keep those that define an adapter."""
-    package = importlib.import_module("mien.data")
-    files = [info.name for info in pkgutil.iter_modules(package.__path__)]
-    modules = {name: importlib.import_module(f"mien.data.{name}") for name in files}
-    for name, load_module in find_plugins("data set", ENTRY_POINTS, modules, DataError).items():
-        modules[name] = _checked(name, load_module())
-    return {
-        name: Adapter(module.load, module.matches, module.EXPECTS, module.NEEDS_PATH)
-        for name, module in modules.items()
-        if hasattr(module, "matches") and hasattr(module, "load")
+    return {name: load() for name, load in table().loaders.items()}
+
+
+@cache
+def _built_in() -> dict[str, Adapter]:
+    modules = {
+        module.__name__.rpartition(".")[2]: module for module in modules_of(importlib.import_module("mien.data"))
     }
+    return {name: _adapter(module) for name, module in modules.items() if not _missing(module)}
 
 
-def _checked(name: str, module: object) -> ModuleType:
-    missing = [part for part in ("load", "matches", "EXPECTS", "NEEDS_PATH") if not hasattr(module, part)]
-    if not isinstance(module, ModuleType) or missing:
+def _adapter(module: ModuleType) -> Adapter:
+    return Adapter(module.load, module.matches, module.EXPECTS, module.NEEDS_PATH)
+
+
+def _missing(module: object) -> list[str]:
+    return [part for part in ("load", "matches", "EXPECTS", "NEEDS_PATH") if not hasattr(module, part)]
+
+
+def _adapter_of(path: Path, module: ModuleType) -> dict[str, Adapter]:
+    return {} if _missing(module) else {path.stem: _adapter(module)}
+
+
+def _checked(name: str, module: object) -> Adapter:
+    if not isinstance(module, ModuleType) or _missing(module):
         raise DataError(
             f"The plug-in for data set '{name}' must be a module with load, matches, EXPECTS and NEEDS_PATH;"
             " update or uninstall the plug-in."
         )
-    return module
+    return _adapter(module)

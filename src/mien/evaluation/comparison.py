@@ -68,21 +68,21 @@ def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed:
     Returns:
         A JSON-ready dict: `first` and `second` (model, selection, views and three scores); `difference`, second minus
         first, of accuracy, mean_class_accuracy and macro_f1; `intervals` of the differences; `mcnemar`; `both_right`
-        and `both_wrong` images; `per_class`, the recalls and n. `without_twins` holds the same for the images without
-        a twin in training; `n` is 0 there and all else None if every image has one.
+        and `both_wrong` images; `per_class`, the recalls and n. `without_duplicates` holds the same for the images
+        without a duplicate in training; `n` is 0 there and all else None if every image has one.
 
     Raises:
         DataError: The files are not of the same images with the same annotation, or hold none.
     """
     second = _matched(first, second)
     compared = _compare_images(first, second, rounds, seed)
-    keep = ~first.has_twin
+    keep = ~first.is_duplicate
     rest: dict[str, Any] = dict.fromkeys(compared) | {"n": 0}
     if keep.any():
         rest = _compare_images(first.subset(keep), second.subset(keep), rounds, seed)
     about = {name: getattr(first, name) for name in ("dataset", "split")}
     same = first.fingerprint == second.fingerprint
-    return {**about, "same_fingerprint": same, **compared, "without_twins": rest}
+    return {**about, "same_fingerprint": same, **compared, "without_duplicates": rest}
 
 
 def _matched(first: Predictions, second: Predictions) -> Predictions:
@@ -101,7 +101,7 @@ def _matched(first: Predictions, second: Predictions) -> Predictions:
         probabilities=second.probabilities[:, columns],
         labels=first.labels,
         label_set=first.label_set,
-        has_twin=first.has_twin,
+        is_duplicate=first.is_duplicate,
     )
 
 

@@ -67,7 +67,7 @@ def make_default_page(
 
 def _scores(record: Record) -> list[str]:
     scores = group(record, "scores")
-    rest, calibration = group(scores, "without_twins"), group(scores, "calibration")
+    rest, calibration = group(scores, "without_duplicates"), group(scores, "calibration")
     intervals = [group(part, "intervals") for part in (scores, rest)]
     header = ["score (95 % bootstrap interval)", f"all {scores['n']:,} images", f"the {rest['n']:,} without a twin"]
     rows = []
@@ -110,7 +110,7 @@ def _with_interval(scores: Mapping[str, Any], intervals: Mapping[str, Any], key:
 
 
 def _classes(scores: Mapping[str, Any]) -> list[str]:
-    every, rest = group(scores, "per_class"), group(group(scores, "without_twins"), "per_class")
+    every, rest = group(scores, "per_class"), group(group(scores, "without_duplicates"), "per_class")
     rows = []
     for label in every:
         row, other = group(every, label), group(rest, label)
@@ -196,7 +196,7 @@ def _seed(run: Record) -> str:
 def _brief(run: Record) -> list[float | None]:
     """Return accuracy, accuracy without twins and mean class accuracy of a run."""
     scores = group(run, "scores")
-    parts = (scores, group(scores, "without_twins"), scores)
+    parts = (scores, group(scores, "without_duplicates"), scores)
     keys = ("accuracy", "accuracy", "mean_class_accuracy")
     return [finite(part.get(key)) for part, key in zip(parts, keys, strict=True)]
 
@@ -216,7 +216,7 @@ def _robustness(robustness: Mapping[str, Any]) -> list[str]:
         *lines,
         f"Accuracy on {robustness.get('n', 0):,} images of {robustness.get('dataset', '')}, split "
         f"{robustness.get('split', '')}: {percent(finite(clean.get('accuracy')))} as they are, "
-        f"{percent(finite(clean.get('accuracy_without_twins')))} without twins.",
+        f"{percent(finite(clean.get('accuracy_without_duplicates')))} without twins.",
         "Kept: accuracy over that of the pictures as they are, the mean over the severities;",
         f"{percent(finite(robustness.get('kept')), 1)} over all corruptions. A severity's column has the accuracy.",
         "",

@@ -67,7 +67,7 @@ def _mean(views: list[Scores]) -> Scores:
 def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
     model: ExpressionModel,
     dataset_split: FaceDataset,
-    has_twin: NDArray[np.bool_],
+    is_duplicate: NDArray[np.bool_],
     *,
     rows: NDArray[np.int64] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -82,7 +82,7 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
     Args:
         model: The model.
         dataset_split: Images and labels of one split, n of them.
-        has_twin: (n,) whether a pixel-identical image stands in the training split.
+        is_duplicate: (n,) whether a pixel-identical image stands in the training split.
         rows: (n,) row numbers in the whole data set; 0..n-1 when not given.
         batch_size: Images a forward pass.
         progress: Called after each batch with the number of images in it.
@@ -109,7 +109,7 @@ def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
         dataset=dataset_split.name,
         split=str(dataset_split.splits[0]),
         fingerprint=dataset_split.fingerprint,
-        has_twin=has_twin,
+        is_duplicate=is_duplicate,
         rows=np.arange(len(dataset_split), dtype=np.int64) if rows is None else rows,
         paths=dataset_split.paths,
         selection=_selection(model.card),

@@ -22,7 +22,7 @@ MAX_BYTES = 2**30  # unpacked: 8 million images of 7 classes
 ROW_SUM_TOLERANCE = 1e-3
 # A column of metadata is stored under this and its position: a column's name may hold any sign.
 COLUMN = "metadata_"
-ARRAYS = ("probabilities", "labels", "has_twin", "rows", "paths", "about")
+ARRAYS = ("probabilities", "labels", "is_duplicate", "rows", "paths", "about")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Predictions:
         dataset: The data set's name.
         split: train, validation or test.
         fingerprint: What the data set calls its content, to tell two versions apart.
-        has_twin: Whether a pixel-identical image stands in the training split, (n,) bool.
+        is_duplicate: Whether a pixel-identical image stands in the training split, (n,) bool.
         rows: The images' row numbers in the whole data set, (n,) int64.
         paths: The images' names where they are files, (n,); empty when they are not.
         selection: How the model's weights were chosen, as its card says ("" when it does not).
@@ -52,7 +52,7 @@ class Predictions:
     dataset: str
     split: str
     fingerprint: str
-    has_twin: NDArray[np.bool_]
+    is_duplicate: NDArray[np.bool_]
     rows: NDArray[np.int64]
     paths: tuple[str, ...] = ()
     selection: str = ""
@@ -65,7 +65,7 @@ class Predictions:
             raise DataError(
                 f"Predictions have shape {self.probabilities.shape}; {n} images and {k} labels need {(n, k)}."
             )
-        for name, array in (("has_twin", self.has_twin), ("rows", self.rows), *self.metadata.items()):
+        for name, array in (("is_duplicate", self.is_duplicate), ("rows", self.rows), *self.metadata.items()):
             if array.shape != (n,):
                 raise DataError(f"Predictions: {name} has shape {array.shape}; {n} images need {(n,)}.")
         if len(self.paths) not in (0, n):
@@ -76,9 +76,9 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def without_twins(self) -> Predictions:
+    def without_duplicates(self) -> Predictions:
         """Return the predictions of the images that have no pixel-identical twin in the training split."""
-        return self.subset(~self.has_twin)
+        return self.subset(~self.is_duplicate)
 
     def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Predictions:
         """Return the images given by their positions (m,), in that order, or by a mask (n,)."""
@@ -87,7 +87,7 @@ class Predictions:
             self,
             probabilities=self.probabilities[numbers],
             labels=self.labels[numbers],
-            has_twin=self.has_twin[numbers],
+            is_duplicate=self.is_duplicate[numbers],
             rows=self.rows[numbers],
             paths=tuple(self.paths[i] for i in numbers) if self.paths else (),
             metadata={column: values[numbers] for column, values in self.metadata.items()},
@@ -114,7 +114,7 @@ class Predictions:
         arrays: dict[str, NDArray[Any]] = {
             "probabilities": self.probabilities,
             "labels": self.labels,
-            "has_twin": self.has_twin,
+            "is_duplicate": self.is_duplicate,
             "rows": self.rows,
             "paths": np.array(self.paths, dtype=np.str_),
             "about": np.array(json.dumps(about)),
@@ -143,7 +143,7 @@ class Predictions:
                 probabilities=_typed(arrays, "probabilities", np.float32),
                 labels=_typed(arrays, "labels", np.int64),
                 label_set=LabelSet.of(about["label_names"]),
-                has_twin=_typed(arrays, "has_twin", np.bool_),
+                is_duplicate=_typed(arrays, "is_duplicate", np.bool_),
                 rows=_typed(arrays, "rows", np.int64),
                 paths=tuple(str(p) for p in arrays["paths"]),
                 # files of the first release say neither

@@ -174,7 +174,7 @@ def _run_lines(paper: str, runs: Sequence[Run]) -> list[str]:
         settings = read_settings(run.record)
         if settings is None or settings.recipe.partition("/")[0] != paper:
             continue
-        scores, twinless = group(run.record, "scores"), group(group(run.record, "scores"), "without_twins")
+        scores, twinless = group(run.record, "scores"), group(group(run.record, "scores"), "without_duplicates")
         lines.append(
             [
                 f"[{PurePosixPath(run.folder).name}](../../{RECORDS.as_posix()}/{run.folder}/record.json)",

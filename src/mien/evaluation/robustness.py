@@ -27,8 +27,8 @@ CHUNK = 2048
 class Point:
     """What a model does at one severity.
 
-    `level` is in the corruption's unit; `accuracy`, `mean_class_accuracy` and `accuracy_without_twins` are shares in
-    [0, 1], the last None where every image has a twin in training; `kept` is the accuracy over that of the clean
+    `level` is in the corruption's unit; `accuracy`, `mean_class_accuracy` and `accuracy_without_duplicates` are shares
+    in [0, 1], the last None where every image has a twin in training; `kept` is the accuracy over that of the clean
     pictures (above 1 where the corruption helps), None where the clean accuracy is 0.
     """
 
@@ -36,7 +36,7 @@ class Point:
     level: float
     accuracy: float
     mean_class_accuracy: float
-    accuracy_without_twins: float | None
+    accuracy_without_duplicates: float | None
     kept: float | None
 
 
@@ -59,7 +59,7 @@ class Robustness:
     fingerprint: str
     selection: str
     n: int
-    n_without_twins: int
+    n_without_duplicates: int
     image_size: tuple[int, int]
     seed: int
     clean: Point
@@ -74,7 +74,7 @@ class Robustness:
 def measure_robustness(  # noqa: PLR0913 - what is measured, and how
     model: ExpressionModel,
     dataset_split: FaceDataset,
-    has_twin: NDArray[np.bool_],
+    is_duplicate: NDArray[np.bool_],
     *,
     rows: NDArray[np.int64] | None = None,
     names: Sequence[str] = tuple(CORRUPTIONS),
@@ -88,7 +88,7 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
     Args:
         model: The model.
         dataset_split: Images and labels of one split, n of them.
-        has_twin: (n,) whether a pixel-identical image stands in the training split.
+        is_duplicate: (n,) whether a pixel-identical image stands in the training split.
         rows: (n,) row numbers in the whole data set, on which chance hangs; 0..n-1 when not given.
         names: Which corruptions; all when not given.
         seed: Of the corruptions; 0 or more.
@@ -105,7 +105,7 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
         raise DataError(f"Seed {seed} is negative; a whole number from 0 is expected.")
     numbers = np.arange(len(dataset_split), dtype=np.int64) if rows is None else rows
     corruptions = {name: find_corruption(name) for name in names}
-    clean = predict_dataset(model, dataset_split, has_twin, rows=numbers, progress=progress)
+    clean = predict_dataset(model, dataset_split, is_duplicate, rows=numbers, progress=progress)
     answers = metrics.predicted(clean.probabilities)
     reference = _point(clean, answers, 0, 0.0, None)
     curves = {}
@@ -122,7 +122,7 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
         fingerprint=clean.fingerprint,
         selection=clean.selection,
         n=len(clean),
-        n_without_twins=int((~has_twin).sum()),
+        n_without_duplicates=int((~is_duplicate).sum()),
         image_size=(dataset_split.images.shape[1], dataset_split.images.shape[2]),
         seed=seed,
         clean=replace(reference, kept=1.0 if reference.accuracy else None),
@@ -155,7 +155,7 @@ def _point(
     clean: Predictions, answers: NDArray[np.intp], severity: int, level: float, clean_accuracy: float | None
 ) -> Point:
     """Score one pass over the pictures of `clean`; `clean_accuracy` None: this is the clean one."""
-    labels, classes, keep = clean.labels, len(clean.label_set), ~clean.has_twin
+    labels, classes, keep = clean.labels, len(clean.label_set), ~clean.is_duplicate
     counts = metrics.confusion(labels, answers, classes)
     rest = metrics.accuracy(metrics.confusion(labels[keep], answers[keep], classes)) if keep.any() else None
     accuracy = float(metrics.accuracy(counts))
@@ -164,7 +164,7 @@ def _point(
         level=float(level),
         accuracy=round(accuracy, 6),
         mean_class_accuracy=round(float(metrics.mean_class_accuracy(counts)), 6),
-        accuracy_without_twins=None if rest is None else round(float(rest), 6),
+        accuracy_without_duplicates=None if rest is None else round(float(rest), 6),
         kept=round(accuracy / clean_accuracy, 6) if clean_accuracy else None,
     )
 

@@ -25,16 +25,16 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
     Returns:
         A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in
         [0, 1]; `nll` is in nats; `confusion` has the truth in rows; a per-class value that is undefined is None.
-        `without_twins` holds the same keys for the images without a pixel-identical twin in the training
+        `without_duplicates` holds the same keys for the images without a pixel-identical twin in the training
         split; if every image has one, `n` is 0 there and all else None.
 
     Raises:
         DataError: There are no images.
     """
-    rest = predictions.without_twins()
+    rest = predictions.without_duplicates()
     scores = _score_images(predictions, rounds, seed)
     nothing = dict.fromkeys(scores) | {"n": 0}
-    return {**scores, "without_twins": _score_images(rest, rounds, seed) if len(rest) else nothing}
+    return {**scores, "without_duplicates": _score_images(rest, rounds, seed) if len(rest) else nothing}
 
 
 def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = None) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _line(file: Path, runs: Sequence[Run], records: str) -> list[str]:
         raise DataError(f"{file} is of {card.name}, and no committed run record has that name and recipe.")
     settings = read_settings(run.record)
     how = "" if settings is None else f"; {settings.remark}"
-    scores, twinless = card.scores, group(card.scores, "without_twins")
+    scores, twinless = card.scores, group(card.scores, "without_duplicates")
     loss = finite(group(scores, "weights").get("accuracy_loss"))
     return [
         file.stem,

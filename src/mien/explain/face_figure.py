@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.core.whole_file import whole_file
-from mien.explain.faces import ExplainedFace, ExplainedPicture, place_on_picture
+from mien.explain.faces import ExplainedFace, ExplainedImage, place_on_image
 from mien.explain.figures import HEAT, INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map
 from mien.explain.maps import ExplanationMap
 
@@ -44,7 +44,7 @@ def prepare_folder(folder: Path) -> None:
     check_figure_paths([folder / "face"])
 
 
-def save_face(picture: ExplainedPicture, number: int, model: str, folder: Path) -> list[Path]:
+def save_face(picture: ExplainedImage, number: int, model: str, folder: Path) -> list[Path]:
     """Write a face's figure and its maps, under the picture's name and the face's number; no file is overwritten.
 
     The .npz holds `maps` (n, size, size) at the crop's pixels, `methods`, `layers`, `labels` and `is_spatial` (n,),
@@ -66,7 +66,7 @@ def save_face(picture: ExplainedPicture, number: int, model: str, folder: Path) 
     return paths
 
 
-def draw_face(picture: ExplainedPicture, face: ExplainedFace, model: str) -> Figure:
+def draw_face(picture: ExplainedImage, face: ExplainedFace, model: str) -> Figure:
     """Return the figure: the picture, what the network saw, and each map over both."""
     from matplotlib.figure import Figure
 
@@ -131,7 +131,7 @@ def _show_on_picture(
     axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, one: ExplanationMap, scale: float
 ) -> None:
     height, width = small.shape[:2]
-    values, is_inside = place_on_picture(one, face.square.scaled(scale), height, width)
+    values, is_inside = place_on_image(one, face.square.scaled(scale), height, width)
     if is_inside.any() and not one.is_signed:
         values = np.where(is_inside, values, values[is_inside].min())
     show_map(axis, small, values, is_signed=one.is_signed)

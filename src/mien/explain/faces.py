@@ -17,7 +17,7 @@ from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, load_explainer
 from mien.inference.detectors import Detector
-from mien.inference.recognizer import ImageLike, Recognizer, picture_name, read_pixels
+from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ExplainedFace:
 
 
 @dataclass(frozen=True)
-class ExplainedPicture:
+class ExplainedImage:
     """The explained faces of one picture, from left to right; `pixels` is the picture, (h, w, 3) RGB."""
 
     source: str
@@ -130,7 +130,7 @@ class FaceExplainer:
         self.label = None if question.label is None else explainer.label_number(question.label)
         self.recognizer = Recognizer(explainer.model, detector, yunet=yunet, use_rejection=use_rejection)
 
-    def explain_picture(self, pixels: NDArray[np.uint8], source: str = "image") -> ExplainedPicture:
+    def explain_image(self, pixels: NDArray[np.uint8], source: str = "image") -> ExplainedImage:
         """Explain every face of an upright RGB picture (h, w, 3).
 
         Raises:
@@ -138,14 +138,14 @@ class FaceExplainer:
         """
         faces = self.recognizer.recognize(pixels, source=source).faces
         if not faces:
-            return ExplainedPicture(source, pixels, [])
+            return ExplainedImage(source, pixels, [])
         crops = [self.recognizer.crop(pixels, face.box) for face in faces]
         images = to_batch(crops, self.explainer.card.input)
         own = [self.explainer.labels.index(face.label) for face in faces]
         labels = own if self.label is None else [self.label] * len(faces)
         by_method = [self._maps(images, method, labels) for method in self.methods]
         crop = self.recognizer.crop_spec
-        return ExplainedPicture(
+        return ExplainedImage(
             source,
             pixels,
             [
@@ -182,7 +182,7 @@ def explain(  # noqa: PLR0913 - what is asked, by name
     layer: str | None = None,
     label: str | None = None,
     detector: str | Detector = "auto",
-) -> list[ExplainedPicture]:
+) -> list[ExplainedImage]:
     """Say where in the faces of pictures a network sees their apparent expressions: `mien.explain`.
 
     Args:
@@ -211,13 +211,13 @@ def explain(  # noqa: PLR0913 - what is asked, by name
     asked = FaceExplainer(explainer, Question(methods, layer, label), detector)
     single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
     pictures: Sequence[Any] = [images] if single else cast(Sequence[Any], images)
-    names = map(picture_name, pictures)
+    names = map(image_name, pictures)
     return [
-        asked.explain_picture(read_pixels(picture, name), name) for picture, name in zip(pictures, names, strict=True)
+        asked.explain_image(read_pixels(picture, name), name) for picture, name in zip(pictures, names, strict=True)
     ]
 
 
-def place_on_picture(
+def place_on_image(
     one: ExplanationMap, square: Box, height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Put a face's map where the face is.

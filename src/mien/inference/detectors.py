@@ -18,8 +18,8 @@ import numpy as np
 from cv2.utils import logging
 from numpy.typing import NDArray
 
-from mien.core.errors import ModelError, did_you_mean
-from mien.core.plugins import find_plugins
+from mien.core.errors import ModelError
+from mien.core.plugins import Table, make_table
 from mien.core.types import Box, Detection
 from mien.inference.cache import find_yunet
 
@@ -123,7 +123,7 @@ class Haar:
         return Box(float(centre_x - width / 2), float(centre_y - height / 2), float(width), float(height))
 
 
-class WholePicture:
+class WholeImage:
     """No detector: the picture is the face; if not square, it is centred in a square of its long side."""
 
     name = "none"
@@ -147,7 +147,7 @@ def create_detector(name: str = "auto", *, yunet_path: Path | None = None) -> De
         ModelError: The name is unknown, or YuNet's model file is missing or damaged.
     """
     if name == "none":
-        return WholePicture()
+        return WholeImage()
     if name == "haar":
         return Haar()
     if name in ("auto", "yunet"):
@@ -195,12 +195,13 @@ def _shared(a: Box, b: Box) -> float:
     return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
 
 
+def table() -> Table[Any]:
+    """Return the built-in detectors' names and the makers of all others."""
+    return make_table("detector", PLUG_INS, dict.fromkeys(BUILT_IN), check=lambda _, part: part, parts_of=lambda *_: {})
+
+
 def _plug_in(name: str) -> Detector:
-    found = find_plugins("detector", PLUG_INS, BUILT_IN, ModelError)
-    if name not in found:
-        known = [*BUILT_IN, *sorted(found)]
-        raise ModelError(f"No detector named '{name}'.{did_you_mean(name, known)} Detectors: {', '.join(known)}.")
-    detector: Detector = found[name]()()
+    detector: Detector = table().load(name, ModelError)()
     return detector
 
 

@@ -14,7 +14,7 @@ from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
 from mien.core.image import as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
-from mien.inference.detectors import Detector, WholePicture, create_detector, remove_duplicates
+from mien.inference.detectors import Detector, WholeImage, create_detector, remove_duplicates
 from mien.inference.model import ExpressionModel, Scores
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
@@ -55,8 +55,8 @@ class Recognizer:
         self.model = model if isinstance(model, ExpressionModel) else ExpressionModel.load(model, threads)
         self.detector: Detector = create_detector(detector, yunet_path=yunet) if isinstance(detector, str) else detector
         # The whole picture is a crop already: what the network was trained on.
-        self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_picture else self.card.crop
-        self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_picture else None
+        self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_image else self.card.crop
+        self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_image else None
 
     @property
     def card(self) -> ModelCard:
@@ -87,7 +87,7 @@ class Recognizer:
         Raises:
             ImageError: A picture cannot be read, or there are not as many names as pictures.
         """
-        names = [picture_name(image) for image in images] if sources is None else list(sources)
+        names = [image_name(image) for image in images] if sources is None else list(sources)
         if len(names) != len(images):
             raise ImageError(f"{len(images)} pictures came with {len(names)} names; expected one each.")
         sizes: list[tuple[int, int]] = []
@@ -123,9 +123,9 @@ class Recognizer:
         return self._threshold is None or reject <= self._threshold
 
     @property
-    def is_whole_picture(self) -> bool:
+    def is_whole_image(self) -> bool:
         """Whether each picture is one face, and nothing is sought in it."""
-        return isinstance(self.detector, WholePicture)
+        return isinstance(self.detector, WholeImage)
 
     def _result(
         self, name: str, size: tuple[int, int], detections: list[Detection], scores: Scores, rows: range
@@ -156,6 +156,6 @@ def read_pixels(image: ImageLike, name: str) -> NDArray[np.uint8]:
     raise ImageError(f"A picture is a {type(image).__name__}; expected a path, bytes or a numpy array.")
 
 
-def picture_name(image: ImageLike) -> str:
+def image_name(image: ImageLike) -> str:
     """Return what to call a picture: its path, or "image"."""
     return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"

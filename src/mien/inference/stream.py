@@ -127,7 +127,7 @@ class FaceStream:
         self._next_index = frame.index + 1
         tracked = self._track(frame)
         crops = [self._recognizer.crop(frame.pixels, t.detection.box) for t in tracked if t.is_seen]
-        alive = frozenset({1}) if self._recognizer.is_whole_picture else self._tracker.alive
+        alive = frozenset({1}) if self._recognizer.is_whole_image else self._tracker.alive
         return FoundFaces(frame, self._dropped, alive, tracked, crops)
 
     def score(self, found: Sequence[FoundFaces]) -> list[Scores]:
@@ -156,7 +156,7 @@ class FaceStream:
         return FrameResult(frame.index, frame.time, width, height, faces, labels, found.dropped, pixels)
 
     def _track(self, frame: Frame) -> list[TrackedDetection]:
-        if self._recognizer.is_whole_picture:
+        if self._recognizer.is_whole_image:
             (face,) = self._recognizer.detect(frame.pixels)
             return [TrackedDetection(1, face, True)]
         late = self._detected_at is None or frame.time - self._detected_at >= self._settings.detect_within

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.errors import RecipeError
+from mien.core.plugins import Table, make_class_table
 from mien.models.adabob import AdaBoB
-from mien.models.discovery import Table, with_plugins
 from mien.models.options import call_with_options
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -38,11 +38,12 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 LIBRARY_CLASSES = {"adan": "Adan", "lion": "Lion"}
 
 
-def _table() -> Table[type[torch.optim.Optimizer]]:
+def table() -> Table[type[torch.optim.Optimizer]]:
+    """Return all optimizers: torch's and the library's listed here, other packages' and loaded plug-in files'."""
     built_in = {**OPTIMIZERS, **dict.fromkeys(LIBRARY_CLASSES, torch.optim.Optimizer)}  # all names, to find clashes
-    table = with_plugins("optimizer", "mien.optimizers", torch.optim.Optimizer, built_in)
+    found = make_class_table("optimizer", "mien.optimizers", torch.optim.Optimizer, built_in)
     imported_late = {name: partial(_from_library, name) for name in LIBRARY_CLASSES}
-    return Table(table.kind, {**table.loaders, **imported_late})
+    return Table(found.kind, {**found.loaders, **imported_late})
 
 
 def _from_library(name: str) -> type[torch.optim.Optimizer]:
@@ -58,7 +59,7 @@ def _from_library(name: str) -> type[torch.optim.Optimizer]:
 
 def names() -> list[str]:
     """Return the names of all optimizers, sorted."""
-    return _table().names()
+    return table().names()
 
 
 def create_optimizer(
@@ -83,7 +84,7 @@ def create_optimizer(
     """
     if lr < 0:
         raise RecipeError(f"Invalid learning rate: {lr}; it must be above 0.")
-    build = _table().load(name, RecipeError)
+    build = table().load(name, RecipeError)
     _check_betas(name, build, options or {})
     given = {"params": parameters, "lr": lr, "weight_decay": weight_decay}
     return call_with_options(build, options, owner=f"optimizer '{name}'", given=given)

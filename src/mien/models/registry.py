@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from mien.core.errors import ModelError
+from mien.core.plugins import Table, make_table, modules_of
 from mien.models import backbones, papers
-from mien.models.discovery import Table, modules_of, with_plugins
 from mien.models.modulators.registry import ModulatorChoice, create_modulator
 from mien.models.network import Network
 from mien.models.options import call_with_options
@@ -18,7 +21,7 @@ from mien.models.specification import NetworkSpec
 def names() -> list[str]:
     """Return the names of all networks that can be made here, sorted."""
     absent = {spec.name for package, specs in _optional().items() if find_spec(package) is None for spec in specs}
-    return [name for name in _table().names() if name not in absent]
+    return [name for name in table().names() if name not in absent]
 
 
 def specification(name: str) -> NetworkSpec:
@@ -27,7 +30,7 @@ def specification(name: str) -> NetworkSpec:
     Raises:
         ModelError: No such network.
     """
-    spec = _table().load(name, ModelError)
+    spec = table().load(name, ModelError)
     if spec.name != name:
         raise ModelError(f"The plug-in for network '{name}' calls it '{spec.name}'; the two must agree.")
     return spec
@@ -83,8 +86,28 @@ def _optional() -> dict[str, tuple[NetworkSpec, ...]]:
     }
 
 
-def _table() -> Table[NetworkSpec]:
-    return with_plugins("network", "mien.networks", NetworkSpec, _by_name(chain(built_in(), *_optional().values())))
+def table() -> Table[NetworkSpec]:
+    """Return all networks: this package's, other packages' and those of loaded plug-in files' `NETWORKS` tables."""
+    known = _by_name(chain(built_in(), *_optional().values()))
+    return make_table("network", "mien.networks", known, check=_check_entry_point, parts_of=_networks_of)
+
+
+def _check_entry_point(name: str, part: Any) -> NetworkSpec:
+    if not isinstance(part, NetworkSpec):
+        raise ModelError(f"The plug-in for network '{name}' must be a NetworkSpec, not {part!r}.")
+    return part
+
+
+def _networks_of(path: Path, module: ModuleType) -> dict[str, NetworkSpec]:
+    specs = getattr(module, "NETWORKS", ())
+    if not isinstance(specs, tuple | list) or not all(isinstance(spec, NetworkSpec) for spec in specs):
+        raise ModelError(f"NETWORKS of {path} must be a tuple of NetworkSpec entries, not {specs!r}.")
+    found: dict[str, NetworkSpec] = {}
+    for spec in specs:
+        if spec.name in found:
+            raise ModelError(f"{path} defines two networks named '{spec.name}'; rename one.")
+        found[spec.name] = spec
+    return found
 
 
 def _by_name(specs: Iterable[NetworkSpec]) -> dict[str, NetworkSpec]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from mien.core.errors import DataError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
-from mien.data.lazy_pictures import LazyPictures
+from mien.data.lazy_images import LazyImages
 from mien.data.protocols import divide
 from mien.data.registry import LoadOptions, load
 from mien.training.recipe import Recipe
@@ -100,7 +100,7 @@ class FaceFiles(Dataset[tuple[Tensor, Tensor]]):
         channels: 1 (grey) or 3 (RGB).
     """
 
-    def __init__(self, pictures: LazyPictures, targets: Tensor, size: int, channels: int) -> None:
+    def __init__(self, pictures: LazyImages, targets: Tensor, size: int, channels: int) -> None:
         self.pictures, self.targets, self.size, self.channels = pictures, targets, size, channels
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = F
     size, channels = recipe.network.input_size, recipe.network.channels
     targets = torch.from_numpy(make_targets(dataset, recipe, use_own_labels=use_own_labels))
     images: Any = dataset.images
-    if isinstance(images, LazyPictures):
+    if isinstance(images, LazyImages):
         return FaceFiles(images, targets, size, channels)
     return Faces(_to_tensor(images, size, channels), targets)
 

@@ -87,7 +87,7 @@ class Summary:
     accuracy_deviation: float | None
     mean_class_accuracy: float | None
     mean_class_accuracy_deviation: float | None
-    without_twins_accuracy: float | None
+    without_duplicates_accuracy: float | None
 
 
 def ablations_of(recipe: str) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ def _summarize(variant: Variant, seeds: Sequence[int], rows: Mapping[tuple[str, 
     scores = [rows[key].scores for key in keys if key in rows and rows[key].state == "finished"]
     accuracy = _moments([score["accuracy"] for score in scores])
     by_class = _moments([score["mean_class_accuracy"] for score in scores])
-    without_twins = [score["without_twins"]["accuracy"] for score in scores]
+    without_duplicates = [score["without_duplicates"]["accuracy"] for score in scores]
     return Summary(
         ablation=variant.ablation,
         protocol=variant.protocol,
@@ -189,7 +189,7 @@ def _summarize(variant: Variant, seeds: Sequence[int], rows: Mapping[tuple[str, 
         accuracy_deviation=accuracy[1],
         mean_class_accuracy=by_class[0],
         mean_class_accuracy_deviation=by_class[1],
-        without_twins_accuracy=None if None in without_twins else _moments(without_twins)[0],
+        without_duplicates_accuracy=None if None in without_duplicates else _moments(without_duplicates)[0],
     )
 
 

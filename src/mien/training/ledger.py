@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from mien.core.errors import MienError
+from mien.core.upgrade import upgrade
 from mien.core.whole_file import write_whole
 from mien.training.record import RunRecord, describe_hardware
 
@@ -79,7 +80,7 @@ class Ledger:
         if not path.exists():
             return
         try:
-            rows = [LedgerRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+            rows = [LedgerRow(**row) for row in upgrade(json.loads(path.read_text(encoding="utf-8")))]
         except (ValueError, TypeError) as error:
             raise MienError(f"{path} is not a ledger of runs ({error}).") from None
         self.rows = {(row.name, row.seed): row for row in rows}

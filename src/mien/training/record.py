@@ -16,6 +16,7 @@ import torch
 import mien
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
+from mien.core.upgrade import upgrade
 from mien.core.whole_file import write_whole
 
 
@@ -64,7 +65,7 @@ class RunRecord:
     def load(cls, path: Path) -> RunRecord:
         """Read a record that `save` wrote; `MienError` when it is something else."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**upgrade(json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError) as error:
             raise MienError(f"{path} is not a run record ({error}).") from None
 

@@ -112,5 +112,5 @@ def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
         **{key: scores[key] for key in (*keys, "dataset", "split", "selection")},
         **({"weights": scores["weights"]} if "weights" in scores else {}),
         "recall": {name: row["recall"] for name, row in scores["per_class"].items()},
-        "without_twins": {key: scores["without_twins"][key] for key in keys},
+        "without_duplicates": {key: scores["without_duplicates"][key] for key in keys},
     }

@@ -182,7 +182,7 @@ def _brief(scores: dict[str, Any]) -> dict[str, Any]:
     return {
         "split": scores["split"],
         **{key: scores[key] for key in keys},
-        "without_twins": {key: scores["without_twins"][key] for key in keys},
+        "without_duplicates": {key: scores["without_duplicates"][key] for key in keys},
     }
 
 

@@ -49,7 +49,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
             dataset="fer2013",
             split="validation",
             fingerprint="abc",
-            has_twin=np.arange(80) < 10,
+            is_duplicate=np.arange(80) < 10,
             rows=np.arange(80),
             metadata={"subject": np.where(np.arange(80) % 2, "[i]x", "y")},
         ).save(path)
@@ -61,7 +61,7 @@ def test_compare(files: tuple[Path, Path]) -> None:
     given = json.loads(invoke("compare", *files, "--json"))
     assert given["difference"]["accuracy"] > 0
     assert given["mcnemar"]["p_mid"] < given["mcnemar"]["p_exact"] < 0.05
-    assert given["without_twins"]["n"] == 70
+    assert given["without_duplicates"]["n"] == 70
     text = invoke("compare", *files)
     for words in ("[b]strong", "without twins: 70", "McNemar", f"{100 * given['difference']['accuracy']:.2f}  ["):
         assert words in text

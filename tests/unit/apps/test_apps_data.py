@@ -46,7 +46,7 @@ def test_check_prints_one_json_object(drawn: Path) -> None:
     assert report["path"] == str(drawn)
     assert report["name"] == "folder"
     assert report["counts"]["train"]["fear"] == 3
-    assert report["shares_with_twin_in_train"] == {"validation": 0}
+    assert report["shares_duplicated_in_train"] == {"validation": 0}
     assert report["constant"] == 0
 
 

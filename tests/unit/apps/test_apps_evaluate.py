@@ -90,7 +90,7 @@ def test_json_scores(model: Path, data: Path, tmp_path: Path) -> None:
     assert scores["confusion"] == [[2, 1], [0, 2]]
     assert scores["model"] == "tiny/net"
     assert scores["selection"] == "last epoch"
-    assert (scores["without_twins"]["n"], scores["without_twins"]["accuracy"]) == (4, 1)
+    assert (scores["without_duplicates"]["n"], scores["without_duplicates"]["accuracy"]) == (4, 1)
     assert [p.name for p in out.iterdir()] == [FILE]
 
 
@@ -141,7 +141,7 @@ def test_without_a_training_split_it_says_so(model: Path, data: Path, tmp_path: 
     result = CliRunner().invoke(app, ["evaluate", str(model), "--data", str(data), "--out", str(tmp_path), "--json"])
     assert "no training split" in result.stderr
     scores = json.loads(result.stdout)
-    assert scores["without_twins"]["n"] == scores["n"] == 5
+    assert scores["without_duplicates"]["n"] == scores["n"] == 5
 
 
 def test_every_image_with_a_twin_is_shown(data: Path, model: Path, tmp_path: Path) -> None:

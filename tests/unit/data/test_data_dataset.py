@@ -10,7 +10,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.check import check
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import TwinCount, conflicting_groups, count_twins, twin_mask
+from mien.data.duplicates import DuplicateCount, conflicting_groups, count_duplicates, duplicate_mask
 from mien.data.splits import stratified_mask
 
 LABELS = LabelSet.of(["happy", "sad"])
@@ -96,24 +96,24 @@ def test_columns_that_do_not_fit(faces: FaceDataset, fields: dict[str, Any], exp
 
 
 def test_twin_mask_marks_only_images_outside_the_split(faces: FaceDataset) -> None:
-    assert twin_mask(faces).tolist() == [False, False, False, True, True, False, False]
-    assert np.flatnonzero(twin_mask(faces, of_split="test")).tolist() == [5]
+    assert duplicate_mask(faces).tolist() == [False, False, False, True, True, False, False]
+    assert np.flatnonzero(duplicate_mask(faces, of_split="test")).tolist() == [5]
 
 
 def test_twins_are_counted_by_pair_of_splits(faces: FaceDataset) -> None:
-    assert count_twins(faces) == [
-        TwinCount("train", "train", twins=2, conflicting=0),
-        TwinCount("validation", "train", twins=2, conflicting=1),
-        TwinCount("validation", "validation", twins=0, conflicting=0),
-        TwinCount("test", "train", twins=0, conflicting=0),
-        TwinCount("test", "validation", twins=1, conflicting=0),
-        TwinCount("test", "test", twins=0, conflicting=0),
+    assert count_duplicates(faces) == [
+        DuplicateCount("train", "train", twins=2, conflicting=0),
+        DuplicateCount("validation", "train", twins=2, conflicting=1),
+        DuplicateCount("validation", "validation", twins=0, conflicting=0),
+        DuplicateCount("test", "train", twins=0, conflicting=0),
+        DuplicateCount("test", "validation", twins=1, conflicting=0),
+        DuplicateCount("test", "test", twins=0, conflicting=0),
     ]
 
 
 def test_twins_within_a_split_can_conflict() -> None:
     faces = make([5, 5, 5, 6], [0, 1, 0, 0], ["train"] * 4)
-    assert count_twins(faces) == [TwinCount("train", "train", twins=3, conflicting=3)]
+    assert count_duplicates(faces) == [DuplicateCount("train", "train", twins=3, conflicting=3)]
     assert [rows.tolist() for rows in conflicting_groups(faces)] == [[0, 1, 2]]
 
 
@@ -128,10 +128,10 @@ def test_check_reports_all(faces: FaceDataset) -> None:
     assert report.constant == 1
     assert report.not_face == 1
     assert report.has_votes
-    assert report.shares_with_twin_in_train == {"validation": 2 / 3, "test": 0}
+    assert report.shares_duplicated_in_train == {"validation": 2 / 3, "test": 0}
     as_json = report.to_json()
     assert as_json["n"] == 7
-    assert as_json["shares_with_twin_in_train"] == {"validation": 0.666667, "test": 0}
+    assert as_json["shares_duplicated_in_train"] == {"validation": 0.666667, "test": 0}
     assert as_json["twins"][1] == {  # type: ignore[index]
         "split": "validation",
         "of_split": "train",
@@ -144,7 +144,7 @@ def test_check_of_plain_data_says_what_is_unknown() -> None:
     report = check(make([1], [0], ["validation"]))
     assert report.not_face is None
     assert not report.has_votes
-    assert report.shares_with_twin_in_train == {}
+    assert report.shares_duplicated_in_train == {}
 
 
 def test_stratified_mask_takes_the_share_of_every_label() -> None:

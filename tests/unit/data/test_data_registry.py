@@ -17,9 +17,7 @@ from mien.data.registry import LoadOptions
 
 @pytest.fixture
 def clean_registry() -> Iterator[None]:
-    registry._adapters.cache_clear()
     yield
-    registry._adapters.cache_clear()
 
 
 def add_plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -32,7 +32,7 @@ def make(answers: list[str], labels: list[str], rows: list[int]) -> Predictions:
         dataset="fer2013",
         split="validation",
         fingerprint="abc",
-        has_twin=np.zeros(n, dtype=np.bool_),
+        is_duplicate=np.zeros(n, dtype=np.bool_),
         rows=np.array(rows),
     )
 

@@ -30,7 +30,7 @@ def make(answers: list[int], labels: list[int], **changes: Any) -> Predictions:
         "dataset": "folder",
         "split": "validation",
         "fingerprint": "abc",
-        "has_twin": np.zeros(n, dtype=np.bool_),
+        "is_duplicate": np.zeros(n, dtype=np.bool_),
         "rows": np.arange(n) + 10,
     }
     return Predictions(**(given | changes))
@@ -73,8 +73,8 @@ def test_order_of_images_and_labels_does_not_matter() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 60).tolist()
     first = make(generator.integers(0, 3, 60).tolist(), labels)
-    second = make(generator.integers(0, 3, 60).tolist(), labels, has_twin=np.arange(60) < 20)
-    first = replace(first, has_twin=second.has_twin)
+    second = make(generator.integers(0, 3, 60).tolist(), labels, is_duplicate=np.arange(60) < 20)
+    first = replace(first, is_duplicate=second.is_duplicate)
     columns = [2, 0, 1]
     other = replace(
         second.subset(generator.permutation(60)),
@@ -82,7 +82,7 @@ def test_order_of_images_and_labels_does_not_matter() -> None:
     )
     other = replace(other, probabilities=other.probabilities[:, columns], labels=np.argsort(columns)[other.labels])
     assert compare(first, other) == compare(first, second)
-    assert compare(first, second)["without_twins"]["n"] == 40
+    assert compare(first, second)["without_duplicates"]["n"] == 40
 
 
 def test_intervals_are_paired() -> None:
@@ -95,10 +95,10 @@ def test_intervals_are_paired() -> None:
 
 
 def test_every_image_with_a_twin_and_no_rounds() -> None:
-    one = make([0, 1], [0, 1], has_twin=np.ones(2, dtype=np.bool_))
+    one = make([0, 1], [0, 1], is_duplicate=np.ones(2, dtype=np.bool_))
     given = compare(one, one, rounds=0)
-    assert given["without_twins"]["n"] == 0
-    assert given["without_twins"]["first"] is None
+    assert given["without_duplicates"]["n"] == 0
+    assert given["without_duplicates"]["first"] is None
     assert given["intervals"] == {}
 
 

@@ -97,7 +97,7 @@ def test_where_it_comes_from() -> None:
     assert given.fingerprint == dataset.fingerprint
     assert given.rows.tolist() == [7, 9]
     assert given.paths == ("0.png", "1.png")
-    assert given.has_twin.tolist() == [True, False]
+    assert given.is_duplicate.tolist() == [True, False]
     counted = predict_dataset(model, dataset, np.zeros(2, bool))
     assert counted.rows.tolist() == [0, 1]
 

@@ -28,7 +28,7 @@ def make(**changes: Any) -> Predictions:
         "dataset": "folder",
         "split": "validation",
         "fingerprint": "abc",
-        "has_twin": np.array([False, True, False, True]),
+        "is_duplicate": np.array([False, True, False, True]),
         "rows": np.array([3, 4, 8, 9]),
         "paths": ("a.png", "ä.png", "b c.png", ""),
         "selection": "last",
@@ -59,14 +59,14 @@ def test_without_paths(tmp_path: Path) -> None:
     assert Predictions.load(tmp_path / "p.npz").paths == ()
 
 
-def test_without_twins_keeps_the_rest() -> None:
-    rest = make().without_twins()
+def test_without_duplicates_keeps_the_rest() -> None:
+    rest = make().without_duplicates()
     assert rest.labels.tolist() == [0, 2]
     assert rest.rows.tolist() == [3, 8]
     assert rest.paths == ("a.png", "b c.png")
     assert rest.probabilities.shape == (2, 3)
     assert rest.metadata["subject"].tolist() == ["a", ""]
-    assert make(paths=()).without_twins().paths == ()
+    assert make(paths=()).without_duplicates().paths == ()
 
 
 BAD = {
@@ -76,7 +76,7 @@ BAD = {
     "negative": ({"probabilities": np.full((4, 3), (-1, 1, 1), dtype=np.float32)}, "lowest is -1"),
     "label": ({"labels": np.array([0, 1, 2, 3])}, "need 0 to 2"),
     "negative label": ({"labels": np.array([0, 1, 2, -1])}, "from -1"),
-    "twins": ({"has_twin": np.zeros(3, dtype=bool)}, "has_twin"),
+    "twins": ({"is_duplicate": np.zeros(3, dtype=bool)}, "is_duplicate"),
     "rows": ({"rows": np.zeros((4, 1), dtype=np.int64)}, "rows"),
     "metadata": ({"metadata": {"age": np.array(["1"])}}, r"age has shape \(1,\)"),
     "paths": ({"paths": ("a",)}, "1 paths for 4 images"),

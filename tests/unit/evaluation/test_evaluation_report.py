@@ -43,7 +43,7 @@ def make_predictions(accuracy=0.6, n=140, seed=0):
     probabilities[np.arange(n), said] = 0.88
     return Predictions(
         probabilities=probabilities, labels=labels, label_set=FER2013_LABELS, model="m", dataset="fer2013",
-        split="validation", fingerprint="f", has_twin=np.zeros(n, dtype=bool), rows=np.arange(n) + 1000,
+        split="validation", fingerprint="f", is_duplicate=np.zeros(n, dtype=bool), rows=np.arange(n) + 1000,
     )  # fmt: skip
 
 
@@ -324,7 +324,7 @@ def test_faces_are_shown_only_from_the_data_set_that_was_predicted(results, tmp_
         predictions = Predictions(
             probabilities=np.eye(7, dtype=np.float32)[(dataset.labels[rows] + 1) % 7], labels=dataset.labels[rows],
             label_set=dataset.label_set, model="m", dataset="synthetic", split="validation",
-            fingerprint=dataset.subset(rows).fingerprint, has_twin=np.zeros(len(rows), dtype=bool), rows=rows + shift,
+            fingerprint=dataset.subset(rows).fingerprint, is_duplicate=np.zeros(len(rows), dtype=bool), rows=rows + shift,
         )  # fmt: skip
         record = make_record()
         record["recipe"]["network"].update(input_size=48, channels=1)

@@ -39,10 +39,10 @@ def test_darkness_takes_the_bright_and_brightness_the_dark(model: ExpressionMode
     assert dark.points[-1].accuracy == bright.points[-1].accuracy == 0.5
     assert [p.level for p in dark.points] == [1, 2, 3, 4, 5]
     # of the nine without a twin (rows 3 to 11), five are dark
-    assert dark.points[-1].accuracy_without_twins == pytest.approx(5 / 9, abs=1e-6)
+    assert dark.points[-1].accuracy_without_duplicates == pytest.approx(5 / 9, abs=1e-6)
     assert dark.kept == pytest.approx(np.mean([p.kept for p in dark.points]), abs=1e-5)
     assert given.kept == pytest.approx(np.mean([c.kept for c in given.corruptions.values()]), abs=1e-5)
-    assert (given.n, given.n_without_twins, given.image_size) == (12, 9, (48, 48))
+    assert (given.n, given.n_without_duplicates, given.image_size) == (12, 9, (48, 48))
     assert json.loads(json.dumps(given.to_json(), allow_nan=False))["corruptions"]["blur"]["points"][0]["severity"] == 1
 
 
@@ -73,7 +73,7 @@ def test_a_model_that_is_always_wrong_keeps_nothing_to_divide_by(model: Expressi
     wrong = FaceDataset("drawn", faces.images, np.full(12, 1), faces.splits, FER2013_LABELS)
     given = measure_robustness(model, wrong, np.ones(12, dtype=np.bool_), names=["jpeg"])
     assert given.kept is given.clean.kept is given.corruptions["jpeg"].kept is None
-    assert given.clean.accuracy_without_twins is None
+    assert given.clean.accuracy_without_duplicates is None
 
 
 @pytest.mark.parametrize("names", [[], ["blur", "blur"], ["fog"]])

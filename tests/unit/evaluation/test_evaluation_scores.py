@@ -20,7 +20,7 @@ ORIGIN = {"model", "dataset", "split", "selection", "views", "fingerprint"}
 KEYS = MAIN | DETAILS | ORIGIN
 
 
-def make(has_twin: list[bool]) -> Predictions:
+def make(is_duplicate: list[bool]) -> Predictions:
     """Four images of happy and sad, none of neutral: right, right, wrong, right."""
     return Predictions(
         probabilities=np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]], np.float32),
@@ -30,7 +30,7 @@ def make(has_twin: list[bool]) -> Predictions:
         dataset="folder",
         split="validation",
         fingerprint="abc",
-        has_twin=np.array(has_twin),
+        is_duplicate=np.array(is_duplicate),
         rows=np.arange(4),
         selection="best epoch",
     )
@@ -38,20 +38,20 @@ def make(has_twin: list[bool]) -> Predictions:
 
 def test_all_keys_under_both() -> None:
     given = score(make([False, False, True, False]), rounds=20)
-    assert set(given) == KEYS | {"without_twins"}
-    assert set(given["without_twins"]) == KEYS
+    assert set(given) == KEYS | {"without_duplicates"}
+    assert set(given["without_duplicates"]) == KEYS
     assert json.loads(json.dumps(given, allow_nan=False)) == given
 
 
-def test_values_with_and_without_twins() -> None:
+def test_values_with_and_without_duplicates() -> None:
     given = score(make([False, False, True, False]), rounds=20)
-    assert (given["n"], given["without_twins"]["n"]) == (4, 3)
+    assert (given["n"], given["without_duplicates"]["n"]) == (4, 3)
     assert given["accuracy"] == 0.75
     assert given["mean_class_accuracy"] == 0.75
     assert given["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert given["nll"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4)
-    assert given["without_twins"]["accuracy"] == 1
-    assert given["without_twins"]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert given["without_duplicates"]["accuracy"] == 1
+    assert given["without_duplicates"]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert given["selection"] == "best epoch"
 
 
@@ -70,7 +70,7 @@ def test_intervals() -> None:
 
 
 def test_every_image_has_a_twin() -> None:
-    rest = score(make([True] * 4), rounds=0)["without_twins"]
+    rest = score(make([True] * 4), rounds=0)["without_duplicates"]
     assert set(rest) == KEYS
     assert rest["n"] == 0
     assert rest["accuracy"] is None
@@ -78,7 +78,7 @@ def test_every_image_has_a_twin() -> None:
 
 def test_no_images_are_refused() -> None:
     with pytest.raises(DataError, match="no images"):
-        score(make([True] * 4).without_twins())
+        score(make([True] * 4).without_duplicates())
 
 
 def overconfident(n: int, power: float = 2.0, seed: int = 0) -> Predictions:
@@ -92,7 +92,7 @@ def overconfident(n: int, power: float = 2.0, seed: int = 0) -> Predictions:
         few,
         probabilities=(said / said.sum(axis=1, keepdims=True)).astype(np.float32),
         labels=labels,
-        has_twin=np.arange(n) % 2 == 0,
+        is_duplicate=np.arange(n) % 2 == 0,
         rows=np.arange(n),
     )
 

@@ -28,7 +28,7 @@ def make(sizes: dict[str, int], right: dict[str, int]) -> Predictions:
         dataset="folder",
         split="validation",
         fingerprint="abc",
-        has_twin=np.zeros(n, dtype=np.bool_),
+        is_duplicate=np.zeros(n, dtype=np.bool_),
         rows=np.arange(n),
         metadata={"subject": groups[order]},
     )

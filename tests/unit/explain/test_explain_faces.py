@@ -14,7 +14,7 @@ from mien.core.errors import ModelError
 from mien.core.image import crop_face, cut_square, resize_face
 from mien.core.types import Box, Detection
 from mien.explain.face_figure import prepare_folder, save_face
-from mien.explain.faces import FaceExplainer, Question, place_on_picture
+from mien.explain.faces import FaceExplainer, Question, place_on_image
 from mien.explain.maps import ExplanationMap
 from mien.explain.torch_explainer import TorchExplainer
 
@@ -55,9 +55,9 @@ def picture_with(spot, height=180, width=260, side=12):
 )
 def test_a_spot_on_the_picture_is_found_on_the_picture(explainer, method, box, spot):
     picture = picture_with(spot)
-    found = FaceExplainer(explainer, Question((method,), label="happy"), Fixed(box)).explain_picture(picture)
+    found = FaceExplainer(explainer, Question((method,), label="happy"), Fixed(box)).explain_image(picture)
     (face,) = found.faces
-    values, is_inside = place_on_picture(face.maps[0], face.square, *picture.shape[:2])
+    values, is_inside = place_on_image(face.maps[0], face.square, *picture.shape[:2])
     assert values.shape == is_inside.shape == picture.shape[:2]
     assert not values[~is_inside].any()
     evidence = np.clip(values, 0, None)
@@ -90,7 +90,7 @@ def test_placing_inverts_cropping():
     box, crop = Box(35, 20, 60, 70), CropSpec(scale=1.1, shift_x=0, shift_y=0.02)
     square = cut_square(box, crop)
     face = resize_face(crop_face(picture, box, crop), 64, 1)
-    values, is_inside = place_on_picture(
+    values, is_inside = place_on_image(
         ExplanationMap("occlusion", "", "happy", face.astype(np.float32)), square, 120, 150
     )
     assert np.abs(values - picture)[is_inside].mean() < 1
@@ -101,7 +101,7 @@ def test_a_face_tells_its_class_and_every_method_is_asked(explainer):
     picture = picture_with((90, 110))
     boxes = Fixed(Box(150, 40, 90, 90), Box(60, 70, 60, 60))
     question = Question(("gradcam", "occlusion"), layer="fine", label="sad")
-    found = FaceExplainer(explainer, question, boxes).explain_picture(picture, "one.png")
+    found = FaceExplainer(explainer, question, boxes).explain_image(picture, "one.png")
     assert [round(face.face.box.x) for face in found.faces] == [60, 150]
     left = found.faces[0]
     assert left.face.label == "happy"
@@ -117,7 +117,7 @@ def test_a_face_tells_its_class_and_every_method_is_asked(explainer):
 
 
 def test_a_picture_without_faces_is_no_error(explainer):
-    assert FaceExplainer(explainer, detector=Fixed()).explain_picture(picture_with((90, 110))).faces == []
+    assert FaceExplainer(explainer, detector=Fixed()).explain_image(picture_with((90, 110))).faces == []
 
 
 def test_questions_that_cannot_be_answered_are_refused_before_any_picture(explainer):
@@ -134,7 +134,7 @@ def test_questions_that_cannot_be_answered_are_refused_before_any_picture(explai
 def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_path):
     picture = FaceExplainer(
         explainer, Question(("gradcam", "integrated_gradients")), Fixed(Box(60, 70, 60, 60))
-    ).explain_picture(picture_with((90, 110)), "some/where/me.jpg")
+    ).explain_image(picture_with((90, 110)), "some/where/me.jpg")
     folder = tmp_path / "new"
     prepare_folder(folder)
     paths = [*save_face(picture, 0, "tiny", folder), *save_face(picture, 0, "tiny", folder)]

@@ -14,7 +14,7 @@ from mien.core.image import read_image
 from mien.core.types import Box, Detection
 from mien.inference import detectors
 from mien.inference.cache import YUNET_NAME, cache_dir, find_yunet
-from mien.inference.detectors import Haar, WholePicture, YuNet, create_detector, remove_duplicates
+from mien.inference.detectors import Haar, WholeImage, YuNet, create_detector, remove_duplicates
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_haar_may_be_shared_between_threads(astronaut: NDArray[np.uint8]) -> Non
     ],
 )
 def test_whole_picture(shape: tuple[int, ...], box: Box) -> None:
-    assert WholePicture().detect(np.zeros(shape, np.uint8)) == [Detection(box, 1.0)]
+    assert WholeImage().detect(np.zeros(shape, np.uint8)) == [Detection(box, 1.0)]
 
 
 class FakeYuNet:
@@ -176,9 +176,9 @@ def test_yunet_by_name_must_be_there() -> None:
 
 
 def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = SimpleNamespace(name="mine", load=lambda: WholePicture)
+    point = SimpleNamespace(name="mine", load=lambda: WholeImage)
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "mien.detectors" else [])
-    assert isinstance(create_detector("mine"), WholePicture)
+    assert isinstance(create_detector("mine"), WholeImage)
     with pytest.raises(ModelError, match=r"No detector named 'haarr'\. Did you mean 'haar'.*mine"):
         create_detector("haarr")
 

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from mien.core.errors import ModelError
-from mien.models.discovery import classes_by_file
+from mien.core.plugins import classes_by_file
 
 
 @pytest.fixture

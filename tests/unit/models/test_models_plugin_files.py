@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mien.apps.plugin_files import load_plugin_files
+from mien.core import plugins
 from mien.core.errors import ModelError, RecipeError
-from mien.models import discovery, optimizers, registry
-from mien.models.discovery import load_plugin_file
+from mien.models import optimizers, registry
 from mien.models.losses import Problem
 from mien.models.losses import registry as losses
 from mien.models.modulators import registry as modulators
@@ -44,7 +45,7 @@ NETWORKS = (
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
-    monkeypatch.setattr(discovery, "plugin_files", {})
+    monkeypatch.setattr(plugins, "plugin_files", {})
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def write(tmp_path):
 
 
 def test_every_kind_of_part_goes_by_the_files_or_its_own_name(write):
-    added = load_plugin_file(write(MODULATOR + LOSS + OPTIMIZER + NETWORKS))
+    added = load_plugin_files([write(MODULATOR + LOSS + OPTIMIZER + NETWORKS)])
     assert added == sorted(
         [("modulator", "own"), ("loss", "own"), ("optimizer", "own"), ("network", "tiny"), ("network", "tinier")]
     )
@@ -75,25 +76,25 @@ def test_every_kind_of_part_goes_by_the_files_or_its_own_name(write):
 
 
 def test_options_of_an_own_part_are_checked_like_any(write):
-    load_plugin_file(write(MODULATOR))
+    load_plugin_files([write(MODULATOR)])
     with pytest.raises(RecipeError, match=r"No option 'factr' of modulator 'own'\. Did you mean 'factor'"):
         modulators.create_modulator({"name": "own", "factr": 2.0}, Stage("s", 4, 1))
 
 
 def test_a_file_runs_once_and_leaves_nothing_beside_it(write, tmp_path):
     path = write(MODULATOR + "with open(__file__ + '.ran', 'a') as file:\n    file.write('x')\n")
-    assert load_plugin_file(path) == [("modulator", "own")]
-    assert load_plugin_file(path.parent / "." / "own.py") == []
+    assert load_plugin_files([path]) == [("modulator", "own")]
+    assert load_plugin_files([path.parent / "." / "own.py"]) == []
     assert (tmp_path / "own.py.ran").read_text() == "x"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["own.py", "own.py.ran"]
 
 
 def test_two_files_add_up_and_dataclasses_work(write):
-    load_plugin_file(write(MODULATOR, "first.py"))
+    load_plugin_files([write(MODULATOR, "first.py")])
     text = (
         "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\n"
     )
-    load_plugin_file(write(text + MODULATOR, "second-one.py"))
+    load_plugin_files([write(text + MODULATOR, "second-one.py")])
     assert {"first", "second-one"} <= set(modulators.names())
 
 
@@ -118,21 +119,21 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_trace(write, text,
     path = write(text)
     before = registry.names(), modulators.names()
     with pytest.raises(ModelError) as caught:
-        load_plugin_file(path)
+        load_plugin_files([path])
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (registry.names(), modulators.names()) == before
     path.write_text(MODULATOR)
-    assert load_plugin_file(path) == [("modulator", "own")]
+    assert load_plugin_files([path]) == [("modulator", "own")]
 
 
 def test_names_that_are_taken_are_refused(write):
     with pytest.raises(ModelError, match=r"modulator name 'despam' of plug-in file .*despam\.py is taken"):
-        load_plugin_file(write(MODULATOR, "despam.py"))
-    load_plugin_file(write(MODULATOR, "own.py"))
+        load_plugin_files([write(MODULATOR, "despam.py")])
+    load_plugin_files([write(MODULATOR, "own.py")])
     with pytest.raises(ModelError, match="modulator name 'own' of plug-in file"):
-        load_plugin_file(write(MODULATOR, "elsewhere/own.py"))
+        load_plugin_files([write(MODULATOR, "elsewhere/own.py")])
     assert "own" in modulators.names()
 
 
@@ -140,7 +141,7 @@ def test_names_that_are_taken_are_refused(write):
 def test_what_is_no_python_file_is_refused(tmp_path, name):
     (tmp_path / "own.txt").write_text(MODULATOR)
     with pytest.raises(ModelError, match="No plug-in file"):
-        load_plugin_file(tmp_path / name)
+        load_plugin_files([tmp_path / name])
 
 
 def test_an_unknown_name_says_how_to_bring_ones_own():

@@ -15,7 +15,7 @@ from mien.training.record import RunRecord
 from mien.training.worker import Worker
 
 SCORES = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10, "split": "validation"}
-SCORES = SCORES | {"without_twins": dict(SCORES), "confusion": [[1]]}
+SCORES = SCORES | {"without_duplicates": dict(SCORES), "confusion": [[1]]}
 
 
 def entry(name="a", **keys):
@@ -93,7 +93,7 @@ def test_runs_in_order_of_the_queue_and_seeds(world):
         "mean_class_accuracy": 0.6,
         "n": 10,
         "split": "validation",
-        "without_twins": {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10},
+        "without_duplicates": {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10},
     }
     assert row["overrides"] == ["schedule.epochs=4"]
     assert row["hardware"] == "chip"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
+from mien.core.upgrade import upgrade
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.run_settings import describe_changes, describe_protocol, finite
 from mien.evaluation.tables import compare
@@ -99,7 +100,7 @@ def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB.")
-        return json.loads(path.read_text(encoding="utf-8"), parse_int=_parse_int)
+        return upgrade(json.loads(path.read_text(encoding="utf-8"), parse_int=_parse_int))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a JSON file ({error}).") from None
 

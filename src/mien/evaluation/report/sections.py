@@ -98,7 +98,7 @@ def _summary_row(group: Group, main: Sequence[ReportedFigure]) -> tuple[str, ...
         mean_and_deviation(ours) if ours else "no scores yet",
         signed(first.difference) if first and first.difference is not None else NONE,
         str(len(group.runs)),
-        mean_and_deviation(group.scores(f"without_twins.{metric}")),
+        mean_and_deviation(group.scores(f"without_duplicates.{metric}")),
         group.protocol,
         group.selection,
         group.epochs + ("" if group.is_finished else ", unfinished"),

@@ -109,8 +109,8 @@ class ChunkWorker:
         recognizer = self._recognizer
         try:
             data = read_file(os.path.join(os.fsencode(self._job.root), path), self._limits)  # noqa: PTH118
-            pixels = decode_image(data, "the file", self._limits, use_grey=recognizer.is_whole_picture)
-            if recognizer.is_whole_picture and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
+            pixels = decode_image(data, "the file", self._limits, use_grey=recognizer.is_whole_image)
+            if recognizer.is_whole_image and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
                 # Cutting a square out of itself changes nothing and takes as long as a third of the decoding.
                 faces = recognizer.detector.detect(pixels)
                 cut = [fit_face(pixels, recognizer.card.input)]

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TypeAlias
 
 from mien.core.errors import ModelError, RecipeError
+from mien.core.plugins import Table, classes_by_file, make_class_table
 from mien.models import modulators
-from mien.models.discovery import Table, classes_by_file, with_plugins
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
 from mien.models.options import call_with_options
@@ -18,13 +18,14 @@ ModulatorChoice: TypeAlias = Mapping[str, object]
 NO_MODULATOR = "none"
 
 
-def _table() -> Table[type[Modulator]]:
-    return with_plugins("modulator", "mien.modulators", Modulator, classes_by_file(modulators, Modulator))
+def table() -> Table[type[Modulator]]:
+    """Return all modulators: the files of this package, other packages' and loaded plug-in files'."""
+    return make_class_table("modulator", "mien.modulators", Modulator, classes_by_file(modulators, Modulator))
 
 
 def names() -> list[str]:
     """Return the names of all modulators, sorted."""
-    return _table().names()
+    return table().names()
 
 
 def create_modulator(choice: ModulatorChoice | str, stage: Stage) -> Modulator | None:
@@ -44,5 +45,5 @@ def create_modulator(choice: ModulatorChoice | str, stage: Stage) -> Modulator |
         raise RecipeError(f"The modulator after '{stage.name}' has no name; write name = \"despam\", for example.")
     if name == NO_MODULATOR:
         return None
-    build = partial(_table().load(name, ModelError), stage)
+    build = partial(table().load(name, ModelError), stage)
     return call_with_options(build, options, owner=f"modulator '{name}'")

@@ -33,14 +33,14 @@ def read_pictures(
         boxes: n face boxes in pixels, None where the whole picture is the face. Not given: it always is.
 
     Returns:
-        (n, size, size) or (n, size, size, 3), uint8: an array, or a `LazyPictures` that behaves as one.
+        (n, size, size) or (n, size, size, 3), uint8: an array, or a `LazyImages` that behaves as one.
 
     Raises:
         DataError: A file cannot be read (the text names it), or memory does not suffice. Lazy pictures raise it where
             they are needed.
     """
     corners = [WHOLE_PICTURE if box is None else (box.x, box.y, box.width, box.height) for box in boxes or ()]
-    pictures = LazyPictures(
+    pictures = LazyImages(
         np.array([str(path) for path in paths], dtype=np.str_),
         options.image_size,
         options.channels,
@@ -49,7 +49,7 @@ def read_pictures(
     return cast("NDArray[np.uint8]", pictures) if options.use_lazy_images else np.asarray(pictures)
 
 
-class LazyPictures:
+class LazyImages:
     """Pictures in files, as much of a numpy array of them as data sets need: for those larger than memory.
 
     A row number decodes one file. Slices, row numbers and masks select files and read none; `np.asarray` reads them
@@ -81,15 +81,15 @@ class LazyPictures:
     def __getitem__(self, rows: int | np.integer[Any]) -> NDArray[np.uint8]: ...
 
     @overload
-    def __getitem__(self, rows: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> LazyPictures: ...
+    def __getitem__(self, rows: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> LazyImages: ...
 
     def __getitem__(
         self, rows: int | np.integer[Any] | slice | NDArray[np.integer[Any]] | NDArray[np.bool_]
-    ) -> NDArray[np.uint8] | LazyPictures:
+    ) -> NDArray[np.uint8] | LazyImages:
         if isinstance(rows, int | np.integer):
             return self._read(int(rows))
         boxes = None if self.boxes is None else self.boxes[rows]
-        return LazyPictures(self.paths[rows], self.size, self.channels, boxes)
+        return LazyImages(self.paths[rows], self.size, self.channels, boxes)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self._read(row) for row in range(len(self)))

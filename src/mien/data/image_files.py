@@ -15,7 +15,7 @@ from mien.core.expressions import Expression, LabelSet
 from mien.core.image import SUFFIXES
 from mien.core.types import Box
 from mien.data.dataset import FaceDataset
-from mien.data.lazy_pictures import read_pictures
+from mien.data.lazy_images import read_pictures
 from mien.data.registry import LoadOptions
 from mien.data.splits import assign_subjects, stratified_mask
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from mien.core.errors import DataError
 from mien.core.types import Box
-from mien.data import lazy_pictures
+from mien.data import lazy_images
 from mien.data.check import check
-from mien.data.duplicates import twin_mask
-from mien.data.lazy_pictures import LazyPictures, read_pictures
+from mien.data.duplicates import duplicate_mask
+from mien.data.lazy_images import LazyImages, read_pictures
 from mien.data.registry import LoadOptions, load
 
 
@@ -37,13 +37,13 @@ def test_a_lazy_data_set_is_the_one_read_at_once(tree, channels):
     whole = load("folder", tree, LoadOptions(image_size=24, channels=channels))
     lazy = load("folder", tree, LoadOptions(image_size=24, channels=channels, use_lazy_images=True))
     assert isinstance(whole.images, np.ndarray)
-    assert isinstance(lazy.images, LazyPictures)
-    assert isinstance(lazy.split("train").images, LazyPictures)
+    assert isinstance(lazy.images, LazyImages)
+    assert isinstance(lazy.split("train").images, LazyImages)
     assert lazy.images.shape == whole.images.shape
     assert lazy.fingerprint == whole.fingerprint
     assert check(lazy) == check(whole)
-    assert twin_mask(lazy).tolist() == twin_mask(whole).tolist()
-    assert twin_mask(lazy).sum() == 1
+    assert duplicate_mask(lazy).tolist() == duplicate_mask(whole).tolist()
+    assert duplicate_mask(lazy).sum() == 1
     for rows in (np.array([4, 0, 4]), whole.labels == 1, slice(2, 5)):
         assert np.array_equal(np.asarray(lazy.images[rows]), whole.images[rows])
     assert np.array_equal(np.stack(list(lazy.images)), whole.images)
@@ -51,7 +51,7 @@ def test_a_lazy_data_set_is_the_one_read_at_once(tree, channels):
 
 def test_nothing_is_read_before_it_is_needed(tree, monkeypatch):
     read = []
-    monkeypatch.setattr(lazy_pictures, "read_image", lambda path: read.append(path) or np.zeros((9, 9, 3), np.uint8))
+    monkeypatch.setattr(lazy_images, "read_image", lambda path: read.append(path) or np.zeros((9, 9, 3), np.uint8))
     train = load("folder", tree, LoadOptions(use_lazy_images=True)).split("train").subset(np.array([3, 1]))
     assert not read
     assert train.images[1].shape == (48, 48)
@@ -90,7 +90,7 @@ def test_no_memory_is_one_line(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise MemoryError
 
-    pictures = LazyPictures(np.array(["a"] * 4), 1024, 3)
-    monkeypatch.setattr(lazy_pictures.np, "empty", refuse)
+    pictures = LazyImages(np.array(["a"] * 4), 1024, 3)
+    monkeypatch.setattr(lazy_images.np, "empty", refuse)
     with pytest.raises(DataError, match=r"4 pictures of 1024 x 1024 x 3 need 0\.0 GiB.*training\.workers"):
         pictures.__array__()
