@@ -27,8 +27,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from mien.apps.web.settings import cores
-from mien.core.hardware import processor_name
+from mien.core.hardware import available_cores, processor_name
 from mien.inference.archive.job import ArchiveSettings
 from mien.inference.archive.run import Watcher, annotate
 from mien.inference.archive.worker import FACES
@@ -109,7 +108,7 @@ def measure_archive(folder: Path, out: Path, processes: int) -> tuple[float, flo
 
 def measure(pictures: int, rounds: int) -> dict[str, Any]:
     """Measure in turns and return the record."""
-    processes = cores()
+    processes = available_cores()
     bare, archive = [], []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "faces")

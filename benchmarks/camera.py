@@ -24,8 +24,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from mien.apps.web.settings import cores
-from mien.core.hardware import processor_name
+from mien.core.hardware import available_cores, processor_name
 from mien.evaluation.drawn_clip import FACES, RATE, draw_frames
 from mien.inference.detectors import create_detector
 
@@ -103,7 +102,7 @@ def main() -> None:
     }
     for detector in ("yunet", "haar") if options.yunet else ("haar",):
         record[detector] = measure(detector, options.yunet, options.seconds)
-    record |= {"cores": cores(), "cpu": processor_name()}
+    record |= {"cores": available_cores(), "cpu": processor_name()}
     text = json.dumps(record, indent=1)
     print(text)
     if options.out:

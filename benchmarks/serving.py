@@ -27,8 +27,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from mien.apps.web.settings import cores
-from mien.core.hardware import processor_name
+from mien.core.hardware import available_cores, processor_name
 
 CLIENTS = 32
 COMMAND = "import typer; from mien.apps.serve import serve; typer.run(serve)"
@@ -258,7 +257,7 @@ def main() -> None:
     words += ["--yunet", str(options.yunet)] if options.yunet else []
     record: dict[str, object] = {
         "cpu": processor_name(),
-        "cores": cores(),
+        "cores": available_cores(),
         "load_average_before": os.getloadavg()[0],
         "detector": detectors[0],
     }

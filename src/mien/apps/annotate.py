@@ -51,13 +51,13 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     told is how a face looks, not what a person feels.
     """
     from mien.apps.recognize_video import Interruption
-    from mien.apps.web.settings import cores
+    from mien.core.hardware import available_cores
     from mien.inference.archive.errors import InterruptedArchiveError
     from mien.inference.archive.job import ArchiveSettings
     from mien.inference.archive.run import annotate as run
 
     if ray is None:
-        workers = workers or cores()
+        workers = workers or available_cores()
     settings = ArchiveSettings(model, detector, yunet, not keep_all, workers, chunk)
     interruption = Interruption()
     try:

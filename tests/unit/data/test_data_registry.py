@@ -17,7 +17,7 @@ from mien.data.registry import LoadOptions
 
 @pytest.fixture
 def clean_registry() -> Iterator[None]:
-    yield
+    yield  # noqa: PT022
 
 
 def add_plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

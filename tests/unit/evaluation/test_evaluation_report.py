@@ -324,7 +324,8 @@ def test_faces_are_shown_only_from_the_data_set_that_was_predicted(results, tmp_
         predictions = Predictions(
             probabilities=np.eye(7, dtype=np.float32)[(dataset.labels[rows] + 1) % 7], labels=dataset.labels[rows],
             label_set=dataset.label_set, model="m", dataset="synthetic", split="validation",
-            fingerprint=dataset.subset(rows).fingerprint, is_duplicate=np.zeros(len(rows), dtype=bool), rows=rows + shift,
+            fingerprint=dataset.subset(rows).fingerprint,
+            is_duplicate=np.zeros(len(rows), dtype=bool), rows=rows + shift,
         )  # fmt: skip
         record = make_record()
         record["recipe"]["network"].update(input_size=48, channels=1)

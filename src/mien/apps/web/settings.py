@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.core.errors import MienError
+from mien.core.hardware import available_cores
 
 KEY_VARIABLE = "MIEN_API_KEY"
 SHORTEST_KEY = 16
@@ -89,7 +90,7 @@ class BatchSettings:
     @property
     def pass_count(self) -> int:
         """The forward passes of one model that are made at a time."""
-        return self.passes or cores()
+        return self.passes or available_cores()
 
 
 @dataclass(frozen=True)
@@ -153,17 +154,12 @@ class ServerSettings:
     @property
     def worker_count(self) -> int:
         """The threads that decode pictures and find faces."""
-        return self.offer.workers or 2 * cores()
+        return self.offer.workers or 2 * available_cores()
 
     @property
     def place_count(self) -> int:
         """The requests that may be worked on or wait at a time."""
-        return self.limits.places or 2 * cores()
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.limits.places or 2 * available_cores()
 
 
 def read_key(path: Path | None) -> str | None:

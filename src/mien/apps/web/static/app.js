@@ -4,7 +4,7 @@ import { Announcer } from "./announcer.js";
 import { drawCard } from "./card.js";
 import { Client, ServerProblem } from "./client.js";
 import { LiveSource } from "./live_source.js";
-import { PictureSource } from "./picture_source.js";
+import { PictureSource } from "./image_source.js";
 import { Session } from "./session.js";
 import { VideoSource } from "./video_source.js";
 import { View } from "./view.js";
