@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.inference.smoothing import Smoother
+from mien.inference.video.smoothing import Smoother
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 from noisy_labels import measure, noisy_clip

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from mien.core.hardware import processor_name
 from mien.core.types import Box, Detection
 from mien.data import registry
-from mien.inference.tracking import Tracker
+from mien.inference.video.tracking import Tracker
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 from clips import ClipFrame, Look, portrait_looks

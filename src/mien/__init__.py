@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mien.explain.faces import explain
     from mien.inference.recognizer import Recognizer
-    from mien.inference.stream import stream
+    from mien.inference.video import stream
 
 __version__ = "0.1.0"
 __all__ = ["Recognizer", "__version__", "explain", "stream"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
 
         return Recognizer
     if name == "stream":
-        from mien.inference.stream import stream
+        from mien.inference.video import stream
 
         return stream
     if name == "explain":

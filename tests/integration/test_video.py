@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from written_video import grey_frames, write_sound, write_video
 
-from mien.inference.decoder import EncodedVideo
+from mien.inference.video.decoding import EncodedVideo
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.inference.smoothing import Smoother
+from mien.inference.video.smoothing import Smoother
 
 CLASSES = 7
 # How far the right logit lies above the others, of faces hard and easy to read, and how much of that a rival has.

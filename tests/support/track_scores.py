@@ -10,7 +10,7 @@ import numpy as np
 from clips import Truth
 
 from mien.core.types import Box
-from mien.inference.assignment import assign
+from mien.inference.video.assignment import assign
 
 # Boxes show the same face when they share this part of their union.
 SAME = 0.5

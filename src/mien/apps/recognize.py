@@ -79,12 +79,12 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     line on stderr and the rest goes on; the exit code is then 1. No face found is a result, not an error.
     Ctrl-C ends a video or a camera early; all that was written stays complete.
     """
-    from mien.inference.sources import is_video
+    from mien.inference.video.sources import is_video
 
     failures = Failures()
     loading = Loading(model, detector, threads, provider, yunet, not keep_all)
     if any(is_video(source) for source in sources):
-        from mien.inference.stream import StreamSettings
+        from mien.inference.video import StreamSettings
 
         settings = StreamSettings(detect_every, smoothing=smoothing.value, time_constant=time_constant)
         options = VideoOptions(format.value, save, not no_video, threads)
@@ -150,7 +150,7 @@ def _recognize_pictures(
 def _videos(sources: list[str], failures: Failures) -> list[str]:
     """Return every video once, in the order of the sources."""
     from mien.core.errors import ImageError
-    from mien.inference.sources import expand_video, is_video
+    from mien.inference.video.sources import expand_video, is_video
 
     pictures = [source for source in sources if not is_video(source)]
     if pictures:

@@ -18,12 +18,12 @@ import typer
 
 if TYPE_CHECKING:
     from mien.core.types import FrameResult
-    from mien.inference.formats import FrameWriter
     from mien.inference.recognizer import Recognizer
-    from mien.inference.recording import VideoRecorder
-    from mien.inference.stream import StreamSettings
-    from mien.inference.summary import VideoSummary
-    from mien.inference.video import VideoSource
+    from mien.inference.video.face_stream import StreamSettings
+    from mien.inference.video.frames import VideoSource
+    from mien.inference.video.recording import VideoRecorder
+    from mien.inference.video.summary import VideoSummary
+    from mien.inference.video.writers import FrameWriter
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -80,8 +80,8 @@ class Outputs:
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
         """Write what stands at the end; `VideoError` when there is no room for it."""
         from mien.inference.formats import printable
-        from mien.inference.timeline import draw_timeline
-        from mien.inference.video import VideoError
+        from mien.inference.video.frames import VideoError
+        from mien.inference.video.timeline import draw_timeline
 
         if self.summary_file is None or self.timeline_file is None:
             return
@@ -113,8 +113,8 @@ def recognize_videos(
         The number of the signal that stopped it, else 0.
     """
     from mien.core.errors import MienError
-    from mien.inference.formats import create_frame_writer
-    from mien.inference.video import open_video
+    from mien.inference.video.sources import open_video
+    from mien.inference.video.writers import create_frame_writer
 
     interruption = Interruption()
     out = sys.stdout
@@ -144,9 +144,9 @@ def _recognize_video(  # noqa: PLR0913, PLR0917
     fail: Callable[[Exception], None],
 ) -> None:
     from mien.core.errors import MienError
-    from mien.inference.formats import print_summary, summarize
-    from mien.inference.stream import stream_video
-    from mien.inference.summary import VideoSummary
+    from mien.inference.video.face_stream import stream_video
+    from mien.inference.video.summary import VideoSummary
+    from mien.inference.video.writers import print_summary, summarize
 
     labels = recognizer.card.labels.names
     summary = VideoSummary(labels)
@@ -185,8 +185,8 @@ def _recognize_video(  # noqa: PLR0913, PLR0917
 def _open_outputs(
     video: VideoSource, labels: tuple[str, ...], options: VideoOptions, to_stdout: list[FrameWriter], stack: ExitStack
 ) -> Outputs:
-    from mien.inference.formats import create_frame_writer
-    from mien.inference.recording import LineFile, VideoRecorder
+    from mien.inference.video.recording import LineFile, VideoRecorder
+    from mien.inference.video.writers import create_frame_writer
 
     if options.save is None:
         return Outputs(writers=to_stdout)
@@ -213,7 +213,7 @@ def _stem(source: str) -> str:
 
 def _free_names(folder: Path, stem: str, endings: tuple[str, ...]) -> list[Path]:
     """Return one path an ending, all with the same number where files exist: none is ever overwritten."""
-    from mien.inference.video import VideoError
+    from mien.inference.video.frames import VideoError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

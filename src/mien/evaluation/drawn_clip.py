@@ -13,7 +13,7 @@ from mien.core.errors import MienError
 from mien.core.expressions import Expression
 from mien.data.synthetic import draw_face
 from mien.inference.detectors import Detector
-from mien.inference.recording import VideoRecorder
+from mien.inference.video.recording import VideoRecorder
 
 RATE = 25
 FACES = 3

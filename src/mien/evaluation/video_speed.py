@@ -24,13 +24,13 @@ from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
 from mien.inference.cache import find_yunet
 from mien.inference.detectors import Detector, create_detector
 from mien.inference.draw import draw_faces
-from mien.inference.formats import create_frame_writer
 from mien.inference.model import ExpressionModel
 from mien.inference.recognizer import Recognizer
-from mien.inference.recording import VideoRecorder
-from mien.inference.stream import FaceStream, StreamSettings, stream
-from mien.inference.summary import VideoSummary
-from mien.inference.video import open_video
+from mien.inference.video.face_stream import FaceStream, StreamSettings, stream
+from mien.inference.video.recording import VideoRecorder
+from mien.inference.video.sources import open_video
+from mien.inference.video.summary import VideoSummary
+from mien.inference.video.writers import create_frame_writer
 
 SIZE = (1280, 720)
 SMALL = (320, 180)  # of the memory soak: what is kept from frame to frame does not depend on the size

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.inference.assignment import assign
+from mien.inference.video.assignment import assign
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 3), (2, 5), (5, 2), (4, 5), (5, 5)])

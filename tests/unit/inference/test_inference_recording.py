@@ -12,12 +12,12 @@ import pytest
 from written_video import grey_frames
 
 from mien.core.types import Box, FrameResult, TrackedFace
-from mien.inference import summary as summary_module
-from mien.inference.decoder import EncodedVideo
-from mien.inference.recording import LineFile, VideoRecorder
-from mien.inference.summary import VideoSummary
-from mien.inference.timeline import draw_timeline
-from mien.inference.video import VideoError
+from mien.inference.video import summary as summary_module
+from mien.inference.video.decoding import EncodedVideo
+from mien.inference.video.frames import VideoError
+from mien.inference.video.recording import LineFile, VideoRecorder
+from mien.inference.video.summary import VideoSummary
+from mien.inference.video.timeline import draw_timeline
 
 LABELS = ("happy", "sad", "neutral")
 
@@ -54,8 +54,8 @@ import os, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from written_video import grey_frames
-from mien.inference.recording import LineFile, VideoRecorder
-from mien.inference.video import VideoError
+from mien.inference.video.recording import LineFile, VideoRecorder
+from mien.inference.video.frames import VideoError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if int(sys.argv[3]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)

@@ -8,7 +8,7 @@ import pytest
 from noisy_labels import NoisyClip, Steadiness, measure, noisy_clip
 
 from mien.core.errors import MienError
-from mien.inference.smoothing import FlickerMeter, Smoother
+from mien.inference.video.smoothing import FlickerMeter, Smoother
 
 HAPPY, SAD = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 

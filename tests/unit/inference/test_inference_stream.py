@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 import mien
 from mien.core.types import Box, Detection
-from mien.inference.pipeline import Channel, run_pipeline
 from mien.inference.recognizer import Recognizer
-from mien.inference.stream import FaceStream, FrameResult, StreamSettings, stream, stream_video
-from mien.inference.video import Frame, VideoError
+from mien.inference.video import FaceStream, Frame, FrameResult, StreamSettings, VideoError, stream, stream_video
+from mien.inference.video.pipeline import Channel, run_pipeline
 
 SIZE = (120, 160)
 
@@ -108,7 +107,7 @@ def test_pixels_can_be_left_out(recognizer: Recognizer) -> None:
 class Live:
     """A camera of 200 frames a second."""
 
-    name, is_live, rate, length, pixels = "live", True, 200.0, None, None
+    name, is_live, rate, length, frame_pixels = "live", True, 200.0, None, None
     is_closed = False
 
     def frames(self) -> Iterator[Frame]:

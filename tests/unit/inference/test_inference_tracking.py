@@ -14,7 +14,7 @@ from track_scores import TrackScores, overlap, score_tracks
 
 from mien.core.errors import ImageError, MienError
 from mien.core.types import Box, Detection
-from mien.inference.tracking import MOST_HIDDEN, TrackedDetection, Tracker, TrackerSettings
+from mien.inference.video.tracking import MOST_HIDDEN, TrackedDetection, Tracker, TrackerSettings
 
 SEED = 1
 

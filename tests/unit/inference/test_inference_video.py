@@ -14,10 +14,9 @@ from written_video import grey_frames, write_sound, write_video
 
 from mien.core.errors import ImageError, MissingExtraError
 from mien.core.image import Limits
-from mien.inference import decoder
-from mien.inference.camera import Camera
-from mien.inference.decoder import EncodedVideo
-from mien.inference.video import Frame, VideoError, open_video
+from mien.inference.video import Frame, VideoError, decoding, open_video
+from mien.inference.video.camera import Camera
+from mien.inference.video.decoding import EncodedVideo
 
 
 def read(path: Path | str) -> list[Frame]:
@@ -39,7 +38,7 @@ def read_until_error(path: Path) -> tuple[list[Frame], str]:
 def test_a_file_gives_every_frame_with_its_time(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(30))
     video = open_video(path)
-    assert (video.rate, video.length, video.is_live, video.pixels) == (25, 30, False, 48 * 64)
+    assert (video.rate, video.length, video.is_live, video.frame_pixels) == (25, 30, False, 48 * 64)
     video.close()
     frames = read(path)
     assert [frame.index for frame in frames] == list(range(30))
@@ -174,7 +173,7 @@ def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"mien\[video\]"):
-        decoder.EncodedVideo(tmp_path / "a.mp4")
+        decoding.EncodedVideo(tmp_path / "a.mp4")
 
 
 def test_arrays() -> None:

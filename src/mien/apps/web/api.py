@@ -25,7 +25,7 @@ from mien.apps.web.schemas import (
     upload,
 )
 from mien.apps.web.video import Lines, VideoWork
-from mien.inference.stream import SMOOTHING, Smoothing, StreamSettings
+from mien.inference.video import SMOOTHING_MODES, SmoothingMode, StreamSettings
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ async def recognize_video(
     request: Request,
     model: Model = None,
     detector: Detector = None,
-    smoothing: Annotated[Smoothing, Query(description="How probabilities are smoothed over time.")] = "adaptive",
+    smoothing: Annotated[SmoothingMode, Query(description="How probabilities are smoothed over time.")] = "adaptive",
     detect_every: Annotated[int, Query(description="Look for faces in every n-th frame.", ge=1, le=100)] = 3,
 ) -> Response:
     """Follow and recognise the faces of a video, and send one line a frame while it is worked on.
@@ -122,7 +122,7 @@ async def models(request: Request) -> Response:
         }
         for name, loaded in engine.models.items()
     ]
-    return JSONResponse({"models": rows, "detectors": engine.detectors, "smoothing": SMOOTHING})
+    return JSONResponse({"models": rows, "detectors": engine.detectors, "smoothing": SMOOTHING_MODES})
 
 
 @router.get("/v1/models/{name}/card", responses=problem_responses(401, 404, 421, 422), tags=["models"])

@@ -27,7 +27,7 @@ from mien.apps.web.security import bearer, check_key
 from mien.core.errors import MienError
 from mien.core.image import Limits, decode_image
 from mien.inference.recognizer import Recognizer
-from mien.inference.stream import FaceStream, StreamSettings
+from mien.inference.video import FaceStream, StreamSettings
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,9 @@ from mien.apps.web.engine import Engine
 from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.settings import ServerLimits
 from mien.core.image import Limits
-from mien.inference.decoder import EncodedVideo
 from mien.inference.recognizer import Recognizer
-from mien.inference.stream import FaceStream, StreamSettings
-from mien.inference.video import VideoError
+from mien.inference.video import FaceStream, StreamSettings, VideoError
+from mien.inference.video.decoding import EncodedVideo
 
 logger = logging.getLogger(__name__)
 

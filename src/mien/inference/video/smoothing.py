@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError, did_you_mean
 
-Mode = Literal["off", "on", "adaptive"]
-MODES: tuple[str, ...] = get_args(Mode)
+SmoothingMode = Literal["off", "on", "adaptive"]
+SMOOTHING_MODES: tuple[str, ...] = get_args(SmoothingMode)
 
 # Of the adaptive mode, chosen by benchmarks/smoothing.py: the two averages' time constants as multiples of the
 # stated one, the speed-up `1 + SPEED_UP * distance^SHARPNESS`, and the most that one frame may count in the quick
@@ -44,7 +44,7 @@ class Smoother:
     between the average and a second, quick one. So uncertain labels rest, and real changes come through sooner.
     """
 
-    def __init__(self, mode: Mode = "adaptive", time_constant: float = 0.25) -> None:
+    def __init__(self, mode: SmoothingMode = "adaptive", time_constant: float = 0.25) -> None:
         """Start without a memory.
 
         Args:
@@ -54,9 +54,9 @@ class Smoother:
         Raises:
             MienError: The mode is unknown, or the time constant is not above 0.
         """
-        if mode not in MODES:
-            hint = did_you_mean(mode, MODES)
-            raise MienError(f"No smoothing mode named '{mode}'.{hint} Modes: {', '.join(MODES)}.")
+        if mode not in SMOOTHING_MODES:
+            hint = did_you_mean(mode, SMOOTHING_MODES)
+            raise MienError(f"No smoothing mode named '{mode}'.{hint} Modes: {', '.join(SMOOTHING_MODES)}.")
         if not (math.isfinite(time_constant) and time_constant > 0):
             raise MienError(f"The smoothing time constant is a number of seconds above 0; got {time_constant}.")
         self.mode, self.time_constant = mode, time_constant

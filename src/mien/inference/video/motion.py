@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.types import Box
-from mien.inference.appearance import REACH, WINDOW, Window
+from mien.inference.video.appearance import REACH, WINDOW, Window
 
 # Points on a face: a grid over this part of its box, in window pixels.
 _AXIS = WINDOW / 2 - 0.5 + np.linspace(-0.8, 0.8, 6) * WINDOW / REACH / 2

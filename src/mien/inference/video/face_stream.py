@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,13 @@ from mien.core.errors import did_you_mean
 from mien.core.image import as_rgb
 from mien.core.types import FrameResult, TrackedFace
 from mien.inference.model import Scores
-from mien.inference.pipeline import Channel, run_pipeline
 from mien.inference.recognizer import Recognizer
-from mien.inference.smoothing import Smoother
-from mien.inference.tracking import TrackedDetection, Tracker
-from mien.inference.video import DEFAULT_RATE, Frame, VideoError, VideoSource, open_video
+from mien.inference.video.frames import DEFAULT_RATE, Frame, VideoError, VideoSource
+from mien.inference.video.pipeline import Channel, run_pipeline
+from mien.inference.video.smoothing import SMOOTHING_MODES, Smoother, SmoothingMode
+from mien.inference.video.sources import open_video
+from mien.inference.video.tracking import TrackedDetection, Tracker
 
-__all__ = ["FaceStream", "FrameResult", "StreamSettings", "TrackedFace", "stream", "stream_video"]
-
-Smoothing = Literal["off", "on", "adaptive"]
-SMOOTHING = ("off", "on", "adaptive")
 # Frames of up to 1080p wait four in a queue, larger ones one: a frame of 8K takes 106 MB.
 WAITING, LARGE_FRAME, WAITING_LARGE = 4, 1920 * 1088, 1
 
@@ -39,7 +36,7 @@ class StreamSettings:
     Attributes:
         detect_every: Look for faces in every n-th frame, and follow them in between.
         detect_within: Look for faces at least this often, in seconds: slow cameras get more than every n-th frame.
-        smoothing: `off`, `on` or `adaptive` (fast where the evidence is strong), see `mien.inference.smoothing`.
+        smoothing: `off`, `on` or `adaptive` (fast where the evidence is strong), see `mien.inference.video.smoothing`.
         time_constant: Of the smoothing, in seconds; None: the smoother's own.
         rate: Frames a second, where the source is arrays.
         use_pixels: Hand on each frame's pixels with its result.
@@ -47,7 +44,7 @@ class StreamSettings:
 
     detect_every: int = 3
     detect_within: float = 0.25
-    smoothing: Smoothing = "adaptive"
+    smoothing: SmoothingMode = "adaptive"
     time_constant: float | None = None
     rate: float = DEFAULT_RATE
     use_pixels: bool = True
@@ -59,9 +56,9 @@ class StreamSettings:
             raise VideoError(f"detect_within is {self.detect_within}; expected more than 0 seconds.")
         if self.time_constant is not None and not 0 < self.time_constant <= sys.float_info.max:
             raise VideoError(f"time_constant is {self.time_constant}; expected more than 0 seconds.")
-        if self.smoothing not in SMOOTHING:
-            known = ", ".join(SMOOTHING)
-            hint = did_you_mean(self.smoothing, SMOOTHING)
+        if self.smoothing not in SMOOTHING_MODES:
+            known = ", ".join(SMOOTHING_MODES)
+            hint = did_you_mean(self.smoothing, SMOOTHING_MODES)
             raise VideoError(f"No smoothing named '{self.smoothing}'.{hint} Smoothing: {known}.")
 
     def create_smoother(self) -> Smoother:
@@ -75,7 +72,7 @@ SETTINGS = StreamSettings()
 
 
 @dataclass(frozen=True)
-class FoundFaces:
+class FrameFaces:
     """A frame with its faces' boxes, and the crops of those that can be seen, in order.
 
     `alive` are the tracks that may still come back.
@@ -121,23 +118,23 @@ class FaceStream:
         found = self.find(Frame(self._next_index, time, as_rgb(pixels)))
         return self.name(found, self.score([found])[0])
 
-    def find(self, frame: Frame) -> FoundFaces:
+    def find(self, frame: Frame) -> FrameFaces:
         """Find the faces of a frame, or follow those of the frame before, and cut them out."""
         self._dropped += frame.index - self._next_index
         self._next_index = frame.index + 1
         tracked = self._track(frame)
         crops = [self._recognizer.crop(frame.pixels, t.detection.box) for t in tracked if t.is_seen]
         alive = frozenset({1}) if self._recognizer.is_whole_image else self._tracker.alive
-        return FoundFaces(frame, self._dropped, alive, tracked, crops)
+        return FrameFaces(frame, self._dropped, alive, tracked, crops)
 
-    def score(self, found: Sequence[FoundFaces]) -> list[Scores]:
+    def score(self, found: Sequence[FrameFaces]) -> list[Scores]:
         """Score the faces of several frames in one forward pass."""
         scores = self._recognizer.score([crop for faces in found for crop in faces.crops])
         ends = np.cumsum([len(faces.crops) for faces in found])[:-1]
         parts = (np.split(values, ends) for values in (scores.logits, scores.probabilities, scores.reject))
         return [Scores(*rows) for rows in zip(*parts, strict=True)]
 
-    def name(self, found: FoundFaces, scores: Scores) -> FrameResult:
+    def name(self, found: FrameFaces, scores: Scores) -> FrameResult:
         """Smooth the probabilities of each track, and leave out what is no face."""
         frame, faces, row = found.frame, [], 0
         for tracked in found.tracked:
@@ -233,13 +230,13 @@ def stream_video(
 ) -> Generator[FrameResult, None, None]:
     """Do `stream` for a source that is open; it is closed in the end."""
     faces = FaceStream(recognizer, settings)
-    is_large = video.pixels is not None and video.pixels > LARGE_FRAME
+    is_large = video.frame_pixels is not None and video.frame_pixels > LARGE_FRAME
     capacity = WAITING_LARGE if is_large else WAITING
 
-    def find(frames: list[Frame]) -> Iterator[FoundFaces]:
+    def find(frames: list[Frame]) -> Iterator[FrameFaces]:
         yield from map(faces.find, frames)
 
-    def recognize(found: list[FoundFaces]) -> Iterator[FrameResult]:
+    def recognize(found: list[FrameFaces]) -> Iterator[FrameResult]:
         yield from map(faces.name, found, faces.score(found))
 
     inbox = Channel[Frame](1 if video.is_live else capacity, use_latest=video.is_live)

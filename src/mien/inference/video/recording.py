@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.inference.decoder import import_av
-from mien.inference.video import DEFAULT_RATE, VideoError
+from mien.inference.video.decoding import import_av
+from mien.inference.video.frames import DEFAULT_RATE, VideoError
 
 TICKS = 90_000  # a second, as MPEG counts
 KEY_FRAME_EVERY = 50  # frames; what is written up to the last of them survives a crash

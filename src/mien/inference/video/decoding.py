@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
 from mien.core.image import Limits
-from mien.inference.video import DEFAULT_RATE, NETWORK, Frame, VideoError
+from mien.inference.video.frames import DEFAULT_RATE, NETWORK, Frame, VideoError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -68,7 +68,7 @@ class EncodedVideo:
         self._seconds = self._duration()
         known = self._video.frames or None
         self.length = known or (int(self._seconds * self.rate) if self._seconds and self.rate else None)
-        self.pixels: int | None = self._video.codec_context.width * self._video.codec_context.height
+        self.frame_pixels: int | None = self._video.codec_context.width * self._video.codec_context.height
         self._damaged = 0
         self._hidden = 0
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from cv2.utils import logging
 
-from mien.inference.video import CAMERA, Frame, VideoError
+from mien.inference.video.frames import CAMERA, Frame, VideoError
 
 
 class Camera:
@@ -33,7 +33,7 @@ class Camera:
             raise VideoError(f"{source} cannot be opened: no such camera, or another program uses it.")
         self.rate: float | None = float(self._capture.get(cv2.CAP_PROP_FPS)) or None
         sides = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        self.pixels: int | None = int(sides[0] * sides[1]) or None
+        self.frame_pixels: int | None = int(sides[0] * sides[1]) or None
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until the camera gives none any more, which is an error."""

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ImageError, MienError
 from mien.core.types import Box, Detection
-from mien.inference.appearance import Window, cut_window
-from mien.inference.assignment import assign
-from mien.inference.track import Track, TrackedDetection, TrackerSettings, is_inside, touch
+from mien.inference.video.appearance import Window, cut_window
+from mien.inference.video.assignment import assign
+from mien.inference.video.track import Track, TrackedDetection, TrackerSettings, is_inside, touch
 
 __all__ = ["TrackedDetection", "Tracker", "TrackerSettings"]
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from mien.inference.draw import COLOURS, WHITE
-from mien.inference.summary import TrackCourse, VideoSummary
+from mien.inference.video.summary import TrackCourse, VideoSummary
 
 LANES = 40
 LEFT, WIDTH, RIGHT = 70, 900, 30

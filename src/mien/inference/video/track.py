@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.types import Box, Detection
-from mien.inference.appearance import AppearanceMemory, Window, cut_window
-from mien.inference.motion import Motion, measure_shift
+from mien.inference.video.appearance import AppearanceMemory, Window, cut_window
+from mien.inference.video.motion import Motion, measure_shift
 
 
 @dataclass(frozen=True)

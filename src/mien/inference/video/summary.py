@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.types import FrameResult, TrackedFace
-from mien.inference.smoothing import FlickerMeter
-from mien.inference.video import DEFAULT_RATE
+from mien.inference.video.frames import DEFAULT_RATE
+from mien.inference.video.smoothing import FlickerMeter
 
 SLOTS = 600
 FIRST_SLOT = 0.1  # seconds

@@ -1,0 +1,59 @@
+"""Frames and what a source of frames is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError
+
+CAMERA = "camera:"
+NETWORK = ("rtsp://", "rtsps://", "http://", "https://")
+DEFAULT_RATE = 25.0
+
+
+class VideoError(MienError):
+    """A video, camera or stream cannot be read or written, or breaks off."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video: its index from 0, its time in seconds since the first, and RGB pixels (h, w, 3)."""
+
+    index: int
+    time: float
+    pixels: NDArray[np.uint8]
+
+
+class VideoSource(Protocol):
+    """Yields frames in order.
+
+    Attributes:
+        name: What to call the source in results and errors.
+        is_live: Whether frames arrive in real time, read or not.
+        rate: Frames per second, if known.
+        length: The number of frames, if known.
+        frame_pixels: The number of pixels in a frame, if known.
+    """
+
+    name: str
+    is_live: bool
+    rate: float | None
+    length: int | None
+    frame_pixels: int | None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames. Call it once.
+
+        Raises:
+            VideoError: The source breaks off; raised after all readable frames.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the file, camera or connection. May be called at any time, and twice."""
+        ...

@@ -1,0 +1,85 @@
+"""Open video files, network streams, cameras and arrays; expand globs of video files."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sized
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mien.core.errors import ImageError
+from mien.core.image import as_rgb
+from mien.inference.video.camera import Camera
+from mien.inference.video.decoding import EncodedVideo
+from mien.inference.video.frames import CAMERA, DEFAULT_RATE, NETWORK, Frame, VideoError, VideoSource
+
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"),
+    *(".3gp", ".ogv", ".mxf", ".mjpeg", ".m4a", ".mp3", ".wav"),  # a file with sound only is rejected when opened
+)
+
+
+class ImageSequence:
+    """Arrays as a video with a constant frame rate."""
+
+    name = "images"
+    is_live = False
+    frame_pixels: int | None = None
+
+    def __init__(self, images: Iterable[NDArray[Any]], rate: float = DEFAULT_RATE) -> None:
+        """Take images as for `Recognizer.recognize`; `rate` is frames per second."""
+        if not 0 < rate < float("inf"):
+            raise VideoError(f"The frame rate is {rate}; expected a positive number of frames per second.")
+        self.rate: float | None = rate
+        self.length = len(images) if isinstance(images, Sized) else None
+        self._step = 1 / rate
+        self._images = images
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the images as frames, `1 / rate` seconds apart; `ImageError` for an array that is not an image."""
+        for index, image in enumerate(self._images):
+            yield Frame(index, index * self._step, as_rgb(image))
+
+    def close(self) -> None:
+        """Do nothing: the images belong to the caller."""
+
+
+def open_video(source: str | Path | Iterable[NDArray[Any]], *, rate: float = DEFAULT_RATE) -> VideoSource:
+    """Open a video.
+
+    Args:
+        source: A video file, a camera such as `camera:0`, a stream at rtsp:// or http(s)://, or images as arrays, as
+            for `Recognizer.recognize`.
+        rate: Frames per second if `source` is arrays.
+
+    Raises:
+        VideoError: The file or camera does not exist, or has no video.
+        MissingExtraError: The source requires PyAV, which is not installed.
+    """
+    if isinstance(source, str) and source.startswith(CAMERA):
+        return Camera(source)
+    if isinstance(source, str | Path):
+        return EncodedVideo(source)
+    return ImageSequence(source, rate)
+
+
+def is_video(source: str) -> bool:
+    """Return whether a source is a camera, a network stream, or a file or glob with a video's suffix."""
+    return source.startswith((CAMERA, *NETWORK)) or source.lower().endswith(SUFFIXES)
+
+
+def expand_video(source: str) -> list[str]:
+    """Return the video files that match a glob, sorted, or any other source as it is.
+
+    Raises:
+        ImageError: No file matches.
+    """
+    if source.startswith((CAMERA, *NETWORK)) or not glob.has_magic(source) or os.path.lexists(source):
+        return [source]
+    files = sorted(match for match in glob.iglob(source, recursive=True) if Path(match).is_file())  # noqa: PTH207
+    if not files:
+        raise ImageError(f"{source}: no video file matches.")
+    return files
