@@ -182,7 +182,7 @@ def test_arrays() -> None:
     assert [(f.index, f.time, f.pixels.shape) for f in frames] == [(0, 0, (4, 6, 3)), (1, 0.1, (4, 6, 3))]
     assert video.length == 2
     assert open_video(iter([])).length is None
-    with pytest.raises(VideoError, match="frames a second"):
+    with pytest.raises(VideoError, match="frame rate is 0"):
         open_video([], rate=0)
     with pytest.raises(ImageError):
         list(open_video([np.zeros(3)]).frames())
