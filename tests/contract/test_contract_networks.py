@@ -14,6 +14,7 @@ from torch import nn
 
 from mien.core.errors import ModelError
 from mien.models import registry
+from mien.models.catalogue import catalogue
 from mien.models.complexity import count_parameters
 from mien.models.modulators import registry as modulators
 from mien.models.network import Network
@@ -184,7 +185,7 @@ def test_an_ablation_changes_something(name, change):
 
 
 def test_every_built_in_network_has_ablations():
-    assert set(ABLATIONS) == {spec.name for spec in registry.built_in()}
+    assert set(ABLATIONS) == {entry.name for entry in catalogue()}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

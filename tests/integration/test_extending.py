@@ -112,7 +112,7 @@ def test_weights_that_do_not_fit_are_one_line(here, tmp_path):
 NETWORKS = """
 from functools import partial
 from mien.models.backbones.resnet import ResNet
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec
 NETWORKS = (NetworkSpec("narrow", partial(ResNet, width=8), "Nobody 2026, Nothing", "Narrow.", (1, 32, 32)),)
 """
 

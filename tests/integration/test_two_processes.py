@@ -13,8 +13,7 @@ import torch
 PLUGIN = """
 from torch import nn
 
-from mien.models.network import Network, Stage
-from mien.models.specification import NetworkSpec
+from mien.models.network import Network, NetworkSpec, Stage
 
 
 class Plain(Network):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.models.adabob import AdaBoB
+from mien.models.optimizers.adabob import AdaBoB
 
 
 def trajectory(start, gradients, rates, *, betas, final_lr, gamma, eps, decay, use_decoupled_decay):

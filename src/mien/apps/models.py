@@ -25,6 +25,7 @@ def models(
     With --plugin the networks of these files too, counted now; what else they add is said on standard error.
     """
     import json
+    from dataclasses import asdict
 
     if files:
         _list_files(as_json=as_json)
@@ -37,7 +38,7 @@ def models(
         if kind == "network":
             entries.append(_count(name))
     if as_json:
-        typer.echo(json.dumps([entry.to_json() for entry in entries], indent=1))
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
         return
     from rich.console import Console
     from rich.table import Table
@@ -77,6 +78,6 @@ def _list_files(*, as_json: bool) -> None:
 def _count(name: str) -> CatalogueEntry:
     """Return the entry of a network that is not in the catalogue; this needs torch."""
     from mien.models import registry
-    from mien.models.build_catalogue import catalogue_entry
+    from mien.models.catalogue import count_network
 
-    return catalogue_entry(registry.specification(name))
+    return count_network(registry.specification(name))

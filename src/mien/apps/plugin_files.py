@@ -39,9 +39,10 @@ def _tables() -> list[Table[Any]]:
 
     tables: list[Table[Any]] = [data.table(), detectors.table()]
     if "torch" in sys.modules:  # a file with parts of networks has imported it; others work without it
-        from mien.models import optimizers, registry
+        from mien.models import registry
         from mien.models.losses import registry as losses
         from mien.models.modulators import registry as modulators
+        from mien.models.optimizers import registry as optimizers
 
         tables += [registry.table(), modulators.table(), losses.table(), optimizers.table()]
     return tables

@@ -1,15 +1,26 @@
-"""The list of networks without torch: reads `catalogue.json` beside this file.
+"""The list of built-in networks with their sizes, without importing torch.
 
-The file is written by `python -m mien.models.build_catalogue`, and a test fails when it is stale.
+Counting takes seconds, so `catalogue.json` keeps the counts of each file in `backbones/` and `papers/`. A file that is
+not in it is counted on each call. `python -m mien.models.catalogue` rewrites the JSON; a test checks its numbers.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.models import backbones, papers
+
+if TYPE_CHECKING:
+    from mien.models.network import NetworkSpec
 
 PATH = Path(__file__).with_name("catalogue.json")
+CLASSES = 7
 
 
 @dataclass(frozen=True)
@@ -34,12 +45,54 @@ class CatalogueEntry:
     macs: int
     input: tuple[int, int, int]
 
-    def to_json(self) -> dict[str, object]:
-        """Return the entry as it stands in `mien models --json`."""
-        return {**asdict(self), "input": list(self.input)}
-
 
 def catalogue() -> list[CatalogueEntry]:
     """Return all built-in networks, sorted by name."""
-    entries = json.loads(PATH.read_text(encoding="utf-8"))
-    return [CatalogueEntry(**{**entry, "input": tuple(entry["input"])}) for entry in entries]
+    stored = json.loads(PATH.read_text(encoding="utf-8"))
+    entries = []
+    for module in module_names():
+        if module in stored:
+            entries += [CatalogueEntry(**{**row, "input": tuple(row["input"])}) for row in stored[module]]
+        else:
+            entries += count_module(module)
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def module_names() -> Iterator[str]:
+    """Yield the modules that may define networks: "backbones.dense", "backbones.despam" ..."""
+    for package in (backbones, papers):
+        for info in pkgutil.iter_modules(package.__path__):
+            yield f"{package.__name__.rpartition('.')[2]}.{info.name}"
+
+
+def count_module(name: str) -> list[CatalogueEntry]:
+    """Make and count the networks of one module, "papers.despam"; imports torch."""
+    module = importlib.import_module(f"mien.models.{name}")
+    return [count_network(spec) for spec in getattr(module, "NETWORKS", ()) if not spec.requires]
+
+
+def count_network(spec: NetworkSpec) -> CatalogueEntry:
+    """Make a network and count it; imports torch."""
+    import torch
+
+    from mien.models import registry
+    from mien.models.complexity import count_macs, count_parameters
+
+    channels, height, width = spec.input
+    with torch.device("meta"):  # counting needs shapes only
+        network = registry.create(spec.name, num_classes=CLASSES, in_channels=channels)
+    deployed = network.folded()
+    return CatalogueEntry(
+        name=spec.name,
+        paper=spec.paper,
+        summary=spec.summary,
+        parameters=count_parameters(network),
+        parameters_deployed=count_parameters(deployed),
+        macs=count_macs(deployed, (height, width), channels),
+        input=spec.input,
+    )
+
+
+if __name__ == "__main__":
+    counted = {name: [asdict(entry) for entry in count_module(name)] for name in module_names()}
+    PATH.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")

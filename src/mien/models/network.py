@@ -1,9 +1,9 @@
-"""What every network is: named stages, a modulator after any, pooled features, one linear layer."""
+"""What every network is: named stages with optional modulators, pooled features, and one linear layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self
 
 import torch
@@ -162,3 +162,27 @@ class Network(nn.Module):
                 f"The network got images of {images.shape[-2]} x {images.shape[-1]} pixels; "
                 f"the smallest input is {self.smallest_input} x {self.smallest_input}."
             )
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """An entry of a file's `NETWORKS` table: how a network is listed and made.
+
+    Attributes:
+        name: What recipes and the command line call it.
+        build: Takes `num_classes` and `in_channels` by keyword, and options with defaults and simple types.
+        paper: The source: authors, year, title.
+        summary: One sentence for `mien models`.
+        input: (channels, height, width) for which the catalogue states parameters and multiply-accumulates.
+        modulators: The network's own modulators by stage, each a name or {"name": ..., option: value}. Recipes
+            replace them, or remove one by "none".
+        requires: A package that mien itself does not require; where it is missing, the network is not listed.
+    """
+
+    name: str
+    build: Callable[..., Network]
+    paper: str
+    summary: str
+    input: tuple[int, int, int]
+    modulators: Mapping[str, Mapping[str, object] | str] = field(default_factory=dict)
+    requires: str = ""

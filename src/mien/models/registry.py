@@ -1,4 +1,4 @@
-"""Networks by name: the `NETWORKS` tables of backbones and papers, and the entry points of other packages."""
+"""Networks by name: the `NETWORKS` tables of backbones, papers and plug-in files, and other packages' entry points."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from typing import Any
 from mien.core.errors import ModelError
 from mien.core.plugins import Table, make_table, modules_of
 from mien.models import backbones, papers
-from mien.models.modulators.registry import ModulatorChoice, create_modulator
-from mien.models.network import Network
+from mien.models.modulators.registry import create_modulator
+from mien.models.network import Network, NetworkSpec
 from mien.models.options import call_with_options
-from mien.models.specification import NetworkSpec
+
+
+def table() -> Table[NetworkSpec]:
+    """Return all networks: this package's, other packages', and those of loaded plug-in files."""
+    return make_table("network", "mien.networks", _built_in(), check=_check_entry_point, parts_of=_networks_of)
 
 
 def names() -> list[str]:
     """Return the names of all networks that can be made here, sorted."""
-    absent = {spec.name for package, specs in _optional().items() if find_spec(package) is None for spec in specs}
+    absent = {spec.name for spec in _built_in().values() if spec.requires and find_spec(spec.requires) is None}
     return [name for name in table().names() if name not in absent]
 
 
 def specification(name: str) -> NetworkSpec:
-    """Return what is known of a network without making it.
+    """Return a network's entry without making the network.
 
     Raises:
         ModelError: No such network.
@@ -42,7 +46,7 @@ def create(
     num_classes: int = 7,
     in_channels: int = 1,
     options: Mapping[str, object] | None = None,
-    modulators: Mapping[str, ModulatorChoice | str] | None = None,
+    modulators: Mapping[str, Mapping[str, object] | str] | None = None,
 ) -> Network:
     """Make a network.
 
@@ -50,14 +54,13 @@ def create(
         name: One of `names()`.
         num_classes: Number of logits.
         in_channels: Channels of the images: 1 grey, 3 RGB.
-        options: The network's own settings by name, as a recipe has them.
-        modulators: A modulator for each named stage: `{"stage2": "despam"}`, with options
-            `{"stage2": {"name": "despam", "dropout": 0.1}}`. They go over the network's own; "none" removes
-            one.
+        options: The network's own settings by name.
+        modulators: Modulators by stage, `{"stage2": "despam"}` or `{"stage2": {"name": "despam", "dropout": 0.1}}`.
+            They replace the network's own; "none" removes one.
 
     Raises:
         ModelError: No such network, stage or modulator.
-        RecipeError: No such option, or a value that does not fit.
+        RecipeError: No such option, or an invalid value.
     """
     spec = specification(name)
     given = {"num_classes": num_classes, "in_channels": in_channels}
@@ -69,27 +72,10 @@ def create(
     return network
 
 
-def built_in() -> list[NetworkSpec]:
-    """Return the networks of this package, sorted by name."""
+def _built_in() -> dict[str, NetworkSpec]:
+    # A backbone that is only a part of a paper's network has no table.
     modules = chain(modules_of(backbones), modules_of(papers))
-    # A backbone that is only part of a paper's network has no table of its own.
-    specs: Iterable[NetworkSpec] = chain.from_iterable(getattr(module, "NETWORKS", ()) for module in modules)
-    return sorted(specs, key=lambda spec: spec.name)
-
-
-def _optional() -> dict[str, tuple[NetworkSpec, ...]]:
-    """Return the networks that need a further package, by that package; they are in no catalogue."""
-    return {
-        package: specs
-        for module in modules_of(backbones)
-        for package, specs in getattr(module, "OPTIONAL_NETWORKS", {}).items()
-    }
-
-
-def table() -> Table[NetworkSpec]:
-    """Return all networks: this package's, other packages' and those of loaded plug-in files' `NETWORKS` tables."""
-    known = _by_name(chain(built_in(), *_optional().values()))
-    return make_table("network", "mien.networks", known, check=_check_entry_point, parts_of=_networks_of)
+    return _by_name(chain.from_iterable(getattr(module, "NETWORKS", ()) for module in modules), "mien")
 
 
 def _check_entry_point(name: str, part: Any) -> NetworkSpec:
@@ -102,18 +88,13 @@ def _networks_of(path: Path, module: ModuleType) -> dict[str, NetworkSpec]:
     specs = getattr(module, "NETWORKS", ())
     if not isinstance(specs, tuple | list) or not all(isinstance(spec, NetworkSpec) for spec in specs):
         raise ModelError(f"NETWORKS of {path} must be a tuple of NetworkSpec entries, not {specs!r}.")
+    return _by_name(specs, str(path))
+
+
+def _by_name(specs: Iterable[NetworkSpec], where: str) -> dict[str, NetworkSpec]:
     found: dict[str, NetworkSpec] = {}
     for spec in specs:
         if spec.name in found:
-            raise ModelError(f"{path} defines two networks named '{spec.name}'; rename one.")
-        found[spec.name] = spec
-    return found
-
-
-def _by_name(specs: Iterable[NetworkSpec]) -> dict[str, NetworkSpec]:
-    found: dict[str, NetworkSpec] = {}
-    for spec in specs:
-        if spec.name in found:
-            raise ModelError(f"Two networks are named '{spec.name}'; rename one in its NETWORKS table.")
+            raise ModelError(f"{where} defines two networks named '{spec.name}'; rename one.")
         found[spec.name] = spec
     return found

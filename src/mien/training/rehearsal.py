@@ -8,7 +8,7 @@ from mien.core.errors import RecipeError
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network
-from mien.models.optimizers import create_optimizer, decay_groups
+from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.training.recipe import OptimizerSettings, Recipe
 from mien.training.run import create_network
 

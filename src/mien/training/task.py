@@ -20,7 +20,7 @@ from mien.core.image import normalize
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network, Outputs
-from mien.models.optimizers import create_optimizer, decay_groups
+from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
 from mien.training.graphs import record_outputs

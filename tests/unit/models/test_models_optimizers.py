@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mien.core.errors import RecipeError
-from mien.models.optimizers import create_optimizer, decay_groups, names
+from mien.models.optimizers.registry import create_optimizer, decay_groups, names
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_options_reach_the_optimizer_and_lists_become_tuples(module):
         ("sgd", 0.1, {"momentun": 0.9}, "Did you mean 'momentum'?"),
         ("sgd", 0.1, {"lr": 0.9}, "No option 'lr' of optimizer 'sgd'"),
         ("sgd", 0.1, {"momentum": "high"}, "expected float"),
-        ("sgd", -1.0, {}, "Invalid learning rate: -1.0"),
-        ("lion", -1.0, {}, "Invalid learning rate: -1.0"),
+        ("sgd", -1.0, {}, "The learning rate is -1.0"),
+        ("lion", -1.0, {}, "The learning rate is -1.0"),
         ("adan", 0.1, {"betas": [0.9, 0.99]}, "Optimizer 'adan' has 3 betas, not 2: (0.98, 0.92, 0.99)."),
         ("adamw", 0.1, {"betas": [0.9, 0.99, 0.9]}, "Optimizer 'adamw' has 2 betas, not 3"),
         ("adabob", 0.1, {"betas": [0.9, 1.0]}, "betas are (0.9, 1.0); both must be in [0, 1)."),
@@ -179,5 +179,5 @@ def test_a_missing_package_is_told(monkeypatch, module):
 
 
 def test_the_package_is_imported_only_for_its_optimizers():
-    code = "import sys, mien.models.optimizers as o; o.names(); sys.exit('pytorch_optimizer' in sys.modules)"
+    code = "import sys, mien.models.optimizers.registry as o; o.names(); sys.exit('pytorch_optimizer' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
@@ -18,7 +17,6 @@ SMALL = {"width": 8, "stem": "small"}
 PLUGIN = """
 from mien.models.backbones.resnet import ResNet
 from mien.models.modulators import Modulator
-from mien.models.specification import NetworkSpec
 
 class Halve(Modulator):
     smallest_map = 9
@@ -165,16 +163,3 @@ def test_a_broken_plugin_leaves_the_others_alone(install):
         "stage3",
         "stage4",
     )
-
-
-def test_two_networks_of_one_name_are_an_error(monkeypatch):
-    spec = registry.specification("resnet18")
-    monkeypatch.setattr(registry, "built_in", lambda: [spec, spec])
-    with pytest.raises(ModelError, match="Two networks are named 'resnet18'"):
-        registry.names()
-
-
-def test_importing_the_room_and_its_catalogue_needs_no_torch():
-    code = "import sys; from mien.models.catalogue import catalogue; catalogue(); print('torch' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "False"

@@ -12,8 +12,7 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from mien.models.layers.depthwise import DepthwiseConv2d
-from mien.models.network import Network, Stage
-from mien.models.specification import NetworkSpec
+from mien.models.network import Network, NetworkSpec, Stage
 
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280

@@ -12,8 +12,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.models.network import Network, Stage
-from mien.models.specification import NetworkSpec
+from mien.models.network import Network, NetworkSpec, Stage
 
 Stem = Literal["imagenet", "small", "full"]
 # Kernel, stride, and whether a 3x3 max pool of stride 2 follows.

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from mien.core.errors import ModelError, did_you_mean
 from mien.models.layers.folding import fold
 from mien.models.layers.observed_folding import fold_observed
-from mien.models.network import Network, Stage
-from mien.models.specification import NetworkSpec
+from mien.models.network import Network, NetworkSpec, Stage
 
 # The modules that one stage runs, by their names in the body.
 Segment = tuple[str, ...]
@@ -208,14 +207,13 @@ def _run(body: nn.Module, segment: Segment, maps: Tensor) -> Tensor:
     return maps
 
 
-OPTIONAL_NETWORKS = {
-    "timm": (
-        NetworkSpec(
-            name="timm",
-            build=TimmBackbone,
-            paper="Wightman 2019, PyTorch Image Models",
-            summary="Any network of the package timm by its option model, where timm is installed.",
-            input=(1, 224, 224),
-        ),
+NETWORKS = (
+    NetworkSpec(
+        name="timm",
+        build=TimmBackbone,
+        paper="Wightman 2019, PyTorch Image Models",
+        summary="Any network of the package timm by its option model, where timm is installed.",
+        input=(1, 224, 224),
+        requires="timm",
     ),
-}
+)

@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.models.network import Network, Stage
-from mien.models.specification import NetworkSpec
+from mien.models.network import Network, NetworkSpec, Stage
 
 # The stem's and the four stages' channels and the stages' blocks, before the multiples.
 BASE_CHANNELS = (64, 128, 256, 512, 1024)

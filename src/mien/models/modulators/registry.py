@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeAlias
 
 from mien.core.errors import ModelError, RecipeError
 from mien.core.plugins import Table, classes_by_file, make_class_table
@@ -13,8 +12,6 @@ from mien.models.modulators import Modulator
 from mien.models.network import Stage
 from mien.models.options import call_with_options
 
-# {"name": "despam", "dropout": 0.1}: a name, and options beside it, as a recipe's table has them.
-ModulatorChoice: TypeAlias = Mapping[str, object]
 NO_MODULATOR = "none"
 
 
@@ -28,7 +25,7 @@ def names() -> list[str]:
     return table().names()
 
 
-def create_modulator(choice: ModulatorChoice | str, stage: Stage) -> Modulator | None:
+def create_modulator(choice: Mapping[str, object] | str, stage: Stage) -> Modulator | None:
     """Make the modulator that follows a stage; None for "none".
 
     Args:

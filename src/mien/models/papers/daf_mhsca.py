@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from mien.models.backbones.resnet import ResNet, Stem
 from mien.models.layers.directional_attention import Cross, DirectionalAttention
 from mien.models.layers.spatial_channel_head import SpatialChannelHead
-from mien.models.network import Outputs
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec, Outputs
 
 
 class DAFMHSCA(ResNet):

@@ -21,7 +21,7 @@ it. Weights start from PyTorch's defaults.
 from __future__ import annotations
 
 from mien.models.backbones.despam import DeSpaMBackbone
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec
 
 NETWORKS = (
     NetworkSpec(

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from mien.models.backbones.mobilenet_v2 import MobileNetV2
 from mien.models.backbones.resnet import ResNet
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec
 
 PAPER = "Kim and Jo 2024, Spatial Attention Network with High Frequency Component for Facial Expression Recognition"
 INPUT = (1, 224, 224)

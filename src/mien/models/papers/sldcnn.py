@@ -15,7 +15,7 @@ rest of the dense net: `mien.models.backbones.dense`. The catalogue's input is g
 from __future__ import annotations
 
 from mien.models.backbones.dense import BLOCKS, DenseNet
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec
 
 PAPER = "Li et al. 2025, Dense-Attention CNN with Spatial-Attention Fusion for Robust Facial Expression Recognition"
 INPUT = (1, 224, 224)

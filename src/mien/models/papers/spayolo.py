@@ -18,7 +18,7 @@ Deviations: the paper places the module "typically at feature layers C3 or C4"; 
 from __future__ import annotations
 
 from mien.models.backbones.yolov8_cls import YoloV8Cls
-from mien.models.specification import NetworkSpec
+from mien.models.network import NetworkSpec
 
 NETWORKS = (
     NetworkSpec(
