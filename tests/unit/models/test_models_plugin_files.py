@@ -36,6 +36,7 @@ class Still(torch.optim.SGD):
 """
 NETWORKS = """
 from mien.models.backbones.resnet import ResNet
+from mien.models.network import NetworkSpec
 NETWORKS = (
     NetworkSpec("tiny", ResNet, "Nobody 2026, Nothing", "A narrow one.", (1, 32, 32), {"stage1": "own"}),
     NetworkSpec("tinier", ResNet, "", "", (1, 32, 32)),

@@ -17,6 +17,7 @@ SMALL = {"width": 8, "stem": "small"}
 PLUGIN = """
 from mien.models.backbones.resnet import ResNet
 from mien.models.modulators import Modulator
+from mien.models.network import NetworkSpec
 
 class Halve(Modulator):
     smallest_map = 9
