@@ -23,7 +23,9 @@ from mien.core.card import CropSpec
 from mien.core.image import crop_face, to_batch
 from mien.core.types import Box
 from mien.data import registry
-from mien.inference.detectors import Detector, Haar, YuNet
+from mien.inference.detectors import Detector
+from mien.inference.detectors.haar import Haar
+from mien.inference.detectors.yunet import YuNet
 from mien.inference.model import ExpressionModel
 from scenes import enlarge, photographs
 

@@ -26,7 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from mien.core.hardware import available_cores, processor_name
 from mien.evaluation.drawn_clip import FACES, RATE, draw_frames
-from mien.inference.detectors import create_detector
+from mien.inference.detectors.registry import create_detector
 
 SIZE = (640, 480)
 CLIP_SECONDS = 8
@@ -34,11 +34,11 @@ WARM_UP = 5
 BETWEEN = 0.5  # seconds between two readings; each is the median of the page's last two seconds
 
 
-def write_camera(path: Path, detector: str, yunet: Path | None) -> None:
+def write_camera(path: Path, detector: str) -> None:
     """Write the clip as YUV4MPEG2, which Chromium takes for a camera and repeats."""
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{SIZE[0]} H{SIZE[1]} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
-        for frame in draw_frames(create_detector(detector, yunet_path=yunet), SIZE, CLIP_SECONDS * RATE):
+        for frame in draw_frames(create_detector(detector), SIZE, CLIP_SECONDS * RATE):
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
@@ -62,14 +62,13 @@ def watch(page: Page, seconds: float) -> dict[str, Any]:
     }
 
 
-def measure(detector: str, yunet: Path | None, seconds: float) -> dict[str, Any]:
+def measure(detector: str, seconds: float) -> dict[str, Any]:
     """Serve, and let a browser watch."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     words = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", detector]
-    words += ["--yunet", str(yunet)] if yunet else []
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.y4m")
-        write_camera(clip, detector, yunet)
+        write_camera(clip, detector)
         server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         try:
             address = next(word for word in server.stdout.readline().split() if word.startswith("http"))
@@ -100,8 +99,8 @@ def main() -> None:
         "seconds": options.seconds,
         "load_average_before": round(os.getloadavg()[0], 2),
     }
-    for detector in ("yunet", "haar") if options.yunet else ("haar",):
-        record[detector] = measure(detector, options.yunet, options.seconds)
+    for detector in (f"yunet:{options.yunet}", "haar") if options.yunet else ("haar",):
+        record[detector.partition(":")[0]] = measure(detector, options.seconds)
     record |= {"cores": available_cores(), "cpu": processor_name()}
     text = json.dumps(record, indent=1)
     print(text)

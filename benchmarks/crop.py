@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from mien.core.types import Box
 from mien.data import registry
-from mien.inference.detectors import Detector, Haar, YuNet
+from mien.inference.detectors import Detector
+from mien.inference.detectors.haar import Haar
+from mien.inference.detectors.yunet import YuNet
 from scenes import enlarge, photographs
 
 

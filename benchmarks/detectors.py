@@ -24,7 +24,9 @@ from mien.core.card import CropSpec
 from mien.core.image import as_rgb, read_image
 from mien.core.types import Box, Detection
 from mien.data import registry
-from mien.inference.detectors import Detector, Haar, YuNet, remove_duplicates
+from mien.inference.detectors import Detector, remove_duplicates
+from mien.inference.detectors.haar import Haar
+from mien.inference.detectors.yunet import YuNet
 from scenes import Scene, paste, photographs
 
 Row = dict[str, object]

@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.data import registry
 from mien.explain.regions import MEAN_FACE, REGIONS, face_regions, find_landmarks
-from mien.inference.detectors import YuNet
+from mien.inference.detectors.yunet import YuNet
 
 LANDMARKS = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
 PARTS = ("eyes", "eyes", "nose", "mouth", "mouth")

@@ -253,8 +253,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     detectors = ("yunet" if options.yunet else "haar", "none")
-    words = [word for name in detectors for word in ("--detector", name)]
-    words += ["--yunet", str(options.yunet)] if options.yunet else []
+    specs = {"yunet": f"yunet:{options.yunet}"}
+    words = [word for name in detectors for word in ("--detector", specs.get(name, name))]
     record: dict[str, object] = {
         "cpu": processor_name(),
         "cores": available_cores(),

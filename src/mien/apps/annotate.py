@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.options import DetectorName, KeepAll, ModelName, YunetFile
+from mien.apps.options import DetectorName, KeepAll, ModelName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,6 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.parquet", help="The table to write.")],
     model: ModelName = "default",
     detector: DetectorName = "auto",
-    yunet: YunetFile = None,
     keep_all: KeepAll = False,
     workers: Annotated[
         int | None,
@@ -58,7 +57,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     if ray is None:
         workers = workers or available_cores()
-    settings = ArchiveSettings(model, detector, yunet, not keep_all, workers, chunk)
+    settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
     interruption = Interruption()
     try:
         with interruption.heard(), _progress(lambda: bool(interruption.signal)) as watcher:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.importing import import_quickly
-from mien.apps.options import DetectorName, KeepAll, YunetFile
+from mien.apps.options import DetectorName, KeepAll
 from mien.apps.recognize import Failures, picture_paths
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
     detector: DetectorName = "auto",
     format: Annotated[Format, typer.Option(help="How results are printed.")] = Format.TABLE,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    yunet: YunetFile = None,
     keep_all: KeepAll = False,
 ) -> None:
     """Show where in the faces of pictures a network sees the expression that each appears to show.
@@ -82,7 +81,7 @@ def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
         import_quickly("mien.explain.torch_explainer", "mien.training.run")
     explainer = load_explainer(model, threads)
     question = Question(tuple(method or ()), layer, label)
-    faces = FaceExplainer(explainer, question, detector, yunet=yunet, use_rejection=not keep_all)
+    faces = FaceExplainer(explainer, question, detector, use_rejection=not keep_all)
     if save is not None:
         from mien.explain.face_figure import prepare_folder
 

@@ -117,7 +117,7 @@ def _subject(explainer: Explainer, chosen: FaceDataset, detector: str) -> tuple[
     from mien.core.image import to_batch
     from mien.explain.assessment import Faces
     from mien.explain.regions import find_landmarks
-    from mien.inference.detectors import create_detector
+    from mien.inference.detectors.registry import create_detector
 
     finder = None if detector == "none" else create_detector(detector)
     landmarks = [None if finder is None else find_landmarks(face, finder) for face in chosen.images]

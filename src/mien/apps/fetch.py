@@ -19,6 +19,6 @@ def yunet(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until an address is given up.")] = 20.0,
 ) -> None:
     """Download the YuNet face detector (230 kB, MIT licence) from the OpenCV zoo and check its SHA-256."""
-    from mien.inference.fetch import fetch_yunet
+    from mien.inference.detectors.yunet import fetch_weights
 
-    typer.echo(f"YuNet is at {fetch_yunet(timeout)}")
+    typer.echo(f"YuNet is at {fetch_weights(timeout)}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.options import DetectorName
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -47,7 +49,7 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter an option
     plane: Annotated[
         list[Path] | None, typer.Option(help="Draw the searched faces' features by t-SNE: .png or .svg.")
     ] = None,
-    detector: Annotated[str, typer.Option(metavar="auto|haar|yunet|none", help="How faces are found.")] = "auto",
+    detector: DetectorName = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +10,9 @@ ModelName = Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped mod
 DetectorName = Annotated[
     str,
     typer.Option(
-        metavar="auto|haar|yunet|none",
-        help="How faces are found: auto is YuNet if it is there, else Haar; none: a picture is a face.",
+        metavar="NAME[:FILE]",
+        help="Find faces with auto (yunet if downloaded, else haar), yunet, haar, a plug-in's name, or none: each "
+        "image is one face. FILE: its model file.",
     ),
 ]
-YunetFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YuNet's model file.")]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")]

@@ -35,7 +35,7 @@ def load_plugin_files(paths: Iterable[Path] | None) -> list[tuple[str, str]]:
 
 def _tables() -> list[Table[Any]]:
     from mien.data import registry as data
-    from mien.inference import detectors
+    from mien.inference.detectors import registry as detectors
 
     tables: list[Table[Any]] = [data.table(), detectors.table()]
     if "torch" in sys.modules:  # a file with parts of networks has imported it; others work without it

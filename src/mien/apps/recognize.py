@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.options import DetectorName, KeepAll, ModelName, YunetFile
+from mien.apps.options import DetectorName, KeepAll, ModelName
 from mien.apps.recognize_video import VideoOptions, recognize_videos
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     provider: Annotated[
         str, typer.Option(metavar="cpu|cuda|openvino", help="What runs the network; the others are extras.")
     ] = "cpu",
-    yunet: YunetFile = None,
     keep_all: KeepAll = False,
     smoothing: Annotated[
         Smoothing, typer.Option(help="Videos: smooth each face's probabilities over time.")
@@ -82,7 +81,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     from mien.inference.video.sources import is_video
 
     failures = Failures()
-    loading = Loading(model, detector, threads, provider, yunet, not keep_all)
+    loading = Loading(model, detector, threads, provider, not keep_all)
     if any(is_video(source) for source in sources):
         from mien.inference.video import StreamSettings
 
@@ -105,7 +104,6 @@ class Loading:
     detector: str
     threads: int
     provider: str
-    yunet: Path | None
     use_rejection: bool
 
     def load(self) -> Recognizer:
@@ -117,7 +115,7 @@ class Loading:
 
         cv2.setNumThreads(self.threads)
         model = ExpressionModel.load(self.model, self.threads, self.provider)
-        return Recognizer(model, self.detector, self.threads, yunet=self.yunet, use_rejection=self.use_rejection)
+        return Recognizer(model, self.detector, self.threads, use_rejection=self.use_rejection)
 
 
 class Failures:

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from mien.apps.options import YunetFile
-
 
 def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     host: Annotated[str, typer.Option(help="Address to listen at; 127.0.0.1 is this machine alone.")] = "127.0.0.1",
@@ -18,9 +16,8 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     ] = None,
     detector: Annotated[
         list[str] | None,
-        typer.Option(metavar="auto|haar|yunet|none", help="A face detector to load; may be given several times."),
+        typer.Option(metavar="NAME[:FILE]", help="A face detector to load; may be given several times."),
     ] = None,
-    yunet: YunetFile = None,
     workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two a core.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of a forward pass.")] = 1,
     queue: Annotated[int, typer.Option(min=0, help="Requests taken at a time, then 429; 0: two a core.")] = 0,
@@ -65,7 +62,6 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         offer=Offer(
             models=tuple(model or Offer.models),
             detectors=tuple(detector or Offer.detectors),
-            yunet=yunet,
             workers=workers,
             threads=threads,
         ),

@@ -49,7 +49,7 @@ class Table(Generic[T]):
         return self.loaders[name]()
 
 
-def make_table(  # noqa: PLR0913
+def make_table(  # noqa: PLR0913 (what a kind of part is)
     kind: str,
     group: str,
     built_in: Mapping[str, T],

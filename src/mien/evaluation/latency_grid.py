@@ -24,8 +24,8 @@ from mien.core.types import Box
 from mien.data.synthetic import draw_face
 from mien.evaluation.latency import check_rounds, measure_in_turns, time_in_turns
 from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
-from mien.inference.cache import find_yunet
-from mien.inference.detectors import create_detector
+from mien.inference.detectors.registry import create_detector
+from mien.inference.detectors.yunet import find_weights
 from mien.inference.model import ExpressionModel
 from mien.inference.recognizer import Recognizer
 
@@ -147,7 +147,7 @@ def _time_batch(
 
 def _time_stages(model: ExpressionModel, threads: int, rounds: int) -> list[StageTiming]:
     picture = _draw_picture()
-    names = ["yunet", "haar"] if find_yunet() else ["haar"]
+    names = ["yunet", "haar"] if find_weights() else ["haar"]
     recognizers = [Recognizer(model, create_detector(name)) for name in names]
     first = recognizers[0]
     crops = [first.crop(picture, FACE)]

@@ -21,8 +21,9 @@ from mien.core.hardware import processor_name
 from mien.evaluation.drawn_clip import FACES, RATE, draw_frames, write_clip
 from mien.evaluation.memory import MIB, process_memory
 from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
-from mien.inference.cache import find_yunet
-from mien.inference.detectors import Detector, create_detector
+from mien.inference.detectors import Detector
+from mien.inference.detectors.registry import create_detector
+from mien.inference.detectors.yunet import find_weights
 from mien.inference.draw import draw_faces
 from mien.inference.model import ExpressionModel
 from mien.inference.recognizer import Recognizer
@@ -71,7 +72,7 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
     the model each reference network takes its place.
     """
     cv2.setNumThreads(threads)
-    names = ["yunet", "haar"] if find_yunet() else ["haar"]
+    names = ["yunet", "haar"] if find_weights() else ["haar"]
     detectors = [create_detector(name) for name in names]
     measured = ExpressionModel.load(model, threads)
     record: dict[str, Any] = {"network": measured.card.name}

@@ -16,7 +16,7 @@ from mien.core.image import cut_square, to_batch
 from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, load_explainer
-from mien.inference.detectors import Detector
+from mien.inference.detectors.registry import DetectorSpec
 from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
 
 
@@ -97,9 +97,8 @@ class FaceExplainer:
         self,
         explainer: Explainer,
         question: Question = Question(),
-        detector: str | Detector = "auto",
+        detector: DetectorSpec = "auto",
         *,
-        yunet: Path | None = None,
         use_rejection: bool = True,
     ) -> None:
         """Check the question and load the detector.
@@ -108,7 +107,6 @@ class FaceExplainer:
             explainer: The network.
             question: What is asked.
             detector: As `Recognizer` has it.
-            yunet: YuNet's model file.
             use_rejection: Leave out boxes that the network takes for no face.
 
         Raises:
@@ -128,7 +126,7 @@ class FaceExplainer:
         if any(method in STAGE_METHODS for method in self.methods):
             explainer.check_layer(self.layer)
         self.label = None if question.label is None else explainer.label_number(question.label)
-        self.recognizer = Recognizer(explainer.model, detector, yunet=yunet, use_rejection=use_rejection)
+        self.recognizer = Recognizer(explainer.model, detector, use_rejection=use_rejection)
 
     def explain_image(self, pixels: NDArray[np.uint8], source: str = "image") -> ExplainedImage:
         """Explain every face of an upright RGB picture (h, w, 3).
@@ -181,7 +179,7 @@ def explain(  # noqa: PLR0913 - what is asked, by name
     method: str | Sequence[str] = (),
     layer: str | None = None,
     label: str | None = None,
-    detector: str | Detector = "auto",
+    detector: DetectorSpec = "auto",
 ) -> list[ExplainedImage]:
     """Say where in the faces of pictures a network sees their apparent expressions: `mien.explain`.
 

@@ -14,7 +14,8 @@ from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
 from mien.core.image import as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
-from mien.inference.detectors import Detector, WholeImage, create_detector, remove_duplicates
+from mien.inference.detectors import Detector, remove_duplicates
+from mien.inference.detectors.registry import DetectorSpec, create_detector
 from mien.inference.model import ExpressionModel, Scores
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
@@ -33,27 +34,25 @@ class Recognizer:
     def __init__(
         self,
         model: str | Path | ExpressionModel = "default",
-        detector: str | Detector = "auto",
+        detector: DetectorSpec = "auto",
         threads: int = 1,
         *,
-        yunet: Path | None = None,
         use_rejection: bool = True,
     ) -> None:
         """Load the network and the detector.
 
         Args:
             model: The name of a shipped model, an .onnx file, or a model that is loaded already.
-            detector: `auto`, `yunet`, `haar`, `none` (each picture is one face), a plug-in's name, or a
-                detector object.
+            detector: `auto`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE` with a
+                model file, a YuNet model file, or a detector object.
             threads: CPU threads of the network, at least 1.
-            yunet: YuNet's model file, before $MIEN_YUNET and the fetched one.
             use_rejection: Drop boxes that the network takes for no face; not done where `detector` is `none`.
 
         Raises:
             ModelError: The model or the detector cannot be used.
         """
         self.model = model if isinstance(model, ExpressionModel) else ExpressionModel.load(model, threads)
-        self.detector: Detector = create_detector(detector, yunet_path=yunet) if isinstance(detector, str) else detector
+        self.detector: Detector = create_detector(detector)
         # The whole picture is a crop already: what the network was trained on.
         self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_image else self.card.crop
         self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_image else None
@@ -125,7 +124,7 @@ class Recognizer:
     @property
     def is_whole_image(self) -> bool:
         """Whether each picture is one face, and nothing is sought in it."""
-        return isinstance(self.detector, WholeImage)
+        return bool(getattr(self.detector, "is_whole_image", False))
 
     def _result(
         self, name: str, size: tuple[int, int], detections: list[Detection], scores: Scores, rows: range

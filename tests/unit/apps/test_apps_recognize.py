@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from mien.apps import fetch as fetch_module
 from mien.apps.recognize import recognize
 from mien.core.errors import ModelError
-from mien.inference import fetch as fetching
+from mien.inference.detectors import yunet
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_nothing_is_written_outside_the_paths_named(tiny_model: Path, photos: Pa
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        "note: using OpenCV's Haar face detector; `mien fetch yunet` gets one that finds more faces, faster."
+        "note: using OpenCV's Haar face detector; `mien fetch yunet` downloads one that finds more faces, faster."
     ]
     assert list(home.rglob("*")) == []
     assert sorted(path.name for path in out.iterdir()) == ["astronaut.png", "empty.png", "hopper.jpg"]
@@ -167,7 +167,7 @@ def test_fetch_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         asked.append(timeout)
         return tmp_path / "yunet.onnx"
 
-    monkeypatch.setattr(fetching, "fetch_yunet", fetched)
+    monkeypatch.setattr(yunet, "fetch_weights", fetched)
     done = CliRunner().invoke(fetch_module.app, ["yunet", "--timeout", "3"])
     assert done.exit_code == 0
     assert asked == [3]

@@ -27,7 +27,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks in place of the references, and no YuNet."""
     monkeypatch.setattr(latency_grid, "resnet18_onnx", small_network)
     monkeypatch.setattr(latency_grid, "mobilenet_v2_onnx", lambda: small_network(1))
-    monkeypatch.setattr(latency_grid, "find_yunet", lambda: None)
+    monkeypatch.setattr(latency_grid, "find_weights", lambda: None)
     monkeypatch.setattr(latency_grid, "BATCHES", (1, 2))
 
 

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mien.apps.plugin_files import load_plugin_files
+from mien.core import plugins
 from mien.core.errors import ModelError
 from mien.core.image import read_image
 from mien.core.types import Box, Detection
-from mien.inference import detectors
-from mien.inference.cache import YUNET_NAME, cache_dir, find_yunet
-from mien.inference.detectors import Haar, WholeImage, YuNet, create_detector, remove_duplicates
+from mien.inference.detectors import registry, remove_duplicates, yunet
+from mien.inference.detectors.haar import Haar
+from mien.inference.detectors.none import WholeImage
+from mien.inference.detectors.registry import create_detector
+from mien.inference.detectors.yunet import FILE_NAME, YuNet, cache_dir, find_weights
 
 
 @pytest.fixture(autouse=True)
@@ -84,14 +88,16 @@ class FakeYuNet:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeYuNet:
     network = FakeYuNet()
     creator = SimpleNamespace(create=lambda *_: network)
-    monkeypatch.setattr(detectors.cv2, "FaceDetectorYN", creator)
+    monkeypatch.setattr(yunet.cv2, "FaceDetectorYN", creator)
+    cache_dir().mkdir()
+    (cache_dir() / FILE_NAME).touch()
     return network
 
 
 def test_yunet_boxes_and_landmarks_are_mapped_back(fake: FakeYuNet) -> None:
     image = np.zeros((800, 1280, 3), np.uint8)
     image[..., 0] = 200
-    (found,) = YuNet(Path("yunet.onnx")).detect(image)
+    (found,) = YuNet().detect(image)
     assert fake.size == (640, 400)
     assert fake.seen is not None
     assert fake.seen[0, 0].tolist() == [0, 0, 200]  # B, G, R
@@ -101,12 +107,12 @@ def test_yunet_boxes_and_landmarks_are_mapped_back(fake: FakeYuNet) -> None:
 
 
 def test_yunet_gets_narrow_pictures_with_a_margin(fake: FakeYuNet) -> None:
-    YuNet(Path("yunet.onnx")).detect(np.full((1, 300, 3), 9, np.uint8))
+    YuNet().detect(np.full((1, 300, 3), 9, np.uint8))
     assert fake.size == (300, 64)
 
 
 def test_yunet_finds_nothing(fake: FakeYuNet) -> None:
-    assert YuNet(Path("yunet.onnx")).detect(np.zeros((100, 100, 3), np.uint8)) == []
+    assert YuNet().detect(np.zeros((100, 100, 3), np.uint8)) == []
     assert fake.size == (100, 100)
 
 
@@ -115,28 +121,28 @@ def test_another_file_is_no_yunet(tmp_path: Path, content: bytes, capfd: pytest.
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"x\.onnx is not a YuNet model file"):
-        create_detector("yunet", yunet_path=path)
+        create_detector(f"yunet:{path}")
     assert capfd.readouterr().err == ""
 
 
 def test_another_network_is_no_yunet(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match="is not a YuNet model file"):
-        create_detector("auto", yunet_path=tiny_model)
+        create_detector(tiny_model)
     assert capfd.readouterr().err == ""
 
 
 def test_where_yunet_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_yunet() is None
+    assert find_weights() is None
     cache_dir().mkdir()
-    fetched, named, given = cache_dir() / YUNET_NAME, tmp_path / "named.onnx", tmp_path / "given.onnx"
+    fetched, named, given = cache_dir() / FILE_NAME, tmp_path / "named.onnx", tmp_path / "given.onnx"
     for path in (fetched, named, given):
         path.touch()
-    assert find_yunet() == fetched
+    assert find_weights() == fetched
     monkeypatch.setenv("MIEN_YUNET", str(named))
-    assert find_yunet() == named
-    assert find_yunet(given) == given
+    assert find_weights() == named
+    assert find_weights(given) == given
     with pytest.raises(ModelError, match="no such YuNet model file"):
-        find_yunet(tmp_path / "nosuch.onnx")
+        find_weights(tmp_path / "nosuch.onnx")
 
 
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -150,13 +156,13 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_auto_falls_back_on_haar_and_says_so_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(detectors, "_recommend_yunet", detectors._Once("better: mien fetch yunet"))
+    registry._recommend_yunet.cache_clear()
     assert create_detector("auto").name == "haar"
     assert create_detector().name == "haar"
     captured = capsys.readouterr()
-    assert captured.err == "better: mien fetch yunet\n"
+    assert captured.err.count("`mien fetch yunet` downloads one") == 1
     assert captured.out == ""
     assert create_detector("haar").name == "haar"
     assert create_detector("none").name == "none"
@@ -164,8 +170,6 @@ def test_auto_falls_back_on_haar_and_says_so_once(
 
 
 def test_auto_takes_yunet_when_it_is_there(fake: FakeYuNet, capsys: pytest.CaptureFixture[str]) -> None:
-    cache_dir().mkdir()
-    (cache_dir() / YUNET_NAME).touch()
     assert create_detector("auto").name == "yunet"
     assert capsys.readouterr().err == ""
 
@@ -181,6 +185,46 @@ def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(create_detector("mine"), WholeImage)
     with pytest.raises(ModelError, match=r"No detector named 'haarr'\. Did you mean 'haar'.*mine"):
         create_detector("haarr")
+
+
+@pytest.mark.parametrize("form", ["yunet:{}", "{}"])
+def test_a_model_file_may_be_named(fake: FakeYuNet, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "own.onnx"
+    path.touch()
+    detector = create_detector(form.format(path))
+    assert isinstance(detector, YuNet)
+    assert detector.weights == path
+    assert create_detector(detector) is detector
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("haar:x.onnx", r"'haar' takes no model file, but got 'x\.onnx'"),
+        ("yunet:missing.onnx", r"missing\.onnx: no such YuNet model file"),
+        ("missing.onnx", r"missing\.onnx: no such YuNet model file"),
+        ("haarr:x.onnx", r"haarr:x\.onnx: no such"),
+    ],
+)
+def test_a_model_file_that_is_of_no_use(spec: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        create_detector(spec)
+
+
+def test_a_plugin_file_brings_detectors_by_their_own_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "plugin_files", {})
+    body = (
+        "def __init__(self, weights=None):\n        self.weights = weights\n    def detect(self, _):\n        return []"
+    )
+    (tmp_path / "one.py").write_text(f"class Mine:\n    name = 'mine'\n    {body}\n")
+    (tmp_path / "many.py").write_text(f"class A:\n    name = 'a'\n    {body}\nDETECTORS = {{'fast': A, 'exact': A}}\n")
+    (tmp_path / "wrong.py").write_text("DETECTORS = ['fast']\n")
+    added = load_plugin_files([tmp_path / "one.py", tmp_path / "many.py"])
+    assert added == [("detector", "mine"), ("detector", "exact"), ("detector", "fast")]
+    assert create_detector("mine:x.bin").weights == Path("x.bin")  # type: ignore[attr-defined]
+    assert create_detector("fast").name == "a"
+    with pytest.raises(ModelError, match=r"DETECTORS of .* must map names"):
+        load_plugin_files([tmp_path / "wrong.py"])
 
 
 def test_duplicates_go_and_the_best_stays() -> None:

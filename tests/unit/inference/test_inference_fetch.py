@@ -11,8 +11,8 @@ import pytest
 
 from mien.core.errors import ModelError
 from mien.inference import fetch
-from mien.inference.cache import YUNET_NAME
-from mien.inference.fetch import fetch_yunet
+from mien.inference.detectors import yunet
+from mien.inference.detectors.yunet import FILE_NAME, fetch_weights
 
 CONTENT = b"network" * 1000
 
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(fetch, "YUNET_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(yunet, "SHA256", hashlib.sha256(CONTENT).hexdigest())
     Handler.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -59,35 +59,35 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 
 def urls(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    monkeypatch.setattr(fetch, "YUNET_URLS", addresses)
+    monkeypatch.setattr(yunet, "URLS", addresses)
 
 
 def test_the_file_is_fetched_once(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     urls(monkeypatch, f"{server}/right")
-    path = fetch_yunet(5)
-    assert path == tmp_path / "cache" / YUNET_NAME
+    path = fetch_weights(5)
+    assert path == tmp_path / "cache" / FILE_NAME
     assert path.read_bytes() == CONTENT
-    assert fetch_yunet(5) == path
+    assert fetch_weights(5) == path
     assert Handler.asked == ["/right"]
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_next_address_is_tried(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     urls(monkeypatch, f"{server}/missing", f"{server}/wrong", f"{server}/right")
-    assert fetch_yunet(5).read_bytes() == CONTENT
+    assert fetch_weights(5).read_bytes() == CONTENT
     assert Handler.asked == ["/missing", "/wrong", "/right"]
 
 
 def test_a_damaged_file_is_fetched_again(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     urls(monkeypatch, f"{server}/right")
-    path = tmp_path / "cache" / YUNET_NAME
+    path = tmp_path / "cache" / FILE_NAME
     path.parent.mkdir()
     path.write_bytes(b"half")
-    assert fetch_yunet(5).read_bytes() == CONTENT
+    assert fetch_weights(5).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
-    ("page", "expected"), [("missing", "404"), ("wrong", "SHA-256 d9298a10"), ("huge", "MiB came")]
+    ("page", "expected"), [("missing", "404"), ("wrong", "SHA-256 d9298a10"), ("huge", "larger than")]
 )
 def test_nothing_is_left_of_a_wrong_file(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, expected: str
@@ -95,7 +95,7 @@ def test_nothing_is_left_of_a_wrong_file(
     monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 50_000)
     urls(monkeypatch, f"{server}/{page}")
     with pytest.raises(ModelError, match=expected) as caught:
-        fetch_yunet(5)
+        fetch_weights(5)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "cache").exists()
 
@@ -105,15 +105,15 @@ def test_a_slow_address_is_given_up(server: str, monkeypatch: pytest.MonkeyPatch
     urls(monkeypatch, f"{server}/slow")
     start = time.monotonic()
     with pytest.raises(ModelError, match="not finished after"):
-        fetch_yunet(0.3)
+        fetch_weights(0.3)
     assert time.monotonic() - start < 3
 
 
 def test_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
     urls(monkeypatch, "http://127.0.0.1:9/yunet.onnx")
-    with pytest.raises(ModelError, match=r"YuNet cannot be fetched .*--detector haar works"):
-        fetch_yunet(2)
+    with pytest.raises(ModelError, match=r"YuNet cannot be downloaded .*use --detector haar"):
+        fetch_weights(2)
 
 
 def test_a_cache_that_cannot_be_written(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_a_cache_that_cannot_be_written(server: str, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").touch()
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file"))
     with pytest.raises(ModelError, match="MIEN_CACHE"):
-        fetch_yunet(5)
+        fetch_weights(5)
 
 
 def test_the_addresses_are_the_opencv_zoo_over_https() -> None:
-    assert all(url.startswith("https://") and url.endswith(YUNET_NAME) for url in fetch.YUNET_URLS)
-    assert all("opencv/opencv_zoo" in url for url in fetch.YUNET_URLS)
-    assert len(fetch.YUNET_SHA256) == 64
+    assert all(url.startswith("https://") and url.endswith(FILE_NAME) for url in yunet.URLS)
+    assert all("opencv/opencv_zoo" in url for url in yunet.URLS)
+    assert len(yunet.SHA256) == 64

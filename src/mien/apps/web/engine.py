@@ -22,7 +22,8 @@ from mien.apps.web.settings import ServerSettings
 from mien.core.errors import MienError, ModelError, did_you_mean
 from mien.core.image import Limits, decode_image
 from mien.core.types import Detection, ImageResult
-from mien.inference.detectors import Detector, create_detector
+from mien.inference.detectors import Detector
+from mien.inference.detectors.registry import create_detector
 from mien.inference.model import ExpressionModel, model_files
 from mien.inference.recognizer import Recognizer
 
@@ -163,22 +164,21 @@ class Engine:
     def _load_detectors(self) -> dict[str, Detector]:
         offer, found = self.settings.offer, dict[str, Detector]()
         for name in offer.detectors:
-            detector = create_detector(name, yunet_path=offer.yunet)
-            if detector.name == "none":
-                found["none"] = detector
+            detector = create_detector(name)
+            if getattr(detector, "is_whole_image", False):
+                found[detector.name] = detector
             elif detector.name not in found:
-                found[detector.name] = EachThread(detector, name, offer.yunet, self.settings.limits.faces)
+                found[detector.name] = EachThread(detector, name, self.settings.limits.faces)
         return found
 
 
 class EachThread:
     """A detector with one copy a thread: the built-in ones let only one thread in at a time."""
 
-    def __init__(self, first: Detector, word: str, yunet: Path | None, most: int) -> None:
-        """Take a detector, the word that makes more of it, YuNet's file, and the most faces of a picture."""
+    def __init__(self, first: Detector, word: str, most: int) -> None:
+        """Take a detector, the word that makes more of it, and the most faces of a picture."""
         self._name = first.name
         self._word = word
-        self._yunet = yunet
         self._most = most
         self._local = threading.local()
 
@@ -190,7 +190,7 @@ class EachThread:
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces of an upright RGB picture (h, w, 3), at most as many as are allowed, best first."""
         if not hasattr(self._local, "detector"):
-            self._local.detector = create_detector(self._word, yunet_path=self._yunet)
+            self._local.detector = create_detector(self._word)
         found: list[Detection] = self._local.detector.detect(image)
         return sorted(found, key=lambda d: -d.score)[: self._most]
 

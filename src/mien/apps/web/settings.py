@@ -102,7 +102,6 @@ class Offer:
 
     models: tuple[str, ...] = ("default",)
     detectors: tuple[str, ...] = ("auto", "haar", "none")
-    yunet: Path | None = None
     workers: int = 0
     threads: int = 1
 

@@ -22,7 +22,7 @@ import mien
 from mien.core.whole_file import SUFFIX, write_whole
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_pictures, no_pictures, root_of
-from mien.inference.cache import find_yunet
+from mien.inference.detectors.registry import AUTO, split_spec
 from mien.inference.model import model_files
 from mien.inference.recognizer import Recognizer
 
@@ -42,8 +42,8 @@ class ArchiveSettings:
 
     Attributes:
         model: A model's name or an .onnx file.
-        detector: `auto`, `yunet`, `haar`, `none` (each picture is one face) or a plug-in's name.
-        yunet: YuNet's model file, before $MIEN_YUNET and the fetched one.
+        detector: `auto`, `yunet`, `haar`, `none` (each image is one face) or a plug-in's name;
+            `NAME:FILE` with a model file.
         use_rejection: Drop boxes that the network takes for no face.
         workers: Processes, each with one thread. None: one; with Ray, one a core of the cluster.
         chunk: Pictures that are finished together. None: from the number of pictures.
@@ -51,7 +51,6 @@ class ArchiveSettings:
 
     model: str = "default"
     detector: str = "auto"
-    yunet: Path | None = None
     use_rejection: bool = True
     workers: int | None = None
     chunk: int | None = None
@@ -75,7 +74,7 @@ class Job:
     root: str
     source: str
     model: str
-    yunet: str | None
+    detector: str
     labels: tuple[str, ...]
     description: dict[str, Any]
     chunk: int = 0
@@ -107,19 +106,17 @@ class Job:
         import cv2
 
         cv2.setNumThreads(0)
-        yunet = None if self.yunet is None else Path(self.yunet)
-        return Recognizer(
-            self.model, self.description["detector"], yunet=yunet, use_rejection=self.description["use_rejection"]
-        )
+        return Recognizer(self.model, self.detector, use_rejection=self.description["use_rejection"])
 
 
 def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
     """Load what is asked for once, so that errors show before anything is written, and describe the job."""
-    recognizer = Recognizer(
-        settings.model, settings.detector, yunet=settings.yunet, use_rejection=settings.use_rejection
-    )
+    recognizer = Recognizer(settings.model, settings.detector, use_rejection=settings.use_rejection)
     card = recognizer.card
-    yunet = find_yunet(settings.yunet) if recognizer.detector.name == "yunet" else None
+    detector, _ = split_spec(settings.detector)
+    if detector == AUTO:
+        detector = recognizer.detector.name
+    weights: Path | None = getattr(recognizer.detector, "weights", None)
     known = model_files()
     file = known.get(settings.model, Path(settings.model))
     description = {
@@ -129,8 +126,8 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         "network": card.network,
         "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "labels": list(card.labels.names),
-        "detector": recognizer.detector.name if settings.detector == "auto" else settings.detector,
-        "detector_sha256": None if yunet is None else hashlib.sha256(yunet.read_bytes()).hexdigest(),
+        "detector": detector,
+        "detector_sha256": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
         "use_rejection": settings.use_rejection,
     }
     return Job(
@@ -138,7 +135,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         root=str(root_of(source)),
         source=str(source.resolve()),
         model=settings.model if settings.model in known else str(Path(settings.model).absolute()),
-        yunet=None if yunet is None else str(yunet.absolute()),
+        detector=detector if weights is None else f"{detector}:{weights.absolute()}",
         labels=card.labels.names,
         description=description,
     )
