@@ -79,21 +79,17 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     The model file is calibrated on the validation split, whatever split is scored.
     """
     from mien.apps.publishing import MODEL, publish
-    from mien.data.duplicates import duplicate_mask
     from mien.data.protocols import original_rows
-    from mien.evaluation.predict import predict_dataset
+    from mien.evaluation.predict import predict_split
     from mien.inference.model import ExpressionModel
     from mien.training.recipe import Recipe
 
     recipe = Recipe.model_validate(run.record.recipe)
-    scored = dataset.split(recipe.data.scored_split)
-    inside = dataset.splits == recipe.data.scored_split
+    split, train_split = recipe.data.scored_split, recipe.data.train_split
     publish(run, dataset, run.folder / MODEL)
-    rows = original_rows(dataset)[inside]
-    is_duplicate = duplicate_mask(dataset, recipe.data.train_split)[inside]
-    predictions = predict_dataset(ExpressionModel.load(run.folder / MODEL), scored, is_duplicate, rows=rows)
+    predictions = predict_split(ExpressionModel.load(run.folder / MODEL), dataset, split, train_split=train_split)
     predictions.save(run.folder / PREDICTIONS)
-    _save_features(run, scored, rows)
+    _save_features(run, dataset.split(split), original_rows(dataset)[dataset.splits == split])
     return run.record.scores
 
 

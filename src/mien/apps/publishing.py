@@ -6,14 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mien.core.card import ModelCard
 from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import duplicate_mask
 from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
-from mien.evaluation.predict import predict_dataset, predict_scores
+from mien.evaluation.predict import match_labels, predict_scores, predict_split
 from mien.evaluation.scores import score
 from mien.export.onnx import export_onnx, make_onnx, replace_card
 from mien.export.weights import WeightBits
@@ -103,12 +100,11 @@ def calibrate_and_score(
     )
     if card.reject_threshold is not None:
         card = dataclasses.replace(card, reject_threshold=choose_reject_threshold(raw.reject, dataset_split.is_face))
-    confidences = predict_dataset(model.with_card(card), dataset_split, np.zeros(len(dataset_split), dtype=bool))
-    threshold = choose_unsure_threshold(confidences.probabilities, confidences.labels)
-    card = dataclasses.replace(card, unsure_threshold=threshold)
-    scored_split = recipe.data.scored_split
-    is_duplicate = duplicate_mask(dataset, recipe.data.train_split)[dataset.splits == scored_split]
-    scores = score(predict_dataset(model.with_card(card), dataset.split(scored_split), is_duplicate))
+    raw = predict_scores(model.with_card(card), dataset_split)
+    confidences = match_labels(raw.probabilities, card, dataset.label_set)
+    card = dataclasses.replace(card, unsure_threshold=choose_unsure_threshold(confidences, dataset_split.labels))
+    train_split, scored_split = recipe.data.train_split, recipe.data.scored_split
+    scores = score(predict_split(model.with_card(card), dataset, scored_split, train_split=train_split))
     scores["selection"] = selection
     scores["calibration"] = {
         name: getattr(card, name) for name in ("temperature", "reject_threshold", "unsure_threshold")

@@ -1,58 +1,70 @@
-"""`mien robustness`: how much accuracy a model keeps in bad light, behind a mask, from far away ..."""
+"""`mien robustness`: measures how much accuracy a model keeps in bad light, behind a mask, from far away ..."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.evaluate import DataOption, DatasetOption, JsonOption, load_faces, show_progress
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
+
 if TYPE_CHECKING:
-    from mien.data.dataset import FaceDataset
     from mien.evaluation.robustness import Robustness
-    from mien.inference.model import ExpressionModel
 
 SUFFIXES = (".png", ".svg")
-COLUMNS = 4  # panels of the figure in one row
+COLUMNS = 4  # panels per row of the figure
 
 
-def robustness(  # noqa: PLR0913, PLR0917 - one parameter an option
+def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     model: Annotated[str, typer.Argument(help="Model by name, or an .onnx file.")],
-    data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")] = None,
+    data: DataOption = None,
+    dataset: DatasetOption = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     only: Annotated[list[str] | None, typer.Option(help="One corruption [default: all]. Repeatable.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plugin: PluginFiles = None,
+    as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")] = None,
     figure: Annotated[
         list[Path] | None, typer.Option(help="Also draw the curves to this .png or .svg file. Repeatable.")
     ] = None,
 ) -> None:
-    """Score a model on spoilt copies of a data set's faces: accuracy kept per corruption and severity."""
-    import json
+    """Score a model on corrupted images.
 
-    from mien.apps.evaluate import load_faces
+    Prints the accuracy that the model keeps under each corruption and severity.
+    """
+    from mien.apps.score_tables import show_robustness
+    from mien.core.whole_file import write_whole
+    from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+    from mien.evaluation.robustness import measure_robustness
     from mien.inference.model import ExpressionModel
 
+    load_plugin_files(plugin)
     figures = figure or []
     _check_outputs([*figures, *([out] if out else [])], figures)
+    names = only or list(CORRUPTIONS)
     loaded = ExpressionModel.load(model, threads=threads)
-    measured = _measure(loaded, load_faces(loaded, data, dataset), split, only, seed)
+    faces = load_faces(loaded, data, dataset)
+    passes = 1 + len(names) * len(SEVERITIES)
+    with show_progress(passes * int((faces.splits == split).sum())) as progress:
+        measured = measure_robustness(loaded, faces, split, names=names, seed=seed, progress=progress)
     record = json.dumps(measured.to_json(), indent=1)
     if out is not None:
-        out.write_text(record + "\n", encoding="utf-8")
+        write_whole(out, record + "\n")
     for path in figures:
         _draw(measured, path)
     if as_json:
         typer.echo(record)
-        return
-    _print_table(measured)
+    else:
+        show_robustness(measured)
 
 
 def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
-    """Refuse before the minutes of work what could not be written after them."""
+    """Raise before the minutes of work for what could not be written after them."""
     from mien.core.errors import DataError, MissingExtraError
 
     for path in paths:
@@ -68,62 +80,13 @@ def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
             raise MissingExtraError("--figure", "train") from None
 
 
-def _measure(model: ExpressionModel, faces: FaceDataset, split: str, only: list[str] | None, seed: int) -> Robustness:
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from mien.data.duplicates import duplicate_mask
-    from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-    from mien.evaluation.robustness import measure_robustness
-
-    names = only or list(CORRUPTIONS)
-    chosen = faces.split(split)
-    rows = np.flatnonzero(faces.splits == split)
-    # standard output is for results
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Faces", total=len(chosen) * (1 + len(names) * len(SEVERITIES)))
-        return measure_robustness(
-            model,
-            chosen,
-            duplicate_mask(faces)[rows],
-            rows=rows,
-            names=names,
-            seed=seed,
-            progress=lambda done: bar.advance(task, done),
-        )
-
-
-def _print_table(measured: Robustness) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    accuracy = f"{100 * measured.clean.accuracy:.2f} %"
-    table = Table(
-        "corruption",
-        title=escape(
-            f"{measured.model} on {measured.dataset}, {measured.split}: clean {accuracy} of {measured.n} faces"
-        ),
-        caption="Accuracy kept, in % of the clean accuracy; severity 1 (mild) to 5.",
-    )
-    for heading in (*map(str, range(1, 6)), "mean"):
-        table.add_column(heading, justify="right")
-    for name, curve in measured.corruptions.items():
-        table.add_row(name, *(_percent(value) for value in (*(point.kept for point in curve.points), curve.kept)))
-    table.add_row("mean", *[""] * 5, _percent(measured.kept), style="bold")
-    Console().print(table)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
 def _draw(measured: Robustness, path: Path) -> None:
-    """Draw one panel a corruption: accuracy against severity, the clean accuracy at 0. The same file on every run."""
+    """Draw accuracy against severity, one panel per corruption; the same input gives the same file."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
+    from mien.apps.score_tables import percent
 
     curves = measured.corruptions
     columns = min(COLUMNS, len(curves))
@@ -136,7 +99,7 @@ def _draw(measured: Robustness, path: Path) -> None:
             values = [100 * point.accuracy for point in (measured.clean, *curve.points)]
             axis.plot(range(len(values)), values, marker="o", markersize=3.5, color="#0072B2")
             axis.axhline(values[0], linewidth=0.8, linestyle=":", color="#555555")
-            axis.set_title(f"{name.replace('_', ' ')}: {_percent(curve.kept)} % kept", fontsize=9)
+            axis.set_title(f"{name.replace('_', ' ')}: {percent(curve.kept, digits=1)} % kept", fontsize=9)
             axis.set_ylim(0, 100)
             axis.set_xticks(range(len(values)))
             axis.grid(alpha=0.25)

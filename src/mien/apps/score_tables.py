@@ -1,95 +1,207 @@
-"""The tables that `mien score` prints when asked for more: groups, calibration, agreement with FER+."""
+"""The tables that `mien evaluate`, `score`, `compare` and `robustness` print."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from mien.evaluation.robustness import Robustness
+
+    Cells = Sequence[str | Text]
 
 NONE = "-"
+MAIN_SCORES = (("accuracy", "accuracy"), ("mean_class_accuracy", "mean class accuracy"), ("macro_f1", "macro F1"))
+OTHER_SHARES = (("weighted_f1", "weighted F1"), ("top2", "top-2 accuracy"))
+CALIBRATION = (("nll", "NLL (nats)"), ("ece", "ECE"), ("brier", "Brier score"))
+INTERVALS = "Brackets: 95 % bootstrap intervals."
 
 
-def show(more: dict[str, Any]) -> None:
-    """Print what there is of `slices`, `calibrated` and `agreement`; see `mien.evaluation` for their content."""
-    if "slices" in more:
-        _show_slices(more["slices"])
-    if "calibrated" in more:
-        _show_calibrated(more["calibrated"])
-    if "agreement" in more:
-        _show_agreement(more["agreement"])
+def percent(value: float | None, bounds: Sequence[float] | None = None, digits: int = 2, unit: str = "") -> str:
+    """Return a share in percent, with its interval in brackets if there is one; "-" for None."""
+    return _number(None if value is None else 100 * value, [100 * bound for bound in bounds or ()], digits, unit)
 
 
-def percent(value: float | None, bounds: list[float] | None = None, digits: int = 2) -> str:
-    """Return a share in percent, with its interval in brackets where there is one; "-" for None."""
+def _number(value: float | None, bounds: Sequence[float] = (), digits: int = 4, unit: str = "") -> str:
     if value is None:
         return NONE
-    text = f"{100 * value:.{digits}f}"
-    # the backslash keeps rich from reading the bracket as markup
-    return text + (f"  \\[{', '.join(f'{100 * bound:.{digits}f}' for bound in bounds)}]" if bounds else "")
+    interval = f"  [{', '.join(f'{bound:.{digits}f}' for bound in bounds)}]" if bounds else ""
+    return f"{value:.{digits}f}{unit}{interval}"
 
 
-def _show_slices(slices: dict[str, Any]) -> None:
+def print_table(
+    title: str, headings: Sequence[str], rows: Iterable[Cells], *, total: Cells = (), caption: str | None = None
+) -> None:
+    """Print a table; the first column is aligned left, the others right. Strings are never read as rich's markup.
+
+    Args:
+        title: Stands above the table.
+        headings: One per column.
+        rows: The cells.
+        total: A last row in bold type.
+        caption: Stands below the table.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    smallest = slices["smallest"]
-    table = Table(
-        escape(slices["column"]),
-        title=escape(f"By {slices['column']}, in %"),
-        caption=f"Brackets: 95 % bootstrap intervals. *: fewer than {smallest} images, no part of the gap.",
-    )
-    for heading in ("images", "accuracy", "mean class accuracy", "macro F1"):
-        table.add_column(heading, justify="right")
-    for value, row in slices["groups"].items():
-        scores = (
-            percent(row[key], row["intervals"].get(key), 1) for key in ("accuracy", "mean_class_accuracy", "macro_f1")
-        )
-        table.add_row(escape(value), f"{row['n']}{' *' if row['is_small'] else ''}", *scores)
-    console = Console()
-    console.print(table)
-    gap = slices["gap"]
-    if gap is None:
-        console.print(f"Largest gap: none; fewer than two groups have {smallest} images.")
-        return
-    console.print(
-        f"Largest gap in accuracy: {percent(gap['accuracy'], gap['interval'])} points, {escape(gap['highest'])} over"
-        f" {escape(gap['lowest'])}; by chance as large with p = {gap['p_value']:.3f}"
-    )
+    def plain(cells: Cells) -> list[str | Text]:
+        return [escape(cell) if isinstance(cell, str) else cell for cell in cells]
 
-
-def _show_calibrated(calibrated: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(
-        "",
-        title=f"Temperature {calibrated['temperature']:.4f}, scored on {calibrated['n']} images",
-        caption=escape(f"Fitted on {calibrated['n_fitted']} others: {calibrated['fitted_on']}."),
-    )
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    for key, heading in (("nll", "NLL (nats)"), ("ece", "ECE"), ("brier", "Brier score")):
-        table.add_row(heading, *(f"{calibrated[side][key]:.4f}" for side in ("before", "after")))
+    table = Table(escape(headings[0]), title=escape(title), caption=escape(caption) if caption else None)
+    for heading in headings[1:]:
+        table.add_column(escape(heading), justify="right")
+    for row in rows:
+        table.add_row(*plain(row))
+    if total:
+        table.add_row(*plain(total), style="bold")
     Console().print(table)
 
 
-def _show_agreement(agreement: dict[str, Any]) -> None:
+def print_line(text: str) -> None:
+    """Print a line of text below a table."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(
-        "majority",
-        title=f"Agreement with the majority of FER+'s taggers, {agreement['n']} images, in %",
-        caption=f"{agreement['n_left_out']} images without a majority for one of these expressions are left out.",
+    Console().print(text, markup=False)
+
+
+def show_scores(scores: dict[str, Any]) -> None:
+    """Print what `mien.evaluation.scores.score` returns: scores, scores per class, confusion matrices."""
+    rest = scores["without_duplicates"]
+    rule = f"; weights: {scores['selection']}" if scores["selection"] else ""
+    views = "" if scores["views"] == "one" else f"; {scores['views']}"
+    rows: list[Cells] = [("images", str(scores["n"]), str(rest["n"]))]
+    for key, name in (*MAIN_SCORES, *OTHER_SHARES):
+        rows.append((name, *(percent(s[key], (s["intervals"] or {}).get(key), unit=" %") for s in (scores, rest))))
+    for key, name in CALIBRATION:
+        rows.append((name, *(_number(s[key], (s["intervals"] or {}).get(key, ())) for s in (scores, rest))))
+    print_table(
+        f"{scores['model']} on {scores['dataset']}, {scores['split']}{views}{rule}",
+        ("", "all images", "without duplicates"),
+        rows,
+        caption=f"{INTERVALS} Duplicate: pixel-identical to an image of the training split.",
     )
-    for heading in ("images", "model", "FER2013's label"):
-        table.add_column(heading, justify="right")
-    for name, row in agreement["per_class"].items():
-        table.add_row(name, str(row["n"]), percent(row["model"], digits=1), percent(row["label"], digits=1))
-    table.add_row("all", str(agreement["n"]), percent(agreement["model"]), percent(agreement["label"]), style="bold")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"Of {agreement['mistakes']} images on which the model contradicts the label, the majority is with the model on"
-        f" {agreement['mistakes_backed']}."
+    recalls = {name: row["recall"] for name, row in (rest["per_class"] or {}).items()}
+    print_table(
+        "Per class, in %",
+        ("", "images", "recall", "precision", "F1", "recall without duplicates"),
+        (
+            (name, str(row["n"]), *(percent(row[key], digits=1) for key in ("recall", "precision", "f1")),
+             percent(recalls.get(name), digits=1))
+            for name, row in scores["per_class"].items()
+        ),
+    )  # fmt: skip
+    _show_confusion(scores, "Confusion, all images: rows are the annotation")
+    if rest["n"] not in (0, scores["n"]):
+        _show_confusion(rest, "Confusion, images without a duplicate")
+
+
+def _show_confusion(scores: dict[str, Any], title: str) -> None:
+    from rich.text import Text
+
+    names = scores["labels"]
+    rows = (
+        (name, *(Text(str(count), style="bold" if i == j else "") for j, count in enumerate(counts)))
+        for i, (name, counts) in enumerate(zip(names, scores["confusion"], strict=True))
+    )
+    print_table(title, ("", *names), rows)
+
+
+def show_slices(slices: dict[str, Any]) -> None:
+    """Print what `mien.evaluation.slices.score_slices` returns."""
+    smallest, gap = slices["smallest"], slices["gap"]
+    rows = (
+        (value, f"{row['n']}{' *' if row['is_small'] else ''}",
+         *(percent(row[key], row["intervals"].get(key), digits=1) for key, _ in MAIN_SCORES))
+        for value, row in slices["groups"].items()
+    )  # fmt: skip
+    print_table(
+        f"By {slices['column']}, in %",
+        (slices["column"], "images", *(name for _, name in MAIN_SCORES)),
+        rows,
+        caption=f"{INTERVALS} *: fewer than {smallest} images, not part of the gap.",
+    )
+    if gap is None:
+        print_line(f"Largest gap: none; fewer than two groups have {smallest} images.")
+        return
+    print_line(
+        f"Largest gap in accuracy: {percent(gap['accuracy'], gap['interval'])} points, {gap['highest']} over"
+        f" {gap['lowest']}; as large by chance with p = {gap['p_value']:.3f}"
+    )
+
+
+def show_calibrated(calibrated: dict[str, Any]) -> None:
+    """Print what `mien.evaluation.scores.score_calibrated` returns."""
+    print_table(
+        f"Temperature {calibrated['temperature']:.4f}, scored on {calibrated['n']} images",
+        ("", "before", "after"),
+        ((name, *(_number(calibrated[side][key]) for side in ("before", "after"))) for key, name in CALIBRATION),
+        caption=f"Fitted on {calibrated['n_fitted']} others: {calibrated['fitted_on']}.",
+    )
+
+
+def show_agreement(agreement: dict[str, Any]) -> None:
+    """Print what `mien.evaluation.agreement.measure_agreement` returns."""
+    print_table(
+        f"Agreement with the majority of FER+'s annotators, {agreement['n']} images, in %",
+        ("majority", "images", "model", "FER2013's label"),
+        (
+            (name, str(row["n"]), percent(row["model"], digits=1), percent(row["label"], digits=1))
+            for name, row in agreement["per_class"].items()
+        ),
+        total=("all", str(agreement["n"]), percent(agreement["model"]), percent(agreement["label"])),
+        caption=f"Left out: {agreement['n_left_out']} images without a majority for one of these expressions.",
+    )
+    print_line(
+        f"The model contradicts the label on {agreement['mistakes']} images; on {agreement['mistakes_backed']} of them"
+        " the majority agrees with the model."
+    )
+
+
+def show_comparison(compared: dict[str, Any]) -> None:
+    """Print what `mien.evaluation.comparison.compare` returns."""
+    _show_compared(compared, "all images")
+    rest = compared["without_duplicates"]
+    if rest["n"] not in (0, compared["n"]):
+        _show_compared({**compared, **rest}, "without duplicates")
+
+
+def _show_compared(compared: dict[str, Any], which: str) -> None:
+    first, second, test = compared["first"], compared["second"], compared["mcnemar"]
+    names = [s["model"] if s["views"] == "one" else f"{s['model']}, {s['views']}" for s in (first, second)]
+    rows: list[Cells] = [
+        (name, percent(first[key]), percent(second[key]),
+         percent(compared["difference"][key], compared["intervals"].get(key)))
+        for key, name in MAIN_SCORES
+    ]  # fmt: skip
+    for name, row in compared["per_class"].items():
+        gap = None if row["first"] is None else row["second"] - row["first"]
+        rows.append((f"{name}, {row['n']}", *(percent(x, digits=1) for x in (row["first"], row["second"], gap))))
+    print_table(
+        f"{compared['dataset']}, {compared['split']}, {which}: {compared['n']}",
+        ("in %; classes: recall", *names, "difference"),
+        rows,
+        caption="Difference: second minus first. Brackets: 95 % paired bootstrap intervals.",
+    )
+    print_line(
+        f"Correct: only the first {test['only_first']}, only the second {test['only_second']}, both"
+        f" {compared['both_right']}, neither {compared['both_wrong']}. McNemar: p = {test['p_exact']:.4g} (exact),"
+        f" {test['p_mid']:.4g} (mid-p)"
+    )
+
+
+def show_robustness(measured: Robustness) -> None:
+    """Print the accuracy kept under each corruption and severity."""
+    clean = percent(measured.clean.accuracy, unit=" %")
+    print_table(
+        f"{measured.model} on {measured.dataset}, {measured.split}: clean {clean} of {measured.n} faces",
+        ("corruption", *map(str, range(1, 6)), "mean"),
+        (
+            (name, *(percent(kept, digits=1) for kept in (*(point.kept for point in curve.points), curve.kept)))
+            for name, curve in measured.corruptions.items()
+        ),
+        total=("mean", *[""] * 5, percent(measured.kept, digits=1)),
+        caption="Accuracy kept, in % of the clean accuracy; severity 1 (mild) to 5.",
     )

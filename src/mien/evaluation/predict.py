@@ -9,124 +9,148 @@ from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
+from mien.data.duplicates import duplicate_mask
+from mien.data.protocols import original_rows
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.views import Views, views_of
 from mien.inference.model import ExpressionModel, Scores
 
 BATCH_SIZE = 256
 Progress = Callable[[int], None]
+# Takes an image, (h, w) or (h, w, 3) uint8, and its position in the data set; returns an image of the same shape.
+Change = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
-def predict_scores(
+def predict_scores(  # noqa: PLR0913 - what is predicted, and how
     model: ExpressionModel,
-    dataset_split: FaceDataset,
+    faces: FaceDataset,
+    *,
     batch_size: int = BATCH_SIZE,
-    progress: Progress | None = None,
     views: Views = "one",
+    change: Change | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
-    """Run a model over all images of a data set; the scores stand in the model's order of labels.
+    """Run a model over all images of a data set; the scores have the model's order of labels.
 
     Args:
         model: The model; its card says how images are resized and normalised.
-        dataset_split: The images, n of them.
-        batch_size: Images a forward pass.
+        faces: The images, n of them.
+        batch_size: Images per forward pass.
+        views: The views of each face; logits and probabilities are averaged over them.
+        change: Applied to each image before it is resized, such as a corruption.
         progress: Called after each batch with the number of images in it.
-        views: How each face is seen; the mean over the views is returned, of logits and of probabilities.
 
     Raises:
         DataError: There are no images, or `batch_size` is below 1.
     """
-    if len(dataset_split) == 0:
-        raise DataError(f"Data set '{dataset_split.name}' has no images to predict.")
+    if len(faces) == 0:
+        raise DataError(f"Data set '{faces.name}' has no images to predict.")
     if batch_size < 1:
         raise DataError(f"Batch size {batch_size} is below 1.")
     batches = []
-    for start in range(0, len(dataset_split), batch_size):
-        faces = dataset_split.images[start : start + batch_size]
-        images = to_batch(list(faces), model.card.input)
-        batches.append(_mean([model.predict(view) for view in views_of(images, views)]))
+    for start in range(0, len(faces), batch_size):
+        images = list(faces.images[start : start + batch_size])
+        if change is not None:
+            images = [change(image, i) for i, image in enumerate(images, start)]
+        scores = [model.predict(view) for view in views_of(to_batch(images, model.card.input), views)]
+        batches.append([np.mean(parts, axis=0) for parts in zip(*map(_arrays, scores), strict=True)])
         if progress is not None:
-            progress(len(faces))
-    return Scores(
-        np.concatenate([batch.logits for batch in batches]),
-        np.concatenate([batch.probabilities for batch in batches]),
-        np.concatenate([batch.reject for batch in batches]),
-    )
+            progress(len(images))
+    return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
-def _mean(views: list[Scores]) -> Scores:
-    return Scores(
-        np.stack([view.logits for view in views]).mean(axis=0),
-        np.stack([view.probabilities for view in views]).mean(axis=0),
-        np.stack([view.reject for view in views]).mean(axis=0),
-    )
-
-
-def predict_dataset(  # noqa: PLR0913 - what is predicted, and how
+def predict_split(  # noqa: PLR0913 - what is predicted, and how
     model: ExpressionModel,
-    dataset_split: FaceDataset,
-    is_duplicate: NDArray[np.bool_],
+    dataset: FaceDataset,
+    split: str,
     *,
-    rows: NDArray[np.int64] | None = None,
-    batch_size: int = BATCH_SIZE,
-    progress: Progress | None = None,
+    train_split: str = "train",
     views: Views = "one",
+    progress: Progress | None = None,
 ) -> Predictions:
-    """Predict one split and keep everything that scoring needs.
-
-    Labels meet by name. Where the data set lacks some of the model's labels, their probabilities are dropped
-    and the rest is divided by its sum (a row whose rest is all zero becomes uniform).
-
-    Args:
-        model: The model.
-        dataset_split: Images and labels of one split, n of them.
-        is_duplicate: (n,) whether a pixel-identical image stands in the training split.
-        rows: (n,) row numbers in the whole data set; 0..n-1 when not given.
-        batch_size: Images a forward pass.
-        progress: Called after each batch with the number of images in it.
-        views: How each face is seen: once, mirrored too, or in ten crops.
+    """Predict one split and keep everything that scoring needs; see `predict_scores` and `make_predictions`.
 
     Raises:
-        DataError: The model lacks a label of the data set, or images come from no split or from several.
+        DataError: The model lacks a label of the data set, or the split has no images.
     """
-    wanted, given = dataset_split.label_set, model.card.labels
-    missing = [name for name in wanted.names if name not in given.names]
-    if missing:
-        raise DataError(
-            f"Model '{model.card.name}' cannot be scored on '{dataset_split.name}': it does not know"
-            f" {', '.join(missing)}. Its labels: {', '.join(given.names)}."
-        )
-    if len(dataset_split.split_names) > 1:
-        raise DataError(f"Images of {' and '.join(dataset_split.split_names)} are mixed; choose one split.")
-    scores = predict_scores(model, dataset_split, batch_size, progress, views)
+    check_labels(model.card, dataset)
+    scores = predict_scores(model, dataset.split(split), views=views, progress=progress)
+    return make_predictions(scores, model.card, dataset, split, train_split=train_split, views=views)
+
+
+def make_predictions(  # noqa: PLR0913 - where the scores come from
+    scores: Scores,
+    card: ModelCard,
+    dataset: FaceDataset,
+    split: str,
+    *,
+    train_split: str = "train",
+    views: Views = "one",
+) -> Predictions:
+    """Return the predictions that belong to a model's scores on one split.
+
+    Args:
+        scores: The model's scores on the images of the split, in the order of the data set.
+        card: The model's card.
+        dataset: The whole data set: images that also occur in the training split are marked as duplicates.
+        split: The split that was predicted.
+        train_split: The split that the model was trained on.
+        views: The views that the scores are averaged over.
+
+    Raises:
+        DataError: The model lacks a label of the data set, or the split has no images.
+    """
+    check_labels(card, dataset)
+    chosen, inside = dataset.split(split), dataset.splits == split
     return Predictions(
-        probabilities=_normalised(scores.probabilities[:, wanted.columns_from(given)]),
-        labels=np.asarray(dataset_split.labels, dtype=np.int64),
-        label_set=wanted,
-        model=model.card.name,
-        dataset=dataset_split.name,
-        split=str(dataset_split.splits[0]),
-        fingerprint=dataset_split.fingerprint,
-        is_duplicate=is_duplicate,
-        rows=np.arange(len(dataset_split), dtype=np.int64) if rows is None else rows,
-        paths=dataset_split.paths,
-        selection=_selection(model.card),
+        probabilities=match_labels(scores.probabilities, card, dataset.label_set),
+        labels=np.asarray(chosen.labels, dtype=np.int64),
+        label_set=dataset.label_set,
+        model=card.name,
+        dataset=dataset.name,
+        split=split,
+        fingerprint=chosen.fingerprint,
+        is_duplicate=duplicate_mask(dataset, train_split)[inside],
+        rows=original_rows(dataset)[inside],
+        paths=chosen.paths,
+        selection=_selection(card),
         views=views,
-        metadata=dataset_split.metadata,
+        metadata=chosen.metadata,
     )
 
 
-def _normalised(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    sums = probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
-    shares = np.full(probabilities.shape, 1 / probabilities.shape[1])
+def match_labels(probabilities: NDArray[np.float32], card: ModelCard, labels: LabelSet) -> NDArray[np.float32]:
+    """Return a model's probabilities (n, k) for the labels of a data set, in their order; matched by name.
+
+    Probabilities of labels that the data set lacks are dropped and the rest is divided by its sum. A row whose rest is
+    all zero becomes uniform.
+    """
+    kept = probabilities[:, labels.columns_from(card.labels)]
+    sums = kept.sum(axis=1, keepdims=True, dtype=np.float64)
+    shares = np.full(kept.shape, 1 / kept.shape[1])
     # "not <= 0" rather than "> 0": NaN must come through, so that it is refused later
-    np.divide(probabilities, sums, out=shares, where=~(sums <= 0))
+    np.divide(kept, sums, out=shares, where=~(sums <= 0))
     return shares.astype(np.float32)
 
 
+def check_labels(card: ModelCard, dataset: FaceDataset) -> None:
+    """Raise `DataError` if a model lacks one of a data set's labels."""
+    missing = [name for name in dataset.label_set.names if name not in card.labels.names]
+    if missing:
+        raise DataError(
+            f"Model '{card.name}' cannot be scored on '{dataset.name}': it lacks the labels {', '.join(missing)}."
+            f" Its labels: {', '.join(card.labels.names)}."
+        )
+
+
+def _arrays(scores: Scores) -> tuple[NDArray[np.float32], ...]:
+    return scores.logits, scores.probabilities, scores.reject
+
+
 def _selection(card: ModelCard) -> str:
-    """Return how the weights were chosen, as "best epoch on validation accuracy"; "" if that is unknown."""
+    """Return how the weights were chosen, such as "best epoch on validation accuracy"; "" if that is unknown."""
     chosen = card.scores.get("selection") or card.recipe.get("training", {}).get("selection", "")
     return str(chosen.get("rule", "")) if isinstance(chosen, dict) else str(chosen)

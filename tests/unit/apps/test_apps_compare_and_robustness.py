@@ -63,7 +63,7 @@ def test_compare(files: tuple[Path, Path]) -> None:
     assert given["mcnemar"]["p_mid"] < given["mcnemar"]["p_exact"] < 0.05
     assert given["without_duplicates"]["n"] == 70
     text = invoke("compare", *files)
-    for words in ("[b]strong", "without twins: 70", "McNemar", f"{100 * given['difference']['accuracy']:.2f}  ["):
+    for words in ("[b]strong", "without duplicates: 70", "McNemar", f"{100 * given['difference']['accuracy']:.2f}  ["):
         assert words in text
 
 
@@ -107,7 +107,7 @@ def test_score_against_ferplus(tmp_path: Path) -> None:
     (tmp_path / "fer2013new.csv").write_text(header + votes)
     given = json.loads(invoke("score", tmp_path / "p.npz", "--ferplus", tmp_path, "--json"))["agreement"]
     assert (given["n"], given["model"], given["label"], given["mistakes_backed"]) == (2, 1, 0.5, 1)
-    assert "the majority is with the model on" in " ".join(
+    assert "the majority agrees with the model" in " ".join(
         invoke("score", tmp_path / "p.npz", "--ferplus", tmp_path).split()
     )
 

@@ -149,7 +149,7 @@ def test_every_image_with_a_twin_is_shown(data: Path, model: Path, tmp_path: Pat
         (data / f"validation/{name}.png").unlink()
     result = CliRunner().invoke(app, ["evaluate", str(model), "--data", str(data), "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert "without twins" in result.stdout
+    assert "without duplicates" in result.stdout
 
 
 @pytest.mark.parametrize(

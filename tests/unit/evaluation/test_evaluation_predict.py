@@ -1,4 +1,4 @@
-"""Predicting a data set: labels meet by name, images in order."""
+"""Predicting a data set: labels are matched by name, images keep their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mien.core.card import CropSpec, InputSpec, ModelCard
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.dataset import FaceDataset
-from mien.evaluation.predict import predict_dataset, predict_scores
+from mien.data.protocols import ROW
+from mien.evaluation.predict import predict_scores, predict_split
 from mien.inference.model import Scores
 
 SIZE = 8
@@ -31,26 +32,28 @@ class PixelModel:
         return Scores(np.log(np.maximum(probabilities, 1e-9)), probabilities, faces[:, 0, 1, 0])
 
 
-def make_dataset(
-    labels: list[str], pixels: list[list[int]], classes: list[int], split: str = "validation"
-) -> FaceDataset:
+def make_dataset(labels: list[str], pixels: list[list[int]], classes: list[int], **changes: object) -> FaceDataset:
     images = np.zeros((len(pixels), SIZE, SIZE), dtype=np.uint8)
     for image, row in zip(images, pixels, strict=True):
         image[0, : len(row)] = row
-    return FaceDataset(
+    dataset = FaceDataset(
         name="drawn",
         images=images,
         labels=np.array(classes, dtype=np.int64),
-        splits=np.full(len(pixels), split, dtype="<U10"),
+        splits=np.full(len(pixels), "validation", dtype="<U10"),
         label_set=LabelSet.of(labels),
         paths=tuple(f"{i}.png" for i in range(len(pixels))),
     )
+    return dataclasses.replace(dataset, **changes)
+
+
+TWO = make_dataset(["happy", "sad"], [[255, 0], [0, 255]], [0, 1])
 
 
 def test_columns_follow_the_data_sets_names() -> None:
     model = PixelModel("happy", "sad", "neutral")
     dataset = make_dataset(["neutral", "happy", "sad"], [[255, 0, 0], [0, 255, 0], [51, 51, 153]], [1, 2, 0])
-    given = predict_dataset(model, dataset, np.zeros(3, bool))
+    given = predict_split(model, dataset, "validation")
     np.testing.assert_allclose(given.probabilities, [[0, 1, 0], [0, 0, 1], [0.6, 0.2, 0.2]], atol=1e-6)
     assert given.probabilities.dtype == np.float32
     assert given.label_set == dataset.label_set
@@ -58,48 +61,36 @@ def test_columns_follow_the_data_sets_names() -> None:
 
 
 def test_labels_the_data_set_lacks_are_dropped_and_the_rest_renormalised() -> None:
-    model = PixelModel("happy", "sad", "neutral")
     dataset = make_dataset(["sad", "happy"], [[51, 153, 51], [0, 0, 255]], [0, 1])
-    given = predict_dataset(model, dataset, np.zeros(2, bool))
-    # the second face is all "neutral", which cannot be said here: nothing is left to prefer
+    given = predict_split(PixelModel("happy", "sad", "neutral"), dataset, "validation")
+    # the second face is all "neutral", which this data set lacks: the remaining labels are equally probable
     np.testing.assert_allclose(given.probabilities, [[0.75, 0.25], [0.5, 0.5]], atol=1e-6)
 
 
-def test_a_label_the_model_lacks_is_refused() -> None:
+def test_a_missing_label_is_refused_before_the_work() -> None:
+    model = PixelModel("happy", "sad")
     dataset = make_dataset(["happy", "contempt"], [[255, 0]], [0])
-    with pytest.raises(DataError, match=r"does not know contempt\. Its labels: happy, sad") as caught:
-        predict_dataset(PixelModel("happy", "sad"), dataset, np.zeros(1, bool))
-    assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match=r"lacks the labels contempt\. Its labels: happy, sad"):
+        predict_split(model, dataset, "validation")
+    assert model.batches == []
 
 
-def test_metadata_go_along() -> None:
-    dataset = make_dataset(["happy", "sad"], [[255, 0], [0, 255]], [0, 1])
-    dataset = dataclasses.replace(dataset, metadata={"subject": np.array(["KA", "KM"])})
-    given = predict_dataset(PixelModel("happy", "sad"), dataset, np.zeros(2, bool))
-    assert given.metadata["subject"].tolist() == ["KA", "KM"]
-
-
-def test_batches_and_progress() -> None:
-    model = PixelModel("happy", "sad")
-    pixels = [[255, 0] if i % 3 else [0, 255] for i in range(10)]
-    dataset = make_dataset(["happy", "sad"], pixels, [0] * 10)
-    done: list[int] = []
-    given = predict_dataset(model, dataset, np.zeros(10, bool), batch_size=4, progress=done.append)
-    assert model.batches == done == [4, 4, 2]
-    assert given.probabilities[:, 0].tolist() == [0, 1, 1, 0, 1, 1, 0, 1, 1, 0]
-
-
-def test_where_it_comes_from() -> None:
-    model = PixelModel("happy", "sad")
-    dataset = make_dataset(["happy", "sad"], [[255, 0], [0, 255]], [0, 1], "test")
-    given = predict_dataset(model, dataset, np.array([True, False]), rows=np.array([7, 9]))
+def test_origin_and_duplicates() -> None:
+    dataset = make_dataset(
+        ["happy", "sad"], [[255, 0], [9, 9], [255, 0]], [0, 1, 0],
+        splits=np.array(["train", "test", "test"]), metadata={"subject": np.array(["KA", "KM", "YM"])},
+    )  # fmt: skip
+    given = predict_split(PixelModel("happy", "sad"), dataset, "test")
     assert (given.model, given.dataset, given.split) == ("pixels", "drawn", "test")
-    assert given.fingerprint == dataset.fingerprint
-    assert given.rows.tolist() == [7, 9]
-    assert given.paths == ("0.png", "1.png")
-    assert given.is_duplicate.tolist() == [True, False]
-    counted = predict_dataset(model, dataset, np.zeros(2, bool))
-    assert counted.rows.tolist() == [0, 1]
+    assert given.fingerprint == dataset.split("test").fingerprint
+    assert given.rows.tolist() == [1, 2]
+    assert given.paths == ("1.png", "2.png")
+    assert given.is_duplicate.tolist() == [False, True]
+    assert given.metadata["subject"].tolist() == ["KM", "YM"]
+    divided = dataclasses.replace(dataset, metadata={ROW: np.array(["5", "7", "9"])})
+    assert predict_split(PixelModel("happy", "sad"), divided, "test").rows.tolist() == [7, 9]
+    with pytest.raises(DataError, match="no split 'validation'"):
+        predict_split(PixelModel("happy", "sad"), dataset, "validation")
 
 
 @pytest.mark.parametrize(
@@ -112,37 +103,37 @@ def test_where_it_comes_from() -> None:
     ],
 )
 def test_the_selection_rule_comes_from_the_card(card: dict[str, object], expected: str) -> None:
-    dataset = make_dataset(["happy", "sad"], [[255, 0]], [0])
-    given = predict_dataset(PixelModel("happy", "sad", **card), dataset, np.zeros(1, bool))
-    assert given.selection == expected
+    assert predict_split(PixelModel("happy", "sad", **card), TWO, "validation").selection == expected
 
 
-def test_a_model_that_gives_nan_is_refused() -> None:
+def test_nan_is_refused() -> None:
     model = PixelModel("happy", "sad")
-    object.__setattr__(model, "predict", lambda faces: Scores(*[np.full((len(faces), 2), np.nan, np.float32)] * 3))
+    model.predict = lambda faces: Scores(*[np.full((len(faces), 2), np.nan, np.float32)] * 3)
     with pytest.raises(DataError, match="NaN"):
-        predict_dataset(model, make_dataset(["happy", "sad"], [[1, 2]], [0]), np.zeros(1, bool))
+        predict_split(model, TWO, "validation")
 
 
-def test_mixed_splits_are_refused() -> None:
-    dataset = make_dataset(["happy", "sad"], [[255, 0], [0, 255]], [0, 1])
-    mixed = dataclasses.replace(dataset, splits=np.array(["train", "test"]))
-    with pytest.raises(DataError, match="train and test"):
-        predict_dataset(PixelModel("happy", "sad"), mixed, np.zeros(2, bool))
-
-
-def test_raw_scores_keep_the_models_order() -> None:
+def test_scores_come_in_batches_and_in_the_models_order() -> None:
+    model = PixelModel("happy", "sad")
+    done: list[int] = []
     dataset = make_dataset(["sad", "happy"], [[255, 0], [0, 255], [51, 204]], [0, 1, 0])
-    raw = predict_scores(PixelModel("happy", "sad"), dataset, batch_size=2)
-    np.testing.assert_allclose(raw.probabilities, [[1, 0], [0, 1], [0.2, 0.8]], atol=1e-6)
-    assert raw.logits.shape == (3, 2)
-    assert raw.reject.tolist() == [0, 0, 0]
+    scores = predict_scores(model, dataset, batch_size=2, progress=done.append)
+    np.testing.assert_allclose(scores.probabilities, [[1, 0], [0, 1], [0.2, 0.8]], atol=1e-6)
+    assert scores.logits.shape == (3, 2)
+    assert scores.reject.tolist() == [0, 0, 0]
+    assert model.batches == done == [2, 1]
+
+
+def test_views_are_averaged_and_images_can_be_changed() -> None:
+    model = PixelModel("happy", "sad")
+    flipped = predict_scores(model, TWO, views="flip")
+    np.testing.assert_allclose(flipped.probabilities, [[0.5, 0], [0, 0.5]])
+    dark = predict_scores(model, TWO, batch_size=1, change=lambda image, i: image // (i + 1))
+    np.testing.assert_allclose(dark.probabilities, [[1, 0], [0, 127 / 255]], atol=1e-6)
 
 
 def test_no_images_and_no_batch_are_refused() -> None:
-    dataset = make_dataset(["happy", "sad"], [[255, 0]], [0])
-    model = PixelModel("happy", "sad")
     with pytest.raises(DataError, match="no images"):
-        predict_scores(model, dataset.subset(np.zeros(1, bool)))
+        predict_scores(PixelModel("happy", "sad"), TWO.subset(np.zeros(2, bool)))
     with pytest.raises(DataError, match="Batch size 0"):
-        predict_scores(model, dataset, batch_size=0)
+        predict_scores(PixelModel("happy", "sad"), TWO, batch_size=0)
