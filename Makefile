@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
 
-.PHONY: help setup test lint demo clean
+.PHONY: help setup test lint lab demo clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+lab: setup ## Are the result pages up to date? And the laboratory's tests
+	$(VENV)/bin/python -m lab pages --check
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile lab/tests
 
 demo: $(DEMO)/.ready ## Recognise the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn

@@ -129,9 +129,8 @@ def test_no_time_starts_nothing(mien, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_own_queue_lists_without_a_ledger_and_names_what_is_unknown(tmp_path):
-    shown = CliRunner().invoke(app, ["train-all", "--list", "--json", "--out", str(tmp_path)])
-    rows = json.loads(shown.stdout)
-    assert (rows[0]["name"], rows[0]["state"]) == ("default/fer2013", "waiting")
-    unknown = CliRunner().invoke(app, ["train-all", "--list", "--only", "defualt/fer2013"])
-    assert "Did you mean 'default/fer2013'?" in str(unknown.exception)
+def test_a_queue_lists_without_a_ledger_and_names_what_is_unknown(mien):
+    rows = json.loads(mien("--list", "--json").stdout)
+    assert (rows[0]["name"], rows[0]["state"]) == ("long/drawn", "waiting")
+    unknown = mien("--list", "--only", "lnog/drawn")
+    assert "Did you mean 'long/drawn'?" in str(unknown.exception)

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.apps.bench_video import video
-
 app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
 
 
@@ -18,28 +16,16 @@ def _bench() -> None:
 
 
 @app.command()
-def latency(  # noqa: PLR0913, PLR0917 - one parameter an option
+def latency(
     model: Annotated[str, typer.Option(help="Model by name, or an .onnx file.")] = "default",
     rounds: Annotated[int, typer.Option(help="How often each network is timed.")] = 100,
     threads: Annotated[int, typer.Option(help="CPU threads a network may use.")] = 1,
-    full: Annotated[
-        bool, typer.Option("--full", help="1 and 2 threads, batches of 1, 8 and 32, MobileNetV2 too, and the stages.")
-    ] = False,
-    beside: Annotated[
-        list[str] | None, typer.Option(metavar="MODEL", help="With --full: a further model. Repeatable.")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")] = None,
 ) -> None:
     """Time one face, in turns with ResNet-18 at 224 x 224, and print the ratio."""
-    from mien.core.errors import MienError
     from mien.evaluation.latency import measure_latency
 
-    if full:
-        _measure_grid([model, *(beside or ())], rounds, as_json=as_json, out=out)
-        return
-    if beside:
-        raise MienError("--beside is given; expected --full with it.")
     measured = measure_latency(model, rounds, threads)
     if _write_record(measured.to_json(), as_json=as_json, out=out):
         return
@@ -62,9 +48,6 @@ def latency(  # noqa: PLR0913, PLR0917 - one parameter an option
     console = Console()
     console.print(table)
     console.print(f"ratio: {measured.ratio:.1f} (the model takes 1/{measured.ratio:.1f} of ResNet-18's time)")
-
-
-app.command()(video)
 
 
 @app.command()
@@ -136,36 +119,6 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
         _print_throughput(measured)
     if times:
         _print_times(times)
-
-
-def _measure_grid(models: list[str], rounds: int, *, as_json: bool, out: Path | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from mien.evaluation.latency_grid import measure_grid
-
-    measured = measure_grid(models, rounds)
-    if _write_record(measured.to_json(), as_json=as_json, out=out):
-        return
-    references = list(measured.networks[0].faster_than)
-    columns = ("network", "precision", "threads", "batch", "median ms", "p10", "p90", "processor")
-    table = Table(*columns, *(f"x {name.partition(' ')[0]}" for name in references), box=box.SIMPLE_HEAD, padding=0)
-    table.title = f"A batch of faces, in turns, {measured.rounds} rounds of a single face"
-    for row in measured.networks:
-        times = [f"{time:.2f}" for time in (row.median_ms, row.p10_ms, row.p90_ms, row.processor_ms)]
-        ratios = [f"{row.faster_than[name]:.2f}" for name in references]
-        table.add_row(escape(row.network), row.precision, str(row.threads), str(row.batch), *times, *ratios)
-    stages = Table("stage", "threads", "median ms", "p10", "p90", box=box.SIMPLE_HEAD, padding=0)
-    stages.title = "From a picture of 640 x 480 with one face to the answer"
-    for stage in measured.stages:
-        times = [f"{time:.2f}" for time in (stage.median_ms, stage.p10_ms, stage.p90_ms)]
-        stages.add_row(stage.stage, str(stage.threads), *times)
-    Console().print(
-        table, "x: how many times faster than the untrained network at 224 x 224, by processor time", stages
-    )
-    Console().print(f"{measured.cpu}, onnxruntime {measured.onnxruntime}")
 
 
 def _write_record(content: dict[str, Any], *, as_json: bool, out: Path | None) -> bool:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
+    queue: Annotated[Path, typer.Option(help="Queue of runs, a .toml file.")],
     minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: until all is done].")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data sets.")] = None,
-    queue: Annotated[Path | None, typer.Option(help="Queue of runs, a .toml file [default: mien's own].")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs and of their ledger.json.")] = Path("runs"),
     only: Annotated[
         list[str] | None, typer.Option(help="Only these runs of the queue; patterns as 'despam/*' work. Repeatable.")

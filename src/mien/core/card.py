@@ -52,7 +52,7 @@ class CropSpec:
     """The square cut around a face box: side = scale * sqrt(width * height), centre moved by shifts * side.
 
     The defaults give a detected face the crop that FER2013's frames have: of the crops around the median that
-    `benchmarks/crop.py` measures, these keep most of the accuracy (`benchmarks/agreement.py`).
+    `lab/benchmarks/crop.py` measures, these keep most of the accuracy (`lab/benchmarks/agreement.py`).
     """
 
     scale: float = 1.0

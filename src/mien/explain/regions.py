@@ -24,7 +24,7 @@ Source = Literal["landmarks", "mean face"]
 Landmarks = NDArray[np.float64]
 
 # Five landmarks (x, y) in parts of the crop's width and height: medians of YuNet's on FER2013's frames, made
-# symmetric and rounded (results/face_regions.json, by benchmarks/face_regions.py).
+# symmetric and rounded (results/face_regions.json, by lab/benchmarks/face_regions.py).
 MEAN_FACE: Landmarks = np.array([[0.31, 0.38], [0.69, 0.38], [0.50, 0.59], [0.34, 0.75], [0.66, 0.75]])
 # Detectors are trained on faces with something around them: a crop is enlarged to about this side, in pixels, and
 # framed by half of it in mean grey.

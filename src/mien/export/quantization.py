@@ -1,6 +1,6 @@
 """A model file that calculates in fewer bits: int8 by static quantisation, or float16. Needs onnx, not torch.
 
-Why these settings: `benchmarks/quantization.py` compares the others, docs/speed.md tells.
+Why these settings: `lab/benchmarks/quantization.py` compares the others, docs/speed.md tells.
 
 - Activations are 0 to 255 with a zero point, weights whole multiples of a scale per output channel, in -64 to 64: with
   weights of all eight bits, processors without VNNI instructions add up two products in 16 bits, where they may not fit

@@ -7,8 +7,6 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -91,14 +89,13 @@ class Job:
         return [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
 
 
-def load_queue(path: Path | None = None) -> list[QueueEntry]:
-    """Read a queue file; without a path, the one that comes with mien.
+def load_queue(source: Path) -> list[QueueEntry]:
+    """Read a queue file.
 
     Raises:
         RecipeError: No such file, not TOML, an unknown key, two entries of one name, or a teacher that no entry before
             it names.
     """
-    source: Traversable = files("mien") / "recipes" / "queue.toml" if path is None else path
     if not source.is_file():
         raise RecipeError(f"No queue file {source}.")
     try:

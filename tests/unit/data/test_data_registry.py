@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,11 +12,6 @@ import pytest
 from mien.core.errors import DataError
 from mien.data import registry, synthetic
 from mien.data.registry import LoadOptions
-
-
-@pytest.fixture
-def clean_registry() -> Iterator[None]:
-    yield  # noqa: PT022
 
 
 def add_plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -92,14 +86,12 @@ def test_options_are_checked(fields: dict[str, Any], expected: str) -> None:
         LoadOptions(**fields)
 
 
-@pytest.mark.usefixtures("clean_registry")
 def test_plugin_is_an_adapter_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     add_plugin(monkeypatch, "drawn", synthetic.__name__)
     assert "drawn" in registry.names()
     assert len(registry.load("drawn", None, LoadOptions(faces_per_class=1))) == 14
 
 
-@pytest.mark.usefixtures("clean_registry")
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError, RecipeError
-from mien.training import recipe, worker
+from mien.training import worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow, name_hardware
 from mien.training.queue import Job, QueueEntry, choose_jobs, load_queue
 from mien.training.record import RunRecord
@@ -315,23 +315,6 @@ class TestQueueFile:
     def test_no_file(self, tmp_path):
         with pytest.raises(RecipeError, match="No queue file"):
             load_queue(tmp_path / "queue.toml")
-
-
-SHIPPED = load_queue()
-
-
-@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)
-def test_every_shipped_entry_has_its_recipe_and_reason(shipped):
-    settings = Job(shipped, 0).load_recipe()
-    assert settings.data.dataset in {"fer2013", "ferplus"}
-    assert shipped.why
-    assert shipped.why.startswith("shortened") == shipped.name.endswith("-short")
-
-
-def test_shipped_queue_begins_with_the_default_and_has_every_fer2013_recipe():
-    assert (SHIPPED[0].name, SHIPPED[0].seeds) == ("default/fer2013", [0, 1, 2])
-    wanted = {name for name in recipe.names() if name.endswith("/fer2013")} - {"resnet18/fer2013"}
-    assert wanted <= {shipped.name for shipped in SHIPPED}
 
 
 class TestLedger:

@@ -19,14 +19,14 @@ class Haar:
 
     name = "haar"
 
-    # Chosen with benchmarks/detectors.py: finds as many of the pasted faces as the cascade "default"
+    # Chosen with lab/benchmarks/detectors.py: finds as many of the pasted faces as the cascade "default"
     # (74 % against 72 %), with a tenth of its false boxes.
     cascade = "haarcascade_frontalface_alt.xml"
     scale_factor = 1.1
     min_neighbours = 5
     smallest = 32  # pixels, at a long side of 640
 
-    # Haar's square -> YuNet's box, as fractions of the square's side; medians of benchmarks/crop.py.
+    # Haar's square -> YuNet's box, as fractions of the square's side; medians of lab/benchmarks/crop.py.
     width = 0.86
     height = 1.09
     shift_x = 0.0

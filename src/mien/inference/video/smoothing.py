@@ -18,7 +18,7 @@ from mien.core.errors import MienError, did_you_mean
 SmoothingMode = Literal["off", "on", "adaptive"]
 SMOOTHING_MODES: tuple[str, ...] = get_args(SmoothingMode)
 
-# Of the adaptive mode, chosen by benchmarks/smoothing.py: the two averages' time constants as multiples of the
+# Of the adaptive mode, chosen by lab/benchmarks/smoothing.py: the two averages' time constants as multiples of the
 # stated one, the speed-up `1 + SPEED_UP * distance^SHARPNESS`, and the most that one frame may count in the quick
 # average, so that at low frame rates a change still needs two frames.
 SLOW, QUICK = 2.0, 0.4

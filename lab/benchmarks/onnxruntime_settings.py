@@ -1,6 +1,6 @@
 """Compare onnxruntime's settings on one model, in turns: which are worth setting.
 
-python benchmarks/onnxruntime_settings.py --model default --model INT8 --out results/onnxruntime_settings.json
+python -m lab.benchmarks.onnxruntime_settings --model default --model INT8 --out results/onnxruntime_settings.json
 
 Each row differs from what mien sets (all optimisations, no spinning, operators one after the other, memory arena) by
 what it is called; its figures are its median, and its 10th percentile, over those of mien's settings. The latter says

@@ -1,7 +1,13 @@
-"""The speed of a video's whole way from its file to results, and the memory of a long stream."""
+"""Time a 720p clip with three drawn faces from file to results, in turns with well-known networks; watch memory.
+
+python -m lab.benchmarks.video_speed --seconds 4 --out results/video.json
+python -m lab.benchmarks.video_speed --seconds 0 --minutes 60 --out results/soak.json
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import tempfile
 import time
@@ -16,9 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames, write_clip
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
-from mien.evaluation.drawn_clip import FACES, RATE, draw_frames, write_clip
 from mien.evaluation.memory import MIB, process_memory
 from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
 from mien.inference.detectors import Detector
@@ -222,3 +228,24 @@ def _resident_mib() -> float:
     if resident is None:
         raise MienError("Memory is measured on Linux only; leave --minutes out.")
     return round(resident / MIB, 1)
+
+
+def main() -> None:
+    """Measure, print, and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="default", help="model by name, or an .onnx file")
+    parser.add_argument("--seconds", type=float, default=12, help="length of the drawn clip; 0: only --minutes")
+    parser.add_argument("--minutes", type=float, default=0, help="also run a stream of this length and watch memory")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network, OpenCV and the codecs")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    options = parser.parse_args()
+    if not (options.seconds or options.minutes):
+        parser.error("nothing to measure: set --seconds or --minutes")
+    record = json.dumps(measure_video(options.model, options.seconds, options.minutes, options.threads), indent=1)
+    print(record)
+    if options.out:
+        options.out.write_text(record + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Measure what smoothing over time does to flicker, to the delay of a real change and to accuracy.
 
-python benchmarks/smoothing.py --out results/smoothing.json
+python -m lab.benchmarks.smoothing --out results/smoothing.json
 
 The clips are probabilities with noise around an expression that changes every 1 to 4 seconds and is known
 (`tests/support/noisy_labels.py`). The delay is the time from a change until the label follows.
@@ -11,16 +11,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from noisy_labels import measure, noisy_clip
 
 from mien.inference.video.smoothing import Smoother
-
-sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
-from noisy_labels import measure, noisy_clip
 
 FRAME_RATES = (30.0, 10.0, 5.0)
 TIME_CONSTANTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)

@@ -1,6 +1,6 @@
 """Draw what a run record says: the learning curve and the confusion matrix, for a page of documentation.
 
-python benchmarks/figures.py src/mien/assets/default.json docs/images/default-model.png
+python -m lab.benchmarks.figures src/mien/assets/default.json docs/images/default-model.png
 """
 
 from __future__ import annotations

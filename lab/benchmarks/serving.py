@@ -4,7 +4,7 @@ Everything is measured in one run, in turns, because the machine may be busy wit
 processor time of a request hardly depends on what else runs. The clients share the processor with the server. A client
 that is told 429 waits as long as Retry-After says.
 
-    python benchmarks/serving.py --yunet YUNET.onnx --out results/serving.json
+    python -m lab.benchmarks.serving --yunet YUNET.onnx --out results/serving.json
 """
 
 from __future__ import annotations

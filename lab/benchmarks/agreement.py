@@ -5,7 +5,7 @@ their own border ("border"): the truth lies between, for a real face has its own
 them, the crop must cut them as the network knows them, and the network should give the label that it gives to the frame
 itself. Crops beside the model's own are tried on the same boxes.
 
-    python benchmarks/agreement.py --data FER2013 --yunet YUNET.onnx
+    python -m lab.benchmarks.agreement --data FER2013 --yunet YUNET.onnx
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.scenes import enlarge, photographs
 from mien.core.card import CropSpec
 from mien.core.image import crop_face, to_batch
 from mien.core.types import Box
@@ -27,7 +28,6 @@ from mien.inference.detectors import Detector
 from mien.inference.detectors.haar import Haar
 from mien.inference.detectors.yunet import YuNet
 from mien.inference.model import ExpressionModel
-from scenes import enlarge, photographs
 
 CONTEXTS = ("photograph", "border")
 CROPS = [(scale, shift) for scale in (0.95, 1.0, 1.05, 1.1, 1.15) for shift in (0.0, 0.02)]

@@ -2,16 +2,21 @@
 
 Everything of one number of threads and one batch is timed in turns, the reference networks at 224 pixels too. Ratios
 are those of processor time: on a machine that does other work, long calls wait more often than short ones.
+
+    python -m lab.benchmarks.latency_grid --model default --model INT8 --rounds 40 --out results/latency_grid.json
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -194,3 +199,20 @@ def _opencv_threads(threads: int) -> Iterator[None]:
 def _summary(times: NDArray[np.float64]) -> tuple[float, float, float]:
     low, median, high = np.quantile(times, [0.1, 0.5, 0.9])
     return round(float(median), 4), round(float(low), 4), round(float(high), 4)
+
+
+def main() -> None:
+    """Measure, print, and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="model by name, or an .onnx file; repeatable")
+    parser.add_argument("--rounds", type=int, default=100, help="how often each network is timed")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    options = parser.parse_args()
+    record = json.dumps(measure_grid(options.model or ["default"], options.rounds).to_json(), indent=1)
+    print(record)
+    if options.out:
+        options.out.write_text(record + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ Where a detector finds no landmarks, the parts of a face are drawn around those 
 `mien/explain/regions.py`: the medians below, made symmetric and rounded). The second figure says what that costs: the
 share of the faces whose own landmarks lie in the right part of the mean face.
 
-    python benchmarks/face_regions.py --data FER2013 --yunet YUNET.onnx
+    python -m lab.benchmarks.face_regions --data FER2013 --yunet YUNET.onnx
 """
 
 from __future__ import annotations

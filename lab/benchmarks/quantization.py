@@ -1,6 +1,6 @@
 """Compare ways of quantising a model to int8: accuracy on validation faces, and speed in turns with 32 and 16 bits.
 
-python benchmarks/quantization.py --data FER2013 --out results/quantization.json
+python -m lab.benchmarks.quantization --data FER2013 --out results/quantization.json
 
 The first row is what `mien export --int8` does, the others differ from it by what they are called. All start from the
 same model and are calibrated on faces of the training split, evenly spaced; accuracy is that on the validation split.

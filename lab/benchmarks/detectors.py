@@ -4,7 +4,7 @@ FER2013's frames are pasted onto photographs without a face, 48 pixels to 45 % o
 picture; two public-domain portraits are added. Times are printed as ratios to the first row, on one
 thread.
 
-    python benchmarks/detectors.py --data FER2013 --yunet YUNET.onnx
+    python -m lab.benchmarks.detectors --data FER2013 --yunet YUNET.onnx
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import skimage.data
 from matplotlib import get_data_path
 
+from lab.benchmarks.scenes import Scene, paste, photographs
 from mien.core.card import CropSpec
 from mien.core.image import as_rgb, read_image
 from mien.core.types import Box, Detection
@@ -27,7 +28,6 @@ from mien.data import registry
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.haar import Haar
 from mien.inference.detectors.yunet import YuNet
-from scenes import Scene, paste, photographs
 
 Row = dict[str, object]
 CASCADES = ("default", "alt", "alt2")

@@ -5,7 +5,7 @@ once. The archive is read from PNG and JPEG files of 48 x 48 pixels, each of whi
 run, because the machine may be busy with other things: read the ratios. Two are told: of throughput, and of processor
 time a face, which other programs disturb less. What a job costs once (starting processes) is told by itself.
 
-    python benchmarks/annotate.py --out results/annotate.json
+    python -m lab.benchmarks.annotate --out results/annotate.json
 """
 
 from __future__ import annotations

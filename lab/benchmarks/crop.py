@@ -5,7 +5,7 @@ enlarged 2 to 6 times and pasted into photographs twice as wide; where a detecto
 pasted frame is compared with the box. Medians go into `CropSpec` (YuNet) and into `Haar` (its square as
 YuNet's box).
 
-    python benchmarks/crop.py --data FER2013 --yunet YUNET.onnx
+    python -m lab.benchmarks.crop --data FER2013 --yunet YUNET.onnx
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.scenes import enlarge, photographs
 from mien.core.types import Box
 from mien.data import registry
 from mien.inference.detectors import Detector
 from mien.inference.detectors.haar import Haar
 from mien.inference.detectors.yunet import YuNet
-from scenes import enlarge, photographs
 
 
 class HaarSquare(Haar):

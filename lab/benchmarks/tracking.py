@@ -1,6 +1,6 @@
 """Count how well trackers keep who is who, on clips whose faces are known, and what a frame costs.
 
-python benchmarks/tracking.py --out results/tracking.json
+python -m lab.benchmarks.tracking --out results/tracking.json
 
 Each scenario (`tests/support/scenarios.py`) is made with several casts from two public-domain portraits, or from
 FER2013's faces with `--data`. All trackers get the same detections, made from the truth with jitter, misses and false
@@ -16,7 +16,6 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,17 +25,15 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import skimage.data
+from clips import ClipFrame, Look, portrait_looks
 from numpy.typing import NDArray
+from scenarios import SCENARIOS, Scenario
+from track_scores import TrackScores, score_tracks
 
 from mien.core.hardware import processor_name
 from mien.core.types import Box, Detection
 from mien.data import registry
 from mien.inference.video.tracking import Tracker
-
-sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
-from clips import ClipFrame, Look, portrait_looks
-from scenarios import SCENARIOS, Scenario
-from track_scores import TrackScores, score_tracks
 
 Numbered = list[tuple[int, Box]]
 # (frame, its detections or None between them) -> the boxes with their numbers

@@ -4,7 +4,7 @@ Whole processes are timed, in turns with one that imports torch and nothing else
 other things: read the ratio. Memory is what the process occupies while it goes through a folder, after the first tenth
 of the pictures, at the end, and at most.
 
-    python benchmarks/explain.py RUN --out results/explain.json
+    python -m lab.benchmarks.explain RUN --out results/explain.json
 
 RUN is a folder that `mien train` wrote.
 """

@@ -4,7 +4,7 @@ The clip has 640 x 480 pixels, 25 frames a second and three drawn faces. The pag
 frame was captured to when its boxes are drawn, and how many frames a second it gets answers to; both are read again
 and again for some seconds. Browser and server share the processor. Needs Playwright and a Chromium.
 
-    python benchmarks/camera.py --yunet YUNET.onnx --out results/camera.json
+    python -m lab.benchmarks.camera --yunet YUNET.onnx --out results/camera.json
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames
 from mien.core.hardware import available_cores, processor_name
-from mien.evaluation.drawn_clip import FACES, RATE, draw_frames
 from mien.inference.detectors.registry import create_detector
 
 SIZE = (640, 480)

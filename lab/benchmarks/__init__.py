@@ -1,0 +1,1 @@
+"""Measurements behind the documentation; each module is a command: `python -m lab.benchmarks.NAME --help`."""

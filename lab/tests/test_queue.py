@@ -1,0 +1,22 @@
+"""The project's own queue of runs."""
+
+import pytest
+
+from lab import ROOT
+from mien.training.queue import Job, load_queue
+from mien.training.recipe import names
+
+QUEUE = load_queue(ROOT / "lab" / "queue.toml")
+
+
+@pytest.mark.parametrize("entry", QUEUE, ids=lambda entry: entry.name)
+def test_every_entry_has_its_recipe_and_reason(entry):
+    assert Job(entry, 0).load_recipe().data.dataset in {"fer2013", "ferplus"}
+    assert entry.why
+    assert entry.why.startswith("shortened") == entry.name.endswith("-short")
+
+
+def test_the_queue_begins_with_the_default_and_has_every_fer2013_recipe():
+    assert (QUEUE[0].name, QUEUE[0].seeds) == ("default/fer2013", [0, 1, 2])
+    wanted = {name for name in names() if name.endswith("/fer2013")} - {"resnet18/fer2013"}
+    assert wanted <= {entry.name for entry in QUEUE}
