@@ -157,7 +157,7 @@ def _measure_stages(clip: Path, model: ExpressionModel, detector: Detector, thre
         with clock.time("recognize"):
             scores = faces.score([found])[0]
         with clock.time("smooth"):
-            result = faces.name(found, scores)
+            result = faces.smooth(found, scores)
         with clock.time("draw"):
             drawn = draw_faces(frame.pixels, result)
         with clock.time("write"):

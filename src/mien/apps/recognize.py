@@ -62,9 +62,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         Smoothing, typer.Option(help="Videos: smooth each face's probabilities over time.")
     ] = Smoothing.ADAPTIVE,
     time_constant: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Videos: time constant of the smoothing.", show_default=False),
-    ] = None,
+        float, typer.Option(metavar="SECONDS", help="Videos: time constant of the smoothing.")
+    ] = 0.25,
     detect_every: Annotated[
         int, typer.Option(metavar="N", min=1, help="Videos: find faces in every N-th frame, follow them in between.")
     ] = 3,

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mien
+from mien.core.errors import MienError
 from mien.core.types import Box, Detection
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import FaceStream, Frame, FrameResult, StreamSettings, VideoError, stream, stream_video
@@ -200,5 +201,5 @@ def test_queues_hold_no_more_than_they_should() -> None:
     ],
 )
 def test_settings_that_do_not_fit(settings: dict[str, object], told: str) -> None:
-    with pytest.raises(VideoError, match=told):
+    with pytest.raises(MienError, match=told):
         StreamSettings(**settings)  # type: ignore[arg-type]

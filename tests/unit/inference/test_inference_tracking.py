@@ -14,7 +14,8 @@ from track_scores import TrackScores, overlap, score_tracks
 
 from mien.core.errors import ImageError, MienError
 from mien.core.types import Box, Detection
-from mien.inference.video.tracking import MOST_HIDDEN, TrackedDetection, Tracker, TrackerSettings
+from mien.inference.video import TrackedDetection, Tracker, TrackerSettings
+from mien.inference.video.tracking import MAX_HIDDEN
 
 SEED = 1
 
@@ -101,7 +102,7 @@ def test_whoever_leaves_is_forgotten_and_numbers_are_not_used_again(looks: list[
     assert [face.track for face in rows[0][1]] == [1]
     assert rows[17][1] == []
     assert [face.track for face in rows[-1][1]] == [2]
-    assert tracker.alive == {2}
+    assert tracker.active == {2}
 
 
 def test_alive_holds_hidden_faces_until_they_are_forgotten(still: ClipFrame, faces: list[Detection]) -> None:
@@ -109,9 +110,9 @@ def test_alive_holds_hidden_faces_until_they_are_forgotten(still: ClipFrame, fac
     tracker.update(still.pixels, faces, 0.0)
     black = np.zeros_like(still.pixels)
     tracker.update(black, [], 1.5)
-    assert tracker.alive == {1, 2}
+    assert tracker.active == {1, 2}
     tracker.update(black, [], 2.5)
-    assert tracker.alive == set()
+    assert tracker.active == set()
 
 
 def test_an_unsure_detection_is_reported_when_it_is_found_again(still: ClipFrame, faces: list[Detection]) -> None:
@@ -217,7 +218,7 @@ def test_time_that_runs_backwards_stands_still_and_then_goes_on(still: ClipFrame
     assert [face.track for face in tracker.update(still.pixels, faces, 3.0)] == [1, 2]
     tracker.update(np.zeros_like(still.pixels), [], 3.5)
     tracker.update(np.zeros_like(still.pixels), [], 9.0)
-    assert tracker.alive == set()
+    assert tracker.active == set()
 
 
 def test_a_long_gap_does_not_make_strangers_of_people_who_stayed(still: ClipFrame, faces: list[Detection]) -> None:
@@ -236,7 +237,7 @@ def test_a_frame_of_another_size_is_the_same_view(still: ClipFrame, faces: list[
         assert face.is_seen
         assert overlap(face.detection.box, before.box.scaled(2)) > 0.85
     tracker.update(large, [Detection(face.box.scaled(2), 0.95) for face in faces], 0.2)
-    assert tracker.alive == {1, 2}
+    assert tracker.active == {1, 2}
 
 
 @pytest.mark.parametrize(
@@ -251,9 +252,9 @@ def test_a_frame_of_another_size_is_the_same_view(still: ClipFrame, faces: list[
     ids=["grey", "alpha", "float", "empty", "none"],
 )
 def test_what_is_no_frame_is_an_error(pixels: Any) -> None:
-    with pytest.raises(ImageError, match="A frame is an RGB picture"):
+    with pytest.raises(ImageError, match="A frame must be an RGB image"):
         Tracker().update(pixels, [], 0.0)
-    with pytest.raises(ImageError, match="A frame is an RGB picture"):
+    with pytest.raises(ImageError, match="A frame must be an RGB image"):
         Tracker().follow(pixels, 0.0)
 
 
@@ -284,8 +285,8 @@ def test_memory_does_not_grow_in_100_000_updates(still: ClipFrame, faces: list[D
         found = [faces[step // 200 % 2]] if step % 200 == 0 else []  # somebody comes every 40 seconds, and is gone
         tracker.update(still.pixels, found, 0.2 * step)
         if step % 200 == 100:
-            assert tracker.alive == set()
-    assert tracker._last_number == 500
+            assert tracker.active == set()
+    assert tracker._last_id == 500
     assert len(tracker._tracks) <= 1
 
 
@@ -295,4 +296,4 @@ def test_a_detector_gone_wild_fills_no_memory() -> None:
         noise = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
         places = rng.uniform(0, 100, (40, 2))
         tracker.update(noise, [Detection(Box(float(x), float(y), 30, 30), 0.99) for x, y in places], step / 5)
-    assert len(tracker._tracks) <= MOST_HIDDEN + 2 * 40
+    assert len(tracker._tracks) <= MAX_HIDDEN + 2 * 40

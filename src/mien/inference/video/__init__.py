@@ -7,7 +7,8 @@ from mien.inference.video.recording import VideoRecorder
 from mien.inference.video.smoothing import SMOOTHING_MODES, Smoother, SmoothingMode
 from mien.inference.video.sources import open_video
 from mien.inference.video.summary import VideoSummary
-from mien.inference.video.tracking import Tracker, TrackerSettings
+from mien.inference.video.track import TrackedDetection, TrackerSettings
+from mien.inference.video.tracking import Tracker
 
 __all__ = [
     "SMOOTHING_MODES",
@@ -18,6 +19,7 @@ __all__ = [
     "Smoother",
     "SmoothingMode",
     "StreamSettings",
+    "TrackedDetection",
     "TrackedFace",
     "Tracker",
     "TrackerSettings",

@@ -1,4 +1,4 @@
-"""The cheapest pairing of rows and columns: which track goes on with which detection."""
+"""The linear assignment problem: match rows with columns of a cost matrix at the lowest total cost."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from numpy.typing import NDArray
 
 
 def assign(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Pair rows with columns so that the sum of the costs is smallest (Kuhn 1955, with Jonker and Volgenant's paths).
+    """Solve the assignment problem by shortest augmenting paths (Kuhn 1955; Jonker and Volgenant 1987).
 
     Args:
-        costs: (n, m), finite; any sign.
+        costs: (n, m), finite, of any sign.
 
     Returns:
-        min(n, m) pairs (row, column), by row. Each row and each column occurs at most once.
+        min(n, m) pairs (row, column), sorted by row. Each row and each column occurs at most once.
+
+    Example:
+        >>> assign(np.array([[1.0, 2.0], [0.0, 3.0]]))
+        [(0, 1), (1, 0)]
     """
     if costs.shape[0] > costs.shape[1]:
         return sorted((row, column) for column, row in assign(costs.T))
     rows, columns = costs.shape
-    # Column 0 and row 0 are the start of each path; potentials keep every reduced cost at or above 0.
+    # Row 0 and column 0 are the start of each path. Potentials keep every reduced cost at or above 0.
     of_row, of_column = np.zeros(rows + 1), np.zeros(columns + 1)
     row_of = np.zeros(columns + 1, dtype=np.intp)
     for row in range(1, rows + 1):

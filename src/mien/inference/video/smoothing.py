@@ -1,11 +1,12 @@
 """Smooth a face's probabilities over time, and count how often its label changes.
 
-Steps follow from the frames' times, so the result does not depend on an even frame rate.
+The smoothing depends on the frames' times, not on their number, so frame rates may vary.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,35 +18,36 @@ from mien.core.errors import MienError, did_you_mean
 
 SmoothingMode = Literal["off", "on", "adaptive"]
 SMOOTHING_MODES: tuple[str, ...] = get_args(SmoothingMode)
+TIME_CONSTANT = 0.25  # seconds
 
-# Of the adaptive mode, chosen by lab/benchmarks/smoothing.py: the two averages' time constants as multiples of the
-# stated one, the speed-up `1 + SPEED_UP * distance^SHARPNESS`, and the most that one frame may count in the quick
-# average, so that at low frame rates a change still needs two frames.
-SLOW, QUICK = 2.0, 0.4
-SPEED_UP, SHARPNESS = 50.0, 3
-MOST_OF_ONE_FRAME = 0.4
+# The adaptive mode, tuned with lab/benchmarks/smoothing.py: time constants of its two averages as multiples of the
+# given one, the speed-up `1 + SPEED_UP * distance^EXPONENT`, and the largest weight of one frame in the fast average,
+# so that a change takes at least two frames at low frame rates too.
+SLOW, FAST = 2.0, 0.4
+SPEED_UP, EXPONENT = 50.0, 3
+MAX_FRAME_WEIGHT = 0.4
 
 
 @dataclass
-class _Memory:
+class _Averages:
     time: float
     smooth: NDArray[np.float64]
-    quick: NDArray[np.float64]
+    fast: NDArray[np.float64]
 
 
 class Smoother:
-    """An exponential average of each track's probabilities. Not to be shared between threads.
+    """An exponential average of each track's probabilities. Not thread-safe.
 
-    `on`: `smooth += (1 - exp(-step / time_constant)) * (probabilities - smooth)`; after a change, 63 % of the way is
-    done in one time constant.
+    `on`: `smooth += (1 - exp(-step / time_constant)) * (probabilities - smooth)`. One time constant after a change,
+    the average has covered 63 % of it.
 
-    `adaptive`: the time constant is twice as long while the faces' evidence is divided, and up to 25 times as short
-    where it is clear: the step is multiplied by `1 + 50 d^3`, where d (0 to 1) is the total variation distance
-    between the average and a second, quick one. So uncertain labels rest, and real changes come through sooner.
+    `adaptive`: the time constant doubles while the evidence is mixed and shrinks up to 25-fold where it is clear. The
+    step is multiplied by `(1 + 50 d^3) / 2`, where d (0 to 1) is the total variation distance between the average and
+    a second, faster one. So uncertain labels stay put, and real changes come through sooner.
     """
 
-    def __init__(self, mode: SmoothingMode = "adaptive", time_constant: float = 0.25) -> None:
-        """Start without a memory.
+    def __init__(self, mode: SmoothingMode = "adaptive", time_constant: float = TIME_CONSTANT) -> None:
+        """Start without any track.
 
         Args:
             mode: `off` returns probabilities as they are.
@@ -57,63 +59,62 @@ class Smoother:
         if mode not in SMOOTHING_MODES:
             hint = did_you_mean(mode, SMOOTHING_MODES)
             raise MienError(f"No smoothing mode named '{mode}'.{hint} Modes: {', '.join(SMOOTHING_MODES)}.")
-        if not (math.isfinite(time_constant) and time_constant > 0):
-            raise MienError(f"The smoothing time constant is a number of seconds above 0; got {time_constant}.")
+        if not 0 < time_constant <= sys.float_info.max:
+            raise MienError(f"time_constant is {time_constant}; expected a number of seconds above 0.")
         self.mode, self.time_constant = mode, time_constant
-        self._memory: dict[int, _Memory] = {}
+        self._averages: dict[int, _Averages] = {}
 
     def update(self, track: int, probabilities: NDArray[Any], time: float) -> NDArray[np.float64]:
         """Return a track's smoothed probabilities.
 
         Args:
-            track: The face's number.
-            probabilities: (k,), at or above 0, of the frame at `time`; they are scaled to sum to 1.
-            time: In seconds; where it runs backwards, no time passes.
+            track: The tracker id of the face.
+            probabilities: (k,), non-negative, of the frame at `time`; scaled to sum to 1.
+            time: In seconds. If it runs backwards, no time passes.
 
         Returns:
             (k,), sums to 1.
 
         Raises:
-            MienError: The probabilities or the time are not finite, or another number of them than before.
+            MienError: The probabilities or the time are not finite, or k differs from the track's earlier frames.
         """
-        given = np.array(probabilities, dtype=np.float64)
-        total = given.sum() if given.ndim == 1 and given.size and (given >= 0).all() else math.nan
+        current = np.array(probabilities, dtype=np.float64)
+        total = current.sum() if current.ndim == 1 and current.size and (current >= 0).all() else math.nan
         if not (math.isfinite(total) and total > 0 and math.isfinite(time)):
-            raise MienError(f"Smoothing takes a list of probabilities and a time; got {probabilities} at {time} s.")
-        given /= total
+            raise MienError(f"Smoothing expects a list of probabilities and a time; got {probabilities} at {time} s.")
+        current /= total
         if self.mode == "off":
-            return given
-        memory = self._memory.setdefault(track, _Memory(time, given, given))
-        if memory.smooth.shape != given.shape:
-            expected = f"{memory.smooth.size} probabilities, as before, for track {track}"
-            raise MienError(f"Smoothing expects {expected}; got {given.size}.")
-        step = max(time - memory.time, 0.0) / self.time_constant
-        memory.time = time
+            return current
+        averages = self._averages.setdefault(track, _Averages(time, current, current))
+        if averages.smooth.shape != current.shape:
+            expected = f"{averages.smooth.size} probabilities, as before, for track {track}"
+            raise MienError(f"Smoothing expects {expected}; got {current.size}.")
+        step = max(time - averages.time, 0.0) / self.time_constant
+        averages.time = time
         if self.mode == "adaptive":
-            share = min(1 - math.exp(-step / QUICK), MOST_OF_ONE_FRAME)
-            memory.quick = memory.quick + share * (given - memory.quick)
-            distance = float(np.abs(memory.quick - memory.smooth).sum()) / 2
-            step *= (1 + SPEED_UP * distance**SHARPNESS) / SLOW
-        memory.smooth = memory.smooth + (1 - math.exp(-step)) * (given - memory.smooth)
-        return memory.smooth.copy()
+            weight = min(1 - math.exp(-step / FAST), MAX_FRAME_WEIGHT)
+            averages.fast = averages.fast + weight * (current - averages.fast)
+            distance = float(np.abs(averages.fast - averages.smooth).sum()) / 2
+            step *= (1 + SPEED_UP * distance**EXPONENT) / SLOW
+        averages.smooth = averages.smooth + (1 - math.exp(-step)) * (current - averages.smooth)
+        return averages.smooth.copy()
 
-    def forget(self, tracks_alive: Collection[int]) -> None:
-        """Drop the memory of all tracks but these."""
-        self._memory = {track: memory for track, memory in self._memory.items() if track in tracks_alive}
+    def keep_only(self, tracks: Collection[int]) -> None:
+        """Forget all other tracks."""
+        self._averages = {track: averages for track, averages in self._averages.items() if track in tracks}
 
 
 class FlickerMeter:
-    """Counts how often labels change, of each frame alone and smoothed."""
+    """Counts how often labels change, before and after smoothing."""
 
     def __init__(self) -> None:
-        """Start at nothing."""
         self.seconds = 0.0
         self._raw_changes = self._smoothed_changes = 0
         self._last: dict[int, tuple[float, str, str]] = {}
 
     @property
     def raw(self) -> float:
-        """Changes of the frames' own label per second of track time; 0 before any time has passed."""
+        """Changes of the unsmoothed label per second of track time; 0 before any time has passed."""
         return self._raw_changes / self.seconds if self.seconds else 0.0
 
     @property
@@ -122,13 +123,13 @@ class FlickerMeter:
         return self._smoothed_changes / self.seconds if self.seconds else 0.0
 
     def update(self, track: int, raw: str, smoothed: str, time: float) -> None:
-        """Take a face of a frame: the frame's own label, the smoothed one and the time in seconds."""
-        before, raw_before, smoothed_before = self._last.get(track, (time, raw, smoothed))
-        self.seconds += max(time - before, 0.0)
-        self._raw_changes += raw != raw_before
-        self._smoothed_changes += smoothed != smoothed_before
+        """Add a face's unsmoothed and smoothed label at a time in seconds."""
+        last_time, last_raw, last_smoothed = self._last.get(track, (time, raw, smoothed))
+        self.seconds += max(time - last_time, 0.0)
+        self._raw_changes += raw != last_raw
+        self._smoothed_changes += smoothed != last_smoothed
         self._last[track] = time, raw, smoothed
 
-    def forget(self, tracks_alive: Collection[int]) -> None:
-        """Drop the memory of all tracks but these; what was counted stays."""
-        self._last = {track: last for track, last in self._last.items() if track in tracks_alive}
+    def keep_only(self, tracks: Collection[int]) -> None:
+        """Forget the last labels of all other tracks. Their changes stay counted."""
+        self._last = {track: last for track, last in self._last.items() if track in tracks}

@@ -164,7 +164,7 @@ class VideoSummary:
             return
         least = min(gone, key=lambda course: float(course.seconds.sum()))
         del self.courses[least.track]
-        self._flicker.forget(self.courses)
+        self._flicker.keep_only(self.courses)
         self._others_seconds += least.seconds
         if self._is_person(least):
             self._others[self.labels[int(np.argmax(least.seconds))]] += 1

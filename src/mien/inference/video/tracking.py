@@ -1,8 +1,8 @@
-"""Follow faces through a video: the same person keeps the same number.
+"""Track faces through a video: the same person keeps the same tracker id.
 
-Between detections a box follows what it shows by optical flow. A detection goes to the track whose place, size and
-looks it fits best; a face that was hidden is known again by its looks near where it was heading. All times are in
-seconds, so frame rates may vary. `docs/tracking.md` says what was measured and which trackers were compared.
+Between detections, boxes follow the optical flow. Detections are assigned to tracks by a cost matrix of position, size
+and appearance. A face that was hidden is re-identified by its appearance embedding near its predicted position. All
+times are in seconds, so frame rates may vary. `docs/tracking.md` has measurements and a comparison with other trackers.
 """
 
 from __future__ import annotations
@@ -19,88 +19,80 @@ from mien.inference.video.appearance import Window, cut_window
 from mien.inference.video.assignment import assign
 from mien.inference.video.track import Track, TrackedDetection, TrackerSettings, is_inside, touch
 
-__all__ = ["TrackedDetection", "Tracker", "TrackerSettings"]
-
 DEFAULTS = TrackerSettings()
-# A face that the detector found, and its window.
-Finding = tuple[Detection, Window]
-# What the worst pairings cost, so that one of them cannot outweigh many good ones.
+Candidate = tuple[Detection, Window]
+# Caps costs, so that one impossible match cannot outweigh many good ones.
 FORBIDDEN = 1e3
-# A frame is compared with the one before at SAMPLES x SAMPLES pixels; a film has cut where they correlate less.
+# Frames are compared at SAMPLES x SAMPLES pixels; a correlation below SAME_VIEW is a cut.
 SAMPLES, SAME_VIEW = 24, 0.6
-# Pixels; what lies beyond is no box of a frame.
-LARGEST = 1e6
-# Of the hidden faces only so many are remembered, the last seen ones; a detector gone wild must not fill the memory.
-MOST_HIDDEN = 100
+MAX_COORDINATE = 1e6  # pixels
+# Only the hidden faces seen last are remembered: a bad detector must not fill the memory.
+MAX_HIDDEN = 100
 
 
 class Tracker:
-    """Gives faces numbers and keeps them, frame by frame. Not to be shared between threads."""
+    """Assigns tracker ids to faces, frame by frame. Not thread-safe."""
 
     def __init__(self, settings: TrackerSettings = DEFAULTS) -> None:
-        """Start with nobody."""
+        """Start without tracks."""
         self._settings = settings
         self._tracks: list[Track] = []
-        self._last_number = 0
+        self._last_id = 0
         self._clock = 0.0
         self._last_time = math.inf
         self._shape = (0, 0)
         self._sample = np.zeros(SAMPLES * SAMPLES * 3, dtype=np.float32)
 
     @property
-    def alive(self) -> frozenset[int]:
-        """The numbers that can still occur: faces seen, and hidden ones that are remembered."""
-        return frozenset(track.number for track in self._tracks if track.number)
+    def active(self) -> frozenset[int]:
+        """The tracker ids that can still occur: of seen faces, and of hidden ones that can be re-identified."""
+        return frozenset(track.tracker_id for track in self._tracks if track.tracker_id)
 
     def update(self, pixels: NDArray[np.uint8], detections: Sequence[Detection], time: float) -> list[TrackedDetection]:
-        """Go on to a frame on which the detector ran.
+        """Process a frame on which the detector ran.
 
         Args:
             pixels: The RGB frame (h, w, 3), uint8. A frame of another size than the last is the same view, resized.
-            detections: The faces found; boxes that are not finite rectangles are left out.
-            time: The frame's time in seconds. Where it runs backwards, no time passes.
+            detections: The faces found. Boxes that are not finite rectangles are ignored.
+            time: The frame's time in seconds. If it runs backwards, no time passes.
 
         Returns:
-            The faces of this frame by track number, hidden ones whose place is guessed included.
+            The faces of this frame by tracker id, including hidden ones with a predicted box.
 
         Raises:
-            ImageError: `pixels` is no RGB frame.
+            ImageError: `pixels` is not an RGB frame.
             MienError: `time` is not a finite number.
         """
         self._advance(pixels, time)
-        found = [(face, cut_window(pixels, face.box)) for face in detections if _is_rectangle(face.box)]
-        known = [track for track in self._tracks if track.number]
-        rest = self._pair(known, found)
-        unknown = [track for track in self._tracks if not track.number]
-        rest = self._pair(unknown, [face for face in rest if not any(track.is_at(face[0].box) for track in known)])
-        for track in known:
-            if track.is_seen and not track.is_found and any(other.is_at(track.motion.box) for other in known):
-                track.hide()  # the other one is what it followed
-        new = [Track(*face, self._settings, self._clock) for face in rest]
-        self._tracks = known + [track for track in unknown if track.is_found] + new
-        hidden = [track for track in known if not track.is_found]
+        candidates = [(face, cut_window(pixels, face.box)) for face in detections if _is_rectangle(face.box)]
+        confirmed = [track for track in self._tracks if track.tracker_id]
+        tentative = [track for track in self._tracks if not track.tracker_id]
+        rest = self._assign(confirmed, candidates)
+        rest = [face for face in rest if not any(track.is_at(face[0].box) for track in confirmed)]
+        rest = self._assign(tentative, rest)
+        for track in confirmed:
+            is_missed = track.is_seen and not track.is_detected
+            if is_missed and any(other.is_at(track.motion.box) for other in confirmed):
+                track.hide()  # it has followed the other face
+        started = [Track(*face, self._settings, self._clock) for face in rest]
+        self._tracks = confirmed + [track for track in tentative if track.is_detected] + started
+        hidden = [track for track in confirmed if not track.is_detected]
         for track in self._tracks:
-            if not track.number and self._is_known_well(track, hidden):
-                self._last_number += 1
-                track.number = self._last_number
-        return self._reports(pixels)
+            if not track.tracker_id and self._is_confirmed(track, hidden):
+                self._last_id += 1
+                track.tracker_id = self._last_id
+        return self._report(pixels)
 
     def follow(self, pixels: NDArray[np.uint8], time: float) -> list[TrackedDetection]:
-        """Go on to a frame without detections: the boxes move with what they show.
-
-        Arguments, results and errors are those of `update`.
-        """
+        """Process a frame without detections. Arguments, results and errors are those of `update`."""
         self._advance(pixels, time)
-        return self._reports(pixels)
+        return self._report(pixels)
 
     def _advance(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Move all tracks to this frame."""
-        if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 3):
-            raise ImageError(f"A frame is an RGB picture (h, w, 3) of uint8; got {_described(pixels)}.")
-        if pixels.shape[2] != 3 or pixels.size == 0:
-            raise ImageError(f"A frame is an RGB picture (h, w, 3) of uint8; got {_described(pixels)}.")
+        _check_frame(pixels)
         if not math.isfinite(time):
-            raise MienError(f"A frame's time is a finite number of seconds; got {time}.")
+            raise MienError(f"A frame's time must be a finite number of seconds; got {time}.")
         step = max(time - self._last_time, 0.0)
         self._clock, self._last_time = self._clock + step, time
         height, width = pixels.shape[:2]
@@ -111,57 +103,60 @@ class Tracker:
         followed = [track for track in self._tracks if track.is_seen]
         for track in self._tracks:
             track.advance(pixels, self._clock, step)
-        if self._is_cut(pixels) and not any(track.is_seen for track in followed):
-            for track in self._tracks:
-                track.is_cut = True
+        is_cut = self._is_other_view(pixels) and not any(track.is_seen for track in followed)
         for track in self._tracks:
-            track.is_covered = any(
-                touch(track.motion.box, other.motion.box) for other in self._tracks if other is not track
-            )
+            track.is_cut = track.is_cut or is_cut
+            others = (other for other in self._tracks if other is not track)
+            track.is_overlapped = any(touch(track.motion.box, other.motion.box) for other in others)
 
-    def _is_cut(self, pixels: NDArray[np.uint8]) -> bool:
-        """Whether the picture as a whole is another one than the frame before."""
+    def _is_other_view(self, pixels: NDArray[np.uint8]) -> bool:
+        """Return whether the frame as a whole does not resemble the previous one."""
         rows, columns = (np.arange(SAMPLES) * side // SAMPLES for side in pixels.shape[:2])
         sample = pixels[np.ix_(rows, columns)].astype(np.float32).ravel()
         before, self._sample = self._sample, sample - sample.mean()
-        lengths = float(np.linalg.norm(before) * np.linalg.norm(self._sample))
-        return lengths > 0 and float(before @ self._sample) < SAME_VIEW * lengths
+        norms = float(np.linalg.norm(before) * np.linalg.norm(self._sample))
+        return norms > 0 and float(before @ self._sample) < SAME_VIEW * norms
 
-    def _pair(self, tracks: Sequence[Track], found: Sequence[Finding]) -> list[Finding]:
-        """Give each track the detection that fits it, if one does, and return those that are left."""
-        costs = np.array([[track.misfit(*face) for face in found] for track in tracks]).reshape(len(tracks), len(found))
-        worst = self._settings.worst_fit
-        pairs = {row: column for row, column in assign(np.minimum(costs, FORBIDDEN)) if costs[row, column] <= worst}
+    def _assign(self, tracks: Sequence[Track], candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Match tracks with detections at the lowest total cost, and return the detections left over."""
+        costs = np.array([[track.cost(*face) for face in candidates] for track in tracks])
+        costs = costs.reshape(len(tracks), len(candidates))
+        allowed = costs <= self._settings.max_cost
+        matches = {row: column for row, column in assign(np.minimum(costs, FORBIDDEN)) if allowed[row, column]}
         for row, track in enumerate(tracks):
-            if row in pairs:
-                track.find(*found[pairs[row]], self._clock)
+            if row in matches:
+                track.match(*candidates[matches[row]], self._clock)
             else:
                 track.miss(self._clock)
-        return [face for column, face in enumerate(found) if column not in pairs.values()]
+        return [face for column, face in enumerate(candidates) if column not in matches.values()]
 
-    def _is_known_well(self, track: Track, hidden: Sequence[Track]) -> bool:
-        """Whether a new face is real, and nobody who is hidden nearby and looks different only while half hidden."""
-        is_sure = track.times_found > 1 or track.score >= self._settings.sure_score
-        is_old = self._clock - track.started_at >= self._settings.doubt_time
-        return is_sure and (is_old or not any(other.is_near(track.motion.box) for other in hidden))
+    def _is_confirmed(self, track: Track, hidden: Sequence[Track]) -> bool:
+        """Return whether a tentative track is a real face, and cannot be a hidden one that is still half covered."""
+        is_sure = track.detections > 1 or track.score >= self._settings.confirm_score
+        is_old = self._clock - track.started_at >= self._settings.tentative_time
+        return is_sure and (is_old or not any(other.may_reappear_at(track.motion.box) for other in hidden))
 
-    def _reports(self, pixels: NDArray[np.uint8]) -> list[TrackedDetection]:
-        """Forget who was hidden for too long, and return whom to show."""
+    def _report(self, pixels: NDArray[np.uint8]) -> list[TrackedDetection]:
+        """Forget faces that were hidden for too long, and return those to show."""
         seen = [track for track in self._tracks if track.is_seen]
         hidden = sorted((track for track in self._tracks if not track.is_seen), key=lambda track: -track.seen_at)
         oldest = self._clock - self._settings.memory_time
-        self._tracks = seen + [track for track in hidden[:MOST_HIDDEN] if track.seen_at >= oldest]
-        oldest = self._clock - self._settings.guess_time
+        self._tracks = seen + [track for track in hidden[:MAX_HIDDEN] if track.seen_at >= oldest]
+        oldest = self._clock - self._settings.predicted_time
         shown = seen + [track for track in hidden if track.seen_at >= oldest and is_inside(track.motion.box, pixels)]
-        return [track.report() for track in sorted(shown, key=lambda track: track.number) if track.number]
+        return [track.report() for track in sorted(shown, key=lambda track: track.tracker_id) if track.tracker_id]
 
 
 def _is_rectangle(box: Box) -> bool:
-    sides_fit = 0 < box.width < LARGEST and 0 < box.height < LARGEST
-    return sides_fit and abs(box.x) < LARGEST and abs(box.y) < LARGEST  # NaN compares as False
+    is_large_enough = 0 < box.width < MAX_COORDINATE and 0 < box.height < MAX_COORDINATE
+    return is_large_enough and abs(box.x) < MAX_COORDINATE and abs(box.y) < MAX_COORDINATE  # False for NaN
 
 
-def _described(pixels: object) -> str:
-    if isinstance(pixels, np.ndarray):
-        return f"shape {pixels.shape} of {pixels.dtype}"
-    return f"a {type(pixels).__name__}"
+def _check_frame(pixels: object) -> None:
+    if not isinstance(pixels, np.ndarray):
+        received = f"a {type(pixels).__name__}"
+    elif pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        received = f"shape {pixels.shape} of {pixels.dtype}"
+    else:
+        return
+    raise ImageError(f"A frame must be an RGB image (h, w, 3) of uint8; got {received}.")
