@@ -7,16 +7,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from lab.markdown import decimal, make_table, millions, percent
-from mien.evaluation.run_settings import (
-    Record,
-    RunSettings,
-    describe_departures,
-    describe_hardware,
-    describe_protocol,
-    finite,
-    group,
-    read_settings,
-)
+from mien.core.dotted import finite, group
+from mien.recipes.departures import Record, RunSettings, describe_departures, describe_protocol, read_settings
+from mien.recipes.record import name_hardware
 
 FAMILY = "default"
 RECIPE = f"{FAMILY}/fer2013"
@@ -85,7 +78,7 @@ def _scores(record: Record) -> list[str]:
         f"{record.get('name', '')}, {record.get('parameters', 0):,} parameters, {macs} million multiply-accumulates.",
         f"Protocol: {describe_protocol(record)};",
         f"{rule.get('rule', '')}: epoch {epoch}.{_caution(record)} Trained in",
-        f"{finite(record.get('minutes')) or 0:.0f} minutes on {describe_hardware(record)}.",
+        f"{finite(record.get('minutes')) or 0:.0f} minutes on {name_hardware(group(record, 'hardware'))}.",
         *how,
         "",
         *make_table(header, rows),

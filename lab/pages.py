@@ -18,11 +18,12 @@ from lab import ROOT
 from lab.default_page import make_default_page
 from lab.markdown import decimal, escape, make_table, percent
 from lab.weights_page import make_weights_page
+from mien.core.dotted import finite, group
 from mien.core.errors import DataError, MienError
 from mien.evaluation.report.runs import Run, read_json, read_runs
 from mien.evaluation.reported import DATASETS, PAPERS, PROTOCOLS, ReportedFigure, load_reported
-from mien.evaluation.run_settings import finite, group, read_settings
 from mien.evaluation.tables import Row, compare
+from mien.recipes.departures import read_settings
 
 FOLDER = Path("docs") / "results"
 RECORDS = Path("results")

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from lab.markdown import make_table, millions, percent
+from mien.core.dotted import finite, group
 from mien.core.errors import DataError
 from mien.evaluation.report.runs import Run
-from mien.evaluation.run_settings import finite, group, read_settings
 from mien.inference.model import ExpressionModel
+from mien.recipes.departures import read_settings
 
 
 def make_weights_page(files: Iterable[Path], runs: Sequence[Run], records: str) -> str:

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from lab import ROOT
 from mien.apps.cli import app
 from mien.evaluation.report.runs import read_json
-from mien.training.recipe import Recipe, Settings, load_recipe
+from mien.recipes import Recipe, load_recipe
+from mien.recipes.schema import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from mien.core.card import METADATA_KEY
 from mien.core.errors import MienError
 from mien.evaluation.reported import DATASETS, PAPERS
 from mien.inference.model import ExpressionModel
-from mien.training.recipe import Recipe, load_recipe
+from mien.recipes import Recipe, load_recipe
 
 SHORT = ["network.input_size=64", "schedule.epochs=20", "optimizer.lr=1e-3"]
 

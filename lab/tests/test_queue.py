@@ -3,8 +3,8 @@
 import pytest
 
 from lab import ROOT
+from mien.recipes import names
 from mien.training.queue import Job, load_queue
-from mien.training.recipe import names
 
 QUEUE = load_queue(ROOT / "lab" / "queue.toml")
 

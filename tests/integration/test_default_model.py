@@ -14,7 +14,7 @@ from mien.core.types import Box
 from mien.evaluation.latency import measure_latency
 from mien.inference.model import ExpressionModel
 from mien.inference.recognizer import Recognizer
-from mien.training.recipe import Recipe, load_recipe
+from mien.recipes import Recipe, load_recipe
 
 ASSETS = Path(str(files("mien"))) / "assets"
 RESULTS = Path(__file__).parents[2] / "results"

@@ -17,9 +17,9 @@ from mien.apps.cli import app
 from mien.core.errors import RecipeError
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.scores import score
+from mien.recipes import load_ablations, load_recipe, names
 from mien.training.experiment import PAPER_PROTOCOL, Plan, ablations_of, plan_jobs, sample_rows, summarize
 from mien.training.ledger import LedgerRow
-from mien.training.recipe import load_ablations, load_recipe, names
 
 pytestmark = pytest.mark.usefixtures("torch_threads")
 

@@ -43,7 +43,7 @@ def work(tmp_path_factory):
     """A folder with results/runs of two seeds, trained for real, and their report."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "queue.toml").write_text(QUEUE, encoding="utf-8")
-    mien("train-all", "--queue", "queue.toml", "--out", "results/runs", cwd=folder)
+    mien("train-all", "queue.toml", "--out", "results/runs", cwd=folder)
     run = folder / "results" / "runs" / "resnet18-synthetic-seed0"
     mien("evaluate", run / "model.onnx", "--dataset", "synthetic", "--out", folder / "scores", cwd=folder)
     next((folder / "scores").glob("*.npz")).rename(run / "predictions.npz")

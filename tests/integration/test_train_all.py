@@ -44,7 +44,7 @@ def mien(tmp_path, monkeypatch):
     (tmp_path / "queue.toml").write_text(QUEUE)
 
     def run(*words):
-        return CliRunner().invoke(app, ["train-all", "--queue", "queue.toml", "--out", "runs", *words])
+        return CliRunner().invoke(app, ["train-all", "queue.toml", "--out", "runs", *words])
 
     return run
 
@@ -109,7 +109,7 @@ def test_a_queue_is_worked_off_in_two_calls(mien, tmp_path, monkeypatch):
 def test_interruption_ends_the_queue_and_leaves_the_run_to_go_on(mien, tmp_path):
     # a shell that runs the tests in its background ignores Ctrl-C, and its children inherit that
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.apps.cli import main"
-    command = [sys.executable, "-c", f"{start}; main()", "train-all", "--queue", "queue.toml", "--out", "runs"]
+    command = [sys.executable, "-c", f"{start}; main()", "train-all", "queue.toml", "--out", "runs"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
     deadline = time.monotonic() + 120
     while not (tmp_path / "runs/long-drawn-seed5/checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
@@ -129,8 +129,8 @@ def test_no_time_starts_nothing(mien, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_queue_lists_without_a_ledger_and_names_what_is_unknown(mien):
-    rows = json.loads(mien("--list", "--json").stdout)
-    assert (rows[0]["name"], rows[0]["state"]) == ("long/drawn", "waiting")
-    unknown = mien("--list", "--only", "lnog/drawn")
+def test_unknown_names_and_missing_queues_are_one_line(mien, tmp_path):
+    unknown = mien("--list", "--only", "lang/drawn")
     assert "Did you mean 'long/drawn'?" in str(unknown.exception)
+    missing = CliRunner().invoke(app, ["train-all", str(tmp_path / "none.toml")])
+    assert "No queue file" in str(missing.exception)

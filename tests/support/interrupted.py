@@ -9,8 +9,8 @@ import pytest
 
 from mien.core.errors import MienError
 from mien.data.dataset import FaceDataset
+from mien.recipes import Recipe
 from mien.training.fit import fit
-from mien.training.recipe import Recipe
 from mien.training.task import Task
 
 

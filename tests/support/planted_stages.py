@@ -14,9 +14,9 @@ from mien.core.card import CropSpec, InputSpec, ModelCard
 from mien.core.expressions import FER2013_LABELS
 from mien.models import registry
 from mien.models.network import Network, Stage
-from mien.training.recipe import Recipe
-from mien.training.record import RunRecord
-from mien.training.run import CHECKPOINTS, RECORD
+from mien.recipes import Recipe
+from mien.recipes.record import RECORD, RunRecord
+from mien.training.run import CHECKPOINTS
 
 HAPPY, SAD = 3, 4
 SIZE = 48

@@ -103,7 +103,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Time whole training steps of recipes in turns, beside the hardware's peak. Writes nothing."""
-    from mien.training.recipe import load_recipe
+    from mien.recipes import load_recipe
     from mien.training.throughput import measure_throughput, read_times
 
     times = [read_times(path) for path in record or ()]
@@ -191,6 +191,6 @@ def _print_times(times: list[dict[str, Any]]) -> None:
 
 def _device_name(hardware: dict[str, Any]) -> str:
     """Name the accelerator of a record, or the processor where there was none."""
-    from mien.training.ledger import name_hardware
+    from mien.recipes.record import name_hardware
 
     return name_hardware(hardware) or "-"

@@ -82,7 +82,7 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     from mien.data.protocols import original_rows
     from mien.evaluation.predict import predict_split
     from mien.inference.model import ExpressionModel
-    from mien.training.recipe import Recipe
+    from mien.recipes import Recipe
 
     recipe = Recipe.model_validate(run.record.recipe)
     split, train_split = recipe.data.scored_split, recipe.data.train_split
@@ -115,7 +115,7 @@ def _read_seeds(text: str) -> tuple[int, ...]:
 
 
 def _folder_name(plan: Plan) -> str:
-    from mien.training.recipe import load_recipe
+    from mien.recipes import load_recipe
 
     return load_recipe(plan.recipe).name.replace("/", "-")
 

@@ -60,13 +60,14 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 
 def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: Literal[8, 16, 32]) -> None:
     from mien.apps.publishing import MODEL, MODEL_8_BITS, publish
+    from mien.data.registry import needs_path
+    from mien.recipes import Recipe
     from mien.training.batches import load_data
-    from mien.training.recipe import Recipe
     from mien.training.run import load_run
 
     finished = load_run(Path(source))
     recipe = Recipe.model_validate(finished.record.recipe)
-    dataset = load_data(recipe, data) if data is not None or recipe.data.dataset == "synthetic" else None
+    dataset = load_data(recipe, data) if data is not None or not needs_path(recipe.data.dataset) else None
     path = out or Path(source) / (MODEL_8_BITS if weight_bits == 8 else MODEL)
     scores = publish(finished, dataset, path, weight_bits=weight_bits)
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, torch and onnxruntime agree")

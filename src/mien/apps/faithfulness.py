@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mien.explain.faithfulness import CurveSettings
     from mien.explain.methods import Explainer
 
-RECORD = "record.json"
 NONE = "-"
 
 
@@ -57,6 +56,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter an option
     from mien.explain.methods import load_explainer
     from mien.explain.records import add_to_record
     from mien.explain.subjects import measured_method
+    from mien.recipes.record import RECORD
 
     if out is not None and not out.parent.is_dir():
         raise DataError(f"No folder {out.parent} for {out.name}; make it first.")

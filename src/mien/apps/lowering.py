@@ -21,9 +21,10 @@ from mien.export.model_file import with_card, write_file
 from mien.export.onnx import make_onnx
 from mien.export.quantization import check_parity, halve, quantize
 from mien.inference.model import ExpressionModel, read_model
+from mien.recipes import Recipe, parse_recipe
+from mien.recipes.record import RECORD
 from mien.training.batches import load_data
-from mien.training.recipe import Recipe, parse_recipe
-from mien.training.run import RECORD, brief_scores, load_run, run_card
+from mien.training.run import brief_scores, load_run, run_card
 
 LoweredPrecision = Literal["float16", "int8"]
 # How a lowered file is called, and its model in tables.

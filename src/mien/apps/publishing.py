@@ -15,8 +15,9 @@ from mien.evaluation.scores import score
 from mien.export.onnx import export_onnx, make_onnx, replace_card
 from mien.export.weights import WeightBits
 from mien.inference.model import ExpressionModel
-from mien.training.recipe import Recipe
-from mien.training.run import RECORD, Run, brief_scores, run_card
+from mien.recipes import Recipe
+from mien.recipes.record import RECORD
+from mien.training.run import Run, brief_scores, run_card
 
 MODEL = "model.onnx"
 MODEL_8_BITS = "model8.onnx"

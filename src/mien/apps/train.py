@@ -29,9 +29,9 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     The data set is only read; next to a fer2013.csv a folder .mien-cache keeps its parsed pixels.
     """
+    from mien.recipes import load_recipe
     from mien.training.batches import load_data
     from mien.training.fit import check_folder, fit, is_first_process
-    from mien.training.recipe import load_recipe
     from mien.training.rehearsal import rehearse
 
     load_plugin_files(plugin)

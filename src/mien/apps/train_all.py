@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
-    queue: Annotated[Path, typer.Option(help="Queue of runs, a .toml file.")],
+    queue: Annotated[Path, typer.Argument(help="Queue of runs, a .toml file.")],
     minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: until all is done].")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data sets.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs and of their ledger.json.")] = Path("runs"),
@@ -24,7 +24,7 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
     show_list: Annotated[bool, typer.Option("--list", help="Show queue and ledger, train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --list: print one JSON array.")] = False,
 ) -> None:
-    """Train a queue of recipes unattended, most valuable first; call it again to go on.
+    """Train a queue of recipes, within a time budget; rerun to continue.
 
     Every run gets a folder in --out with record.json and model.onnx; ledger.json says what became of each. Finished
     runs are not repeated, unfinished ones go on after their last epoch, failed ones are tried again.
@@ -53,7 +53,7 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     failed = worker.work_off(jobs)
     if failed:
-        typer.echo(f"{len(failed)} runs failed; mien train-all --list --out {out} says why.", err=True)
+        typer.echo(f"{len(failed)} runs failed; mien train-all {queue} --list --out {out} says why.", err=True)
         raise typer.Exit(1)
 
 

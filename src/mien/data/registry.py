@@ -116,6 +116,11 @@ def load(name: str, path: Path | None, options: LoadOptions = LoadOptions()) -> 
     return adapter.load(path, options)
 
 
+def needs_path(name: str) -> bool:
+    """Return whether a data set is read from files; `DataError` if the name is unknown."""
+    return table().load(name, DataError).needs_path
+
+
 def _check_exists(path: Path) -> None:
     if not path.exists():
         raise DataError(f"No file or folder at {path}.")

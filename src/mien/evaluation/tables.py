@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from mien.core.dotted import finite, group
 from mien.evaluation.reported import ReportedFigure
-from mien.evaluation.run_settings import Record, RunSettings, describe_hardware, finite, group, read_settings
+from mien.recipes.departures import Record, RunSettings, read_settings
+from mien.recipes.record import name_hardware
 
 LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "ckplus", "jaffe", "own"})
 # Counted on the network, whatever its training.
@@ -117,7 +119,7 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
         remark=settings.remark,
         protocol=settings.protocol,
         selection=settings.selection,
-        hardware=", ".join(sorted({describe_hardware(record) for record in used} - {""})),
+        hardware=", ".join(sorted({name_hardware(group(record, "hardware")) for record in used} - {""})),
         seeds=tuple(sorted(_seed(record) for record in used)),
         runs=tuple(sorted({str(record.get("name", "")) for record in used})),
     )

@@ -19,7 +19,7 @@ def add_to_record(path: Path, measured: Measured) -> None:
     Raises:
         MienError: The file is no run record.
     """
-    from mien.training.record import RunRecord
+    from mien.recipes.record import RunRecord
 
     record = RunRecord.load(path)
     name = f"{measured['dataset']} {measured['split']}"

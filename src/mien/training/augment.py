@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.training.recipe import AugmentationSettings
+from mien.recipes.schema import AugmentationSettings
 
 # Red, green and blue in the brightness of a colour (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)

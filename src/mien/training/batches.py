@@ -19,8 +19,8 @@ from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
 from mien.data.lazy_images import LazyImages
 from mien.data.protocols import divide
-from mien.data.registry import LoadOptions, load
-from mien.training.recipe import Recipe
+from mien.data.registry import LoadOptions, load, needs_path
+from mien.recipes import Recipe
 from mien.training.sampling import FaceSampler
 
 VALIDATION_BATCH = 256
@@ -48,7 +48,7 @@ def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
     Raises:
         DataError: The data set needs a path and none was given, or it cannot be read.
     """
-    if path is None and recipe.data.dataset != "synthetic":
+    if path is None and needs_path(recipe.data.dataset):
         raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
     # the default seed: a validation split drawn here must be the one that `mien evaluate` draws
     options = LoadOptions(

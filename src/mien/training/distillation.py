@@ -14,10 +14,12 @@ from torch import Tensor
 from mien.core.errors import MienError
 from mien.core.image import normalize
 from mien.models.network import Network
+from mien.recipes import parse_recipe
+from mien.recipes.record import RECORD
+from mien.recipes.schema import DistillationSettings
 from mien.training.augment import without_colour
 from mien.training.graphs import record_logits
-from mien.training.recipe import DistillationSettings, parse_recipe
-from mien.training.run import RECORD, input_spec, load_run
+from mien.training.run import input_spec, load_run
 
 
 class Teacher:

@@ -18,9 +18,9 @@ from mien.core.errors import RecipeError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import FOLDED
+from mien.recipes import Recipe, load_ablations, load_recipe
 from mien.training.ledger import LedgerRow
 from mien.training.queue import Job, QueueEntry
-from mien.training.recipe import Recipe, load_ablations, load_recipe
 from mien.training.run import Run, input_spec
 
 ProtocolChoice = Literal["recipe", "paper", "clean", "both"]

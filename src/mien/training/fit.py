@@ -28,12 +28,13 @@ from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.network import Network
 from mien.models.weights import load_weights
+from mien.recipes import Recipe, parse_recipe
+from mien.recipes.record import RECORD, RunRecord, current_commit, now
 from mien.training.batches import FaceBatches, FaceFiles, Faces, class_counts, make_faces, measure_pixels
 from mien.training.checkpoints import MovableCheckpoint
+from mien.training.hardware import describe_hardware
 from mien.training.precision import precision_here
-from mien.training.recipe import Recipe, parse_recipe
-from mien.training.record import RunRecord, current_commit, describe_hardware, now
-from mien.training.run import CHECKPOINTS, RECORD, Run, create_network, load_checkpoint, load_run
+from mien.training.run import CHECKPOINTS, Run, create_network, load_checkpoint, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import check_processes, create_trainer
 

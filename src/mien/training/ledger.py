@@ -12,7 +12,8 @@ from typing import Any, Literal
 from mien.core.errors import MienError
 from mien.core.upgrade import upgrade
 from mien.core.whole_file import write_whole
-from mien.training.record import RunRecord, describe_hardware
+from mien.recipes.record import RunRecord, name_hardware
+from mien.training.hardware import describe_hardware
 
 LEDGER = "ledger.json"
 State = Literal["finished", "unfinished", "failed"]
@@ -116,12 +117,6 @@ class Ledger:
             if known:
                 return median(known)
         return None
-
-
-def name_hardware(described: dict[str, Any]) -> str:
-    """Return what decides the speed, of a run record's `hardware`: the accelerator's name or the processor's."""
-    accelerator = str(described.get("accelerator", ""))
-    return str(described.get("processor", "")) if accelerator in {"", "cpu"} else accelerator
 
 
 def hardware_here(accelerator: str) -> str:

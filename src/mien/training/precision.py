@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mien.training.recipe import Precision, TrainingSettings
+from mien.recipes.schema import Precision, TrainingSettings
 
 
 def precision_here(settings: TrainingSettings) -> Precision:

@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
+from mien.recipes import Recipe, load_recipe
+from mien.recipes.record import RECORD
+from mien.recipes.schema import Settings
 from mien.training.ledger import LedgerRow
-from mien.training.recipe import Recipe, load_recipe
-from mien.training.run import RECORD
-from mien.training.settings import Settings
 
 Hardware = Literal["any", "accelerator", "cpu"]
 
@@ -89,34 +89,34 @@ class Job:
         return [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
 
 
-def load_queue(source: Path) -> list[QueueEntry]:
+def load_queue(path: Path) -> list[QueueEntry]:
     """Read a queue file.
 
     Raises:
         RecipeError: No such file, not TOML, an unknown key, two entries of one name, or a teacher that no entry before
             it names.
     """
-    if not source.is_file():
-        raise RecipeError(f"No queue file {source}.")
+    if not path.is_file():
+        raise RecipeError(f"No queue file {path}; expected a .toml file of [[run]] tables.")
     try:
-        entries = _QueueFile.model_validate(tomllib.loads(source.read_text(encoding="utf-8"))).run
+        entries = _QueueFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).run
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Queue {source} is not TOML: {error}.") from None
+        raise RecipeError(f"Queue {path} is not TOML: {error}.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise RecipeError(f"Queue {source}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.") from None
+        raise RecipeError(f"Queue {path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.") from None
     folders = [Job(entry, 0).folder for entry in entries]
     twice = next(
         (entry.name for entry, folder in zip(entries, folders, strict=True) if folders.count(folder) > 1), None
     )
     if twice:
-        raise RecipeError(f"Queue {source} names '{twice}' twice (a / counts as a -); names tell runs apart.")
+        raise RecipeError(f"Queue {path} names '{twice}' twice (a / counts as a -); names tell runs apart.")
     for number, entry in enumerate(entries):
         before = [earlier.name for earlier in entries[:number]]
         for teacher in entry.teachers:
             if teacher not in before:
                 raise RecipeError(
-                    f"Queue {source}: '{teacher}', a teacher of '{entry.name}', is no run before it."
+                    f"Queue {path}: '{teacher}', a teacher of '{entry.name}', is no run before it."
                     f"{did_you_mean(teacher, before)}"
                 )
     return entries

@@ -9,7 +9,8 @@ from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network
 from mien.models.optimizers.registry import create_optimizer, decay_groups
-from mien.training.recipe import OptimizerSettings, Recipe
+from mien.recipes import Recipe
+from mien.recipes.schema import OptimizerSettings
 from mien.training.run import create_network
 
 IMAGES = 2

@@ -9,16 +9,15 @@ from typing import Any
 import torch
 
 import mien
-from mien.core.card import CropSpec, InputSpec, ModelCard
+from mien.core.card import InputSpec, ModelCard
 from mien.core.errors import MienError
 from mien.core.expressions import LabelSet
 from mien.models import registry
 from mien.models.network import Network
-from mien.training.recipe import Recipe, parse_recipe
-from mien.training.record import RunRecord
+from mien.recipes import Recipe, parse_recipe
+from mien.recipes.record import RECORD, RunRecord
 
 CHECKPOINTS = "checkpoints"
-RECORD = "record.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def run_card(run: Run) -> ModelCard:
         network=recipe.network.name,
         labels=LabelSet.of(record.labels),
         input=input_spec(record, recipe),
-        crop=CropSpec(),
+        crop=recipe.crop.make_spec(),
         paper=recipe.paper,
         recipe=record.recipe,
         scores=brief_scores(record.scores),

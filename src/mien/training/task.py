@@ -21,10 +21,11 @@ from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network, Outputs
 from mien.models.optimizers.registry import create_optimizer, decay_groups
+from mien.recipes import Recipe
+from mien.recipes.schema import ScheduleSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
 from mien.training.graphs import record_outputs
-from mien.training.recipe import Recipe, ScheduleSettings
 
 NOT_A_NUMBER = (
     "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "

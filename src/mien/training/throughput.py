@@ -22,11 +22,13 @@ from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs
+from mien.recipes import Recipe
+from mien.recipes.record import RunRecord
+from mien.recipes.schema import ScheduleSettings
 from mien.training.batches import FaceBatches, Faces, class_counts, load_data, make_faces
 from mien.training.fit import has_compiler, measure_input
+from mien.training.hardware import describe_hardware
 from mien.training.precision import precision_here
-from mien.training.recipe import Recipe, ScheduleSettings
-from mien.training.record import RunRecord, describe_hardware
 from mien.training.run import create_network
 from mien.training.task import Task
 from mien.training.trainer import create_trainer

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mien.core.errors import MienError
+from mien.recipes.schema import TrainingSettings
 from mien.training.checkpoints import WholeFiles
 from mien.training.memory import keep_freed_memory
 from mien.training.precision import precision_here
-from mien.training.recipe import TrainingSettings
 
 
 def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used

@@ -19,11 +19,11 @@ import torch
 
 from mien.core.errors import InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
+from mien.recipes import Recipe
 from mien.training.batches import divide_data, load_faces
 from mien.training.fit import fit
 from mien.training.ledger import Ledger, LedgerRow, hardware_here
 from mien.training.queue import Job
-from mien.training.recipe import Recipe
 from mien.training.run import Run
 
 # What a run without any measurement is taken to need for its first epoch, and again outside its epochs.

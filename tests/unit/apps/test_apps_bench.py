@@ -15,8 +15,8 @@ from mien.core.errors import MienError
 from mien.evaluation import latency, memory
 from mien.evaluation.latency import Latency, Timing
 from mien.evaluation.memory import Memory, MemoryUse
+from mien.recipes import Recipe
 from mien.training import throughput
-from mien.training.recipe import Recipe
 
 MEASURED = Latency(
     model=Timing("small", (1, 1, 48, 48), 1.5, 2.0),

@@ -12,8 +12,8 @@ from mien.apps.cli import app
 from mien.core.errors import DataError, MienError
 from mien.data.registry import load
 from mien.inference.model import ExpressionModel
+from mien.recipes import Recipe
 from mien.training.fit import fit
-from mien.training.recipe import Recipe
 
 TINY = {
     "name": "tiny",

@@ -19,8 +19,8 @@ from mien.data.registry import load
 from mien.evaluation.predict import predict_scores
 from mien.export.model_file import with_card
 from mien.inference.model import ExpressionModel
+from mien.recipes import Recipe
 from mien.training.fit import fit
-from mien.training.recipe import Recipe
 
 TINY = {
     "name": "tiny",

@@ -8,7 +8,7 @@ import pytest
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.evaluation.reported import load_reported, parse_reported
-from mien.training.recipe import load_recipe
+from mien.recipes import load_recipe
 
 FIGURES = load_reported()
 ENTRY = """

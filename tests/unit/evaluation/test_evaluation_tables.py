@@ -4,11 +4,10 @@ import copy
 
 import pytest
 
-from mien.evaluation.recipe_defaults import DEFAULTS
 from mien.evaluation.reported import load_reported
-from mien.evaluation.run_settings import COMPARED_KEYS, describe_protocol, read_settings, recipe_of
 from mien.evaluation.tables import LICENCE_GATED, compare, measure
-from mien.training.recipe import Recipe, load_recipe
+from mien.recipes import load_recipe
+from mien.recipes.departures import describe_protocol, read_settings, recipe_of
 
 REPORTED = load_reported()
 
@@ -133,19 +132,6 @@ def test_whatever_decides_a_run_and_is_not_the_recipes_is_named_and_kept_apart(o
     assert sorted((row.n, row.remark) for row in rows) == [(1, ""), (1, f"changed: {remark}")]
 
 
-def test_defaults_are_those_of_the_recipe():
-    recipe = Recipe.model_validate({"name": "a", "network": {"name": "b"}}).model_dump()
-    decisive = {
-        key: recipe[key] for key in ("network", "loss", "optimizer", "schedule", "augmentation", "distillation")
-    }
-    del decisive["network"]["name"]
-    flat = {f"{name}.{key}": value for name, keys in decisive.items() for key, value in keys.items() if value != {}}
-    assert {key: value for key, value in DEFAULTS.items() if key.partition(".")[0] in decisive} == flat
-    others = {key: value for key, value in DEFAULTS.items() if key not in flat}
-    assert others == {key: recipe[key.partition(".")[0]][key.partition(".")[2]] for key in others}
-    assert set(others) == COMPARED_KEYS
-
-
 def test_whole_and_shortened_runs_are_not_mixed():
     whole, short = make_record(accuracy=0.7), make_record(accuracy=0.5, overrides=["schedule.epochs=3"])
     rows = rows_for([short, whole])
@@ -209,7 +195,7 @@ def test_names_of_queues_lead_to_the_recipe():
         ({"protocol": "ratio", "shares": [7, 2, 1]}, "ratio 7:2:1, scored on test"),
         ({"protocol": "ratio", "counts": [735, 246]}, "ratio 735:246, scored on test"),
         ({"protocol": "subject-k-fold", "folds": 10}, "10 folds by subject, scored on test"),
-        ({"use_clean": True}, "official, no twins in training, scored on test"),
+        ({"use_clean": True}, "official, no duplicates in training, scored on test"),
         ({"validation_from": ["validation", "test"]}, "official, validation from validation and test, scored on test"),
     ],
 )

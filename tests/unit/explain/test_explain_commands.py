@@ -16,8 +16,8 @@ from mien.apps.gallery import gallery
 from mien.apps.neighbours import neighbours
 from mien.core.errors import DataError, ImageError, ModelError
 from mien.core.expressions import FER2013_LABELS
-from mien.training.recipe import parse_recipe
-from mien.training.record import RunRecord
+from mien.recipes import parse_recipe
+from mien.recipes.record import RunRecord
 from mien.training.run import create_network
 
 RECIPE = {

@@ -4,7 +4,7 @@ import pytest
 
 from mien.core.errors import MienError
 from mien.explain.records import add_to_record, merge
-from mien.training.record import RunRecord
+from mien.recipes.record import RunRecord
 
 
 def measured(*methods, **more):

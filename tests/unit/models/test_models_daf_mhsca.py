@@ -8,7 +8,7 @@ from mien.models import registry
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.modulators.afc import AFC
 from mien.models.network import Stage
-from mien.training.recipe import load_recipe, names
+from mien.recipes import load_recipe, names
 from mien.training.run import create_network
 
 RESNET18 = 11_180_103  # 3 input channels, 7 classes

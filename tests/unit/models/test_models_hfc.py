@@ -13,7 +13,7 @@ from mien.models.complexity import count_macs, count_parameters
 from mien.models.modulators.bam import BAM
 from mien.models.modulators.hfc import HFC
 from mien.models.network import Stage
-from mien.training.recipe import load_recipe
+from mien.recipes import load_recipe
 
 RECIPES = ("hfc/fer2013", "hfc/jaffe", "hfc/ckplus")
 QUERIES = ("lfc", "both", "both_hl")

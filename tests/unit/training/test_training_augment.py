@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mien.recipes.schema import AugmentationSettings
 from mien.training.augment import Augmentation, RandomPolicy, cut_mix, make_not_faces, mix, mix_up, move
-from mien.training.recipe import AugmentationSettings
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import torch
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.image import fit_face
+from mien.recipes import Recipe
+from mien.recipes.schema import DistillationSettings
 from mien.training.distillation import Distillation, Teacher
 from mien.training.fit import fit
-from mien.training.recipe import DistillationSettings, Recipe
 from mien.training.run import load_run
 
 TINY = {

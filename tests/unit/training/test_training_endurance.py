@@ -12,9 +12,9 @@ from interrupted import break_off
 from safetensors.torch import save_file
 
 from mien.core.errors import DataError, MienError
+from mien.recipes import Recipe
 from mien.training import checkpoints
 from mien.training.fit import fit
-from mien.training.recipe import Recipe
 from mien.training.run import create_network
 from mien.training.task import Task
 

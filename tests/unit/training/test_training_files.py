@@ -10,10 +10,10 @@ from PIL import Image
 from mien.core.card import InputSpec
 from mien.core.errors import DataError
 from mien.data.registry import LoadOptions, load
+from mien.recipes import Recipe
 from mien.training.augment import Augmentation
 from mien.training.batches import FaceBatches, FaceFiles, Faces, make_faces
 from mien.training.fit import fit, measure_input
-from mien.training.recipe import Recipe
 
 RECIPE = {
     "name": "files",

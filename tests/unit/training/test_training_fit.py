@@ -18,10 +18,11 @@ from interrupted import break_off
 
 from mien.core.errors import DataError, MienError, RecipeError
 from mien.models.complexity import count_macs
+from mien.recipes import Recipe, parse_recipe
+from mien.recipes.schema import ScheduleSettings
 from mien.training.batches import Faces, make_faces, make_targets
 from mien.training.checkpoints import WholeFiles
 from mien.training.fit import check_folder, fit, has_compiler, measure_input
-from mien.training.recipe import Recipe, ScheduleSettings, parse_recipe
 from mien.training.run import create_network, load_run, run_card
 from mien.training.sampling import FaceSampler
 from mien.training.task import Task, lr_share

@@ -6,10 +6,10 @@ import torch
 from mien.core.errors import RecipeError
 from mien.data.registry import load
 from mien.models import registry
+from mien.recipes import Recipe, load_recipe
 from mien.training import graphs
 from mien.training.fit import fit
 from mien.training.graphs import record_logits, record_outputs
-from mien.training.recipe import Recipe, load_recipe
 
 IMAGES = torch.rand(4, 1, 32, 32)
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from mien.data.registry import load
+from mien.recipes import Recipe
+from mien.recipes.schema import TrainingSettings
 from mien.training import precision
 from mien.training.fit import fit
 from mien.training.precision import has_bf16, precision_here
-from mien.training.recipe import Recipe, TrainingSettings
 from mien.training.task import Task
 from mien.training.trainer import create_trainer
 

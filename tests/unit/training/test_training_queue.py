@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError, RecipeError
+from mien.recipes.record import RunRecord, name_hardware
 from mien.training import worker
-from mien.training.ledger import LEDGER, Ledger, LedgerRow, name_hardware
+from mien.training.ledger import LEDGER, Ledger, LedgerRow
 from mien.training.queue import Job, QueueEntry, choose_jobs, load_queue
-from mien.training.record import RunRecord
 from mien.training.worker import Worker
 
 SCORES = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10, "split": "validation"}

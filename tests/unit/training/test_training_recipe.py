@@ -3,7 +3,7 @@
 import pytest
 
 from mien.core.errors import RecipeError
-from mien.training.recipe import load_recipe, names
+from mien.recipes import load_recipe, names
 
 MINIMAL = 'name = "mine"\n[network]\nname = "resnet18"\n'
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mien.core.errors import MienError
-from mien.training.recipe import load_recipe
+from mien.recipes import load_recipe
 from mien.training.rehearsal import rehearse
 
 SMALL = ("network.input_size=32", "network.options.width=4")

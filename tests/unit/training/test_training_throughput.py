@@ -12,8 +12,8 @@ import torch
 
 import mien
 from mien.core.errors import MienError
+from mien.recipes import Recipe
 from mien.training import throughput
-from mien.training.recipe import Recipe
 from mien.training.task import Task
 from mien.training.throughput import images_needed, measure_peak, measure_throughput, random_faces, read_times
 

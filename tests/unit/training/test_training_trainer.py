@@ -12,11 +12,11 @@ from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import load
+from mien.recipes import Recipe
 from mien.training import throughput
 from mien.training import trainer as module
 from mien.training.batches import FaceBatches, make_faces
 from mien.training.fit import fit
-from mien.training.recipe import Recipe
 from mien.training.run import create_network
 from mien.training.task import Task
 from mien.training.throughput import measure_throughput

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from mien.core.card import InputSpec
+from mien.recipes import Recipe
 from mien.training.batches import FaceBatches, Faces, make_faces
 from mien.training.fit import fit, measure_input
-from mien.training.recipe import Recipe
 from mien.training.run import create_network, load_run
 from mien.training.sampling import FaceSampler
 from mien.training.task import Task, lr_share

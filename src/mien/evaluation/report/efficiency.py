@@ -11,7 +11,7 @@ from mien.evaluation.report.markup import Markup, table
 from mien.evaluation.report.measurements import Footprint, Key
 from mien.evaluation.report.plot import SHAPES, Axis, Plot
 from mien.evaluation.report.runs import Run
-from mien.evaluation.run_settings import read_settings
+from mien.recipes.departures import read_settings
 
 # SPAYOLO, the part on model efficiency, and Fig. 5: the plane's origin, in parameters and in % accuracy on FER2013.
 ORIGIN_PARAMETERS = 30e6

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mien.core.dotted import finite
 from mien.evaluation.report.groups import MINUS, NONE, Group
 from mien.evaluation.report.markup import NOTHING, Markup, element, join, table
 from mien.evaluation.report.plot import Axis, Plot
-from mien.evaluation.run_settings import finite
 
 KINDS = ("deletion", "insertion")
 # A method's curve has its place in the table for a colour; the baselines have the last two colours.

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.dotted import finite
 from mien.evaluation.metrics import ECE_BINS, confidence_gaps, ece, predicted
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report.groups import NONE, Group, percent
 from mien.evaluation.report.markup import NOTHING, Markup, element, join, scrolling, table
 from mien.evaluation.report.plot import COLOURS, RING, Axis, Plot
 from mien.evaluation.report.runs import Run
-from mien.evaluation.run_settings import finite
 
 # A mistake counts as confident from this probability up.
 CONFIDENT = 0.8

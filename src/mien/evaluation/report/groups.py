@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.dotted import finite, group
 from mien.evaluation.report.runs import Run
-from mien.evaluation.run_settings import describe_changes, describe_hardware, describe_protocol, finite
+from mien.recipes.departures import describe_changes, describe_protocol
+from mien.recipes.record import name_hardware
 
 NONE = "\N{EN DASH}"
 # In mean and deviation, and in a difference that is negative.
@@ -72,7 +74,7 @@ class Group:
     @property
     def hardware(self) -> str:
         """Accelerator, or processor where there is none; all kinds that were used."""
-        return "; ".join(sorted({describe_hardware(run.record) or "not said" for run in self.runs}))
+        return "; ".join(sorted({name_hardware(group(run.record, "hardware")) or "not said" for run in self.runs}))
 
     @property
     def epochs(self) -> str:

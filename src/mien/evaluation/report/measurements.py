@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mien.core.dotted import finite, group
 from mien.core.errors import DataError
-from mien.evaluation.report.runs import RECORD, Warn, read_json
-from mien.evaluation.run_settings import finite, group
+from mien.evaluation.report.runs import Warn, read_json
+from mien.recipes.record import RECORD
 
 ROBUSTNESS = "robustness.json"
 # A model's name, and its input as (channels, height, width): runs at another size often have the same name.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError, MienError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
-from mien.data.registry import LoadOptions, load
+from mien.data.registry import LoadOptions, load, needs_path
 from mien.evaluation.metrics import predicted
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report.groups import Group
@@ -54,9 +54,11 @@ class FaceSource:
             chosen: Positions among the predictions, (m,).
         """
         predictions = run.predictions
-        if predictions is None or (self.data is None and predictions.dataset != "synthetic"):
+        if predictions is None:
             return None
         try:
+            if self.data is None and needs_path(predictions.dataset):
+                return None
             dataset = self._load(run, predictions.dataset)
         except MienError as error:
             self.warn(f"no example faces for {run.folder}: {error}")
@@ -72,7 +74,7 @@ class FaceSource:
         options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1))
         if self._dataset is None or self._key != (name, options):
             self._key, self._dataset = (name, options), None
-            self._dataset = load(name, None if name == "synthetic" else self.data, options)
+            self._dataset = load(name, self.data if needs_path(name) else None, options)
         return self._dataset
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mien.core.dotted import finite
 from mien.evaluation.report.figures import robustness_panels
 from mien.evaluation.report.markup import NOTHING, Markup, element
-from mien.evaluation.run_settings import finite
 
 
 def robustness_figure(record: Mapping[str, Any]) -> Markup:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.dotted import finite
 from mien.core.errors import DataError
 from mien.core.upgrade import upgrade
 from mien.evaluation.predictions import Predictions
-from mien.evaluation.run_settings import describe_changes, describe_protocol, finite
 from mien.evaluation.tables import compare
+from mien.recipes.departures import describe_changes, describe_protocol
+from mien.recipes.record import RECORD
 
-RECORD = "record.json"
 MAX_BYTES = 2**28
 Warn = Callable[[str], None]
 

@@ -16,8 +16,8 @@ from mien.evaluation.report.markup import NOTHING, Markup, element, join, table
 from mien.evaluation.report.mistakes import FaceSource, mistake_gallery
 from mien.evaluation.report.robustness import robustness_figure
 from mien.evaluation.reported import ReportedFigure
-from mien.evaluation.run_settings import read_settings
 from mien.evaluation.tables import compare
+from mien.recipes.departures import read_settings
 
 # Brings features (n, d) to the plane (n, 2); the same features give the same positions.
 Embed = Callable[[NDArray[np.float32]], NDArray[np.floating]]

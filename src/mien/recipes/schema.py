@@ -1,24 +1,87 @@
-"""Recipes: the settings of a training run, read from TOML and validated before anything starts.
-
-A recipe is named `<network or paper>/<data set>` and lives in `mien/recipes/`; a path to a .toml file works too.
-Single values are replaced by `key.subkey=value` (`--set`), whole groups by an `[ablation.<name>]` table.
-"""
+"""The schema of a recipe: every setting of a training run, its default and its range."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mien.core.errors import RecipeError, did_you_mean
-from mien.training.settings import DataSettings, Fraction, NonNegative, Settings
+from mien.core.card import CropSpec
+from mien.core.errors import DataError
+from mien.data.protocols import Protocol, ProtocolName
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """Base of every group of settings: unknown keys are errors, numbers finite, and values do not change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Which faces, and what they are called.
+
+    `ferplus_weight` w mixes the data set's own label y and the annotators' votes v into the target (1 - w) y + w v.
+    `not_a_face_share` adds that many made non-faces a face to every batch, and one output to the network.
+    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image at most once an
+    epoch, 1 all classes equally often. Images that annotators call no face keep their share.
+
+    The rest is the protocol (`mien.data.protocols.Protocol`): `protocol` is its name, `split_seed` its seed
+    (`training.seed` when not given). The split named `score_split` is scored; "": the test part of a drawn protocol
+    that has one, and otherwise `validation_split`.
+    """
+
+    dataset: str = "fer2013"
+    protocol: ProtocolName = "official"
+    shares: list[float] = Field(default_factory=list)
+    counts: list[int] = Field(default_factory=list)
+    folds: int = 10
+    fold: int = 0
+    split_seed: int | None = Field(None, ge=0)
+    held_out: Literal["test", "validation"] = "test"
+    validation_from: list[str] = Field(default_factory=list)
+    use_clean: bool = False
+    score_split: Literal["", "train", "validation", "test"] = ""
+    train_split: str = "train"
+    validation_split: str = "validation"
+    ferplus_weight: Fraction = 0.0
+    not_a_face_share: Fraction = 0.0
+    class_balance: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        try:
+            self.make_protocol(0)
+        except DataError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        return self
+
+    def make_protocol(self, seed: int) -> Protocol:
+        """Return the protocol; `seed` is the run's, for a protocol without a seed of its own."""
+        return Protocol(
+            name=self.protocol,
+            shares=tuple(self.shares),
+            counts=tuple(self.counts),
+            folds=self.folds,
+            fold=self.fold,
+            seed=seed if self.split_seed is None else self.split_seed,
+            held_out=self.held_out,
+            validation_from=tuple(self.validation_from),
+            use_clean=self.use_clean,
+        )
+
+    def describe(self, seed: int) -> dict[str, Any]:
+        """Return what a run record says of the division: protocol, seed and fold, and the split that is scored."""
+        return {"protocol": self.make_protocol(seed).describe(), "score_split": self.scored_split}
+
+    @property
+    def scored_split(self) -> str:
+        """The split whose scores a run is judged by."""
+        has_test = self.protocol != "official" and not self.make_protocol(0).scores_its_validation
+        return self.score_split or ("test" if has_test else self.validation_split)
 
 
 class NetworkSettings(Settings):
@@ -29,6 +92,21 @@ class NetworkSettings(Settings):
     channels: Literal[1, 3] = 1
     options: dict[str, Any] = Field(default_factory=dict)
     modulators: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
+
+
+class CropSettings(Settings):
+    """The square cut around a detected face for this network, see `mien.core.card.CropSpec`.
+
+    It goes into the model's card. Training does not use it: its images are faces already.
+    """
+
+    scale: float = Field(CropSpec.scale, ge=0.2, le=5)
+    shift_x: float = CropSpec.shift_x
+    shift_y: float = CropSpec.shift_y
+
+    def make_spec(self) -> CropSpec:
+        """Return the crop as a model's card holds it."""
+        return CropSpec(self.scale, self.shift_x, self.shift_y)
 
 
 class LossSettings(Settings):
@@ -162,6 +240,7 @@ class Recipe(Settings):
     ablation: str = ""
     data: DataSettings = DataSettings()
     network: NetworkSettings
+    crop: CropSettings = CropSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -178,137 +257,3 @@ class Recipe(Settings):
                 "set optimizer.options.fused = false"
             )
         return self
-
-
-def names() -> list[str]:
-    """Return the recipes that come with mien, as `<name>/<data set>`, in alphabetical order."""
-    return sorted(_shipped())
-
-
-def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
-    """Return a recipe's `[ablation.<name>]` tables by name, in their order.
-
-    Raises:
-        RecipeError: No such recipe, or not TOML.
-    """
-    return _ablations(_read(name_or_path), name_or_path)
-
-
-def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
-    """Read and validate a recipe.
-
-    Args:
-        name_or_path: A name of `names()`, its first half where that is unambiguous, or a path to a .toml file.
-        overrides: `key.subkey=value` texts; the value is read as TOML, and as plain text where that fails.
-        ablation: Name of an `[ablation.<name>]` table whose keys replace the recipe's.
-
-    Raises:
-        RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value that does not fit.
-    """
-    content = _read(name_or_path)
-    ablations = _ablations(content, name_or_path)
-    content.pop("ablation", None)
-    if ablation is not None:
-        if ablation not in ablations:
-            raise RecipeError(
-                f"Recipe {name_or_path} has no ablation '{ablation}'."
-                f"{did_you_mean(ablation, ablations)} Ablations: {', '.join(ablations) or 'none'}."
-            )
-        _merge(content, ablations[ablation])
-        content["ablation"] = ablation
-    for override in overrides:
-        _merge(content, _parse_override(override))
-    return parse_recipe(content, name_or_path)
-
-
-def _ablations(content: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
-    tables = content.get("ablation", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
-    return tables
-
-
-def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
-    """Validate settings; `RecipeError` names `source` and the first key that does not fit."""
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"Recipe {source}: {_explain(error)}") from None
-
-
-def _shipped() -> dict[str, Traversable]:
-    root = files("mien") / "recipes"
-    return {
-        f"{folder.name}/{file.name.removesuffix('.toml')}": file
-        for folder in root.iterdir()
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if file.name.endswith(".toml")
-    }
-
-
-def _read(name_or_path: str) -> dict[str, Any]:
-    shipped = _shipped()
-    if name_or_path.endswith(".toml"):
-        source: Traversable = Path(name_or_path)
-        if not source.is_file():
-            raise RecipeError(f"No recipe file {name_or_path}.")
-    else:
-        matches = [name for name in shipped if name_or_path in (name, name.split("/")[0])]
-        if len(matches) != 1:
-            known = ", ".join(sorted(matches or shipped))
-            problem = "is ambiguous" if matches else "is unknown"
-            raise RecipeError(
-                f"Recipe '{name_or_path}' {problem}.{did_you_mean(name_or_path, shipped)} Recipes: {known}, "
-                "or a path to a .toml file."
-            )
-        source = shipped[matches[0]]
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Recipe {name_or_path} is not TOML: {error}.") from None
-
-
-def _parse_override(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {text}: expected key.subkey=value, such as schedule.epochs=5.")
-    try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    return dict(parsed)
-
-
-def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    where = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(path[:-1])
-        return f"unknown key '{where}'.{did_you_mean(path[-1], known)} Keys there: {', '.join(known)}."
-    if first["type"] == "missing":
-        return f"the key '{where}' is missing."
-    if first["type"] == "value_error":  # one of our own validators, about several keys of a group
-        return f"{repr(where) + ': ' if where else ''}{first['ctx']['error']}."
-    return f"'{where}' = {first['input']!r}: {first['msg'].lower()}."
-
-
-def _keys_at(path: list[str]) -> list[str]:
-    settings: type[BaseModel] = Recipe
-    for part in path:
-        annotation = settings.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        settings = annotation
-    return list(settings.model_fields)

@@ -1,0 +1,190 @@
+"""What a run changed against its recipe, from its record: settings, protocol and selection rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mien.core.dotted import finite, flatten, group
+from mien.recipes.loading import load_ablations, load_recipe, names
+from mien.recipes.schema import NetworkSettings, Recipe
+
+Record = Mapping[str, Any]
+# These settings decide the experiment; the others concern the machine, the seed, the split or recognition.
+COMPARED_GROUPS = ("network.", "loss.", "optimizer.", "schedule.", "augmentation.", "distillation.")
+COMPARED_KEYS = frozenset(
+    {
+        "data.ferplus_weight",
+        "data.not_a_face_share",
+        "data.class_balance",
+        "training.batch_size",
+        "training.ema_decay",
+        "training.gradient_clip",
+        "training.selection",
+        "training.patience",
+    }
+)
+# A smaller value than the recipe's shortens a run.
+SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})
+# What a record says of settings that are newer than it.
+DEFAULTS = flatten(Recipe(name="", network=NetworkSettings(name="")).model_dump())
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What runs must have in common to be averaged.
+
+    Attributes:
+        recipe: A shipped recipe.
+        ablation: Its table; "" for the recipe itself.
+        shortened: In which ways the run is shorter than the recipe.
+        changed: Other settings that differ, each with the recipe's value in brackets.
+        protocol: How the images were split, and which part was scored.
+        selection: How the epoch was selected.
+    """
+
+    recipe: str
+    ablation: str
+    shortened: tuple[str, ...]
+    changed: tuple[str, ...]
+    protocol: str
+    selection: str
+
+    @property
+    def remark(self) -> str:
+        """How the runs differ from the recipe, in words; "" if they do not."""
+        return _remark(self.shortened, self.changed)
+
+
+def read_settings(record: Record) -> RunSettings | None:
+    """Return what a run can be compared by; None without scores, or if its recipe or data set is not mien's."""
+    name, ablation = recipe_of(record), str(group(record, "recipe").get("ablation") or "")
+    if not name or finite(group(record, "scores").get("accuracy")) is None:
+        return None
+    expected, used = _expected(name, ablation), _used(record)
+    if expected is None or used["data.dataset"] != expected["data.dataset"]:
+        return None
+    if _without_data(expected) == _without_data(_expected(name, "") or {}):
+        ablation = ""  # the recipe itself by another name, or under another protocol
+    shortened, changed = _shortened(record, expected, used), _changed(expected, used)
+    return RunSettings(name, ablation, shortened, changed, describe_protocol(record), _rule(record))
+
+
+def describe_departures(record: Record, recipe: str) -> str:
+    """Say in which settings a run departs from one of mien's recipes, whatever its data; "" for none."""
+    expected, used = _expected(recipe, "") or {}, _used(record)
+    return _remark(_shortened(record, expected, used), _changed(expected, used))
+
+
+def describe_changes(record: Record) -> tuple[str, ...]:
+    """Say in which settings a run departs from its recipe, fewer epochs and smaller images left out.
+
+    If the recipe is not one of mien's, all compared settings are listed: runs that differ in them must not be averaged.
+    """
+    name, used = recipe_of(record), _used(record)
+    expected = _expected(name, str(group(record, "recipe").get("ablation") or "")) if name else None
+    if expected is None:
+        return tuple(f"{key} {_show(value)}" for key, value in sorted(used.items()) if _is_compared(key))
+    return _changed(expected, used)
+
+
+def recipe_of(record: Record) -> str:
+    """Return the shipped recipe that a run was made from; "" if there is none.
+
+    A queue's names begin with the recipe's, such as "hfc/fer2013-short".
+    """
+    recipe, known = group(record, "recipe"), _shipped_names()
+    name = str(recipe.get("name", ""))
+    starts = [shipped for shipped in known if name == shipped or name.startswith(f"{shipped}-")]
+    if starts:
+        return max(starts, key=len)
+    dataset = str(group(recipe, "data").get("dataset", ""))
+    by_paper = f"{recipe.get('paper', '')}/{'own' if dataset == 'folder' else dataset}"
+    return by_paper if by_paper in known else ""
+
+
+def describe_protocol(record: Record) -> str:
+    """Say in a few words how the images were split, and which part was scored."""
+    data, scores = group(group(record, "recipe"), "data"), group(record, "scores")
+    name = str(data.get("protocol", "official"))
+    parts = data.get("shares") or data.get("counts") or ()
+    words = [f"{name} {':'.join(_show(part) for part in parts)}" if parts else name]
+    if name in {"k-fold", "subject-k-fold"}:
+        words = [f"{data.get('folds', '')} folds{' by subject' if name == 'subject-k-fold' else ''}"]
+    if data.get("validation_from"):
+        words.append(f"validation from {' and '.join(map(str, data['validation_from']))}")
+    words += ["no duplicates in training"] if data.get("use_clean") else []
+    words += [f"scored on {scores['split']}"] if scores.get("split") else []
+    return ", ".join(words)
+
+
+def _remark(shortened: tuple[str, ...], changed: tuple[str, ...]) -> str:
+    parts = {"shortened": shortened, "changed": changed}
+    return "; ".join(f"{name}: {', '.join(what)}" for name, what in parts.items() if what)
+
+
+def _used(record: Record) -> dict[str, Any]:
+    return DEFAULTS | flatten(group(record, "recipe"))
+
+
+@cache
+def _shipped_names() -> tuple[str, ...]:
+    return tuple(names())
+
+
+@cache
+def _expected(name: str, ablation: str) -> dict[str, Any] | None:
+    """Return all settings of a shipped recipe by dotted key; None if it has no such ablation."""
+    if ablation and ablation not in load_ablations(name):
+        return None
+    return flatten(load_recipe(name, ablation=ablation or None).model_dump())
+
+
+def _without_data(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if not key.startswith("data.") and key != "ablation"}
+
+
+def _changed(expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        f"{key} {_show(used.get(key))} ({_show(expected.get(key))})"
+        for key in sorted(expected.keys() | used)
+        if _is_compared(key)
+        and not _is_same(used.get(key), expected.get(key))
+        and not _is_less(key, used.get(key), expected.get(key))
+    )
+
+
+def _is_compared(key: str) -> bool:
+    return key.startswith(COMPARED_GROUPS) or key in COMPARED_KEYS
+
+
+def _is_less(key: str, used: Any, wanted: Any) -> bool:
+    """Whether a smaller value of this setting shortens a run, and this one is smaller or equal."""
+    return key in SHORTENED_BY and (finite(used) or 0.0) <= (finite(wanted) or 0.0)
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    one, other = finite(first), finite(second)
+    return first == second if one is None or other is None else math.isclose(one, other)
+
+
+def _shortened(record: Record, expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:
+    planned, epochs = finite(expected.get("schedule.epochs")), finite(used.get("schedule.epochs"))
+    if not record.get("finished", True):
+        epochs = float(len(record.get("curves") or ()))
+    full, size = finite(expected.get("network.input_size")), finite(used.get("network.input_size"))
+    pairs = ((epochs, planned, "epochs"), (size, full, "pixels"))
+    return tuple(f"{part:.0f} of {whole:.0f} {unit}" for part, whole, unit in pairs if whole and (part or 0) < whole)
+
+
+def _rule(record: Record) -> str:
+    selection = record.get("selection") or group(record, "scores").get("selection") or ""
+    return str(selection.get("rule", "")) if isinstance(selection, Mapping) else str(selection)
+
+
+def _show(value: Any) -> str:
+    number = finite(value)
+    return ("unset" if value is None else str(value)) if number is None else f"{number:g}"

@@ -1,0 +1,153 @@
+"""Reading recipes: by name from this package or from a TOML file, with ablations and single settings merged in.
+
+A recipe is named `<network or paper>/<data set>`. `key.subkey=value` (`--set`) replaces one setting, an
+`[ablation.<name>]` table several.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mien.core.errors import RecipeError, did_you_mean
+from mien.recipes.schema import Recipe
+
+
+def names() -> list[str]:
+    """Return the recipes that come with mien, as `<name>/<data set>`, in alphabetical order."""
+    return sorted(_shipped())
+
+
+def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
+    """Return a recipe's `[ablation.<name>]` tables by name, in their order.
+
+    Raises:
+        RecipeError: No such recipe, or not TOML.
+    """
+    return _ablations(_read(name_or_path), name_or_path)
+
+
+def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
+    """Read and validate a recipe.
+
+    Args:
+        name_or_path: A name of `names()`, its first half where that is unambiguous, or a path to a .toml file.
+        overrides: `key.subkey=value` texts; the value is read as TOML, and as plain text where that fails.
+        ablation: Name of an `[ablation.<name>]` table whose keys replace the recipe's.
+
+    Raises:
+        RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value that does not fit.
+    """
+    content = _read(name_or_path)
+    ablations = _ablations(content, name_or_path)
+    content.pop("ablation", None)
+    if ablation is not None:
+        if ablation not in ablations:
+            raise RecipeError(
+                f"Recipe {name_or_path} has no ablation '{ablation}'."
+                f"{did_you_mean(ablation, ablations)} Ablations: {', '.join(ablations) or 'none'}."
+            )
+        _merge(content, ablations[ablation])
+        content["ablation"] = ablation
+    for override in overrides:
+        _merge(content, _parse_override(override))
+    return parse_recipe(content, name_or_path)
+
+
+def _ablations(content: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    tables = content.get("ablation", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
+    return tables
+
+
+def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
+    """Validate settings; `RecipeError` names `source` and the first key that does not fit."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"Recipe {source}: {_explain(error)}") from None
+
+
+def _shipped() -> dict[str, Traversable]:
+    root = files("mien") / "recipes"
+    return {
+        f"{folder.name}/{file.name.removesuffix('.toml')}": file
+        for folder in root.iterdir()
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.name.endswith(".toml")
+    }
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    shipped = _shipped()
+    if name_or_path.endswith(".toml"):
+        source: Traversable = Path(name_or_path)
+        if not source.is_file():
+            raise RecipeError(f"No recipe file {name_or_path}.")
+    else:
+        matches = [name for name in shipped if name_or_path in (name, name.split("/")[0])]
+        if len(matches) != 1:
+            known = ", ".join(sorted(matches or shipped))
+            problem = "is ambiguous" if matches else "is unknown"
+            raise RecipeError(
+                f"Recipe '{name_or_path}' {problem}.{did_you_mean(name_or_path, shipped)} Recipes: {known}, "
+                "or a path to a .toml file."
+            )
+        source = shipped[matches[0]]
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Recipe {name_or_path} is not TOML: {error}.") from None
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {text}: expected key.subkey=value, such as schedule.epochs=5.")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    where = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        return f"unknown key '{where}'.{did_you_mean(path[-1], known)} Keys there: {', '.join(known)}."
+    if first["type"] == "missing":
+        return f"the key '{where}' is missing."
+    if first["type"] == "value_error":  # one of our own validators, about several keys of a group
+        return f"{repr(where) + ': ' if where else ''}{first['ctx']['error']}."
+    return f"'{where}' = {first['input']!r}: {first['msg'].lower()}."
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    settings: type[BaseModel] = Recipe
+    for part in path:
+        annotation = settings.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        settings = annotation
+    return list(settings.model_fields)

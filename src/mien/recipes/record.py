@@ -1,0 +1,118 @@
+"""The run record: one JSON file that says what was trained on what, how it went and what it scored."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mien
+from mien.core.errors import MienError
+from mien.core.upgrade import upgrade
+from mien.core.whole_file import write_whole
+
+RECORD = "record.json"
+# Raised when a key is renamed or changes its meaning. A new key with a default needs no new format.
+FORMAT = 2
+
+
+@dataclass
+class RunRecord:
+    """What a run writes besides its weights.
+
+    Attributes:
+        name: The recipe's name.
+        recipe: All settings.
+        data: Name, fingerprint and counts of the data set, its protocol, and a hash of the targets.
+        labels: The expressions, in order.
+        parameters: Trainable numbers of the network.
+        mean, std: Of the training pixels, as shares of 255.
+        macs: Multiply-accumulates of one image in convolutions and linear layers of the folded network; 0: unknown.
+        is_grey: The network has three channels, but no training image has colour.
+        started: UTC, ISO 8601.
+        minutes: Spent in epochs; every epoch counts once, however often the run was resumed.
+        commit: Of the source tree, see `current_commit`.
+        weights: The file that the run started from, its SHA-256 and notes; empty for random weights.
+        teachers: Name, accuracy and hash of each network that was distilled.
+        finished: False while epochs are left to run.
+        selection: Rule and epoch of the selected weights.
+        curves: One point per epoch: epoch, train loss, validation accuracy and loss, learning rate, minutes so far.
+        scores: Of the scored split; empty until the run is published.
+        explanations: What `mien faithfulness` measured, by data set and split.
+        format: Version of this layout.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    labels: list[str]
+    parameters: int
+    mean: float
+    std: float
+    macs: int = 0
+    is_grey: bool = False
+    started: str = ""
+    minutes: float = 0.0
+    commit: str = ""
+    version: str = mien.__version__
+    hardware: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+    teachers: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+    selection: dict[str, Any] = field(default_factory=dict)
+    curves: list[dict[str, float]] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+    explanations: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def save(self, path: Path) -> None:
+        """Write the record in one step: a reader finds the old one or the new one, never half of it."""
+        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Read a record of this or an earlier format; keys that it lacks get their defaults.
+
+        Raises:
+            MienError: The file is not a run record, or a later version of mien wrote it.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            version = content.get("format", 1)
+            unknown = sorted(upgrade(content).keys() - {each.name for each in fields(cls)})
+            if version > FORMAT or unknown:
+                raise MienError(
+                    f"{path} has format {version}{', unknown keys: ' if unknown else ''}{', '.join(unknown)}; this "
+                    f"version of mien reads run records up to format {FORMAT}. Update mien."
+                )
+            return cls(**upgrade(content) | {"format": FORMAT})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise MienError(f"{path} is not a run record ({error}).") from None
+
+
+def name_hardware(hardware: Mapping[str, Any]) -> str:
+    """Return what decides the speed, of a record's `hardware`: the accelerator's name or the processor's."""
+    accelerator = str(hardware.get("accelerator", ""))
+    return str(hardware.get("processor", "")) if accelerator in {"", "cpu"} else accelerator
+
+
+def current_commit() -> str:
+    """Return the commit of the source tree that mien runs from, `+` behind it when changed; empty if unknown."""
+    git = ["git", "-C", str(Path(mien.__file__).parent)]
+    try:
+        commit, status = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", "."])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + ("+" if status else "")
+
+
+def now() -> str:
+    """Return the present time in UTC, to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
