@@ -98,7 +98,7 @@ def _grid(figures: Sequence[ReportedFigure]) -> list[str]:
 
 def _ours(rows: Sequence[Row]) -> list[str]:
     """List what was run, figure by figure, and what was not; letters lead from the figures to how they came about."""
-    if all(row.figure.is_of_a_picture for row in rows):
+    if all(row.figure.is_of_one_image for row in rows):
         return [f"Ours: {rows[0].remark}.", ""]
     own = [row for row in rows if row.figure.recipe]
     origins: dict[str, str] = {}
@@ -205,7 +205,7 @@ def _decimals(figure: ReportedFigure) -> int:
 
 
 def _is_quoted(figure: ReportedFigure) -> bool:
-    return not figure.recipe and not figure.is_of_a_picture
+    return not figure.recipe and not figure.is_of_one_image
 
 
 def _read_committed(folder: Path) -> tuple[Run, ...]:

@@ -126,7 +126,7 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
 
 
 def _why_not_run(figure: ReportedFigure) -> str:
-    if figure.is_of_a_picture:
+    if figure.is_of_one_image:
         return "not run: the pictures are not published"
     if not figure.recipe:
         return "another method"
