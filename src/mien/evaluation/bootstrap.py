@@ -5,10 +5,7 @@ Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.evaluation import metrics
 from mien.evaluation.metrics import ECE_BINS, Floats, Labels, Probabilities
@@ -17,31 +14,21 @@ ROUNDS = 1000
 LEVEL = 0.95
 
 
-class _Terms(NamedTuple):
-    """What each image adds to the sums that the scores are made of; four arrays (n,)."""
-
-    cells: NDArray[np.intp]
-    bins: NDArray[np.intp]
-    gaps: Floats
-    losses: Floats
-
-
 def bootstrap_intervals(
     probabilities: Probabilities, labels: Labels, rounds: int = ROUNDS, level: float = LEVEL, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
     """Return the lower and upper bound of each main score.
 
-    Every round draws n images with replacement and scores all five metrics on that one draw. All five are
-    functions of sums over images (cells of the confusion matrix, log losses, gaps per confidence bin), so a
-    round is one weighted sum and no image is scored twice.
+    Every round draws n images with replacement and computes all five scores on that draw. All five are functions of sums
+    over images (cells of the confusion matrix, log losses, gaps per confidence bin), so a round is one weighted sum.
 
-    The ECE is a sum of absolute values, so noise only ever adds to it: its interval lies high, the more so
-    the fewer images there are, and may leave out the ECE of the sample itself.
+    The ECE is a sum of absolute values, so noise only ever adds to it: its interval is biased upwards, more so with
+    fewer images, and may not contain the ECE of the sample itself.
 
     Args:
         probabilities: (n, k), rows sum to 1.
         labels: The true class of each image, (n,).
-        rounds: How many resamples.
+        rounds: Number of resamples.
         level: The probability mass between the bounds, in (0, 1).
         seed: Seed of the resampling; the same seed gives the same bounds.
 
@@ -53,40 +40,29 @@ def bootstrap_intervals(
     """
     n, classes = len(labels), probabilities.shape[1]
     bins, gaps = metrics.confidence_gaps(probabilities, labels)
+    losses = metrics.log_losses(probabilities, labels)
     cells = labels.astype(np.intp) * classes + metrics.predicted(probabilities)
-    terms = _Terms(cells, bins, gaps, metrics.log_losses(probabilities, labels))
-    cell_sums, gap_sums, losses = _resample(terms, classes * classes, rounds, seed)
+    # sorted by cell and bin, so that each round sums over neighbours
+    group = cells * ECE_BINS + bins
+    order = np.argsort(group, kind="stable")
+    present, starts = np.unique(group[order], return_index=True)
+    gaps, losses = gaps[order], losses[order]
+    generator = np.random.default_rng(seed)
+    cell_sums = np.empty((rounds, classes * classes))
+    gap_sums, loss_sums = np.empty((rounds, ECE_BINS)), np.empty(rounds)
+    for i in range(rounds):
+        weights = np.bincount(generator.integers(0, n, n), minlength=n).astype(np.float64)
+        cell_sums[i] = np.bincount(present // ECE_BINS, np.add.reduceat(weights, starts), classes * classes)
+        gap_sums[i] = np.bincount(present % ECE_BINS, np.add.reduceat(weights * gaps, starts), ECE_BINS)
+        # not weights @ losses: BLAS threads wait for each other on shared cores
+        loss_sums[i] = np.einsum("i,i", weights, losses)
     counts = np.rint(cell_sums).astype(np.int64).reshape(rounds, classes, classes)
-    draws = {
-        **metrics.main_scores(counts),
-        "nll": losses / n,
-        "ece": np.abs(gap_sums).sum(axis=1) / n,
-    }
-    return {name: percentile_interval(values, level) for name, values in draws.items()}
+    scores = {**metrics.main_scores(counts), "nll": loss_sums / n, "ece": np.abs(gap_sums).sum(axis=1) / n}
+    return {name: percentile_interval(values, level) for name, values in scores.items()}
 
 
 def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Return the bounds between which the middle `level` of the resampled scores (rounds,) lie."""
+    """Return the bounds of the middle `level` of the resampled scores (rounds,)."""
     tail = (1 - level) / 2
     low, high = np.quantile(values, (tail, 1 - tail)).tolist()
     return low, high
-
-
-def _resample(terms: _Terms, cell_count: int, rounds: int, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Return per round: images a cell (rounds, cells), gaps a bin (rounds, bins), summed loss (rounds,)."""
-    # Images of one cell and one bin stand together, so that each round sums over neighbours.
-    group = terms.cells * ECE_BINS + terms.bins
-    order = np.argsort(group, kind="stable")
-    present, starts = np.unique(group[order], return_index=True)
-    gaps, losses, n = terms.gaps[order], terms.losses[order], len(order)
-    generator = np.random.default_rng(seed)
-    cell_sums = np.empty((rounds, cell_count))
-    gap_sums = np.empty((rounds, ECE_BINS))
-    loss_sums = np.empty(rounds)
-    for i in range(rounds):
-        weights = np.bincount(generator.integers(0, n, n), minlength=n).astype(np.float64)
-        cell_sums[i] = np.bincount(present // ECE_BINS, np.add.reduceat(weights, starts), cell_count)
-        gap_sums[i] = np.bincount(present % ECE_BINS, np.add.reduceat(weights * gaps, starts), ECE_BINS)
-        # not weights @ losses: its threads wait for each other where cores are shared
-        loss_sums[i] = np.einsum("i,i", weights, losses)
-    return cell_sums, gap_sums, loss_sums

@@ -1,23 +1,23 @@
-"""Make a model's probabilities mean what they say: temperature, and the thresholds of "not a face" and "unsure"."""
+"""Calibration of a model's probabilities: the temperature, and the thresholds of "not a face" and "unsure"."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A box is dropped at the smallest probability of "not a face" that costs at most this share of real faces, ...
+# A box is rejected at the smallest probability of "not a face" that loses at most this share of real faces, ...
 FACES_LOST = 0.002
-# ... but not below this: faces as they are met are less clear than those of a data set.
+# ... but not below this: faces in use are less clear than those of a data set.
 LOWEST_THRESHOLD = 0.1
-# An answer counts as sure from the confidence on at which this share of such answers is right.
+# A prediction is shown as sure from the confidence at which this share of such predictions is correct.
 SHARE_RIGHT = 0.85
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the temperature T in [0.05, 20] for which softmax(logits / T) has the least mean log loss.
+    """Return the temperature T in [0.05, 20] that minimizes the mean log loss of softmax(logits / T).
 
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. The loss has one minimum
-    in 1 / T, so a golden-section search on log T finds it.
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. The loss is convex in 1 / T, so a
+    golden-section search on log T finds its minimum.
 
     Args:
         logits: (n, k).
@@ -43,10 +43,10 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.bool_] | None) -> float:
-    """Return the probability of "not a face" above which a box is dropped: 0.1, or more to lose 0.2 % of faces at most.
+    """Return the probability of "not a face" above which a box is rejected: 0.1, or more so that at most 0.2 % are lost.
 
     Args:
-        reject: (n,) probabilities on a validation split.
+        reject: (n,) probabilities of "not a face" on a validation split.
         is_face: (n,), False where annotators saw no face; None: all are faces.
     """
     faces = reject if is_face is None else reject[is_face]
@@ -56,25 +56,25 @@ def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.boo
 def choose_unsure_threshold(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], share_right: float = SHARE_RIGHT
 ) -> float:
-    """Return the confidence below which an answer is shown as unsure.
+    """Return the confidence below which a prediction is shown as unsure.
 
-    It is the smallest one for which at least `share_right` of the answers that are as confident or more are right: the
-    selective classifier of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NIPS 2017,
-    with the largest probability as its confidence, at the measured risk of the split (without their bound).
+    It is the smallest confidence for which at least `share_right` of the predictions that are as confident or more are
+    correct: the selective classifier of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks",
+    NIPS 2017, with the largest probability as its confidence and the risk measured on the split (without their bound).
 
     Args:
         probabilities: (n, k) on a validation split, after temperature scaling; each row sums to 1.
         labels: (n,) class numbers.
-        share_right: In [0, 1]; right is what the annotators said.
+        share_right: In [0, 1]; correct is what the annotators said.
 
     Returns:
-        In [0, 1], rounded to four digits (an answer or two may then miss the share); 1 if no threshold meets it.
+        In [0, 1], rounded to four digits (which may move a prediction or two); 1 if no threshold meets the share.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(probabilities.argmax(axis=1)[order] == labels[order]) / np.arange(1, len(labels) + 1)
+    correct = np.cumsum(probabilities.argmax(axis=1)[order] == labels[order]) / np.arange(1, len(labels) + 1)
     ranked = confidence[order]
-    # of equally confident answers all are told or none
-    is_last_of_its_kind = np.append(ranked[1:] < ranked[:-1], True)
-    enough = np.flatnonzero(is_last_of_its_kind & (right >= share_right))
+    # equally confident predictions are all sure or all unsure
+    is_last_of_equals = np.append(ranked[1:] < ranked[:-1], True)
+    enough = np.flatnonzero(is_last_of_equals & (correct >= share_right))
     return round(float(ranked[enough[-1]]), 4) if enough.size else 1.0

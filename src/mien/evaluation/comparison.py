@@ -11,12 +11,12 @@ import numpy as np
 from mien.core.errors import DataError
 from mien.evaluation import metrics
 from mien.evaluation.bootstrap import LEVEL, ROUNDS, percentile_interval
-from mien.evaluation.metrics import Counts, Labels
+from mien.evaluation.metrics import Counts
 from mien.evaluation.predictions import Predictions
 
 
 class McNemar(NamedTuple):
-    """McNemar's test: `only_first` and `only_second` images that one model alone gets right, and two p-values."""
+    """McNemar's test: images that only the first or only the second model classifies correctly, and two p-values."""
 
     only_first: int
     only_second: int
@@ -25,11 +25,11 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(only_first: int, only_second: int) -> McNemar:
-    r"""Test whether two models are right on equally many images, from the images on which they differ.
+    r"""Test whether two models are correct on equally many images, from the images on which they differ.
 
-    Under that hypothesis the smaller count is binomial with n = `only_first + only_second` and 1/2. The exact
-    two-sided p-value is :math:`\min(1, 2 P(X \le k))`; the mid-p-value counts only half of the outcomes that are
-    exactly as extreme, and is less conservative. Without a differing image both are 1.
+    Under that hypothesis the smaller count is binomial with n = `only_first + only_second` and 1/2. The exact two-sided
+    p-value is :math:`\min(1, 2 P(X \le k))`; the mid-p-value counts only half of the outcomes that are exactly as
+    extreme, and is less conservative. Without a differing image both are 1.
 
     Source: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
     better than exact conditional", BMC Medical Research Methodology 13:91, 2013.
@@ -40,11 +40,10 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
     if min(only_first, only_second) < 0:
         raise DataError(f"McNemar's test: {only_first} and {only_second} images given; expected 0 or more.")
     n, k = only_first + only_second, min(only_first, only_second)
-    if n == 0:
-        return McNemar(0, 0, 1.0, 1.0)
+    # exp of logarithms: the binomial coefficients of thousands of images exceed a float
     mass = [math.exp(_log_binomial(n, i) - n * math.log(2)) for i in range(k + 1)]
     if only_first == only_second:
-        return McNemar(only_first, only_second, 1.0, 1 - mass[k] / 2)
+        return McNemar(only_first, only_second, 1.0, 1 - mass[k] / 2 if n else 1.0)
     twice = 2 * math.fsum(mass)
     return McNemar(only_first, only_second, min(1.0, twice), min(1.0, twice - mass[k]))
 
@@ -56,8 +55,8 @@ def _log_binomial(n: int, k: int) -> float:
 def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
     """Compare two models on the same images.
 
-    The images are matched by row number and the labels by name, so their order does not matter. The fingerprint may
-    differ: it does where two networks read the pictures at different sizes; `same_fingerprint` says so.
+    Images are matched by row number and labels by name, so their order does not matter. The fingerprints may differ:
+    they do if two networks read the images at different sizes; `same_fingerprint` says so.
 
     Args:
         first: One model's predictions.
@@ -69,10 +68,10 @@ def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed:
         A JSON-ready dict: `first` and `second` (model, selection, views and three scores); `difference`, second minus
         first, of accuracy, mean_class_accuracy and macro_f1; `intervals` of the differences; `mcnemar`; `both_right`
         and `both_wrong` images; `per_class`, the recalls and n. `without_duplicates` holds the same for the images
-        without a duplicate in training; `n` is 0 there and all else None if every image has one.
+        without a duplicate in training; if every image has one, `n` is 0 there and all else None.
 
     Raises:
-        DataError: The files are not of the same images with the same annotation, or hold none.
+        DataError: The files are not of the same images with the same annotation, or have none.
     """
     second = _matched(first, second)
     compared = _compare_images(first, second, rounds, seed)
@@ -80,13 +79,13 @@ def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed:
     rest: dict[str, Any] = dict.fromkeys(compared) | {"n": 0}
     if keep.any():
         rest = _compare_images(first.subset(keep), second.subset(keep), rounds, seed)
-    about = {name: getattr(first, name) for name in ("dataset", "split")}
+    origin = {"dataset": first.dataset, "split": first.split}
     same = first.fingerprint == second.fingerprint
-    return {**about, "same_fingerprint": same, **compared, "without_duplicates": rest}
+    return {**origin, "same_fingerprint": same, **compared, "without_duplicates": rest}
 
 
 def _matched(first: Predictions, second: Predictions) -> Predictions:
-    """Return the second file's images in the first one's order and with its order of labels."""
+    """Return the second file's images and labels in the first one's order."""
     _check_same_images(first, second)
     to_first = np.argsort(np.argsort(first.rows))
     second = second.subset(np.argsort(second.rows)[to_first])
@@ -94,7 +93,7 @@ def _matched(first: Predictions, second: Predictions) -> Predictions:
     wrong = int((np.argsort(columns)[second.labels] != first.labels).sum())
     if wrong:
         raise DataError(
-            f"The files are of different images: {wrong} of {len(first)} are annotated otherwise; use the same data."
+            f"The files are of different images: {wrong} of {len(first)} have other labels; use the same data."
         )
     return replace(
         second,
@@ -117,7 +116,7 @@ def _check_same_images(first: Predictions, second: Predictions) -> None:
         )
     for predictions in (first, second):
         if len(np.unique(predictions.rows)) != len(predictions):
-            raise DataError(f"Predictions of '{predictions.model}' hold an image twice; predict the split again.")
+            raise DataError(f"Predictions of '{predictions.model}' contain an image twice; predict the split again.")
     if not np.array_equal(np.sort(first.rows), np.sort(second.rows)):
         shared = len(np.intersect1d(first.rows, second.rows))
         raise DataError(
@@ -128,41 +127,36 @@ def _check_same_images(first: Predictions, second: Predictions) -> None:
 
 def _compare_images(first: Predictions, second: Predictions, rounds: int, seed: int) -> dict[str, Any]:
     labels, k = first.labels, len(first.label_set)
-    winners = [metrics.predicted(p.probabilities) for p in (first, second)]
-    joint = _joint(labels, winners[0], winners[1], k)
-    scores = [metrics.main_scores(counts) for counts in _both(joint)]
-    right = [winner == labels for winner in winners]
-    test = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
-    recalls = [metrics.per_class(counts) for counts in _both(joint)]
+    one, other = (metrics.predicted(p.probabilities) for p in (first, second))
+    # how many images have each triple of true, first and second class
+    cells = (labels.astype(np.intp) * k + one) * k + other
+    joint = np.bincount(cells, minlength=k**3).astype(np.int64).reshape(k, k, k)
+    counts = _both(joint)
+    scores = [{name: float(score) for name, score in metrics.main_scores(c).items()} for c in counts]
+    is_right, is_other_right = one == labels, other == labels
+    test = mcnemar(int((is_right & ~is_other_right).sum()), int((is_other_right & ~is_right).sum()))
     return {
         "n": len(labels),
-        "first": {**_about(first), **{name: float(value) for name, value in scores[0].items()}},
-        "second": {**_about(second), **{name: float(value) for name, value in scores[1].items()}},
-        "difference": {name: float(scores[1][name] - scores[0][name]) for name in scores[0]},
+        "first": {**_origin(first), **scores[0]},
+        "second": {**_origin(second), **scores[1]},
+        "difference": {name: scores[1][name] - scores[0][name] for name in scores[0]},
         "intervals": difference_intervals(joint, rounds, seed=seed) if rounds else {},
         "mcnemar": test._asdict(),
-        "both_right": int((right[0] & right[1]).sum()),
-        "both_wrong": int((~right[0] & ~right[1]).sum()),
-        "per_class": {
-            name: {
-                "first": metrics.defined(recalls[0].recall[i]),
-                "second": metrics.defined(recalls[1].recall[i]),
-                "n": int(recalls[0].n[i]),
-            }
-            for i, name in enumerate(first.label_set.names)
-        },
+        "both_right": int((is_right & is_other_right).sum()),
+        "both_wrong": int((~is_right & ~is_other_right).sum()),
+        "per_class": metrics.compare_recalls(first.label_set.names, first=counts[0], second=counts[1]),
     }
 
 
 def difference_intervals(joint: Counts, rounds: int = ROUNDS, level: float = LEVEL, seed: int = 0) -> dict[str, Any]:
     """Return percentile bootstrap intervals of score differences, second minus first, on the same drawn images.
 
-    The scores hang only on how many images have each triple of true, first and second class, and these numbers are
-    multinomial when images are drawn with replacement: no image is touched.
+    The scores depend only on how many images have each triple of true, first and second class, and these numbers are
+    multinomial if images are drawn with replacement, so no image needs to be drawn.
 
     Args:
         joint: (k, k, k) images by true class, first and second predicted class.
-        rounds: How many resamples.
+        rounds: Number of resamples.
         level: The probability mass between the bounds, in (0, 1).
         seed: Seed of the resampling.
 
@@ -178,15 +172,10 @@ def difference_intervals(joint: Counts, rounds: int = ROUNDS, level: float = LEV
     return {name: list(percentile_interval(other[name] - one[name], level)) for name in one}
 
 
-def _joint(labels: Labels, first: Labels, second: Labels, classes: int) -> Counts:
-    cells = (labels.astype(np.intp) * classes + first) * classes + second
-    return np.bincount(cells, minlength=classes**3).astype(np.int64).reshape(classes, classes, classes)
-
-
 def _both(joint: Counts) -> tuple[Counts, Counts]:
     """Return the two models' confusion matrices (..., k, k) of joint counts (..., k, k, k)."""
     return joint.sum(axis=-1), joint.sum(axis=-2)
 
 
-def _about(predictions: Predictions) -> dict[str, str]:
+def _origin(predictions: Predictions) -> dict[str, str]:
     return {name: getattr(predictions, name) for name in ("model", "selection", "views")}

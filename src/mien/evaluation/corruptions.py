@@ -1,13 +1,13 @@
-"""Twelve ways in which a face picture gets worse, in five severities each, the same on every run.
+"""Twelve corruptions of face images, in five severities each, the same on every run.
 
-A picture is a face crop, uint8, (h, w) grey, (h, w, 1) or (h, w, 3) RGB, of any size; what comes back has the same
-shape. Lengths are shares of the shorter side, so that a severity means the same at any size; noise and JPEG act on
-pixels and hurt small pictures more. Chance (the grain, the side a head tilts to, where a hand lies) hangs on the
-picture's number alone, never on its neighbours.
+An image is a face crop, uint8, (h, w) grey, (h, w, 1) or (h, w, 3) RGB, of any size; the result has the same shape.
+Lengths are shares of the shorter side, so that a severity means the same at any size; noise and JPEG act on pixels and
+affect small images more. Random choices (grain, direction of a rotation, position of a hand) depend only on the image's
+number and the seed.
 
-Low light, occlusion and the rest follow what SLDCNN asks of a recognizer in use (section 4.5); the idea of five
-severities is that of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019. The levels are our own: theirs are for 224-pixel photographs of things.
+The kinds follow what SLDCNN demands of a recognizer in use (section 4.5); five severities are the idea of Hendrycks and
+Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019. The levels are
+our own: theirs are for 224-pixel photographs of objects.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Random: TypeAlias = np.random.Generator
 Change: TypeAlias = Callable[[Image, float, Random], Image]
 SEVERITIES = (1, 2, 3, 4, 5)
 GAMMA = 2.2
-# Photons that a white pixel collects at full light; their number scatters by its square root.
+# Photons that a white pixel collects in full light; the standard deviation of their number is its square root.
 FULL_WELL = 600.0
 HAND_REACH = (0.3, 0.45, 0.6, 0.75, 0.9)
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way to spoil a picture: `change(image, level, random)`; `levels` are those of severity 1 to 5."""
+    """A corruption: `change(image, level, random)`; `levels` are those of severity 1 to 5."""
 
     change: Change
     levels: tuple[float, float, float, float, float]
@@ -45,17 +45,17 @@ class Corruption:
 
 
 def corrupt(image: Image, name: str, severity: int, number: int = 0, seed: int = 0) -> Image:
-    """Return a spoilt copy of a face picture.
+    """Return a corrupted copy of a face image.
 
     Args:
         image: (h, w), (h, w, 1) or (h, w, 3), uint8.
         name: One of `CORRUPTIONS`.
         severity: 1 (mild) to 5.
-        number: The picture's number in its data set: with `seed`, all that chance hangs on.
-        seed: Of the whole series.
+        number: The image's number in its data set; with `seed`, it determines all random choices.
+        seed: Seed of the whole series.
 
     Raises:
-        DataError: No such corruption or severity, or the picture has another shape or type.
+        DataError: No such corruption or severity, or the image has another shape or type.
     """
     corruption = find_corruption(name)
     if severity not in SEVERITIES:
@@ -63,9 +63,9 @@ def corrupt(image: Image, name: str, severity: int, number: int = 0, seed: int =
     fits = image.ndim in (2, 3) and image.shape[2:] in ((), (1,), (3,)) and image.size > 0
     if image.dtype != np.uint8 or not fits:
         raise DataError(
-            f"A picture {image.shape} of {image.dtype} given; expected uint8 (h, w), (h, w, 1) or (h, w, 3)."
+            f"An image {image.shape} of {image.dtype} given; expected uint8 (h, w), (h, w, 1) or (h, w, 3)."
         )
-    # The severity is left out: a hand stays where it is and only grows.
+    # without the severity: a hand stays where it is and only grows
     random = np.random.default_rng((seed, number, zlib.crc32(name.encode())))
     flat = image[:, :, 0] if image.shape[2:] == (1,) else image
     changed = corruption.change(flat, corruption.levels[severity - 1], random)
@@ -81,13 +81,13 @@ def find_corruption(name: str) -> Corruption:
 
 
 def _dim(image: Image, stops: float, random: Random) -> Image:
-    """Expose `stops` too little and brighten nothing: less light, and the grain of few photons (Poisson)."""
+    """Underexpose by `stops`: less light, and the grain of few photons (Poisson)."""
     light = (image / 255) ** GAMMA * 2.0**-stops
     return _from_unit((random.poisson(light * FULL_WELL) / FULL_WELL) ** (1 / GAMMA))
 
 
 def _overexpose(image: Image, stops: float, _random: Random) -> Image:
-    """Expose `stops` too much: what is brighter than white is white."""
+    """Overexpose by `stops`, clipped at white."""
     return _from_unit(((image / 255) ** GAMMA * 2.0**stops) ** (1 / GAMMA))
 
 
@@ -98,7 +98,7 @@ def _blur(image: Image, share: float, _random: Random) -> Image:
 
 
 def _blur_motion(image: Image, share: float, random: Random) -> Image:
-    """Smear along a line of `share` of the side, in any direction: the mean of shifted copies."""
+    """Blur along a line of `share` of the side, in any direction: the mean of shifted copies."""
     reach = share * min(image.shape[:2]) / 2
     angle = random.uniform(0, np.pi)
     steps = 2 * max(2, round(2 * reach)) + 1
@@ -110,12 +110,12 @@ def _blur_motion(image: Image, share: float, random: Random) -> Image:
 
 
 def _add_noise(image: Image, deviation: float, random: Random) -> Image:
-    """Add Gaussian noise of that standard deviation, in grey levels, to each pixel and channel."""
+    """Add Gaussian noise to each pixel and channel, its standard deviation in grey levels."""
     return _from_unit((image + random.normal(0, deviation, image.shape)) / 255)
 
 
 def _compress(image: Image, quality: float, _random: Random) -> Image:
-    """Save as JPEG of that quality and read again."""
+    """Compress as JPEG of this quality."""
     bgr = image[..., ::-1] if image.ndim == 3 else image
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR if image.ndim == 3 else cv2.IMREAD_GRAYSCALE)
@@ -124,7 +124,7 @@ def _compress(image: Image, quality: float, _random: Random) -> Image:
 
 
 def _downscale(image: Image, share: float, _random: Random) -> Image:
-    """Shrink to `share` of the sides by pixel area and enlarge again bilinearly: a face far away."""
+    """Shrink to `share` of the sides by pixel area and enlarge bilinearly: a face far away."""
     height, width = image.shape[:2]
     small = (max(1, round(width * share)), max(1, round(height * share)))
     shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
@@ -132,10 +132,10 @@ def _downscale(image: Image, share: float, _random: Random) -> Image:
 
 
 def _rotate(image: Image, degrees: float, random: Random) -> Image:
-    """Turn about the middle, to the left or to the right; the border pixels are repeated."""
+    """Rotate about the centre, to the left or to the right; border pixels are repeated."""
     height, width = image.shape[:2]
-    turn = degrees if random.random() < 0.5 else -degrees
-    return _warp(image, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, 1.0))
+    angle = degrees if random.random() < 0.5 else -degrees
+    return _warp(image, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0))
 
 
 def _warp(image: Image, matrix: NDArray[np.float64]) -> Image:
@@ -144,7 +144,7 @@ def _warp(image: Image, matrix: NDArray[np.float64]) -> Image:
 
 
 def _from_unit(values: NDArray[np.floating]) -> Image:
-    """Turn values of which 0 is black and 1 is white into grey levels, rounded and clipped."""
+    """Return grey levels, rounded and clipped, of values from 0 (black) to 1 (white)."""
     return np.asarray(np.clip(np.rint(values * 255), 0, 255), dtype=np.uint8)
 
 

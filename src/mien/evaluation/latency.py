@@ -1,7 +1,7 @@
-"""How long one face takes, as a ratio to a network that everybody knows, measured in the same run.
+"""Latency of one face, as a ratio to a well-known network that is timed in the same run.
 
-Milliseconds depend on the machine and on what else it does; the ratio to a reference that is timed in turns
-with the model hardly does.
+Milliseconds depend on the machine and its load; the ratio to a reference that is timed in turns with the model hardly
+does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Latency:
-    """A model's time beside the reference's; `ratio` is the reference's median over the model's."""
+    """A model's time and the reference's; `ratio` is the reference's median over the model's."""
 
     model: Timing
     reference: Timing
@@ -54,14 +54,14 @@ class Latency:
 
 
 def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
-    """Time a model and an untrained ResNet-18 at 224 pixels, one image each, in turns.
+    """Time a model and an untrained ResNet-18 at 224 pixels, one image per call, in turns.
 
-    Both run in the same way, by `ExpressionModel.predict`; decoding, detection and cropping are not timed.
+    Only `predict` is timed: no decoding, detection or cropping.
 
     Args:
         model: A model's name or the path of its .onnx file.
-        rounds: How often each is timed; 1 to 100,000.
-        threads: Threads a network may use.
+        rounds: Timed calls of each; 1 to 100,000.
+        threads: CPU threads of each network.
 
     Raises:
         MienError: `rounds` or `threads` is out of range, or the model cannot be used.
@@ -92,7 +92,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
 
 
 def check_rounds(rounds: int) -> None:
-    """Check how often something is to be timed; `MienError` if it is not 1 to 100,000 times."""
+    """Raise `MienError` unless `rounds` is 1 to 100,000."""
     if not 1 <= rounds <= MAX_ROUNDS:
         raise MienError(f"{rounds} rounds given; expected 1 to {MAX_ROUNDS:,}.")
 
@@ -100,8 +100,8 @@ def check_rounds(rounds: int) -> None:
 def time_in_turns(calls: Sequence[Callable[[], object]], rounds: int, turn: int = TURN) -> NDArray[np.float64]:
     """Time each call `rounds` times, in turns of `turn`; return milliseconds, (calls, rounds).
 
-    Taking turns lets a slow moment of the machine fall on all alike. A turn begins with one call that is not timed:
-    it brings back the weights that the others have pushed out of the processor's cache.
+    With turns, a slow moment of the machine affects all calls alike. Each turn starts with a call that is not timed, which
+    brings the weights back into the processor's cache.
     """
     times: NDArray[np.float64] = measure_in_turns(calls, rounds, turn)[0]
     return times
@@ -113,10 +113,10 @@ def measure_in_turns(
     turn: int = TURN,
     clocks: Sequence[Callable[[], float]] = (time.perf_counter,),
 ) -> NDArray[np.float64]:
-    """Time as `time_in_turns` does, by several clocks at once; return milliseconds, (clocks, calls, rounds).
+    """Time like `time_in_turns` with several clocks at once; return milliseconds, (clocks, calls, rounds).
 
-    `time.process_time` counts the processor's work alone. Where other programs take the processor away, long calls
-    lose more of it than short ones, and ratios of the time on the wall are wrong.
+    `time.process_time` counts CPU time only. On a shared processor, long calls are interrupted more than short ones, which
+    distorts ratios of wall-clock time.
     """
     times = np.empty((len(clocks), len(calls), rounds))
     for first in range(0, rounds, turn):

@@ -1,8 +1,8 @@
-"""How much memory one face takes, beside a network that everybody knows, each in a process of its own.
+"""Peak memory of one face, beside a well-known network, each in a process of its own.
 
-python -m mien.evaluation.memory MODEL is such a process. It loads numpy and onnxruntime, notes its peak, loads the
-model, scores one face, and prints both peaks. The difference is what a program pays that has both libraries anyway;
-loading mostly sets it, because onnxruntime holds the file and the network at once.
+`python -m mien.evaluation.memory MODEL` is such a process: it loads numpy and onnxruntime, notes its peak, loads the
+model, scores one face, and prints both peaks. The difference is the model's cost in a program that uses both libraries
+anyway; it is mostly that of loading, during which onnxruntime holds the file and the network at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """One network's peak: `mib` above that of a process with numpy and onnxruntime alone, in MiB (2**20 bytes).
+    """One network's peak `mib`, in MiB (2**20 bytes) above that of a process with only numpy and onnxruntime.
 
     `input` is (N, C, H, W); `ratio` is the reference's peak over this one's.
     """
@@ -44,7 +44,7 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class Memory:
-    """The peaks of some models and of the reference, measured in one go, one thread each."""
+    """The peaks of some models and of the reference, with one thread each."""
 
     models: tuple[MemoryUse, ...]
     reference: MemoryUse
@@ -60,10 +60,10 @@ def measure_memory(models: Sequence[str]) -> Memory:
     """Measure the peak memory of models and of an untrained ResNet-18 at 224 pixels: load, then score one face.
 
     Args:
-        models: Names of models or paths of .onnx files, one at least.
+        models: Names of models or paths of .onnx files; one or more.
 
     Raises:
-        MienError: No model is given, one cannot be used, or this system does not tell a process its peak.
+        MienError: No model is given, one cannot be used, or this system does not report the peak.
     """
     if not models:
         raise MienError("No model given; expected one or more, by name or as .onnx files.")
@@ -71,10 +71,10 @@ def measure_memory(models: Sequence[str]) -> Memory:
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         reference = Path(folder) / "reference.onnx"
         reference.write_bytes(resnet18_onnx())
-        yardstick = _measure_apart(str(reference))
+        reference_mib = _measure_apart(str(reference))
     return Memory(
-        models=tuple(_use(card, _measure_apart(model), yardstick) for card, model in zip(cards, models, strict=True)),
-        reference=_use(CARD, yardstick, yardstick),
+        models=tuple(_use(c, _measure_apart(model), reference_mib) for c, model in zip(cards, models, strict=True)),
+        reference=_use(CARD, reference_mib, reference_mib),
         system=f"{platform.system()} {platform.machine()}",
         onnxruntime=version("onnxruntime"),
     )
@@ -83,10 +83,10 @@ def measure_memory(models: Sequence[str]) -> Memory:
 def read_peak() -> int:
     """Return the peak resident memory of this process so far, in bytes.
 
-    Linux tells it as VmHWM. Its `ru_maxrss` would not do: a process inherits that from the one that started it.
+    Reads VmHWM on Linux, where a process inherits `ru_maxrss` from its parent.
 
     Raises:
-        MienError: This system does not tell.
+        MienError: This system does not report it.
     """
     if sys.platform == "linux":
         peak = process_memory("VmHWM")
@@ -97,15 +97,15 @@ def read_peak() -> int:
 
         # bytes on macOS, KiB elsewhere
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    raise MienError(f"Peak memory cannot be measured: {platform.system()} does not tell it here; use Linux or macOS.")
+    raise MienError(f"Peak memory cannot be measured on {platform.system()} here; use Linux or macOS.")
 
 
 def process_memory(key: str, process: int | str = "self") -> int | None:
-    """Return what Linux tells of a process's memory, in bytes; None where it does not tell.
+    """Return an entry of a process's memory on Linux, in bytes; None if there is none.
 
     Args:
-        key: "VmRSS": resident now; "VmHWM": at most so far.
-        process: Its number, or "self".
+        key: "VmRSS": resident now; "VmHWM": peak so far.
+        process: The process id, or "self".
     """
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
@@ -117,7 +117,7 @@ def process_memory(key: str, process: int | str = "self") -> int | None:
 
 def main(model: str) -> None:
     """Print this process's peak before and after a model is loaded and scores one face, in bytes, as JSON."""
-    # An empty file is refused, but by then onnxruntime is there, imported in the one place that may.
+    # loads onnxruntime, before it refuses the empty file
     with contextlib.suppress(ModelError):
         ExpressionModel(b"", "nothing")
     before = read_peak()
@@ -127,13 +127,13 @@ def main(model: str) -> None:
 
 
 def _measure_apart(model: str) -> float:
-    """Return what `main` finds in a new process, in MiB."""
-    # -P: modules that lie in the current folder are none of ours
+    """Return the peak that `main` measures in a new process, in MiB."""
+    # -P: do not import modules from the current folder
     command = [sys.executable, "-P", "-m", "mien.evaluation.memory", model]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise MienError(f"Measuring the memory of '{model}' ended with exit code {done.returncode}: {said}")
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MienError(f"Measuring the memory of '{model}' ended with exit code {done.returncode}: {reason}")
     peaks = json.loads(done.stdout)
     return float(peaks["after"] - peaks["before"]) / MIB
 

@@ -1,12 +1,13 @@
 """Scores of a classifier: from counts (a confusion matrix) or from probabilities.
 
-A confusion matrix has one row a true class and one column a predicted class. The functions of counts take
-matrices of shape (..., k, k) and keep the leading axes: a thousand resampled matrices are scored in one call.
+A confusion matrix has one row per true class and one column per predicted class. The functions of counts take matrices
+of shape (..., k, k) and keep the leading axes: a thousand resampled matrices are scored in one call.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,14 +23,14 @@ Labels = NDArray[np.integer[Any]]
 # Keeps one confident mistake from making the mean infinite: a probability of 0 costs 27.6 nats.
 SMALLEST_PROBABILITY = 1e-12
 ECE_BINS = 15
+NO_IMAGES = "There are no images to score; choose a split or a subset that has some."
 
 
 def predicted(probabilities: Probabilities) -> NDArray[np.intp]:
-    """Return the class of the largest probability of each row (n, k); the lowest class number wins a tie."""
-    _require_images(len(probabilities))
-    _refuse_nan(probabilities)
-    winners: NDArray[np.intp] = np.argmax(probabilities, axis=1)
-    return winners
+    """Return the most probable class of each row of (n, k); in a tie, the lowest class number."""
+    _check(probabilities)
+    classes: NDArray[np.intp] = np.argmax(probabilities, axis=1)
+    return classes
 
 
 def confusion(labels: Labels, predictions: Labels, classes: int) -> Counts:
@@ -43,7 +44,8 @@ def confusion(labels: Labels, predictions: Labels, classes: int) -> Counts:
     Raises:
         DataError: There are no images.
     """
-    _require_images(len(labels))
+    if len(labels) == 0:
+        raise DataError(NO_IMAGES)
     cells = labels.astype(np.intp) * classes + predictions
     counts: Counts = np.bincount(cells, minlength=classes * classes).astype(np.int64)
     return counts.reshape(classes, classes)
@@ -81,12 +83,12 @@ def main_scores(counts: Counts) -> dict[str, Floats]:
 
 
 def defined(value: float) -> float | None:
-    """Return a score as JSON has it: None where it is undefined (NaN)."""
+    """Return a score for JSON: None if it is undefined (NaN)."""
     return None if math.isnan(value) else float(value)
 
 
 class ClassScores(NamedTuple):
-    """Per class, (k,): NaN where undefined. Precision needs a prediction, recall an image, F1 either."""
+    """Scores per class, (k,): NaN where undefined. Precision needs a prediction, recall an image, F1 either."""
 
     precision: Floats
     recall: Floats
@@ -100,13 +102,22 @@ def per_class(counts: Counts) -> ClassScores:
     return ClassScores(_ratio(hits, counts.sum(axis=0)), _ratio(hits, n), _f1(counts), n)
 
 
+def compare_recalls(names: Sequence[str], **counts: Counts) -> dict[str, dict[str, float | int | None]]:
+    """Return the recall of each class under several confusion matrices of the same images, by their keywords, and n."""
+    scores = {key: per_class(matrix) for key, matrix in counts.items()}
+    n = next(iter(scores.values())).n
+    return {
+        name: {key: defined(found.recall[i]) for key, found in scores.items()} | {"n": int(n[i])}
+        for i, name in enumerate(names)
+    }
+
+
 def log_losses(probabilities: Probabilities, labels: Labels) -> Floats:
     """Return the negative natural logarithm of the true class's probability, per image: (n,), in nats.
 
     Probabilities below 1e-12 count as 1e-12, so no image costs more than 27.6 nats.
     """
-    _require_images(len(labels))
-    _refuse_nan(probabilities)
+    _check(probabilities)
     true = np.take_along_axis(probabilities, labels[:, None].astype(np.intp), axis=1)[:, 0]
     return -np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY))
 
@@ -121,13 +132,13 @@ def confidence_gaps(
 ) -> tuple[NDArray[np.intp], Floats]:
     """Return each image's confidence bin and its gap, `1[correct] - confidence`: two arrays (n,).
 
-    The confidence is the largest probability. Bin b of B holds b/B < confidence <= (b+1)/B; a confidence of 0
-    falls in the first bin.
+    The confidence is the largest probability. Bin b of B holds b/B < confidence <= (b+1)/B; the first bin also holds a
+    confidence of 0.
     """
-    winners = predicted(probabilities)
-    confidence = np.take_along_axis(probabilities, winners[:, None], axis=1)[:, 0].astype(np.float64)
+    classes = predicted(probabilities)
+    confidence = probabilities.max(axis=1).astype(np.float64)
     index = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
-    return index, (winners == labels) - confidence
+    return index, (classes == labels) - confidence
 
 
 def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> float:
@@ -135,9 +146,9 @@ def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> f
 
     .. math:: \mathrm{ECE} = \sum_b \frac{|B_b|}{n} \, |\mathrm{acc}(B_b) - \mathrm{conf}(B_b)|
 
-    where acc and conf are the means of correctness and confidence of the images in bin b. It is computed as
-    `sum_b |sum_i in b gap_i| / n`, which is the same number. Source: Guo et al., "On Calibration of Modern
-    Neural Networks", ICML 2017, Eq. (3).
+    where acc and conf are the means of correctness and confidence of the images in bin b. Computed as
+    `sum_b |sum_i in b gap_i| / n`, which is the same number. Source: Guo et al., "On Calibration of Modern Neural
+    Networks", ICML 2017, Eq. (3).
     """
     index, gaps = confidence_gaps(probabilities, labels, bins)
     return float(np.abs(np.bincount(index, gaps, minlength=bins)).sum() / len(gaps))
@@ -145,28 +156,23 @@ def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> f
 
 def brier(probabilities: Probabilities, labels: Labels) -> float:
     r"""Return the multi-class Brier score, the mean of :math:`\sum_c (p_c - y_c)^2`: from 0 (best) to 2."""
-    _require_images(len(labels))
-    _refuse_nan(probabilities)
+    _check(probabilities)
     errors = probabilities.astype(np.float64)
     errors[np.arange(len(labels)), labels] -= 1
     return float(np.square(errors).sum(axis=1).mean())
 
 
 def top2(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the share of images with the true class among the two most probable; low numbers win ties."""
-    _require_images(len(labels))
-    _refuse_nan(probabilities)
+    """Return the share of images whose true class is among the two most probable; in ties, the lowest numbers."""
+    _check(probabilities)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     return float((order == labels[:, None]).any(axis=1).mean())
 
 
-def _require_images(n: int) -> None:
-    if n == 0:
-        raise DataError("There are no images to score; choose a split or a subset that has some.")
-
-
-def _refuse_nan(probabilities: Probabilities) -> None:
-    """Raise for NaN: the largest of a row that holds one would be the NaN's class."""
+def _check(probabilities: Probabilities) -> None:
+    """Raise if there are no images, or for NaN, whose class would count as the most probable one."""
+    if len(probabilities) == 0:
+        raise DataError(NO_IMAGES)
     broken = np.isnan(probabilities).any(axis=-1)
     if broken.any():
         raise DataError(f"Row {int(np.argmax(broken))} of the probabilities holds NaN; the model is broken.")
@@ -181,7 +187,7 @@ def _f1(counts: Counts) -> Floats:
 
 
 def _ratio(numerator: Counts, denominator: Counts) -> Floats:
-    """Divide; NaN where the denominator is 0, without a warning."""
+    """Divide; NaN without a warning if the denominator is 0."""
     undefined = np.full(denominator.shape, np.nan)
     np.divide(numerator, denominator, out=undefined, where=denominator > 0)
     return undefined

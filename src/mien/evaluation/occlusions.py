@@ -1,7 +1,7 @@
 """Things in front of a face: a mask, sunglasses, and a hand over the eyes or the mouth.
 
-They are drawn where the parts of a face lie in a crop as the data sets cut it: eyes at 0.36 of the height, mouth at
-0.78 (the mean of FER2013's Training faces). Coordinates are shares of the sides, (x, y) from the upper left corner.
+They are drawn where the parts of a face are in the crops of FER2013: eyes at 0.36 of the height, mouth at 0.78 (means of
+the Training faces). Coordinates are shares of the sides, (x, y) from the upper left corner.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Point: TypeAlias = tuple[float, float]
 
 EYES: tuple[Point, Point] = ((0.32, 0.36), (0.68, 0.36))
 MOUTH: Point = (0.5, 0.78)
-# Shapes are drawn on a canvas of this side and brought to the picture's size, so that their edges are smooth.
+# Shapes are drawn on a canvas of this side and resized to the image's size, for smooth edges.
 CANVAS = 256
 SHIFT = 4  # OpenCV's sub-pixel bits
 
@@ -31,7 +31,7 @@ FINGER = 0.1  # thickness, share of the side
 
 
 def put_mask(image: Image, top: float, random: Random) -> Image:
-    """Cover nose, mouth and chin from `top` (share of the height) down with cloth: light blue, white or black."""
+    """Cover nose, mouth and chin below `top` (share of the height) with cloth: light blue, white or black."""
     colour = np.array(MASK_COLOURS[random.integers(len(MASK_COLOURS))])
     slack = 0.05
     outline = [(0.5, top - slack), (0.68, top), (0.92, top + slack), (0.9, 0.86), (0.74, 1.02), (0.26, 1.02)]
@@ -45,7 +45,7 @@ def put_mask(image: Image, top: float, random: Random) -> Image:
 
 
 def put_sunglasses(image: Image, half_width: float, _random: Random) -> Image:
-    """Cover the eyes with two dark lenses, each `half_width` of the side to both sides of the pupil."""
+    """Cover the eyes with two dark lenses that reach `half_width` of the side to both sides of the pupil."""
     lenses = np.maximum.reduce([_ellipse(eye, (half_width, 0.72 * half_width), 0) for eye in EYES])
     (left, y), (right, _) = EYES
     y -= 0.25 * half_width
@@ -54,17 +54,17 @@ def put_sunglasses(image: Image, half_width: float, _random: Random) -> Image:
 
 
 def put_hand_on_eyes(image: Image, reach: float, random: Random) -> Image:
-    """Lay a hand over the eyes, from the left or the right; its fingertips reach `reach` of the width."""
+    """Put a hand over the eyes, from the left or the right; its fingertips reach `reach` of the width."""
     return _put_hand(image, EYES[0][1], reach, random)
 
 
 def put_hand_on_mouth(image: Image, reach: float, random: Random) -> Image:
-    """Lay a hand over the mouth, from the left or the right; its fingertips reach `reach` of the width."""
+    """Put a hand over the mouth, from the left or the right; its fingertips reach `reach` of the width."""
     return _put_hand(image, MOUTH[1], reach, random)
 
 
 def _put_hand(image: Image, height: float, reach: float, random: Random) -> Image:
-    """Draw four fingers side by side and the back of the hand, in the tone of the picture's own skin."""
+    """Draw four fingers side by side and the back of the hand, in the skin's colour in the image."""
     from_right = random.random() < 0.5
     angle = random.uniform(-0.3, 0.3)
     along = np.array([(1.0 if from_right else -1.0) * np.cos(angle), np.sin(angle)])  # from the tips to the wrist
@@ -81,12 +81,12 @@ def _put_hand(image: Image, height: float, reach: float, random: Random) -> Imag
             gaps.append((_point(tip + along * 0.4 * FINGER - aside), _point(root - along * 0.1 - aside)))
     back = _ellipse(_point(tips + along * 0.62), (0.27, 2.05 * FINGER), np.degrees(np.arctan2(along[1], along[0])))
     arm = _lines([(_point(tips + along * 0.7), _point(tips + along * 1.5))], 2.6 * FINGER)
-    tone = _skin(image)
-    image = _blend(image, np.maximum.reduce([_lines(fingers, FINGER), back, arm]), tone)
-    return _blend(image, 0.7 * _lines(gaps, 0.12 * FINGER), 0.55 * tone)
+    skin = _skin_colour(image)
+    image = _blend(image, np.maximum.reduce([_lines(fingers, FINGER), back, arm]), skin)
+    return _blend(image, 0.7 * _lines(gaps, 0.12 * FINGER), 0.55 * skin)
 
 
-def _skin(image: Image) -> NDArray[np.float64]:
+def _skin_colour(image: Image) -> NDArray[np.float64]:
     """Return the median colour between eyes and mouth, (1,) or (3,): the cheeks and the nose."""
     height, width = image.shape[:2]
     region = image[int(0.45 * height) : max(int(0.65 * height), int(0.45 * height) + 1)]
@@ -95,7 +95,7 @@ def _skin(image: Image) -> NDArray[np.float64]:
 
 
 def _blend(image: Image, cover: Cover, colour: NDArray[np.floating] | NDArray[np.integer]) -> Image:
-    """Paint `colour`, RGB or grey, over the picture where `cover` (CANVAS, CANVAS) is 1, and mix in between."""
+    """Paint `colour`, RGB or grey, over the image with the opacity `cover`, (CANVAS, CANVAS) in [0, 1]."""
     height, width = image.shape[:2]
     method = cv2.INTER_AREA if max(height, width) <= CANVAS else cv2.INTER_LINEAR
     weight = cv2.resize(cover, (width, height), interpolation=method)

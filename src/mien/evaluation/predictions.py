@@ -1,4 +1,4 @@
-"""The predictions file: all that scoring needs, so scores can be computed again without model or pictures."""
+"""The predictions file: all that scoring needs, so that scores can be computed without model or images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ from mien.core.whole_file import whole_file
 FORMAT = "mien-predictions-1"
 MAX_BYTES = 2**30  # unpacked: 8 million images of 7 classes
 ROW_SUM_TOLERANCE = 1e-3
-# A column of metadata is stored under this and its position: a column's name may hold any sign.
+# A column of metadata is stored under this and its position, as its name may contain any character.
 COLUMN = "metadata_"
-ARRAYS = ("probabilities", "labels", "is_duplicate", "rows", "paths", "about")
+TYPES: dict[str, type[Any]] = {
+    "probabilities": np.float32,
+    "labels": np.int64,
+    "is_duplicate": np.bool_,
+    "rows": np.int64,
+}
+ORIGIN = ("model", "dataset", "split", "fingerprint", "selection")
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,13 @@ class Predictions:
         model: The model's name.
         dataset: The data set's name.
         split: train, validation or test.
-        fingerprint: What the data set calls its content, to tell two versions apart.
-        is_duplicate: Whether a pixel-identical image stands in the training split, (n,) bool.
+        fingerprint: Identifies the version of the data set.
+        is_duplicate: Whether a pixel-identical image is in the training split, (n,) bool.
         rows: The images' row numbers in the whole data set, (n,) int64.
-        paths: The images' names where they are files, (n,); empty when they are not.
-        selection: How the model's weights were chosen, as its card says ("" when it does not).
-        views: How each face was seen: "one", "flip" or "ten-crop".
-        metadata: What else the data set knows of each image, (n,) texts by column; "" where unknown.
+        paths: The images' file names, (n,); empty if they are not files.
+        selection: How the model's weights were chosen, from its card; "" if unknown.
+        views: The views of each face: "one", "flip" or "ten-crop".
+        metadata: The data set's metadata by column, (n,) texts; "" if unknown.
     """
 
     probabilities: NDArray[np.float32]
@@ -69,7 +75,7 @@ class Predictions:
             if array.shape != (n,):
                 raise DataError(f"Predictions: {name} has shape {array.shape}; {n} images need {(n,)}.")
         if len(self.paths) not in (0, n):
-            raise DataError(f"Predictions: {len(self.paths)} paths for {n} images; give one an image, or none.")
+            raise DataError(f"Predictions: {len(self.paths)} paths for {n} images; expected one per image, or none.")
         if n:
             _check_values(self.probabilities, self.labels, k)
 
@@ -77,7 +83,7 @@ class Predictions:
         return len(self.labels)
 
     def without_duplicates(self) -> Predictions:
-        """Return the predictions of the images that have no pixel-identical twin in the training split."""
+        """Return the predictions of the images without a pixel-identical image in the training split."""
         return self.subset(~self.is_duplicate)
 
     def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Predictions:
@@ -94,32 +100,17 @@ class Predictions:
         )
 
     def save(self, path: Path | str) -> None:
-        """Write an .npz file; it appears whole or not at all.
+        """Write an .npz file, all of it or nothing.
 
         Raises:
             DataError: The file cannot be written.
         """
         path = Path(path)
-        about = {
-            "format": FORMAT,
-            "label_names": self.label_set.names,
-            "model": self.model,
-            "dataset": self.dataset,
-            "split": self.split,
-            "fingerprint": self.fingerprint,
-            "selection": self.selection,
-            "views": self.views,
-            "metadata": list(self.metadata),
-        }
-        arrays: dict[str, NDArray[Any]] = {
-            "probabilities": self.probabilities,
-            "labels": self.labels,
-            "is_duplicate": self.is_duplicate,
-            "rows": self.rows,
-            "paths": np.array(self.paths, dtype=np.str_),
-            "about": np.array(json.dumps(about)),
-            **{f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())},
-        }
+        about = {"format": FORMAT, "label_names": self.label_set.names, "metadata": list(self.metadata)}
+        about |= {name: getattr(self, name) for name in (*ORIGIN, "views")}
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in TYPES}
+        arrays |= {"paths": np.array(self.paths, dtype=np.str_), "about": np.array(json.dumps(about))}
+        arrays |= {f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())}
         try:
             with whole_file(path, is_contested=True) as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -139,20 +130,18 @@ class Predictions:
             about = json.loads(str(arrays["about"]))
             if about["format"] != FORMAT:
                 raise DataError(f"its format is {about['format']}, not {FORMAT}")
+            for name, kind in TYPES.items():
+                if arrays[name].dtype != kind:
+                    raise DataError(f"{name} is {arrays[name].dtype}, not {np.dtype(kind)}")
+            # files of the first release have neither views nor metadata
+            columns = enumerate(about.get("metadata", ()))
             return cls(
-                probabilities=_typed(arrays, "probabilities", np.float32),
-                labels=_typed(arrays, "labels", np.int64),
+                **{name: arrays[name] for name in TYPES},
+                **{name: str(about[name]) for name in ORIGIN},
                 label_set=LabelSet.of(about["label_names"]),
-                is_duplicate=_typed(arrays, "is_duplicate", np.bool_),
-                rows=_typed(arrays, "rows", np.int64),
-                paths=tuple(str(p) for p in arrays["paths"]),
-                # files of the first release say neither
+                paths=tuple(str(path) for path in arrays["paths"]),
                 views=str(about.get("views", "one")),
-                metadata={
-                    str(column): arrays[f"{COLUMN}{i}"].astype(np.str_)
-                    for i, column in enumerate(about.get("metadata", ()))
-                },
-                **{name: str(about[name]) for name in ("model", "dataset", "split", "fingerprint", "selection")},
+                metadata={str(column): arrays[f"{COLUMN}{i}"].astype(np.str_) for i, column in columns},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path} is not a predictions file ({error}). Write one with `mien evaluate`.") from None
@@ -184,23 +173,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             raise DataError(f"{path} would unpack to {unpacked >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB.")
         with np.load(path, allow_pickle=False) as file:
             columns = [name for name in file.files if name.startswith(COLUMN)]
-            return {name: file[name] for name in (*ARRAYS, *columns)}
+            return {name: file[name] for name in (*TYPES, "paths", "about", *columns)}
     except FileNotFoundError:
         raise DataError(f"No predictions file {path}. Write one with `mien evaluate`.") from None
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error):
         raise DataError(f"{path} is not a predictions file, or is damaged. Write one with `mien evaluate`.") from None
-
-
-def _typed(arrays: dict[str, NDArray[Any]], name: str, kind: type[Any]) -> NDArray[Any]:
-    if arrays[name].dtype != kind:
-        raise DataError(f"{name} is {arrays[name].dtype}, not {np.dtype(kind)}")
-    return arrays[name]

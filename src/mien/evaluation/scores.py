@@ -1,4 +1,4 @@
-"""All scores of one predictions file, ready for JSON: for all images and for those without a twin."""
+"""All scores of one predictions file, ready for JSON: for all images and for those without a duplicate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.evaluation import metrics
 from mien.evaluation.bootstrap import ROUNDS, bootstrap_intervals
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.metrics import Counts, Floats, Labels, Probabilities
-from mien.evaluation.predictions import Predictions
+from mien.evaluation.predictions import ORIGIN, Predictions
 
 
 def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
@@ -23,10 +23,10 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
         seed: Seed of the bootstrap.
 
     Returns:
-        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in
-        [0, 1]; `nll` is in nats; `confusion` has the truth in rows; a per-class value that is undefined is None.
-        `without_duplicates` holds the same keys for the images without a pixel-identical twin in the training
-        split; if every image has one, `n` is 0 there and all else None.
+        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in [0, 1];
+        `nll` is in nats; `confusion` has the truth in rows; an undefined per-class value is None. `without_duplicates`
+        holds the same keys for the images without a pixel-identical image in the training split; if every image has
+        one, `n` is 0 there and all else None.
 
     Raises:
         DataError: There are no images.
@@ -40,12 +40,12 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
 def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = None) -> dict[str, Any]:
     """Score the calibration before and after temperature scaling, never on the images that it was fitted on.
 
-    The temperature rescales logarithms of probabilities, which are logits up to a constant of each image; it changes
-    no answer. A temperature that the probabilities already contain is multiplied with this one.
+    The temperature rescales the logarithms of probabilities, which are logits up to a constant per image; it changes no
+    predicted class. If the probabilities already contain a temperature, the two are multiplied.
 
     Args:
-        predictions: What is scored.
-        fitted_on: What the temperature is fitted on: another split or file. None: on every second image of each
+        predictions: The predictions to score.
+        fitted_on: The predictions to fit the temperature on, of another split or file. None: every second image of each
             label, in the file's order; the other half is scored.
 
     Returns:
@@ -73,13 +73,13 @@ def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = N
         "fitted_on": source,
         "n_fitted": len(fitted_on),
         "n": len(scored),
-        "before": _calibration(scored.probabilities, scored.labels),
-        "after": _calibration(scaled, scored.labels),
+        "before": _score_calibration(scored.probabilities, scored.labels),
+        "after": _score_calibration(scaled, scored.labels),
     }
 
 
 def _halves(predictions: Predictions) -> tuple[Predictions, Predictions]:
-    """Return every second image of the file sorted by label, and the others, both in the file's order."""
+    """Return every second image of each label, and the others, both in the file's order."""
     if len(predictions) < 2:
         raise DataError(f"{len(predictions)} images given; fitting on one half and scoring the other needs 2 or more.")
     order = np.argsort(predictions.labels, kind="stable")
@@ -89,7 +89,7 @@ def _halves(predictions: Predictions) -> tuple[Predictions, Predictions]:
 def _check_apart(predictions: Predictions, fitted_on: Predictions) -> None:
     if set(predictions.label_set) != set(fitted_on.label_set):
         raise DataError(
-            f"The temperature is to be fitted on labels {', '.join(fitted_on.label_set.names)}, the scored ones are"
+            f"The labels to fit the temperature on are {', '.join(fitted_on.label_set.names)}, those to score are"
             f" {', '.join(predictions.label_set.names)}; fit it on predictions with the same labels."
         )
     if not (len(predictions) and len(fitted_on)):
@@ -108,7 +108,7 @@ def _log(probabilities: Probabilities) -> Floats:
     return np.log(np.maximum(probabilities.astype(np.float64), metrics.SMALLEST_PROBABILITY))
 
 
-def _calibration(probabilities: Probabilities, labels: Labels) -> dict[str, float]:
+def _score_calibration(probabilities: Probabilities, labels: Labels) -> dict[str, float]:
     return {
         "nll": metrics.nll(probabilities, labels),
         "ece": metrics.ece(probabilities, labels),
@@ -122,18 +122,11 @@ def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str,
     counts = metrics.confusion(labels, metrics.predicted(probabilities), len(names))
     intervals = bootstrap_intervals(probabilities, labels, rounds, seed=seed) if rounds else {}
     return {
-        "model": predictions.model,
-        "dataset": predictions.dataset,
-        "split": predictions.split,
-        "fingerprint": predictions.fingerprint,
-        "selection": predictions.selection,
-        "views": predictions.views,
+        **{name: getattr(predictions, name) for name in (*ORIGIN, "views")},
         "n": len(predictions),
         **{name: float(value) for name, value in metrics.main_scores(counts).items()},
         "weighted_f1": float(metrics.weighted_f1(counts)),
-        "nll": metrics.nll(probabilities, labels),
-        "ece": metrics.ece(probabilities, labels),
-        "brier": metrics.brier(probabilities, labels),
+        **_score_calibration(probabilities, labels),
         "top2": metrics.top2(probabilities, labels),
         "intervals": {name: list(bounds) for name, bounds in intervals.items()},
         "labels": list(names),
@@ -145,11 +138,7 @@ def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str,
 def _per_class(counts: Counts, names: tuple[str, ...]) -> dict[str, dict[str, float | int | None]]:
     scores = metrics.per_class(counts)
     return {
-        name: {
-            "precision": metrics.defined(scores.precision[i]),
-            "recall": metrics.defined(scores.recall[i]),
-            "f1": metrics.defined(scores.f1[i]),
-            "n": int(scores.n[i]),
-        }
+        name: {key: metrics.defined(getattr(scores, key)[i]) for key in ("precision", "recall", "f1")}
+        | {"n": int(scores.n[i])}
         for i, name in enumerate(names)
     }

@@ -1,4 +1,4 @@
-"""Scores per group of images: by subject, age, skin tone or whatever else the data set says of each image."""
+"""Scores per group of images: by subject, age, skin tone or any other column of a data set's metadata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mien.evaluation.metrics import Counts
 from mien.evaluation.predictions import Predictions
 
 SMALLEST_GROUP = 30
-# More values than this are names of images, not groups of them.
-MOST_GROUPS = 1000
+# A column with more values identifies images, it does not group them.
+MAX_GROUPS = 1000
 UNKNOWN = "(unknown)"
 
 
@@ -24,22 +24,22 @@ def score_slices(
 ) -> dict[str, Any]:
     """Score each group of images that share a value of a metadata column.
 
-    The largest gap is that between the groups with the highest and the lowest accuracy, of those with at least
-    `smallest` images. Its interval is that of these two groups, as if they had been named beforehand. Because they
-    were not, and because of many groups some differ by chance, `p_value` says how often a gap as large appears when
-    the images are dealt to the groups at random (permutation test; Good, "Permutation Tests", 2000).
+    The largest gap is that between the groups with the highest and the lowest accuracy, among those with at least
+    `smallest` images. Its interval is that of these two groups, as if they had been chosen beforehand. As they were not,
+    and as some of many groups always differ by chance, `p_value` says how often a gap as large appears if the images are
+    assigned to the groups at random (permutation test; Good, "Permutation Tests", 2000).
 
     Args:
         predictions: A model's probabilities on one split.
-        column: A column of `predictions.metadata`; images whose value is "" form the group "(unknown)".
+        column: A column of `predictions.metadata`; images with the value "" form the group "(unknown)".
         smallest: Images that a group needs to count for the gap; 1 or more.
-        rounds: Bootstrap rounds and permutations; 0 leaves intervals and p-value None.
+        rounds: Bootstrap rounds and permutations; with 0, intervals are empty or None and the p-value is None.
         seed: Seed of both.
 
     Returns:
         A JSON-ready dict: `column`, `smallest`, `groups` by value, in order (each `n`, `is_small`, `accuracy`,
         `mean_class_accuracy`, `macro_f1` and their `intervals`), and `gap`: `highest`, `lowest`, `accuracy`, `interval`
-        and `p_value`, or None where fewer than two groups are large enough.
+        and `p_value`; None if fewer than two groups are large enough.
 
     Raises:
         DataError: There is no such column, it has more than 1,000 values, or there are no images.
@@ -50,9 +50,11 @@ def score_slices(
     generator = np.random.default_rng(seed)
     counts, draws, scored = {}, {}, {}
     for value, rows in groups.items():
-        labels, winners = predictions.labels[rows], metrics.predicted(predictions.probabilities[rows])
-        counts[value] = metrics.confusion(labels, winners, len(predictions.label_set))
-        draws[value] = _resample(counts[value], rounds, generator)
+        predicted = metrics.predicted(predictions.probabilities[rows])
+        counts[value] = metrics.confusion(predictions.labels[rows], predicted, len(predictions.label_set))
+        # as many images drawn with replacement have multinomial counts: (rounds, k, k)
+        shares = counts[value].ravel() / len(rows)
+        draws[value] = generator.multinomial(len(rows), shares, rounds).reshape(rounds, *counts[value].shape)
         resampled = metrics.main_scores(draws[value]) if rounds else {}
         scored[value] = {
             "n": len(rows),
@@ -68,24 +70,18 @@ def score_slices(
 def _group(predictions: Predictions, column: str) -> dict[str, NDArray[np.intp]]:
     if column not in predictions.metadata:
         known = list(predictions.metadata)
-        there = f"Columns: {', '.join(known)}." if known else "The file has none; the data set's adapter knows none."
+        there = f"Columns: {', '.join(known)}." if known else "The data set has no metadata."
         raise DataError(f"No column '{column}' in the predictions.{did_you_mean(column, known)} {there}")
     if not len(predictions):
-        raise DataError("There are no images to score; choose a split or a subset that has some.")
+        raise DataError(metrics.NO_IMAGES)
     texts = predictions.metadata[column]
     values, groups = np.unique(np.where(texts == "", UNKNOWN, texts), return_inverse=True)
-    if len(values) > MOST_GROUPS:
+    if len(values) > MAX_GROUPS:
         raise DataError(
-            f"Column '{column}' has {len(values)} values for {len(predictions)} images; at most {MOST_GROUPS:,} groups"
-            " are scored. Choose a column that images share."
+            f"Column '{column}' has {len(values)} values for {len(predictions)} images; expected at most"
+            f" {MAX_GROUPS:,} groups. Choose a column whose values several images share."
         )
     return {str(value): np.flatnonzero(groups == i) for i, value in enumerate(values)}
-
-
-def _resample(counts: Counts, rounds: int, generator: np.random.Generator) -> Counts:
-    """Return (rounds, k, k): confusion matrices of as many images drawn with replacement, which are multinomial."""
-    n = int(counts.sum())
-    return generator.multinomial(n, counts.ravel() / n, rounds).reshape(rounds, *counts.shape)
 
 
 def _gap(
@@ -102,7 +98,7 @@ def _gap(
         found["interval"] = list(percentile_interval(differences))
         sizes = np.array([int(matrix.sum()) for matrix in counts.values()])
         right = sum(int(np.trace(matrix)) for matrix in counts.values())
-        # Dealt at random, the right answers of the groups are multivariate hypergeometric.
+        # assigned at random, the correct predictions of the groups are multivariate hypergeometric
         dealt = generator.multivariate_hypergeometric(sizes, right, rounds, method="marginals") / sizes
         as_large = int((np.ptp(dealt, axis=1) >= gap - 1e-12).sum())
         found["p_value"] = (1 + as_large) / (1 + rounds)

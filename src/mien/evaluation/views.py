@@ -1,6 +1,6 @@
-"""Test-time augmentation: a face is seen several times, and the probabilities are averaged.
+"""Test-time augmentation: probabilities averaged over several views of a face.
 
-It costs as many passes as there are views, so it is for scoring, not for real time.
+It takes one forward pass per view, so it is for scoring, not for real time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mien.core.errors import DataError
 Images: TypeAlias = NDArray[np.float32]
 Views: TypeAlias = Literal["one", "flip", "ten-crop"]
 VIEWS: tuple[Views, ...] = get_args(Views)
-# Ten crops of 44 from 48 pixels are the custom for FER2013.
+# Ten crops of 44 of 48 pixels are usual for FER2013.
 CROP_SHARE = 44 / 48
 
 
 def check_views(name: str) -> Views:
-    """Return `name` as one of `VIEWS`; `DataError` names them."""
+    """Return `name` if it is one of `VIEWS`; else `DataError` names them."""
     for views in VIEWS:
         if name == views:
             return views
@@ -30,14 +30,14 @@ def check_views(name: str) -> Views:
 
 
 def views_of(images: Images, views: Views) -> Iterator[Images]:
-    """Yield what a network sees of a batch, each of the batch's shape.
+    """Yield the views of a batch, each of the batch's shape.
 
-    "one": the faces; "flip": and their mirror images; "ten-crop": the four corners and the centre, 11 / 12 of the side,
-    brought back to the input size, each with its mirror image (Krizhevsky et al. 2012, section 4.1).
+    "one": the faces; "flip": also their mirror images; "ten-crop": the four corners and the centre, 11 / 12 of the side,
+    resized to the input size, each with its mirror image (Krizhevsky et al. 2012, section 4.1).
 
     Args:
         images: (n, C, S, S) float32.
-        views: Which.
+        views: One of `VIEWS`.
     """
     if views != "ten-crop":
         yield images
