@@ -19,7 +19,7 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return the lower and upper bound of each main score.
 
-    Every round draws n images with replacement and computes all five scores on that draw. All five are functions of sums
+    Every round draws n images with replacement and computes all five scores on that draw. All are functions of sums
     over images (cells of the confusion matrix, log losses, gaps per confidence bin), so a round is one weighted sum.
 
     The ECE is a sum of absolute values, so noise only ever adds to it: its interval is biased upwards, more so with

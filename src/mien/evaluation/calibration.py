@@ -43,7 +43,9 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.bool_] | None) -> float:
-    """Return the probability of "not a face" above which a box is rejected: 0.1, or more so that at most 0.2 % are lost.
+    """Return the probability of "not a face" above which a box is rejected.
+
+    It is 0.1, or more if needed to lose at most 0.2 % of the faces.
 
     Args:
         reject: (n,) probabilities of "not a face" on a validation split.

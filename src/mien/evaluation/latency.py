@@ -100,8 +100,8 @@ def check_rounds(rounds: int) -> None:
 def time_in_turns(calls: Sequence[Callable[[], object]], rounds: int, turn: int = TURN) -> NDArray[np.float64]:
     """Time each call `rounds` times, in turns of `turn`; return milliseconds, (calls, rounds).
 
-    With turns, a slow moment of the machine affects all calls alike. Each turn starts with a call that is not timed, which
-    brings the weights back into the processor's cache.
+    With turns, a slow moment of the machine affects all calls alike. Each turn starts with a call that is not timed, to
+    bring the weights back into the processor's cache.
     """
     times: NDArray[np.float64] = measure_in_turns(calls, rounds, turn)[0]
     return times
@@ -115,8 +115,8 @@ def measure_in_turns(
 ) -> NDArray[np.float64]:
     """Time like `time_in_turns` with several clocks at once; return milliseconds, (clocks, calls, rounds).
 
-    `time.process_time` counts CPU time only. On a shared processor, long calls are interrupted more than short ones, which
-    distorts ratios of wall-clock time.
+    `time.process_time` counts CPU time only. On a shared processor, long calls are interrupted more than short ones,
+    and ratios of wall-clock time are distorted.
     """
     times = np.empty((len(clocks), len(calls), rounds))
     for first in range(0, rounds, turn):

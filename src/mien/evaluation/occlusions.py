@@ -1,7 +1,7 @@
 """Things in front of a face: a mask, sunglasses, and a hand over the eyes or the mouth.
 
-They are drawn where the parts of a face are in the crops of FER2013: eyes at 0.36 of the height, mouth at 0.78 (means of
-the Training faces). Coordinates are shares of the sides, (x, y) from the upper left corner.
+They are drawn where the parts of a face are in FER2013's crops: eyes at 0.36 of the height, mouth at 0.78 (means of the
+Training faces). Coordinates are shares of the sides, (x, y) from the upper left corner.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ def check_views(name: str) -> Views:
 def views_of(images: Images, views: Views) -> Iterator[Images]:
     """Yield the views of a batch, each of the batch's shape.
 
-    "one": the faces; "flip": also their mirror images; "ten-crop": the four corners and the centre, 11 / 12 of the side,
-    resized to the input size, each with its mirror image (Krizhevsky et al. 2012, section 4.1).
+    "one": the faces; "flip": also their mirror images; "ten-crop": the four corners and the centre, 11 / 12 of the
+    side, resized to the input size, each with its mirror image (Krizhevsky et al. 2012, section 4.1).
 
     Args:
         images: (n, C, S, S) float32.

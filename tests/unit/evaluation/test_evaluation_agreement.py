@@ -81,7 +81,7 @@ def test_other_data_are_refused() -> None:
         measure_agreement(replace(PREDICTIONS, dataset="rafdb"), COUNTS, OWN)
     with pytest.raises(DataError, match="rows 1 to 7; this FER2013 has 5 rows"):
         measure_agreement(PREDICTIONS, COUNTS[:5], OWN[:5])
-    with pytest.raises(DataError, match="labels 5 of 7 images otherwise"):
+    with pytest.raises(DataError, match="5 of 7 images have other labels"):
         measure_agreement(PREDICTIONS, COUNTS, np.roll(OWN, 1))
     with pytest.raises(DataError, match="None of the 1 images has a majority"):
         measure_agreement(make(["happy"], ["happy"], [7]), COUNTS, OWN)

@@ -114,7 +114,7 @@ def test_another_fingerprint_is_said() -> None:
         ({"dataset": "other"}, "dataset folder and other"),
         ({"rows": np.array([10, 11, 13])}, "2 of them shared"),
         ({"rows": np.array([10, 10, 11])}, "image twice"),
-        ({"labels": np.array([0, 2, 2])}, "1 of 3 are annotated otherwise"),
+        ({"labels": np.array([0, 2, 2])}, "1 of 3 have other labels"),
         ({"label_set": LabelSet.of(["happy", "sad", "fear"])}, "different labels"),
     ],
 )

@@ -130,7 +130,7 @@ def test_what_is_fitted_on_is_never_scored() -> None:
         score_calibrated(predictions, predictions)
     with pytest.raises(DataError, match="100 of 100 images would be both"):  # a split by another name, drawn elsewhere
         score_calibrated(predictions, replace(predictions, split="train"))
-    with pytest.raises(DataError, match="to be fitted on labels"):
+    with pytest.raises(DataError, match="labels to fit the temperature on"):
         score_calibrated(predictions, replace(predictions, label_set=LabelSet.of(["happy", "sad", "fear"])))
     with pytest.raises(DataError, match="needs 2 or more"):
         score_calibrated(predictions.subset(np.array([0])))

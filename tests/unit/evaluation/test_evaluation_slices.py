@@ -95,7 +95,7 @@ def test_bad_input() -> None:
     predictions = make({"a": 3}, {"a": 1})
     with pytest.raises(DataError, match=r"No column 'subjct'.*Did you mean 'subject'"):
         score_slices(predictions, "subjct")
-    with pytest.raises(DataError, match="The file has none"):
+    with pytest.raises(DataError, match="The data set has no metadata"):
         score_slices(replace(predictions, metadata={}), "subject")
     with pytest.raises(DataError, match="Smallest group of 0"):
         score_slices(predictions, "subject", smallest=0)
