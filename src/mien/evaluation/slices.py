@@ -26,7 +26,7 @@ def score_slices(
 
     The largest gap is that between the groups with the highest and the lowest accuracy, among those with at least
     `smallest` images. Its interval is that of these two groups, as if they had been chosen beforehand. They were not,
-    and some of many groups always differ by chance; so `p_value` says how often a gap as large appears if the images are
+    and some of many groups always differ by chance; `p_value` says how often a gap as large appears if the images are
     assigned to the groups at random (permutation test; Good, "Permutation Tests", 2000).
 
     Args:
