@@ -264,7 +264,7 @@ def test_runs_with_other_settings_are_not_averaged(tmp_path):
     own = make_record(name="my/own", seed=2)
     own["recipe"]["paper"] = ""
     changed = copy.deepcopy(own)
-    changed["recipe"]["loss"] = {"name": "cross_entropy"}
+    changed["recipe"]["loss"] = {"name": "total"}
     for i, record in enumerate((make_record(seed=0), other, own, changed)):
         put(tmp_path / str(i), record)
     assert [len(group.runs) for group in group_runs(read_runs(tmp_path, print))] == [1, 1, 1, 1]
