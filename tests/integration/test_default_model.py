@@ -38,10 +38,10 @@ def test_8_bit_model_is_the_measured_one(model):
     (measured,) = [row for row in rows if row["file"] == "mien export --int8"]
     assert card.precision == "int8"
     assert card.recipe == model.card.recipe
-    assert card.lowered["accuracy_at_32_bits"] == RECORD["scores"]["accuracy"]
+    assert card.conversion["accuracy_at_32_bits"] == RECORD["scores"]["accuracy"]
     assert round(card.scores["accuracy"], 5) == measured["accuracy"]
-    assert round(card.lowered["same_label"], 4) == measured["same_label"]
-    assert card.lowered["accuracy_loss"] < 0.005
+    assert round(card.conversion["same_label"], 4) == measured["same_label"]
+    assert card.conversion["accuracy_loss"] < 0.005
 
 
 def test_card_and_record_tell_the_same(model):

@@ -78,19 +78,12 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
 
     The model file is calibrated on the validation split, whatever split is scored.
     """
-    from mien.apps.publishing import MODEL, publish
-    from mien.data.protocols import original_rows
-    from mien.evaluation.predict import predict_split
-    from mien.inference.model import ExpressionModel
-    from mien.recipes import Recipe
+    from mien.export.publish import MODEL, publish
 
-    recipe = Recipe.model_validate(run.record.recipe)
-    split, train_split = recipe.data.scored_split, recipe.data.train_split
-    publish(run, dataset, run.folder / MODEL)
-    predictions = predict_split(ExpressionModel.load(run.folder / MODEL), dataset, split, train_split=train_split)
-    predictions.save(run.folder / PREDICTIONS)
-    _save_features(run, dataset.split(split), original_rows(dataset)[dataset.splits == split])
-    return run.record.scores
+    measured = publish(run, dataset, run.folder / MODEL)
+    measured.predictions.save(run.folder / PREDICTIONS)
+    _save_features(run, dataset.split(measured.predictions.split), measured.predictions.rows)
+    return measured.scores
 
 
 def _save_features(run: Run, scored: FaceDataset, rows: Any) -> None:

@@ -1,16 +1,17 @@
-"""`mien export`: from a run folder to an .onnx file, and from either to one that calculates in fewer bits."""
+"""`mien export`: write a run as an .onnx file, or convert a model to half precision or int8."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from mien.apps.lowering import LoweredPrecision
+    from mien.export.convert import Target
+    from mien.export.weights import WeightBits
 
 
 def export(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -18,10 +19,10 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
         str,
         typer.Argument(
             metavar="RUN|MODEL",
-            help="Folder that `mien train` wrote; for --int8 and --fp16 also a model's name or file.",
+            help="Run folder; for --int8 and --fp16 also a model by name or file.",
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="Data set, to score and calibrate the file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data set to calibrate and score the file on.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write [default: RUN/model.onnx, model8, model-int8 or model-fp16]."),
@@ -31,19 +32,19 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     weights8: Annotated[
         bool, typer.Option("--weights8", help="Store weights in 8 bits: a quarter of the size.")
     ] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Calculate in 8-bit integers: fast. Needs --data.")] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Calculate in 16-bit floats, for GPUs. Needs --data.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Convert to 8-bit integers: fast. Needs --data.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Convert to half precision, for GPUs. Needs --data.")] = False,
     allow_loss: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Accuracy that --int8 or --fp16 may lose [default: 0.5].")
     ] = None,
 ) -> None:
-    """Write a trained network as ONNX with its model card inside, checked against torch.
+    """Write a run as an .onnx file, or convert it.
 
-    With --weights8 and --data the accuracy that is lost is measured, and stands in the card and in the run record.
-    Without --data the scores, temperature and threshold that the run recorded, if any, go into the card.
+    The file contains its model card and is checked against torch. With --data it is calibrated and scored; without, the
+    card gets what the run recorded. --weights8 with --data also measures the loss of accuracy and stores it in the card
+    and in the run record.
 
-    With --int8 or --fp16 it is measured always, on the validation split; a file that loses more than 0.5 points is
-    not written.
+    --int8 and --fp16 always measure the loss, on the validation split, and write nothing if it exceeds 0.5 points.
     """
     from mien.core.errors import MienError
 
@@ -53,46 +54,46 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
         raise MienError("--allow-loss is given; expected --int8 or --fp16 with it.")
     load_plugin_files(plugin)
     if int8 or fp16:
-        _export_lowered(source, data, out, "int8" if int8 else "float16", allow_loss)
+        _convert(source, data, out, "int8" if int8 else "float16", allow_loss)
     else:
         _export_run(source, data, out, 8 if weights8 else 16 if half else 32)
 
 
-def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: Literal[8, 16, 32]) -> None:
-    from mien.apps.publishing import MODEL, MODEL_8_BITS, publish
+def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: WeightBits) -> None:
     from mien.data.registry import needs_path
+    from mien.export.publish import MODEL, MODEL_8_BITS, publish, write_unmeasured
     from mien.recipes import Recipe
     from mien.training.batches import load_data
     from mien.training.run import load_run
 
-    finished = load_run(Path(source))
-    recipe = Recipe.model_validate(finished.record.recipe)
-    dataset = load_data(recipe, data) if data is not None or not needs_path(recipe.data.dataset) else None
+    run = load_run(Path(source))
+    recipe = Recipe.model_validate(run.record.recipe)
     path = out or Path(source) / (MODEL_8_BITS if weight_bits == 8 else MODEL)
-    scores = publish(finished, dataset, path, weight_bits=weight_bits)
+    if data is None and needs_path(recipe.data.dataset):
+        write_unmeasured(run, path, weight_bits=weight_bits)
+        scores = run.record.scores
+    else:
+        scores = publish(run, load_data(recipe, data), path, weight_bits=weight_bits).scores
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, torch and onnxruntime agree")
     if "weights" in scores:
-        lost = scores["weights"]
         typer.echo(
             f"{100 * scores['accuracy']:.2f} % of {scores['n']} {scores['split']} faces; "
-            f"{100 * lost['accuracy_at_32_bits']:.2f} % with 32-bit weights"
+            f"{100 * scores['weights']['accuracy_at_32_bits']:.2f} % with 32-bit weights"
         )
 
 
-def _export_lowered(
-    source: str, data: Path | None, out: Path | None, precision: LoweredPrecision, allow_loss: float | None
-) -> None:
-    from mien.apps.lowering import LARGEST_LOSS, SUFFIXES, lower, read_source
+def _convert(source: str, data: Path | None, out: Path | None, target: Target, allow_loss: float | None) -> None:
     from mien.core.errors import MienError
+    from mien.export.convert import LARGEST_LOSS, SUFFIXES, convert, read_source
 
     if out is None and not Path(source).is_dir():
-        raise MienError(f"'{source}' is no run folder; name the file to write with --out FILE.")
-    path = out or Path(source) / f"model-{SUFFIXES[precision]}.onnx"
+        raise MienError(f"'{source}' is not a run folder; name the file to write with --out FILE.")
+    path = out or Path(source) / f"model-{SUFFIXES[target]}.onnx"
     largest_loss = LARGEST_LOSS if allow_loss is None else allow_loss
-    lost = lower(read_source(source), data, path, precision, largest_loss=largest_loss).lowered
-    change = 0.0 - 100 * lost["accuracy_loss"]  # a loss of 0 is no -0.00
-    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, calculates in {precision}")
+    made = convert(read_source(source), data, path, target, largest_loss=largest_loss).conversion
+    change = 0.0 - 100 * made["accuracy_loss"]  # avoids -0.00
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, computes in {target}")
     typer.echo(
-        f"{100 * lost['accuracy']:.2f} % of {lost['n']} {lost['split']} faces, {change:+.2f} points against 32 bits; "
-        f"the same label for {100 * lost['same_label']:.1f} %"
+        f"{100 * made['accuracy']:.2f} % of {made['n']} {made['split']} faces, {change:+.2f} points against 32 bits; "
+        f"the same label for {100 * made['same_label']:.1f} %"
     )

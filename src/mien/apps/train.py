@@ -36,7 +36,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     load_plugin_files(plugin)
     settled = load_recipe(recipe, settings or (), ablation)
-    from mien.apps.publishing import MODEL, publish  # here: what only training needs is missed first, by its name
+    from mien.export.publish import MODEL, publish  # here: what only training needs is missed first, by its name
 
     folder = out or Path("runs") / settled.name.replace("/", "-")
     check_folder(folder, resume=resume)
@@ -47,7 +47,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
         return
     for note in run.record.weights.get("notes", ()):
         typer.echo(f"note: {note}", err=True)
-    scores = publish(run, dataset, folder / MODEL)
+    scores = publish(run, dataset, folder / MODEL).scores
     typer.echo(
         f"{folder / MODEL}: {100 * scores['accuracy']:.2f} % of {scores['n']} {scores['split']} faces "
         f"({run.record.selection['rule']}: {run.record.selection['epoch'] + 1} of {len(run.record.curves)}), "

@@ -41,12 +41,12 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter an option
     if show_list:
         _show(jobs, ledger, as_json=as_json)
         return
-    from mien.apps.publishing import MODEL, publish  # here: what only training needs is missed first, by its name
+    from mien.export.publish import MODEL, publish  # here: what only training needs is missed first, by its name
 
     worker = Worker(
         ledger,
         data,
-        publish=lambda run, dataset: publish(run, dataset, run.folder / MODEL),
+        publish=lambda run, dataset: publish(run, dataset, run.folder / MODEL).scores,
         report=typer.echo,
         minutes=minutes,
         start=start,

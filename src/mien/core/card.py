@@ -21,7 +21,7 @@ METADATA_KEY = "mien"
 FORMAT_VERSION = 1
 Precision = Literal["float32", "float16", "int8"]
 # Fields that came after the first release: written only where they say something, so that it reads other files still.
-LATER_FIELDS: dict[str, Any] = {"precision": "float32", "lowered": {}, "unsure_threshold": None}
+LATER_FIELDS: dict[str, Any] = {"precision": "float32", "conversion": {}, "unsure_threshold": None}
 LATER_INPUT_FIELDS: dict[str, Any] = {"is_grey": False}
 
 
@@ -72,7 +72,7 @@ class ModelCard:
         whose probability of it exceeds the threshold is dropped. None: the network cannot reject.
     `unsure_threshold`: an expression whose probability is below it is shown as unsure; None: not chosen.
     `precision`: what the operators calculate in; input and output are float32 all the same.
-    `lowered`: how a file of less than 32 bits was made, and what it lost to the one with 32; else empty.
+    `conversion`: how a float16 or int8 file was made and what it lost against 32 bits; else empty.
     """
 
     name: str
@@ -87,7 +87,7 @@ class ModelCard:
     temperature: float = 1.0
     version: str = ""
     precision: Precision = "float32"
-    lowered: dict[str, Any] = field(default_factory=dict)
+    conversion: dict[str, Any] = field(default_factory=dict)
     unsure_threshold: float | None = None
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ RENAMED = {
     "without_twins": "without_duplicates",
     "accuracy_without_twins": "accuracy_without_duplicates",
     "n_without_twins": "n_without_duplicates",
+    "lowered": "conversion",
 }
 
 

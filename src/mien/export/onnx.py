@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
 from mien.export.constants import share_constants
-from mien.export.model_file import with_card, write_card, write_file
+from mien.export.model_file import write_card
 from mien.export.weights import WeightBits, round_to_half, round_to_int8, store_half, store_int8
 from mien.inference.model import ExpressionModel
 from mien.models.network import Network
@@ -24,24 +23,15 @@ OPSET = 17
 TOLERANCE = 1e-4
 
 
-def export_onnx(network: Network, card: ModelCard, path: Path, *, weight_bits: WeightBits = 32) -> float:
-    """Write `network` to `path` and return the largest difference to torch that was measured; see `make_onnx`."""
-    content, difference = make_onnx(network, card, weight_bits=weight_bits)
-    write_file(content, path)
-    return difference
-
-
-def make_onnx(network: Network, card: ModelCard, *, weight_bits: WeightBits = 32) -> tuple[bytes, float]:
-    """Return `network` as the bytes of an .onnx file, and the largest difference to torch that was measured.
-
-    The file has one input `images` (N, C, S, S) and one output `logits` (N, K), N free.
+def make_onnx(network: Network, card: ModelCard, *, weight_bits: WeightBits = 32) -> bytes:
+    """Return `network` as the bytes of an .onnx file: input `images` (N, C, S, S), output `logits` (N, K), N free.
 
     Args:
-        network: Left as it is; a folded copy is written.
-        card: What the file says of itself.
-        weight_bits: 16 and 8 store the weights in about half and a quarter of the space: all of them in 16 bits, those
-            of convolutions and linear layers in 8. They become 32 bits again when the file is loaded. The file is
-            compared with a torch network of the same rounded weights.
+        network: Not changed; a folded copy is exported.
+        card: The card to store in the file.
+        weight_bits: 16 stores all weights in half precision, 8 stores those of convolutions and linear layers as int8.
+            They become 32-bit floats again when the file is loaded: this saves space, not time. The file is compared
+            with a torch network of the same rounded weights.
 
     Raises:
         ModelError: torch and onnxruntime differ by more than 1e-4 on any logit.
@@ -60,14 +50,14 @@ def make_onnx(network: Network, card: ModelCard, *, weight_bits: WeightBits = 32
         raise ModelError(
             f"Not exported: torch and onnxruntime differ by {difference:.2g} on a logit, more than {TOLERANCE:g}."
         )
-    return content, difference
+    return content
 
 
 def _trace(folded: Network, card: ModelCard) -> Any:
     size, channels = card.input.size, card.input.channels
-    buffer: Any = io.BytesIO()  # the exporter takes it, its annotation does not
+    buffer: Any = io.BytesIO()  # accepted, though the exporter's annotation says otherwise
     with warnings.catch_warnings():
-        # the TorchScript exporter: the other one silently drops small epsilons
+        # dynamo=False: the newer exporter silently drops small epsilons
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             folded,
@@ -82,11 +72,6 @@ def _trace(folded: Network, card: ModelCard) -> Any:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def replace_card(path: Path, card: ModelCard) -> None:
-    """Write another card into an exported file, leaving its weights as they are."""
-    write_file(with_card(path.read_bytes(), card), path)
-
-
 def largest_difference(network: Network, model: ExpressionModel) -> float:
     """Return the largest absolute difference of a logit between torch and onnxruntime, over batches of 1 and 8."""
     spec = model.card.input
@@ -97,6 +82,6 @@ def largest_difference(network: Network, model: ExpressionModel) -> float:
         with torch.inference_mode():
             expected: NDArray[np.float32] = network(torch.from_numpy(images)).numpy()
         difference = float(np.abs(expected - model.predict(images).logits).max())
-        # not max(): it would pass over NaN
+        # max() would ignore NaN
         worst = difference if not difference <= worst else worst
     return worst

@@ -1,4 +1,4 @@
-"""A model file that calculates in fewer bits: int8 by static quantisation, or float16. Needs onnx, not torch.
+"""Converting model files to int8 (static quantisation) or half precision. Needs onnx, not torch.
 
 Why these settings: `lab/benchmarks/quantization.py` compares the others, docs/speed.md tells.
 
@@ -62,22 +62,22 @@ def halve(model: bytes, source: str = "model") -> bytes:
     return _convert(model, source, _halve)
 
 
-def check_parity(lowered: ExpressionModel, faces: NDArray[np.float32]) -> None:
-    """Check that a lowered model answers, and alike for a face alone and among others.
+def check_parity(model: ExpressionModel, faces: NDArray[np.float32]) -> None:
+    """Check that a converted model gives finite logits, and the same for a face alone and in a batch.
 
     Args:
-        lowered: The model.
+        model: The converted model.
         faces: (n, C, S, S), normalised; the first eight are scored.
 
     Raises:
         ModelError: A logit is not finite, or differs by more than 1e-3 between batches of 1 and of 8.
     """
-    together = lowered.predict(faces[:8]).logits
-    alone = np.concatenate([lowered.predict(face[None]).logits for face in faces[:8]])
+    together = model.predict(faces[:8]).logits
+    alone = np.concatenate([model.predict(face[None]).logits for face in faces[:8]])
     difference = float(np.abs(together - alone).max())
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"Not exported: a face's logits differ by {difference:.2g} alone and among others, more than {TOLERANCE:g}."
+            f"Not exported: a face's logits differ by {difference:.2g} alone and in a batch, more than {TOLERANCE:g}."
         )
 
 

@@ -46,6 +46,16 @@ class Scores:
     probabilities: NDArray[np.float32]
     reject: NDArray[np.float32]
 
+    @classmethod
+    def of(cls, logits: NDArray[np.float32], card: ModelCard) -> Scores:
+        """Return the scores of logits (n, outputs) under a card's labels and temperature."""
+        can_reject = card.reject_threshold is not None
+        return cls(
+            logits=logits,
+            probabilities=softmax(logits[:, : len(card.labels)] / np.float32(card.temperature)),
+            reject=softmax(logits)[:, -1] if can_reject else np.zeros(len(logits), dtype=np.float32),
+        )
+
 
 class Session(Protocol):
     """What runs a network: onnxruntime's session, or another runtime behind the same method."""
@@ -108,14 +118,8 @@ class ExpressionModel:
         Returns:
             The scores; with n = 0 all of them are empty.
         """
-        labels = len(self.card.labels)
         logits = np.zeros((0, self.card.outputs), dtype=np.float32) if len(faces) == 0 else self._run(faces)
-        can_reject = self.card.reject_threshold is not None
-        return Scores(
-            logits=logits,
-            probabilities=softmax(logits[:, :labels] / np.float32(self.card.temperature)),
-            reject=softmax(logits)[:, -1] if can_reject else np.zeros(len(logits), dtype=np.float32),
-        )
+        return Scores.of(logits, self.card)
 
     def _run(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         outputs: list[Any] = self._session.run([OUTPUT_NAME], {INPUT_NAME: faces})

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from mien.apps.cli import app
 from mien.core.errors import DataError, MienError
 from mien.data.registry import load
+from mien.evaluation.predict import predict_split
+from mien.evaluation.scores import score as compute_scores
 from mien.inference.model import ExpressionModel
 from mien.recipes import Recipe
 from mien.training.fit import fit
@@ -62,10 +64,10 @@ def test_accuracy_lost_stands_in_card_and_record(run):
 
 
 def test_without_data_nothing_is_claimed(run, tmp_path):
-    from mien.apps.publishing import publish
+    from mien.export.publish import write_unmeasured
     from mien.training.run import load_run
 
-    publish(load_run(run), None, tmp_path / "x.onnx", weight_bits=8)
+    write_unmeasured(load_run(run), tmp_path / "x.onnx", weight_bits=8)
     weights = ExpressionModel.load(tmp_path / "x.onnx").card.scores["weights"]
     assert weights["bits"] == 8
     assert weights["accuracy_loss"] is None
@@ -77,12 +79,32 @@ def test_one_kind_of_weights_at_a_time(run):
 
 
 def test_data_with_other_labels_are_refused(run, tmp_path):
-    from mien.apps.publishing import publish
+    from mien.export.publish import publish
     from mien.core.expressions import LabelSet
     from mien.training.run import load_run
 
     faces = load("synthetic", None)
     names = faces.label_set.names
     other = dataclasses.replace(faces, label_set=LabelSet.of([*names[1:], names[0]]))
-    with pytest.raises(DataError, match=r"knows angry, disgust, .*; data set 'synthetic' has disgust, .*, angry; give"):
+    with pytest.raises(
+        DataError, match=r"has the labels angry, disgust, .*; data set 'synthetic' has disgust, .*, angry. Give"
+    ):
         publish(load_run(run), other, tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(("weight_bits", "networks"), [(32, 1), (8, 2)])
+def test_each_network_scores_the_validation_split_once(run, tmp_path, monkeypatch, weight_bits, networks):
+    from mien.export import publish
+    from mien.training.run import load_run
+
+    seen = []
+    predict = publish.predict_scores
+    monkeypatch.setattr(publish, "predict_scores", lambda model, faces: seen.append(faces) or predict(model, faces))
+    dataset, path = load("synthetic", None), tmp_path / "x.onnx"
+    measured = publish.publish(load_run(run), dataset, path, weight_bits=weight_bits)
+    assert [faces.split_names for faces in seen] == [("validation",)] * networks
+    predictions = predict_split(ExpressionModel.load(path), dataset, "validation")
+    assert np.array_equal(measured.predictions.probabilities, predictions.probabilities)
+    assert measured.predictions.selection == predictions.selection
+    scored = compute_scores(predictions)
+    assert scored == {key: measured.scores[key] for key in scored} | {"selection": scored["selection"]}

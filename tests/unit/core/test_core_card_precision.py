@@ -14,14 +14,15 @@ from mien.core.errors import ModelError
 
 def test_cards_of_earlier_versions_are_of_32_bits() -> None:
     written = json.loads(tiny_card().to_json())
-    assert not {"precision", "lowered"} & written.keys(), "earlier versions read files of 32 bits still"
+    assert not {"precision", "conversion"} & written.keys(), "earlier versions read files of 32 bits still"
     card = ModelCard.from_json(json.dumps(written))
-    assert (card.precision, card.lowered) == ("float32", {})
+    assert (card.precision, card.conversion) == ("float32", {})
 
 
 def test_round_trip() -> None:
-    card = dataclasses.replace(tiny_card(), precision="int8", lowered={"accuracy_loss": 0.001})
+    card = dataclasses.replace(tiny_card(), precision="int8", conversion={"accuracy_loss": 0.001})
     assert ModelCard.from_json(card.to_json()) == card
+    assert ModelCard.from_json(card.to_json().replace('"conversion"', '"lowered"')) == card, "the name up to 0.9"
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -79,7 +79,7 @@ def test_an_exported_network_holds_no_constant_twice():
     card = ModelCard("m", "m", FER2013_LABELS, InputSpec(64, 1), CropSpec())
     attributes = [
         node.attribute[0].SerializeToString()
-        for node in onnx.load_from_string(make_onnx(network, card)[0]).graph.node
+        for node in onnx.load_from_string(make_onnx(network, card)).graph.node
         if node.op_type == "Constant"
     ]
     assert len(attributes) > 20
