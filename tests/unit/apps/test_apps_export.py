@@ -79,8 +79,8 @@ def test_one_kind_of_weights_at_a_time(run):
 
 
 def test_data_with_other_labels_are_refused(run, tmp_path):
-    from mien.export.publish import publish
     from mien.core.expressions import LabelSet
+    from mien.export.publish import publish
     from mien.training.run import load_run
 
     faces = load("synthetic", None)
