@@ -21,9 +21,9 @@ from mien.export.onnx import make_onnx
 from mien.export.publish import check_labels, measure
 from mien.export.quantization import check_parity, halve, quantize
 from mien.inference.model import ExpressionModel, Scores, read_model
-from mien.training.batches import load_data
 from mien.recipes import Recipe, parse_recipe
 from mien.recipes.record import RECORD
+from mien.training.batches import load_data
 from mien.training.run import load_run, run_card
 
 Target = Literal["float16", "int8"]
