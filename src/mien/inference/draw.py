@@ -1,4 +1,4 @@
-"""Draw the faces of a result on its picture."""
+"""Draw the faces of a result on its image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.core.errors import ImageError
 from mien.core.expressions import Expression
 from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
 
-# Okabe and Ito's eight colours, which colour-blind people can tell apart; neutral is their black, made grey.
+# Okabe and Ito's palette for colour-blind people; neutral is its black, lightened to grey.
 COLOURS: dict[str, tuple[int, int, int]] = {
     Expression.ANGRY: (213, 94, 0),
     Expression.DISGUST: (0, 158, 115),
@@ -29,28 +29,28 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def draw_faces(image: NDArray[np.uint8], result: ImageResult | FrameResult) -> NDArray[np.uint8]:
-    """Return a copy of an RGB picture (h, w, 3) with a box, a label and a percentage for every face.
+    """Return a copy of an RGB image (h, w, 3) with a box, a label and a percentage for every face.
 
-    Lines and letters grow with the picture, and letters shrink with small faces, down to 10 pixels. Faces of a video
-    have the number of their track before the label, and hidden ones a box without label.
+    Lines and text scale with the image. Text also scales with the face, but has at least 10 pixels. In videos, the
+    tracker id precedes the label, and hidden faces have a box without label.
     """
-    picture = image.copy()
+    drawn = image.copy()
     for face in result.faces:
-        _draw_face(picture, face)
-    return picture
+        _draw_face(drawn, face)
+    return drawn
 
 
 def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) -> Path:
-    """Draw a result and write it to `folder`, which is made if needed.
+    """Draw a result and save it to `folder`, which is created if needed.
 
-    The file is called like the source, .png for a .png and .jpg for all else. A file that exists is never
-    overwritten, be it a source, another picture or an earlier drawing: the new name gets a number.
+    The file has the name of the source, with the suffix .png for a .png and .jpg otherwise. Existing files are never
+    overwritten: a number is added to the name.
 
     Returns:
-        The file written.
+        The path of the file.
 
     Raises:
-        ImageError: The folder cannot be made or written.
+        ImageError: The file cannot be written.
     """
     source = Path(result.source)
     suffix = ".png" if source.suffix.lower() == ".png" else ".jpg"
@@ -70,32 +70,30 @@ def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) ->
         raise ImageError(f"{folder}: a drawing cannot be saved there ({error.strerror or error}).") from None
 
 
-def _draw_face(picture: NDArray[np.uint8], face: Face) -> None:
-    height, width = picture.shape[:2]
+def _draw_face(image: NDArray[np.uint8], face: Face) -> None:
+    height, width = image.shape[:2]
     thickness = max(1, round(max(width, height) / 400))
     colour = COLOURS.get(face.label, WHITE)
-    # A dark rim shows the box on a background of its own colour.
-    _draw_frame(picture, face.box, 1, BLACK, thickness + 2)
-    _draw_frame(picture, face.box, 0, colour, thickness)
+    # The dark outline shows the box on a background of its own colour.
+    _draw_box(image, face.box, 1, BLACK, thickness + 2)
+    _draw_box(image, face.box, 0, colour, thickness)
     if isinstance(face, TrackedFace) and not face.is_seen:
         return
     track = f"#{face.track} " if isinstance(face, TrackedFace) else ""
     largest = max(12.0, max(width, height) / 30)
     size = min(max(face.box.width / 6, 10.0), largest)
-    label = _label(f"{track}{face.label} {face.confidence:.0%}", round(size, 1), colour, max(1, thickness))
+    label = _label(f"{track}{face.label} {face.confidence:.0%}", round(size, 1), colour, thickness)
     above = face.box.y - label.shape[0]
     x = min(max(face.box.x, 0), max(width - label.shape[1], 0))
     below = min(max(face.box.y + face.box.height, 0), max(height - label.shape[0], 0))
     y = above if above >= 0 else below
-    part = picture[round(y) : round(y) + label.shape[0], round(x) : round(x) + label.shape[1]]
+    part = image[round(y) : round(y) + label.shape[0], round(x) : round(x) + label.shape[1]]
     part[:] = label[: part.shape[0], : part.shape[1]]
 
 
-def _draw_frame(
-    picture: NDArray[np.uint8], box: Box, margin: int, colour: tuple[int, int, int], thickness: int
-) -> None:
-    """Draw the rim of a box, grown by `margin` pixels, inwards."""
-    x, y, width, height = (round(side) for side in (box.x, box.y, box.width, box.height))
+def _draw_box(image: NDArray[np.uint8], box: Box, margin: int, colour: tuple[int, int, int], thickness: int) -> None:
+    """Draw the outline of a box, expanded by `margin` pixels; its thickness extends inwards."""
+    x, y, width, height = box.rounded()
     left, top = x - margin, y - margin
     right, bottom = x + width + 1 + margin, y + height + 1 + margin
     for x0, y0, x1, y1 in (
@@ -104,21 +102,16 @@ def _draw_frame(
         (left, top, left + thickness, bottom),
         (right - thickness, top, right, bottom),
     ):
-        picture[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = colour
+        image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = colour
 
 
-# Pillow takes 5 ms to take in a frame of 720p and give it back: it only draws the letters.
+# Only the text is drawn by Pillow: converting a whole 720p frame to Pillow and back takes 5 ms.
 @lru_cache(maxsize=256)
 def _label(text: str, size: float, colour: tuple[int, int, int], pad: int) -> NDArray[np.uint8]:
-    """Return a small RGB picture of a text on its colour."""
+    """Return a small RGB image of a text on its colour."""
     font = ImageFont.load_default(size=size)
     left, top, right, bottom = font.getbbox(text)
-    picture = Image.new("RGB", (ceil(right - left) + 2 * pad, ceil(bottom - top) + 2 * pad), colour)
-    ink = BLACK if _luma(colour) > 110 else WHITE
-    ImageDraw.Draw(picture).text((pad - left, pad - top), text, fill=ink, font=font)
-    return np.asarray(picture)
-
-
-def _luma(colour: tuple[int, int, int]) -> float:
-    """Return ITU-R BT.601 luma, 0 to 255."""
-    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    label = Image.new("RGB", (ceil(right - left) + 2 * pad, ceil(bottom - top) + 2 * pad), colour)
+    luma = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]  # ITU-R BT.601, 0 to 255
+    ImageDraw.Draw(label).text((pad - left, pad - top), text, fill=BLACK if luma > 110 else WHITE, font=font)
+    return np.asarray(label)

@@ -9,7 +9,7 @@ from mien.inference.video.assignment import assign
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 3), (2, 5), (5, 2), (4, 5), (5, 5)])
-def test_no_other_pairing_is_cheaper(rows: int, columns: int) -> None:
+def test_the_total_cost_is_minimal(rows: int, columns: int) -> None:
     rng = np.random.default_rng(rows * 10 + columns)
     for _ in range(20):
         costs = rng.normal(0, 5, (rows, columns)).round(1)  # with ties, and below 0
@@ -22,12 +22,12 @@ def test_no_other_pairing_is_cheaper(rows: int, columns: int) -> None:
         assert sum(costs[pair] for pair in pairs) == pytest.approx(best)
 
 
-def test_many_rows_get_their_own_columns_back() -> None:
+def test_a_large_permutation_is_found() -> None:
     order = np.random.default_rng(0).permutation(120)
     costs = np.where(order[None, :] == np.arange(120)[:, None], 0.0, 9.0)
     assert all(order[column] == row for row, column in assign(costs))
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
-def test_where_there_is_nothing_to_pair_there_are_no_pairs(shape: tuple[int, int]) -> None:
+def test_an_empty_matrix_has_no_pairs(shape: tuple[int, int]) -> None:
     assert assign(np.zeros(shape)) == []

@@ -17,13 +17,13 @@ def result(source: str, *boxes: Box, size: tuple[int, int] = (200, 150)) -> Imag
     return ImageResult(source, *size, faces, ("happy", "sad"))
 
 
-def test_box_and_label_are_drawn_and_the_picture_is_left_alone() -> None:
+def test_box_and_label_are_drawn_on_a_copy() -> None:
     image = np.zeros((150, 200, 3), np.uint8)
     drawn = draw_faces(image, result("a", Box(50, 60, 80, 60)))
     assert not image.any()
     assert drawn.shape == image.shape
     assert drawn[90, 50].tolist() == list(COLOURS["happy"])  # the left edge
-    assert not drawn[80:110, 60:120].any()  # the face itself stays visible
+    assert not drawn[80:110, 60:120].any()  # the face stays visible
     assert drawn[40:60, 50:120].any(axis=2).mean() > 0.3  # the label above
 
 

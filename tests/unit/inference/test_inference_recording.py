@@ -25,8 +25,8 @@ LABELS = ("happy", "sad", "neutral")
 def result(index: int, labels: dict[int, str], time: float | None = None) -> FrameResult:
     faces = []
     for track, label in labels.items():
-        chances = {name: float(name == label) for name in LABELS}
-        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, label, chances, track, chances))
+        probabilities = {name: float(name == label) for name in LABELS}
+        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, label, probabilities, track, probabilities))
     return FrameResult(index, index / 10 if time is None else time, 20, 10, faces, LABELS)
 
 
@@ -80,7 +80,7 @@ os._exit(0)  # as if killed
 
 
 @pytest.mark.parametrize("limit", [1_000_000, 0])
-def test_a_full_disk_or_a_crash_leaves_what_was_written(tmp_path: Path, limit: int) -> None:
+def test_earlier_results_survive_a_full_disk_or_a_crash(tmp_path: Path, limit: int) -> None:
     support = str(Path(__file__).parents[2] / "support")
     done = subprocess.run(
         [sys.executable, "-c", WRITE_ON, str(tmp_path), support, str(limit)],
@@ -89,9 +89,9 @@ def test_a_full_disk_or_a_crash_leaves_what_was_written(tmp_path: Path, limit: i
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = done.stdout.splitlines()
-    assert len(told) == (2 if limit else 0)
-    assert all("cannot be written (File too large)" in line for line in told)
+    errors = done.stdout.splitlines()
+    assert len(errors) == (2 if limit else 0)
+    assert all("cannot be written (File too large)" in error for error in errors)
     video = EncodedVideo(tmp_path / "a.mp4")
     frames = []
     with contextlib.suppress(VideoError):  # the last fragment is cut off
@@ -104,7 +104,7 @@ def test_a_full_disk_or_a_crash_leaves_what_was_written(tmp_path: Path, limit: i
     assert set(map(len, lines.splitlines())) == {99}
 
 
-def test_a_line_file_is_never_written_over(tmp_path: Path) -> None:
+def test_a_line_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("precious")
     with pytest.raises(VideoError, match="cannot be written"):
         LineFile(tmp_path / "a.csv")
@@ -115,15 +115,15 @@ def test_shares_of_people_and_time() -> None:
     for index in range(100):
         summary.add(result(index, {1: "happy", 2: "sad" if index < 60 else "neutral"}))
     summary.finish()
-    told = summary.to_json()
-    assert told["seconds"] == pytest.approx(10)
-    assert told["people"] == 2
-    assert told["share_of_people"] == {"happy": 0.5, "sad": 0.5, "neutral": 0}
-    assert told["share_of_time"] == pytest.approx({"happy": 0.5, "sad": 0.3, "neutral": 0.2})
-    json.dumps(told)
+    content = summary.to_json()
+    assert content["seconds"] == pytest.approx(10)
+    assert content["people"] == 2
+    assert content["share_of_people"] == {"happy": 0.5, "sad": 0.5, "neutral": 0}
+    assert content["share_of_time"] == pytest.approx({"happy": 0.5, "sad": 0.3, "neutral": 0.2})
+    json.dumps(content)
 
 
-def test_a_short_false_track_is_no_person() -> None:
+def test_a_short_track_is_not_a_person() -> None:
     summary = VideoSummary(LABELS)
     for index in range(100):
         summary.add(result(index, {1: "happy"} | ({9: "sad"} if index < 3 else {})))
@@ -131,42 +131,42 @@ def test_a_short_false_track_is_no_person() -> None:
     assert summary.people == {"happy": 1}
 
 
-def test_the_gap_of_a_camera_is_not_counted_as_seen() -> None:
+def test_gaps_between_frames_are_not_counted() -> None:
     summary = VideoSummary(LABELS)
     for index, time in enumerate((0, 1, 500, 501)):
         summary.add(result(index, {1: "happy"}, time))
     summary.finish()
-    assert summary.courses[1].seconds.sum() == pytest.approx(4)
+    assert summary.tracks[1].seconds.sum() == pytest.approx(4)
 
 
-def test_a_summary_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary_module, "TRACKS", 10)
+def test_a_summary_has_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary_module, "MAX_TRACKS", 10)
     summary = VideoSummary(LABELS)
     for index in range(4000):  # a new person every 40 s
         summary.add(result(index, {1 + index // 40: LABELS[index // 40 % 3]}, float(index)))
     summary.finish()
-    assert len(summary.courses) <= 45
-    assert all(course.slots.shape == (600, 3) for course in summary.courses.values())
+    assert len(summary.tracks) <= 45
+    assert all(track.slots.shape == (600, 3) for track in summary.tracks.values())
     assert summary.people.total() == 100
     assert sum(summary.share_of_time().values()) == pytest.approx(1)
     assert summary.share_of_time()["happy"] == pytest.approx(0.34)
 
 
-def test_a_timeline_is_valid_and_says_what_happened() -> None:
+def test_a_timeline_is_valid_and_complete() -> None:
     summary = VideoSummary(LABELS)
     for index in range(100):
         summary.add(result(index, {1: "happy" if index < 50 else "sad", 2: "neutral"}))
     summary.finish()
-    picture = draw_timeline(summary, 'a<b>&"\x00.mp4')
-    root = ET.fromstring(picture)  # noqa: S314
-    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if len(e)]
+    svg = draw_timeline(summary, 'a<b>&"\x00.mp4')
+    root = ET.fromstring(svg)  # noqa: S314
+    bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("height") == "22"]
     assert [bar[0].text for bar in bars] == ["happy", "sad", "neutral"]
     assert float(bars[0].get("width", 0)) == pytest.approx(450, abs=2)
     assert float(bars[2].get("width", 0)) == pytest.approx(900, abs=2)
-    assert 'a&lt;b&gt;&amp;"?.mp4' in picture
+    assert 'a&lt;b&gt;&amp;"?.mp4' in svg
 
 
-def test_a_timeline_of_nothing() -> None:
+def test_a_timeline_without_faces() -> None:
     summary = VideoSummary(LABELS)
     summary.finish()
-    assert "no face was seen" in draw_timeline(summary, "a")
+    assert "No faces detected" in draw_timeline(summary, "a")

@@ -26,7 +26,7 @@ def steadiness(clips: list[NoisyClip], mode: Any) -> Steadiness:
 
 
 @pytest.mark.parametrize("mode", ["on", "adaptive"])
-def test_flicker_is_halved_and_changes_come_within_200_milliseconds(clips: list[NoisyClip], mode: str) -> None:
+def test_flicker_is_halved_and_changes_take_200_milliseconds_at_most(clips: list[NoisyClip], mode: str) -> None:
     raw, smooth = steadiness(clips, "off"), steadiness(clips, mode)
     assert raw.flicker > 4
     assert smooth.flicker < raw.flicker / 2
@@ -34,35 +34,35 @@ def test_flicker_is_halved_and_changes_come_within_200_milliseconds(clips: list[
     assert smooth.accuracy > raw.accuracy + 0.05
 
 
-def test_adaptive_is_both_steadier_and_quicker_than_a_plain_average(clips: list[NoisyClip]) -> None:
+def test_adaptive_is_steadier_and_faster_than_a_plain_average(clips: list[NoisyClip]) -> None:
     plain, adaptive = steadiness(clips, "on"), steadiness(clips, "adaptive")
     assert adaptive.flicker < plain.flicker
     assert np.median(adaptive.delays) < np.median(plain.delays)
 
 
-def test_adaptive_helps_slow_cameras_too() -> None:
+def test_adaptive_helps_at_low_frame_rates_too() -> None:
     slow = [noisy_clip(seed, fps=5) for seed in range(6)]
     raw, smooth = steadiness(slow, "off"), steadiness(slow, "adaptive")
-    assert smooth.flicker < 0.6 * raw.flicker  # of 1.6 changes a second, 0.4 are real
+    assert smooth.flicker < 0.6 * raw.flicker  # 0.4 of 1.6 changes per second are real
     assert np.median(smooth.delays) <= 0.2
 
 
-def test_on_has_gone_63_percent_of_the_way_after_one_time_constant() -> None:
+def test_on_covers_63_percent_in_one_time_constant() -> None:
     smoother = Smoother("on", time_constant=0.4)
     smoother.update(1, HAPPY, 10.0)
     assert smoother.update(1, SAD, 10.4)[1] == pytest.approx(1 - math.exp(-1))
 
 
-def test_on_does_not_depend_on_how_many_frames_there_are() -> None:
+def test_on_does_not_depend_on_the_frame_rate() -> None:
     few, many = Smoother("on"), Smoother("on")
     for smoother in (few, many):
         smoother.update(1, HAPPY, 0.0)
     for time in (0.01, 0.07, 0.08, 0.2):
-        seen_often = many.update(1, SAD, time)
-    assert few.update(1, SAD, 0.2) == pytest.approx(seen_often)
+        result = many.update(1, SAD, time)
+    assert few.update(1, SAD, 0.2) == pytest.approx(result)
 
 
-def test_clear_evidence_comes_through_sooner_than_divided_evidence() -> None:
+def test_clear_evidence_comes_through_sooner_than_mixed_evidence() -> None:
     def time_to_follow(share: float) -> float:
         smoother, time = Smoother(), 0.0
         smoother.update(1, np.array([share, 1 - share]), time)
@@ -73,31 +73,31 @@ def test_clear_evidence_comes_through_sooner_than_divided_evidence() -> None:
     assert time_to_follow(0.98) < time_to_follow(0.6) / 2
 
 
-def test_off_changes_nothing_but_the_sum() -> None:
+def test_off_only_normalises() -> None:
     smoother = Smoother("off")
     smoother.update(1, HAPPY, 0.0)
     assert smoother.update(1, np.array([1.0, 3.0]), 0.1) == pytest.approx([0.25, 0.75])
 
 
 @pytest.mark.parametrize("mode", ["off", "on", "adaptive"])
-def test_probabilities_sum_to_1_and_are_the_callers_own(mode: Any) -> None:
+def test_probabilities_sum_to_1_and_are_copies(mode: Any) -> None:
     rng, smoother = np.random.default_rng(0), Smoother(mode)
     for i in range(50):
         given = rng.dirichlet(np.ones(7)).astype(np.float32)
         smooth = smoother.update(3, given, i / 10)
         assert smooth.sum() == pytest.approx(1)
         assert (smooth >= 0).all()
-        smooth[:] = 7  # must not reach the memory
+        smooth[:] = 7  # must not change later results
 
 
-def test_tracks_do_not_know_of_each_other() -> None:
+def test_tracks_are_independent() -> None:
     smoother = Smoother("on")
     smoother.update(1, HAPPY, 0.0)
     assert smoother.update(2, SAD, 0.01).tolist() == [0.0, 1.0]
     assert smoother.update(1, HAPPY, 0.02).tolist() == [1.0, 0.0]
 
 
-def test_a_forgotten_track_starts_anew_and_memory_does_not_grow() -> None:
+def test_a_forgotten_track_starts_again_and_memory_is_bounded() -> None:
     smoother = Smoother("on")
     for track in range(5000):
         smoother.update(track, HAPPY, 0.0)
@@ -107,7 +107,7 @@ def test_a_forgotten_track_starts_anew_and_memory_does_not_grow() -> None:
     assert smoother.update(0, SAD, 0.01)[0] > 0.9
 
 
-def test_time_that_runs_backwards_stands_still_and_then_goes_on() -> None:
+def test_no_time_passes_while_it_runs_backwards() -> None:
     smoother = Smoother("on")
     smoother.update(1, HAPPY, 100.0)
     assert smoother.update(1, SAD, 3.0).tolist() == [1.0, 0.0]
@@ -120,12 +120,12 @@ def test_time_that_runs_backwards_stands_still_and_then_goes_on() -> None:
     ids=["nan", "infinite", "negative", "zero", "empty", "matrix"],
 )
 @pytest.mark.parametrize("mode", ["off", "adaptive"])
-def test_what_are_no_probabilities_is_an_error(given: Any, mode: Any) -> None:
+def test_invalid_probabilities_are_an_error(given: Any, mode: Any) -> None:
     with pytest.raises(MienError, match="Smoothing expects a list of probabilities"):
         Smoother(mode).update(1, np.array(given), 0.0)
 
 
-def test_another_number_of_labels_or_a_time_that_is_none_is_an_error() -> None:
+def test_another_number_of_labels_or_an_invalid_time_is_an_error() -> None:
     smoother = Smoother()
     smoother.update(4, HAPPY, 0.0)
     with pytest.raises(MienError, match="expects 2 probabilities, as before, for track 4; got 3"):
@@ -134,7 +134,7 @@ def test_another_number_of_labels_or_a_time_that_is_none_is_an_error() -> None:
         smoother.update(4, HAPPY, math.nan)
 
 
-def test_settings_that_are_wrong_are_named() -> None:
+def test_invalid_settings_are_an_error() -> None:
     with pytest.raises(MienError, match=r"'adaptiv'. Did you mean 'adaptive'. Modes: off, on, adaptive"):
         Smoother("adaptiv")  # type: ignore[arg-type]
     for wrong in (0.0, -1.0, math.nan, math.inf):
@@ -153,7 +153,7 @@ def test_flicker_is_counted_per_second_of_track_time() -> None:
     assert meter.smoothed == pytest.approx(1 / 4)
 
 
-def test_a_track_that_the_flicker_meter_forgets_keeps_its_count() -> None:
+def test_changes_of_a_forgotten_track_stay_counted() -> None:
     meter = FlickerMeter()
     meter.update(1, "sad", "sad", 0.0)
     meter.update(1, "happy", "sad", 1.0)

@@ -17,11 +17,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_a_folder_is_searched_in_depth_and_sorted(folder: Path) -> None:
+def test_a_folder_is_searched_recursively_and_sorted(folder: Path) -> None:
     assert expand_source(str(folder)) == [folder / "a.PNG", folder / "b.jpg", folder / "deep" / "c.webp"]
 
 
-def test_a_file_is_taken_as_it_is(folder: Path) -> None:
+def test_a_file_is_returned_as_it_is(folder: Path) -> None:
     assert expand_source(str(folder / "notes.txt")) == [folder / "notes.txt"]
     assert expand_source("nosuch.jpg") == [Path("nosuch.jpg")]
 

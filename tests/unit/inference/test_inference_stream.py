@@ -19,20 +19,20 @@ from mien.inference.video.pipeline import Channel, run_pipeline
 SIZE = (120, 160)
 
 
-class Given:
-    """A detector that finds one face, and counts how often it is asked."""
+class FixedDetector:
+    """A detector that finds one face and counts its calls."""
 
-    name = "given"
+    name = "fixed"
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        self.asked += 1
+        self.calls += 1
         return [Detection(Box(40, 30, 50, 60), 0.95)]
 
 
-def pictures(count: int, brightness: float = 200) -> Iterator[NDArray[np.uint8]]:
+def images(count: int, brightness: float = 200) -> Iterator[NDArray[np.uint8]]:
     texture = np.random.default_rng(0).normal(0, 8, (*SIZE, 3))
     for _ in range(count):
         yield np.clip(brightness + texture, 0, 255).astype(np.uint8)
@@ -40,11 +40,11 @@ def pictures(count: int, brightness: float = 200) -> Iterator[NDArray[np.uint8]]
 
 @pytest.fixture
 def recognizer(tiny_model: Path) -> Recognizer:
-    return Recognizer(tiny_model, Given(), use_rejection=False)
+    return Recognizer(tiny_model, FixedDetector(), use_rejection=False)
 
 
-def test_every_frame_is_told_in_order_with_one_track(recognizer: Recognizer) -> None:
-    results = list(mien.stream(pictures(20), recognizer))
+def test_every_frame_has_a_result_in_order_with_one_track(recognizer: Recognizer) -> None:
+    results = list(mien.stream(images(20), recognizer))
     assert [result.index for result in results] == list(range(20))
     assert np.allclose([result.time for result in results], np.arange(20) / 25)
     faces = [face for result in results for face in result.faces]
@@ -58,62 +58,62 @@ def test_every_frame_is_told_in_order_with_one_track(recognizer: Recognizer) -> 
 
 
 def test_detection_runs_every_nth_frame(tiny_model: Path) -> None:
-    detector = Given()
-    list(stream(pictures(12), Recognizer(tiny_model, detector), StreamSettings(detect_every=4)))
-    assert detector.asked == 3
-    slow = Given()
-    list(stream(pictures(12), Recognizer(tiny_model, slow), StreamSettings(detect_every=4, rate=2)))
-    assert slow.asked == 12  # at 2 frames a second the frames between would be too far apart
+    detector = FixedDetector()
+    list(stream(images(12), Recognizer(tiny_model, detector), StreamSettings(detect_every=4)))
+    assert detector.calls == 3
+    slow = FixedDetector()
+    list(stream(images(12), Recognizer(tiny_model, slow), StreamSettings(detect_every=4, rate=2)))
+    assert slow.calls == 12  # at 2 frames per second, the frames in between would be too far apart
 
 
-def test_the_threads_say_what_one_thread_says(recognizer: Recognizer) -> None:
-    side_by_side = list(stream(pictures(9), recognizer))
+def test_parallel_threads_give_the_results_of_one_thread(recognizer: Recognizer) -> None:
+    parallel = list(stream(images(9), recognizer))
     alone = FaceStream(recognizer)
-    one_by_one = [alone.process(pixels, index / 25) for index, pixels in enumerate(pictures(9))]
-    for left, right in zip(side_by_side, one_by_one, strict=True):
+    sequential = [alone.process(pixels, index / 25) for index, pixels in enumerate(images(9))]
+    for left, right in zip(parallel, sequential, strict=True):
         assert left.faces[0].box == right.faces[0].box
         assert left.faces[0].probabilities == pytest.approx(right.faces[0].probabilities, abs=1e-5)
 
 
 def test_smoothing_acts_on_the_label_but_not_on_raw(recognizer: Recognizer) -> None:
     def flash() -> Iterator[NDArray[np.uint8]]:
-        for number, (bright, dark) in enumerate(zip(pictures(40), pictures(40, 60), strict=True)):
+        for number, (bright, dark) in enumerate(zip(images(40), images(40, 60), strict=True)):
             yield dark if number == 30 else bright
 
     off = list(stream(flash(), recognizer, StreamSettings(smoothing="off")))
     smooth = list(stream(flash(), recognizer, StreamSettings(smoothing="on", time_constant=0.5)))
     seen = off[30].faces[0]
     assert (seen.raw_label, seen.label) == ("sad", "sad")
-    if smooth[30].faces:  # the tracker may take a face that changes so much for a hidden one
+    if smooth[30].faces:  # the tracker may consider a face that changes so much hidden
         assert smooth[30].faces[0].label == "happy"
     assert smooth[30].faces[0].probabilities["happy"] > off[30].faces[0].probabilities["happy"]
 
 
-def test_boxes_that_are_no_face_are_left_out(tiny_model: Path) -> None:
+def test_boxes_rejected_as_non_faces_are_left_out(tiny_model: Path) -> None:
     flat = [np.full((*SIZE, 3), 200, np.uint8)] * 4
-    assert [len(r.faces) for r in stream(flat, Recognizer(tiny_model, Given()))] == [0, 0, 0, 0]
-    kept = Recognizer(tiny_model, Given(), use_rejection=False)
+    assert [len(r.faces) for r in stream(flat, Recognizer(tiny_model, FixedDetector()))] == [0, 0, 0, 0]
+    kept = Recognizer(tiny_model, FixedDetector(), use_rejection=False)
     assert any(result.faces for result in stream(flat, kept))
 
 
-def test_whole_pictures_are_one_track(tiny_model: Path) -> None:
-    results = list(stream(pictures(5), Recognizer(tiny_model, "none")))
+def test_whole_images_are_one_track(tiny_model: Path) -> None:
+    results = list(stream(images(5), Recognizer(tiny_model, "none")))
     assert [[face.track for face in result.faces] for result in results] == [[1]] * 5
 
 
 def test_pixels_can_be_left_out(recognizer: Recognizer) -> None:
-    assert next(iter(stream(pictures(2), recognizer, StreamSettings(use_pixels=False)))).pixels is None
+    assert next(iter(stream(images(2), recognizer, StreamSettings(use_pixels=False)))).pixels is None
 
 
-class Live:
-    """A camera of 200 frames a second."""
+class LiveSource:
+    """A camera with 200 frames per second."""
 
     name, is_live, rate, length, frame_pixels = "live", True, 200.0, None, None
     is_closed = False
 
     def frames(self) -> Iterator[Frame]:
         start = time.monotonic()
-        for index, pixels in enumerate(pictures(60)):
+        for index, pixels in enumerate(images(60)):
             time.sleep(0.005)
             yield Frame(index, time.monotonic() - start, pixels)
 
@@ -122,7 +122,7 @@ class Live:
 
 
 def test_a_live_source_drops_frames_instead_of_lagging(recognizer: Recognizer) -> None:
-    source = Live()
+    source = LiveSource()
     results: list[FrameResult] = []
     for result in stream_video(source, recognizer):
         results.append(result)
@@ -133,9 +133,9 @@ def test_a_live_source_drops_frames_instead_of_lagging(recognizer: Recognizer) -
     assert source.is_closed
 
 
-def test_stopping_early_ends_all_threads(recognizer: Recognizer) -> None:
+def test_stopping_early_stops_all_threads(recognizer: Recognizer) -> None:
     before = threading.active_count()
-    endless = stream(pictures(10**9), recognizer)
+    endless = stream(images(10**9), recognizer)
     for _ in range(5):
         next(endless)
     endless.close()  # type: ignore[attr-defined]
@@ -144,8 +144,8 @@ def test_stopping_early_ends_all_threads(recognizer: Recognizer) -> None:
 
 def test_an_error_comes_after_the_results_before_it(recognizer: Recognizer) -> None:
     def broken() -> Iterator[NDArray[np.uint8]]:
-        yield from pictures(7)
-        raise VideoError("the lens fell off")
+        yield from images(7)
+        raise VideoError("broken lens")
 
     before = threading.active_count()
     results = stream(broken(), recognizer)
@@ -155,7 +155,7 @@ def test_an_error_comes_after_the_results_before_it(recognizer: Recognizer) -> N
     assert threading.active_count() == before
 
 
-def test_an_error_of_a_stage_ends_the_others() -> None:
+def test_an_error_in_a_stage_stops_the_others() -> None:
     taken: list[int] = []
 
     def fail(items: list[int]) -> Iterator[int]:
@@ -173,7 +173,7 @@ def test_an_error_of_a_stage_ends_the_others() -> None:
     assert closed.is_set()
 
 
-def test_queues_hold_no_more_than_they_should() -> None:
+def test_queues_are_bounded() -> None:
     made = 0
 
     def count() -> Iterator[int]:
@@ -191,7 +191,7 @@ def test_queues_hold_no_more_than_they_should() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"detect_every": 0}, "detect_every is 0"),
         ({"detect_within": 0}, "detect_within"),
@@ -200,6 +200,6 @@ def test_queues_hold_no_more_than_they_should() -> None:
         ({"smoothing": "adaptiv"}, "Did you mean 'adaptive'"),
     ],
 )
-def test_settings_that_do_not_fit(settings: dict[str, object], told: str) -> None:
-    with pytest.raises(MienError, match=told):
+def test_invalid_settings(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(MienError, match=message):
         StreamSettings(**settings)  # type: ignore[arg-type]

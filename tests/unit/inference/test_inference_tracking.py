@@ -55,7 +55,7 @@ def score(rows: Sequence[tuple[ClipFrame, list[TrackedDetection]]]) -> TrackScor
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_everybody_keeps_the_same_number(name: str, looks: list[Look]) -> None:
+def test_everybody_keeps_the_same_tracker_id(name: str, looks: list[Look]) -> None:
     scenario = SCENARIOS[name](looks, SEED)
     found = score(play(scenario))
     assert found.switches == 0
@@ -66,35 +66,33 @@ def test_everybody_keeps_the_same_number(name: str, looks: list[Look]) -> None:
 
 @pytest.mark.parametrize("make", [approach, pan])
 def test_boxes_follow_between_detections(make: Any, looks: list[Look]) -> None:
-    followed = score([row for row in play(make(looks, SEED)) if row[0].index % 5])
+    rows = play(make(looks, SEED))
+    followed = score([row for row in rows if row[0].index % 5])
     assert followed.found == followed.faces
     assert followed.overlap > 0.9
+    if make is pan:  # where boxes that stay would be wrong
+        held = score([(frame, rows[frame.index - frame.index % 5][1]) for frame, _ in rows if frame.index % 5])
+        assert held.overlap < 0.85
 
 
-def test_boxes_that_stayed_between_detections_would_lie_worse(looks: list[Look]) -> None:
-    rows = play(pan(looks, SEED))
-    held = score([(frame, rows[frame.index - frame.index % 5][1]) for frame, _ in rows if frame.index % 5])
-    assert held.overlap < 0.85
-
-
-def test_a_hidden_face_is_guessed_near_its_place_and_not_called_seen(looks: list[Look]) -> None:
+def test_the_box_of_a_hidden_face_is_predicted_and_not_seen(looks: list[Look]) -> None:
     rows = play(occlusion(looks, SEED))
     walker = 1
-    number = rows[0][1][1].track
-    guesses = 0
+    tracker_id = rows[0][1][1].track
+    predictions = 0
     for frame, found in rows:
         truth = frame.faces[walker]
-        mine = [face for face in found if face.track == number]
+        mine = [face for face in found if face.track == tracker_id]
         if truth.visible > 0.95:
             assert mine[0].is_seen
         if truth.visible < 0.05:
             assert all(not face.is_seen for face in mine)
-            guesses += len(mine)
+            predictions += len(mine)
             assert all(math.dist(face.detection.box.centre, truth.box.centre) < truth.box.width for face in mine)
-    assert 15 < guesses < 31  # for up to a second of 30 frames
+    assert 15 < predictions < 31  # for up to a second of 30 frames
 
 
-def test_whoever_leaves_is_forgotten_and_numbers_are_not_used_again(looks: list[Look]) -> None:
+def test_faces_that_leave_are_forgotten_and_ids_are_not_reused(looks: list[Look]) -> None:
     path = line((160, 90), (0, 0), 80)
     actors = [Actor(present(path, 0, 0.5), [(0, looks[0])]), Actor(present(path, 4.5), [(0, looks[0])])]
     tracker = Tracker()
@@ -105,7 +103,7 @@ def test_whoever_leaves_is_forgotten_and_numbers_are_not_used_again(looks: list[
     assert tracker.active == {2}
 
 
-def test_alive_holds_hidden_faces_until_they_are_forgotten(still: ClipFrame, faces: list[Detection]) -> None:
+def test_hidden_faces_are_active_until_they_are_forgotten(still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker(TrackerSettings(memory_time=2.0))
     tracker.update(still.pixels, faces, 0.0)
     black = np.zeros_like(still.pixels)
@@ -115,7 +113,7 @@ def test_alive_holds_hidden_faces_until_they_are_forgotten(still: ClipFrame, fac
     assert tracker.active == set()
 
 
-def test_an_unsure_detection_is_reported_when_it_is_found_again(still: ClipFrame, faces: list[Detection]) -> None:
+def test_an_unsure_detection_is_reported_after_a_second_one(still: ClipFrame, faces: list[Detection]) -> None:
     unsure = [Detection(face.box, 0.72) for face in faces]
     tracker = Tracker()
     assert tracker.update(still.pixels, unsure[:1], 0.0) == []
@@ -124,7 +122,7 @@ def test_an_unsure_detection_is_reported_when_it_is_found_again(still: ClipFrame
     assert [(face.track, face.detection.score) for face in again] == [(1, 0.72)]
 
 
-def test_a_false_box_uses_up_no_number(still: ClipFrame, faces: list[Detection]) -> None:
+def test_a_false_box_gets_no_id(still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
     tracker.update(still.pixels, [Detection(Box(140, 20, 40, 50), 0.72)], 0.0)
     tracker.update(still.pixels, [], 0.2)
@@ -149,7 +147,7 @@ def test_a_face_that_the_detector_misses_stays_seen_for_a_moment_only(still: Cli
     assert (first.is_seen, second.is_seen) == (True, False)
 
 
-def test_a_cut_to_somebody_else_at_the_same_place_is_no_reason_to_confuse_them(looks: list[Look]) -> None:
+def test_a_cut_to_somebody_else_at_the_same_place_starts_a_new_track(looks: list[Look]) -> None:
     actors = [
         Actor(present(line((160, 90), (0, 0), 90), 0, 1.0), [(0, looks[0])]),
         Actor(present(line((660, 90), (0, 0), 90), 1.0), [(0, looks[1])]),
@@ -195,7 +193,7 @@ def test_landmarks_move_with_the_box(looks: list[Look]) -> None:
         Box(0, 0, 1e9, 1e9),
     ],
 )
-def test_boxes_that_are_none_are_left_out(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
+def test_invalid_boxes_are_ignored(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
     for time in (0.0, 0.2):
         found = tracker.update(still.pixels, [Detection(box, 0.99), *faces], time)
@@ -203,7 +201,7 @@ def test_boxes_that_are_none_are_left_out(box: Box, still: ClipFrame, faces: lis
 
 
 @pytest.mark.parametrize("box", [Box(5000, 5000, 40, 40), Box(0, 0, 0.01, 0.01), Box(-900, -900, 2000, 2000)])
-def test_strange_boxes_break_nothing(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
+def test_extreme_boxes_do_no_harm(box: Box, still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
     for time in (0.0, 0.2, 0.4):
         found = tracker.update(still.pixels, [*faces, Detection(box, 0.99)], time)
@@ -211,7 +209,7 @@ def test_strange_boxes_break_nothing(box: Box, still: ClipFrame, faces: list[Det
         tracker.follow(still.pixels, time + 0.1)
 
 
-def test_time_that_runs_backwards_stands_still_and_then_goes_on(still: ClipFrame, faces: list[Detection]) -> None:
+def test_no_time_passes_while_it_runs_backwards(still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
     tracker.update(still.pixels, faces, 1000.0)
     assert [face.track for face in tracker.follow(still.pixels, 3.0)] == [1, 2]
@@ -221,7 +219,7 @@ def test_time_that_runs_backwards_stands_still_and_then_goes_on(still: ClipFrame
     assert tracker.active == set()
 
 
-def test_a_long_gap_does_not_make_strangers_of_people_who_stayed(still: ClipFrame, faces: list[Detection]) -> None:
+def test_people_who_stay_keep_their_ids_over_a_long_gap(still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
     tracker.update(still.pixels, faces, 0.0)
     assert [face.track for face in tracker.update(still.pixels, faces, 3600.0)] == [1, 2]
@@ -251,7 +249,7 @@ def test_a_frame_of_another_size_is_the_same_view(still: ClipFrame, faces: list[
     ],
     ids=["grey", "alpha", "float", "empty", "none"],
 )
-def test_what_is_no_frame_is_an_error(pixels: Any) -> None:
+def test_invalid_frames_are_an_error(pixels: Any) -> None:
     with pytest.raises(ImageError, match="A frame must be an RGB image"):
         Tracker().update(pixels, [], 0.0)
     with pytest.raises(ImageError, match="A frame must be an RGB image"):
@@ -259,12 +257,12 @@ def test_what_is_no_frame_is_an_error(pixels: Any) -> None:
 
 
 @pytest.mark.parametrize("time", [math.nan, math.inf])
-def test_a_time_that_is_none_is_an_error(time: float, still: ClipFrame) -> None:
+def test_an_invalid_time_is_an_error(time: float, still: ClipFrame) -> None:
     with pytest.raises(MienError, match="finite number of seconds; got"):
         Tracker().update(still.pixels, [], time)
 
 
-def test_frames_need_not_lie_in_order_in_memory_nor_be_writable(still: ClipFrame, faces: list[Detection]) -> None:
+def test_frames_need_not_be_contiguous_nor_writable(still: ClipFrame, faces: list[Detection]) -> None:
     mirrored = still.pixels[:, ::-1]
     mirrored.flags.writeable = False
     boxes = [Detection(Box(320 - d.box.x - d.box.width, d.box.y, d.box.width, d.box.height), 0.9) for d in faces]
@@ -279,18 +277,18 @@ def test_a_clip_gives_the_same_tracks_each_time(looks: list[Look]) -> None:
     assert first == second
 
 
-def test_memory_does_not_grow_in_100_000_updates(still: ClipFrame, faces: list[Detection]) -> None:
+def test_memory_is_bounded(still: ClipFrame, faces: list[Detection]) -> None:
     tracker = Tracker()
-    for step in range(100_000):
-        found = [faces[step // 200 % 2]] if step % 200 == 0 else []  # somebody comes every 40 seconds, and is gone
+    for step in range(10_000):
+        found = [faces[step // 200 % 2]] if step % 200 == 0 else []  # somebody appears in one frame every 40 seconds
         tracker.update(still.pixels, found, 0.2 * step)
         if step % 200 == 100:
             assert tracker.active == set()
-    assert tracker._last_id == 500
+    assert tracker._last_id == 50
     assert len(tracker._tracks) <= 1
 
 
-def test_a_detector_gone_wild_fills_no_memory() -> None:
+def test_memory_is_bounded_with_a_bad_detector() -> None:
     rng, tracker = np.random.default_rng(0), Tracker()
     for step in range(12):
         noise = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)

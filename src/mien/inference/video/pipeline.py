@@ -1,6 +1,6 @@
-"""Stages that run side by side, each in a thread of its own, joined by short queues.
+"""Stages that run in parallel, each in its own thread, connected by short queues.
 
-OpenCV, onnxruntime and FFmpeg let go of Python's lock while they work, so threads are enough to use several cores.
+OpenCV, onnxruntime and FFmpeg release Python's global lock while they work, so threads can use several cores.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 Work = Callable[[list[Any]], Iterable[Any]]
-# How long a thread that waits for a camera or a network is waited for.
-SECONDS_TO_STOP = 2.0
+# How long to wait for a thread that itself waits for a camera or network.
+JOIN_TIMEOUT = 2.0
 
 
 class Channel(Generic[T]):
-    """A queue of bounded length between two threads. Either end can stop the other."""
+    """A bounded queue between two threads. Either end can stop the other."""
 
     def __init__(self, capacity: int, *, use_latest: bool = False) -> None:
-        """Make an empty queue.
+        """Create an empty queue.
 
         Args:
-            capacity: How many items wait at most.
-            use_latest: When it is full, drop the oldest item and take the new one, instead of waiting for room.
+            capacity: Maximum number of waiting items.
+            use_latest: When full, drop the oldest item instead of waiting for room.
         """
         self._items: deque[T] = deque()
         self._capacity = capacity
@@ -39,7 +39,7 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
 
     def put(self, item: T) -> bool:
-        """Add an item, when there is room; False when nobody will take it any more."""
+        """Wait for room and add an item; False if the receiver has stopped."""
         with self._changed:
             if self._use_latest and len(self._items) >= self._capacity:
                 self._items.popleft()
@@ -49,28 +49,28 @@ class Channel(Generic[T]):
                 self._changed.notify_all()
             return not self._is_abandoned
 
-    def take(self, most: int = 1) -> list[T]:
-        """Take all items that wait, at least 1 and at most `most`; none when there will be no more.
+    def take(self, maximum: int = 1) -> list[T]:
+        """Wait for an item and take all that are there, at most `maximum`; none at the end.
 
         Raises:
-            BaseException: What `close` was given, after the items that came before it.
+            BaseException: The error given to `close`, after all items before it.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._is_closed or self._is_abandoned)
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            taken = [self._items.popleft() for _ in range(min(maximum, len(self._items)))]
             self._changed.notify_all()
         if not taken and self._error is not None and not self._is_abandoned:
             raise self._error
         return taken
 
     def close(self, error: BaseException | None = None) -> None:
-        """Say that no more items come, and why if that was not planned."""
+        """Mark the end of the items, or the error that ended them."""
         with self._changed:
             self._is_closed, self._error = True, error
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        """Say that no more items are wanted; those that wait are let go."""
+        """Stop receiving; waiting items are dropped."""
         with self._changed:
             self._is_abandoned = True
             self._items.clear()
@@ -79,27 +79,27 @@ class Channel(Generic[T]):
 
 def run_pipeline(
     frames: Iterator[Any],
-    source: Channel[Any],
+    inbox: Channel[Any],
     stages: Sequence[tuple[Work, int]],
     capacity: int,
-    done: Callable[[], None],
+    close: Callable[[], None],
 ) -> Iterator[Any]:
-    """Send items through stages and yield what the last one returns, in order.
+    """Send items through stages, and yield the results of the last one in order.
 
-    An error in a stage ends all of them; it is raised here after the results of the items before it. When the
-    caller stops early, all stages end.
+    An error in any stage stops all of them. It is raised here, after the results of all items before it. If the caller
+    stops early, all stages stop.
 
     Args:
-        frames: The items; taken in a thread.
-        source: The queue into the first stage; it decides whether a slow pipeline holds `frames` up or drops some.
-        stages: Functions from a list of items to results, each with the most items it takes at a time.
-        capacity: The length of the queues between stages.
-        done: Called in the thread that took the items, when it takes no more.
+        frames: The items, taken in a thread.
+        inbox: The queue into the first stage, which decides whether a slow pipeline holds up `frames` or drops some.
+        stages: Functions from a list of items to results, each with its maximum number of items per call.
+        capacity: The capacity of the queues between stages.
+        close: Called after the last item, in the thread that takes the items.
     """
-    channels = [source, *(Channel[Any](capacity) for _ in stages)]
-    calls = [partial(_feed, frames, source, done)]
-    for (work, most), inbox, outbox in zip(stages, channels, channels[1:], strict=False):
-        calls.append(partial(_work, work, most, inbox, outbox))
+    channels = [inbox, *(Channel[Any](capacity) for _ in stages)]
+    calls = [partial(_feed, frames, inbox, close)]
+    for (work, maximum), source, target in zip(stages, channels, channels[1:], strict=False):
+        calls.append(partial(_work, work, maximum, source, target))
     threads = [threading.Thread(target=call, name=f"mien-{i}", daemon=True) for i, call in enumerate(calls)]
     for thread in threads:
         thread.start()
@@ -110,31 +110,31 @@ def run_pipeline(
         for channel in channels:
             channel.abandon()
         for thread in threads:
-            thread.join(SECONDS_TO_STOP)
+            thread.join(JOIN_TIMEOUT)
 
 
-def _feed(frames: Iterator[A], outbox: Channel[A], done: Callable[[], None]) -> None:
+def _feed(frames: Iterator[A], target: Channel[A], close: Callable[[], None]) -> None:
     error: BaseException | None = None
     try:
         for frame in frames:
-            if not outbox.put(frame):
+            if not target.put(frame):
                 break
-    except BaseException as caught:  # it is raised again where the results are taken
+    except BaseException as caught:  # raised again where the results are taken
         error = caught
     finally:
-        done()
-        outbox.close(error)
+        close()
+        target.close(error)
 
 
-def _work(work: Callable[[list[A]], Iterable[B]], most: int, inbox: Channel[A], outbox: Channel[B]) -> None:
+def _work(work: Callable[[list[A]], Iterable[B]], maximum: int, source: Channel[A], target: Channel[B]) -> None:
     error: BaseException | None = None
     try:
-        while items := inbox.take(most):
+        while items := source.take(maximum):
             for result in work(items):
-                if not outbox.put(result):
+                if not target.put(result):
                     return
-    except BaseException as caught:  # it is raised again where the results are taken
+    except BaseException as caught:  # raised again where the results are taken
         error = caught
     finally:
-        inbox.abandon()
-        outbox.close(error)
+        source.abandon()
+        target.close(error)

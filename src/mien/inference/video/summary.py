@@ -1,7 +1,7 @@
-"""What a whole video shows: shares of people and of time, flicker, and each person's expressions over time.
+"""A summary of a video: shares of people and of time, flicker, and each person's expressions over time.
 
-What is remembered does not grow with the video: a track's course is held in a fixed number of time slots, which become
-longer as the video does, and of very many people the shortest seen are only counted.
+Memory does not grow with the video. A track's history has a fixed number of time slots, which get longer as the video
+does; with many people, only totals are kept of those who have left and were seen shortest.
 """
 
 from __future__ import annotations
@@ -19,28 +19,40 @@ from mien.inference.video.smoothing import FlickerMeter
 
 SLOTS = 600
 FIRST_SLOT = 0.1  # seconds
-TRACKS = 200
-# A track seen for less than this (or a tenth of a short video) is no person in the shares.
-SHORTEST_SEEN = 0.5
-# A frame stands for the time until the next one, but for no more than this, in seconds.
-LONGEST_FRAME = 1.0
-SECONDS_GONE = 30.0
+MAX_TRACKS = 200
+# A track seen for less than this, or than a tenth of a shorter video, is not counted as a person.
+MIN_SEEN = 0.5
+# A frame lasts until the next one, but at most this long, in seconds.
+MAX_FRAME_TIME = 1.0
+# A track that was not seen for so long has left, in seconds.
+LEFT_AFTER = 30.0
 
 
-class TrackCourse:
-    """One person: when seen, and for how long with which expression; `slots` is seconds, (SLOTS, labels)."""
+class TrackHistory:
+    """When a person was seen, and with which expressions.
+
+    Attributes:
+        track: The tracker id.
+        first: When it was first seen, in seconds.
+        last: When it was last seen, in seconds.
+        slots: (SLOTS, labels) seconds of each expression in each time slot.
+    """
 
     def __init__(self, track: int, time: float, labels: int) -> None:
         self.track = track
-        self.first = time
-        self.last = time
+        self.first = self.last = time
         self.slots: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """Seconds of each expression, (labels,)."""
-        total: NDArray[np.float64] = self.slots.sum(axis=0, dtype=np.float64)
-        return total
+        """(labels,) seconds of each expression."""
+        seconds: NDArray[np.float64] = self.slots.sum(axis=0, dtype=np.float64)
+        return seconds
+
+    @property
+    def total(self) -> float:
+        """For how long the person was seen, in seconds."""
+        return float(self.seconds.sum())
 
     def halve(self) -> None:
         """Make each slot twice as long."""
@@ -49,31 +61,31 @@ class TrackCourse:
 
 
 class VideoSummary:
-    """Adds up the frames of one video."""
+    """Sums up the frames of one video."""
 
     def __init__(self, labels: Sequence[str]) -> None:
-        """Start; `labels` are the model's."""
+        """Start without frames; `labels` are the model's."""
         self.labels = tuple(labels)
         self.slot = FIRST_SLOT
         self.frames = 0
         self.dropped = 0
-        self.courses: dict[int, TrackCourse] = {}
+        self.tracks: dict[int, TrackHistory] = {}
         self._flicker = FlickerMeter()
         self._start: float | None = None
         self._end = 0.0
-        self._open: tuple[float, list[TrackedFace]] | None = None
-        self._step = 1 / DEFAULT_RATE
-        # People of whom only this is known, for there were too many: their main expressions, and all their time.
-        self._others: Counter[str] = Counter()
-        self._others_seconds = np.zeros(len(self.labels))
+        self._pending: tuple[float, list[TrackedFace]] | None = None  # the last frame: how long it lasts is not known
+        self._frame_time = 1 / DEFAULT_RATE
+        # Of the tracks that are no longer kept: people by main expression, and (labels,) seconds.
+        self._removed: Counter[str] = Counter()
+        self._removed_seconds = np.zeros(len(self.labels))
 
     def add(self, result: FrameResult) -> None:
-        """Take the next frame."""
-        if self._open is not None:
-            self._step = min(max(result.time - self._open[0], 0.0), LONGEST_FRAME)
-            self._account(self._step)
+        """Add the next frame."""
+        if self._pending is not None:
+            self._frame_time = min(max(result.time - self._pending[0], 0.0), MAX_FRAME_TIME)
+            self._count_pending()
         seen = [face for face in result.faces if face.is_seen]
-        self._open = (result.time, seen)
+        self._pending = (result.time, seen)
         self._start = result.time if self._start is None else self._start
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
@@ -81,38 +93,38 @@ class VideoSummary:
 
     def finish(self) -> None:
         """Count the last frame, which lasts as long as the one before it."""
-        if self._open is not None:
-            self._account(self._step)
-        self._open = None
+        self._count_pending()
+        self._pending = None
 
     @property
     def seconds(self) -> float:
-        """How long the video is, in seconds."""
+        """The length of the video in seconds."""
         return self._end - (self._start or 0.0)
 
     @property
     def people(self) -> Counter[str]:
-        """How many people show mostly which expression."""
-        shown = [course for course in self.courses.values() if self._is_person(course)]
-        return self._others + Counter(self.labels[int(np.argmax(course.seconds))] for course in shown)
+        """The number of people by main expression."""
+        return self._removed + Counter(self._main_label(track) for track in self._people())
 
     def share_of_people(self) -> dict[str, float]:
-        """Of the people, the part that shows each expression most of its time."""
+        """Return the share of people by main expression."""
         people = self.people
         return {label: people[label] / max(people.total(), 1) for label in self.labels}
 
     def share_of_time(self) -> dict[str, float]:
-        """Of the time that faces are seen, added up over faces, the part of each expression."""
-        seconds = self._others_seconds + sum(course.seconds for course in self.courses.values())
-        total = float(seconds.sum()) or 1.0
-        return {label: float(part) / total for label, part in zip(self.labels, seconds, strict=True)}
+        """Return the share of each expression in the time that faces are seen, summed over faces."""
+        return self._shares(self._removed_seconds + sum(track.seconds for track in self.tracks.values()))
+
+    def shares_of(self, track: TrackHistory) -> dict[str, float]:
+        """Return the share of each expression in a track's time."""
+        return self._shares(track.seconds)
 
     def flicker(self) -> dict[str, float]:
-        """Changes of the label in a second of a track's time, before and after smoothing."""
+        """Return the label changes per second of track time, before and after smoothing."""
         return {"raw": self._flicker.raw, "smoothed": self._flicker.smoothed}
 
     def to_json(self) -> dict[str, object]:
-        """Return the summary as it is written beside the video."""
+        """Return the content of the summary file."""
         return {
             "frames": self.frames,
             "dropped": self.dropped,
@@ -121,65 +133,74 @@ class VideoSummary:
             "share_of_people": _rounded(self.share_of_people()),
             "share_of_time": _rounded(self.share_of_time()),
             "label_changes_per_second": _rounded(self.flicker()),
-            "tracks": [self._track(course) for course in self.courses.values() if self._is_person(course)],
+            "tracks": [
+                {
+                    "track": track.track,
+                    "first": round(track.first, 3),
+                    "last": round(track.last, 3),
+                    "seconds": round(track.total, 3),
+                    "label": self._main_label(track),
+                    "share_of_time": _rounded(self.shares_of(track)),
+                }
+                for track in self._people()
+            ],
         }
 
-    def longest(self, most: int) -> list[TrackCourse]:
-        """Return the people seen longest, in the order of their first frames."""
-        people = sorted(filter(self._is_person, self.courses.values()), key=lambda c: -float(c.seconds.sum()))
-        return sorted(people[:most], key=lambda c: (c.first, c.track))
+    def longest(self, maximum: int) -> list[TrackHistory]:
+        """Return the people seen longest, sorted by their first frames."""
+        people = sorted(self._people(), key=lambda track: -track.total)
+        return sorted(people[:maximum], key=lambda track: (track.first, track.track))
 
-    def _is_person(self, course: TrackCourse) -> bool:
-        return float(course.seconds.sum()) >= min(SHORTEST_SEEN, 0.1 * self.seconds)
+    def _people(self) -> list[TrackHistory]:
+        return [track for track in self.tracks.values() if self._is_person(track)]
 
-    def _account(self, step: float) -> None:
-        """Let the open frame have lasted `step` seconds."""
-        assert self._open is not None  # noqa: S101
-        time, faces = self._open
-        self._end = time + step
-        while self._end - (self._start or 0.0) > SLOTS * self.slot:
-            for course in self.courses.values():
-                course.halve()
+    def _is_person(self, track: TrackHistory) -> bool:
+        return track.total >= min(MIN_SEEN, 0.1 * self.seconds)
+
+    def _main_label(self, track: TrackHistory) -> str:
+        return self.labels[int(np.argmax(track.seconds))]
+
+    def _shares(self, seconds: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(self.labels, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
+
+    def _count_pending(self) -> None:
+        """Count the pending frame, which has lasted `self._frame_time` seconds."""
+        if self._pending is None:
+            return
+        time, faces = self._pending
+        start = self._start or 0.0
+        self._end = time + self._frame_time
+        while self._end - start > SLOTS * self.slot:
+            for track in self.tracks.values():
+                track.halve()
             self.slot *= 2
-        seconds = self._seconds_in_slots(time - (self._start or 0.0), step)
+        seconds = self._seconds_by_slot(time - start, self._frame_time)
         for face in faces:
-            course = self.courses.setdefault(face.track, TrackCourse(face.track, time, len(self.labels)))
-            course.last = self._end
+            track = self.tracks.setdefault(face.track, TrackHistory(face.track, time, len(self.labels)))
+            track.last = self._end
             for slot, part in seconds.items():
-                course.slots[slot, self.labels.index(face.label)] += part
-        if len(self.courses) > TRACKS:
-            self._let_go(time)
+                track.slots[slot, self.labels.index(face.label)] += part
+        if len(self.tracks) > MAX_TRACKS:
+            self._remove_shortest(time)
 
-    def _seconds_in_slots(self, since: float, step: float) -> dict[int, float]:
-        """Divide a frame's time among the slots that it lasts through: slow cameras have more slots than frames."""
-        # rounded, so that frames as long as a slot do not touch two
-        first, end = round(since / self.slot, 6), round((since + step) / self.slot, 6)
+    def _seconds_by_slot(self, since: float, duration: float) -> dict[int, float]:
+        """Divide a frame's duration among the slots it covers: at low frame rates, more than one."""
+        # rounded, so that a frame as long as a slot does not cover two
+        first, end = round(since / self.slot, 6), round((since + duration) / self.slot, 6)
         slots = range(int(first), min(math.ceil(end), SLOTS))
         return {slot: (min(slot + 1, end) - max(slot, first)) * self.slot for slot in slots}
 
-    def _let_go(self, time: float) -> None:
-        """Keep of the person seen shortest, of those who have left, only the counts."""
-        gone = [course for course in self.courses.values() if time - course.last > SECONDS_GONE]
-        if not gone:
+    def _remove_shortest(self, time: float) -> None:
+        """Keep only totals of the person seen shortest among those who have left."""
+        left = [track for track in self.tracks.values() if time - track.last > LEFT_AFTER]
+        if not left:
             return
-        least = min(gone, key=lambda course: float(course.seconds.sum()))
-        del self.courses[least.track]
-        self._flicker.keep_only(self.courses)
-        self._others_seconds += least.seconds
-        if self._is_person(least):
-            self._others[self.labels[int(np.argmax(least.seconds))]] += 1
-
-    def _track(self, course: TrackCourse) -> dict[str, object]:
-        seconds = course.seconds
-        total = float(seconds.sum()) or 1.0
-        return {
-            "track": course.track,
-            "first": round(course.first, 3),
-            "last": round(course.last, 3),
-            "seconds": round(float(seconds.sum()), 3),
-            "label": self.labels[int(np.argmax(seconds))],
-            "share_of_time": _rounded(dict(zip(self.labels, (seconds / total).tolist(), strict=True))),
-        }
+        shortest = min(left, key=lambda track: track.total)
+        del self.tracks[shortest.track]
+        self._flicker.keep_only(self.tracks)
+        self._removed_seconds += shortest.seconds
+        if self._is_person(shortest):
+            self._removed[self._main_label(shortest)] += 1
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

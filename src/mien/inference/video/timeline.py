@@ -1,4 +1,4 @@
-"""A picture of who shows which expression when: one lane a person, as SVG."""
+"""A chart of who shows which expression when, as SVG: one row per person."""
 
 from __future__ import annotations
 
@@ -9,56 +9,55 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from mien.inference.draw import COLOURS, WHITE
-from mien.inference.video.summary import TrackCourse, VideoSummary
+from mien.inference.video.summary import TrackHistory, VideoSummary
 
-LANES = 40
+MAX_ROWS = 40
 LEFT, WIDTH, RIGHT = 70, 900, 30
-TOP, LANE, BAR = 58, 30, 22
+TOP, ROW, BAR = 58, 30, 22
 LETTER = 6.2  # roughly the width of a letter at 11 pixels
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds
 
 
 def draw_timeline(summary: VideoSummary, title: str) -> str:
-    """Return an SVG picture of a video's course.
+    """Return the timeline of a video as SVG.
 
-    Every bar has its expression's colour (Okabe and Ito's, which colour-blind people can tell apart) and, where there
-    is room, its name, so that it can be read in grey too. Of more than 40 people, the 40 seen longest are drawn.
+    Bars have the colours of their expressions (Okabe and Ito's palette for colour-blind people) and, where there is
+    room, their names, which are readable in greyscale. Only the 40 people seen longest are drawn.
 
     Args:
-        summary: The video, finished.
-        title: What stands above, as the video's name.
+        summary: The finished summary.
+        title: Usually the name of the video.
     """
-    courses = summary.longest(LANES)
+    people = summary.longest(MAX_ROWS)
     seconds = max(summary.seconds, summary.slot)
-    bottom = TOP + LANE * max(len(courses), 1)
-    height = bottom + 70
+    bottom = TOP + ROW * max(len(people), 1)
+    width, height = LEFT + WIDTH + RIGHT, bottom + 70
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" height="{height}" '
-        f'viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="100%" height="100%" fill="{_hex(WHITE)}"/>',
         _text(LEFT, 24, f"Apparent expressions over time: {title}", size=15),
-        _text(LEFT, 43, _below_title(summary, len(courses))),
+        _text(LEFT, 43, _subtitle(summary.people.total(), len(people))),
         *_axis(seconds, bottom),
     ]
-    for number, course in enumerate(courses):
-        top = TOP + LANE * number
-        parts.append(_text(LEFT - 8, top + 20, f"#{course.track}", anchor="end"))
-        parts += _bars(course, summary, top + (LANE - BAR) / 2, WIDTH / seconds)
+    for row, track in enumerate(people):
+        top = TOP + ROW * row
+        parts.append(_text(LEFT - 8, top + 20, f"#{track.track}", anchor="end"))
+        parts += _bars(track, summary, top + (ROW - BAR) / 2, WIDTH / seconds)
     parts += _legend(summary.labels, bottom + 52)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _below_title(summary: VideoSummary, drawn: int) -> str:
-    people = summary.people.total()
+def _subtitle(people: int, drawn: int) -> str:
     if not people:
-        return "no face was seen"
-    told = f"{people} {'person' if people == 1 else 'people'}"
-    return told if drawn >= people else f"{told}; the {drawn} seen longest are drawn"
+        return "No faces detected"
+    text = f"{people} {'person' if people == 1 else 'people'}"
+    return text if drawn >= people else f"{text}; the {drawn} seen longest are drawn"
 
 
-def _bars(course: TrackCourse, summary: VideoSummary, top: float, scale: float) -> Iterator[str]:
-    """Yield a bar for each run of time slots that mostly show one expression."""
-    main = np.where(course.slots.any(axis=1), course.slots.argmax(axis=1), -1)
+def _bars(track: TrackHistory, summary: VideoSummary, top: float, scale: float) -> Iterator[str]:
+    """Yield a bar for each run of time slots with the same main expression."""
+    main = np.where(track.slots.any(axis=1), track.slots.argmax(axis=1), -1)
     for label, run in groupby(range(len(main)), key=lambda slot: int(main[slot])):
         slots = list(run)
         if label < 0:
@@ -66,11 +65,7 @@ def _bars(course: TrackCourse, summary: VideoSummary, top: float, scale: float) 
         name = summary.labels[label]
         start = slots[0] * summary.slot * scale
         width = min((slots[-1] + 1) * summary.slot * scale, WIDTH) - start
-        colour = _hex(COLOURS.get(name, WHITE))
-        yield (
-            f'<rect x="{LEFT + start:.1f}" y="{top:.1f}" width="{width:.1f}" height="{BAR}" fill="{colour}" '
-            f'stroke="#222" stroke-width="0.5"><title>{_clean(name)}</title></rect>'
-        )
+        yield _rectangle(LEFT + start, top, width, BAR, name)
         if width > LETTER * len(name) + 6:
             yield _text(LEFT + start + width / 2, top + 15, name, size=11, anchor="middle")
 
@@ -86,21 +81,28 @@ def _axis(seconds: float, bottom: float) -> Iterator[str]:
 def _legend(labels: tuple[str, ...], y: float) -> Iterator[str]:
     x = float(LEFT)
     for name in labels:
-        fill = _hex(COLOURS.get(name, WHITE))
-        yield f'<rect x="{x:.1f}" y="{y - 11}" width="14" height="14" fill="{fill}" stroke="#222" stroke-width="0.5"/>'
+        yield _rectangle(x, y - 11, 14, 14, name)
         yield _text(x + 20, y, name)
         x += 20 + 7.5 * len(name) + 22
 
 
+def _rectangle(x: float, y: float, width: float, height: float, name: str) -> str:
+    """Return a rectangle in the colour of an expression, with its name as tooltip."""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{_hex(COLOURS.get(name, WHITE))}" '
+        f'stroke="#222" stroke-width="0.5"><title>{_escape(name)}</title></rect>'
+    )
+
+
 def _text(x: float, y: float, text: str, size: int = 12, anchor: str = "start") -> str:
-    """Return a text with a white rim, so that it can be read on any colour."""
-    rim = 'stroke="#fff" stroke-width="3" paint-order="stroke" stroke-opacity="0.75"'
+    """Return text with a white outline, readable on any colour."""
+    outline = 'stroke="#fff" stroke-width="3" paint-order="stroke" stroke-opacity="0.75"'
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text {place} fill="#111" {rim}>{_clean(text)}</text>'
+    return f'<text {place} fill="#111" {outline}>{_escape(text)}</text>'
 
 
-def _clean(text: str) -> str:
-    """Return text that may stand in XML: marks are escaped, control characters become question marks."""
+def _escape(text: str) -> str:
+    """Return text escaped for XML, with question marks for control characters."""
     return escape("".join(letter if letter.isprintable() else "?" for letter in text))
 
 
@@ -113,4 +115,4 @@ def _clock(seconds: float, step: float) -> str:
 
 
 def _hex(colour: tuple[int, int, int]) -> str:
-    return "#" + "".join(f"{part:02x}" for part in colour)
+    return "#" + bytes(colour).hex()

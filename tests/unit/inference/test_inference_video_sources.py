@@ -35,7 +35,7 @@ def read_until_error(path: Path) -> tuple[list[Frame], str]:
     return frames, str(caught.value)
 
 
-def test_a_file_gives_every_frame_with_its_time(tmp_path: Path) -> None:
+def test_a_file_yields_every_frame_with_its_time(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(30))
     video = open_video(path)
     assert (video.rate, video.length, video.is_live, video.frame_pixels) == (25, 30, False, 48 * 64)
@@ -55,7 +55,7 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
         assert np.allclose([frame.time for frame in frames], times - 0.5, atol=0.002)
 
 
-def test_joined_recordings_go_on_in_time(tmp_path: Path) -> None:
+def test_times_of_joined_recordings_continue(tmp_path: Path) -> None:
     part = write_video(tmp_path / "a.ts", grey_frames(40)).read_bytes()
     (tmp_path / "b.ts").write_bytes(part + part)
     times = [frame.time for frame in read(tmp_path / "b.ts")]
@@ -63,7 +63,7 @@ def test_joined_recordings_go_on_in_time(tmp_path: Path) -> None:
     assert np.allclose(np.diff(times), 0.04, atol=0.011)
 
 
-def test_frames_that_a_cut_hides_are_not_missed(tmp_path: Path) -> None:
+def test_frames_discarded_by_a_cut_are_not_reported_missing(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "a.mp4", grey_frames(60), options={"g": "60"})
     with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mp4"), "w") as cut:
         stream = cut.add_stream_from_template(source.streams.video[0])
@@ -79,10 +79,10 @@ def test_frames_that_a_cut_hides_are_not_missed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
-def test_rotated_videos_come_upright(tmp_path: Path, rotation: int) -> None:
+def test_rotated_videos_are_made_upright(tmp_path: Path, rotation: int) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(3), rotation=rotation)
     upright = read(path)[0].pixels
-    # OpenCV, which obeys the rotation too, judges
+    # OpenCV applies the rotation too
     capture = cv2.VideoCapture(str(path))
     expected = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
     capture.release()
@@ -90,31 +90,31 @@ def test_rotated_videos_come_upright(tmp_path: Path, rotation: int) -> None:
     assert np.abs(upright.astype(int) - expected).mean() < 4
 
 
-def test_pixels_become_square(tmp_path: Path) -> None:
+def test_pixels_are_made_square(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(2), aspect=Fraction(4, 3))
     assert read(path)[0].pixels.shape == (48, 85, 3)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
-def test_a_file_that_was_cut_off_gives_what_it_has_and_says_so(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_yields_its_frames_and_then_an_error(tmp_path: Path, name: str) -> None:
     options = {"movflags": "faststart"} if name.endswith("mp4") else {}
     path = write_video(tmp_path / name, grey_frames(60), options=options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    frames, told = read_until_error(path)
+    frames, error = read_until_error(path)
     assert 10 < len(frames) < 50
-    assert "cut off" in told
-    assert f"{len(frames)} " in told
-    assert "\n" not in told
+    assert "cut off" in error
+    assert f"{len(frames)} " in error
+    assert "\n" not in error
 
 
-def test_damage_in_the_middle_does_not_end_a_file(tmp_path: Path) -> None:
+def test_reading_continues_after_damage_in_the_middle(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(60))
     data = bytearray(path.read_bytes())
     middle = len(data) // 3
     data[middle : middle + 200] = bytes(200)
     path.write_bytes(data)
     frames = []
-    with contextlib.suppress(VideoError):  # frames may be missing, and then that is said
+    with contextlib.suppress(VideoError):  # if frames are missing
         for frame in open_video(path).frames():
             frames.append(frame)
     assert frames[-1].time > 2.2
@@ -122,7 +122,7 @@ def test_damage_in_the_middle_does_not_end_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("text.mp4", b"this is text\n" * 40, "not a video"),
         ("empty.mp4", b"", "empty"),
@@ -131,16 +131,16 @@ def test_damage_in_the_middle_does_not_end_a_file(tmp_path: Path) -> None:
         ("null.mp4", bytes(1000), "not a video"),
     ],
 )
-def test_what_is_no_video(tmp_path: Path, name: str, content: bytes, told: str) -> None:
-    for other in ("a.mkv", "a.ts"):  # what the playlists name is there, and is not opened
+def test_files_that_are_not_videos(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    for other in ("a.mkv", "a.ts"):  # exist, but must not be opened through a playlist
         write_video(tmp_path / other, grey_frames(2))
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(VideoError, match=told) as caught:
+    with pytest.raises(VideoError, match=message) as caught:
         read(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
-def test_sound_alone_folders_and_missing_files(tmp_path: Path) -> None:
+def test_sound_only_folders_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="only audio"):
         open_video(write_sound(tmp_path / "a.m4a"))
     with pytest.raises(VideoError, match="is a folder"):
@@ -156,13 +156,13 @@ def test_a_codec_that_cannot_be_decoded(tmp_path: Path) -> None:
         open_video(path)
 
 
-def test_large_frames_are_refused_before_decoding(tmp_path: Path) -> None:
+def test_large_frames_are_rejected_before_decoding(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(2))
-    with pytest.raises(VideoError, match="3,072 pixels a frame; at most 3,000"):
+    with pytest.raises(VideoError, match="frames of 3,072 pixels; the limit is 3,000"):
         EncodedVideo(path, Limits(max_pixels=3000))
 
 
-def test_addresses_lose_their_passwords() -> None:
+def test_errors_contain_no_passwords() -> None:
     with pytest.raises(VideoError) as caught:
         open_video("rtsp://me:secret@127.0.0.1:1/stream")
     assert "secret" not in str(caught.value)
@@ -216,19 +216,21 @@ def test_a_camera_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert camera.is_live
     assert camera.rate == 30
     frames = []
-    with pytest.raises(VideoError, match="no pictures any more after 3 frames"):
+    with pytest.raises(VideoError, match="stopped after 3 frames"):
         frames.extend(camera.frames())
     assert len(frames) == 3
-    assert frames[0].pixels[0, 0].tolist() == [0, 0, 255]  # BGR became RGB
+    assert frames[0].pixels[0, 0].tolist() == [0, 0, 255]  # BGR to RGB
     assert frames[0].time <= frames[1].time <= frames[2].time
     camera.close()
 
 
-@pytest.mark.parametrize(("source", "told"), [("camera:7", "cannot be opened"), ("camera:front", "by its number")])
-def test_cameras_that_are_not_there(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], source: str, told: str
+@pytest.mark.parametrize(
+    ("source", "message"), [("camera:7", "cannot be opened"), ("camera:front", "expected a number")]
+)
+def test_absent_cameras(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], source: str, message: str
 ) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    with pytest.raises(VideoError, match=told):
+    with pytest.raises(VideoError, match=message):
         Camera(source)
     assert capfd.readouterr().err == ""
