@@ -15,6 +15,7 @@ import mien
 from mien.apps import (
     annotate,
     bench,
+    card,
     compare,
     data,
     evaluate,
@@ -59,6 +60,7 @@ app.command()(evaluate.score)
 app.command()(compare.compare)
 app.command()(robustness.robustness)
 app.command()(export.export)
+app.command()(card.card)
 app.command()(report.report)
 app.command()(models.models)
 app.add_typer(data.app, name="data")
