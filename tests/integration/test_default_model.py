@@ -1,4 +1,4 @@
-"""The shipped model: its size, its speed, its card, and what it says of real pictures."""
+"""The shipped model: its size, its speed, its card and its answers on real images."""
 
 import json
 from importlib.resources import files
@@ -15,10 +15,11 @@ from mien.evaluation.latency import measure_latency
 from mien.inference.model import ExpressionModel
 from mien.inference.recognizer import Recognizer
 from mien.recipes import Recipe, load_recipe
+from mien.recipes.record import RunRecord
 
 ASSETS = Path(str(files("mien"))) / "assets"
 RESULTS = Path(__file__).parents[2] / "results"
-RECORD = json.loads((ASSETS / "default.json").read_text(encoding="utf-8"))
+RECORD = RunRecord.load(ASSETS / "default.json")
 SHIPPED = ("default", "default-int8")
 TEXTURES = ("brick", "grass", "gravel", "coffee", "coins", "page", "rocket")
 
@@ -38,17 +39,17 @@ def test_8_bit_model_is_the_measured_one(model):
     (measured,) = [row for row in rows if row["file"] == "mien export --int8"]
     assert card.precision == "int8"
     assert card.recipe == model.card.recipe
-    assert card.conversion["accuracy_at_32_bits"] == RECORD["scores"]["accuracy"]
+    assert card.conversion["accuracy_at_32_bits"] == RECORD.scores["accuracy"]
     assert round(card.scores["accuracy"], 5) == measured["accuracy"]
     assert round(card.conversion["same_label"], 4) == measured["same_label"]
     assert card.conversion["accuracy_loss"] < 0.005
 
 
-def test_card_and_record_tell_the_same(model):
+def test_card_and_record_agree(model):
     assert model.card.labels.names == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-    assert model.card.scores["accuracy"] == RECORD["scores"]["accuracy"]
-    assert model.card.scores["selection"] == RECORD["selection"]
-    assert model.card.recipe == RECORD["recipe"]
+    assert model.card.scores["accuracy"] == RECORD.scores["accuracy"]
+    assert model.card.scores["selection"] == RECORD.selection
+    assert model.card.recipe == RECORD.recipe
     assert model.card.input.size <= 64
 
 
@@ -59,13 +60,13 @@ def test_recipe_of_the_record_is_the_default_one_with_more_pixels_and_a_teacher(
         "network.options.width=24",
         'distillation.teachers=["runs/default-fer2013-seed2"]',
     ]
-    assert Recipe.model_validate(RECORD["recipe"]) == load_recipe("default", settings)
+    assert Recipe.model_validate(RECORD.recipe) == load_recipe("default", settings)
     teacher = json.loads((RESULTS / "runs" / "default-fer2013-seed2" / "record.json").read_text(encoding="utf-8"))
-    assert RECORD["teachers"] == [{"name": teacher["name"], "accuracy": teacher["scores"]["accuracy"]}]
+    assert RECORD.teachers == [{"name": teacher["name"], "accuracy": teacher["scores"]["accuracy"]}]
 
 
-def test_record_reaches_the_aim():
-    scores = RECORD["scores"]
+def test_accuracy_and_images_without_duplicates():
+    scores = RECORD.scores
     assert (scores["dataset"], scores["split"], scores["n"]) == ("fer2013", "validation", 3589)
     assert scores["accuracy"] >= 0.69
     assert scores["without_duplicates"]["n"] == 3309
@@ -89,21 +90,21 @@ def test_portraits(astronaut, hopper, name):
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.7, 1.6])
-def test_label_does_not_depend_on_the_size_of_the_picture(astronaut, factor):
+def test_label_does_not_depend_on_the_size_of_the_image(astronaut, factor):
     resized = cv2.resize(astronaut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     (face,) = Recognizer(detector="haar").recognize(np.asarray(resized, dtype=np.uint8)).faces
     assert face.label == "happy"
 
 
-def test_face_pasted_into_a_large_picture_is_recognised_as_the_face_itself(astronaut):
+def test_face_pasted_into_a_large_image_is_recognised_as_the_face_itself(astronaut):
     # a FER2013-like frame: 48 x 48 grey pixels, loosely around the face
     x, y, side = 170, 60, 120
     grey = cv2.cvtColor(astronaut[y : y + side, x : x + side], cv2.COLOR_RGB2GRAY)
     frame = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
-    picture = np.full((600, 800, 3), 90, dtype=np.uint8)
-    picture[200:344, 300:444] = cv2.resize(frame, (144, 144), interpolation=cv2.INTER_CUBIC)[:, :, None]
+    image = np.full((600, 800, 3), 90, dtype=np.uint8)
+    image[200:344, 300:444] = cv2.resize(frame, (144, 144), interpolation=cv2.INTER_CUBIC)[:, :, None]
     direct = Recognizer(detector="none").recognize(frame).faces[0]
-    (found,) = Recognizer(detector="haar").recognize(picture).faces
+    (found,) = Recognizer(detector="haar").recognize(image).faces
     assert found.label == direct.label
     assert found.confidence == pytest.approx(direct.confidence, abs=0.25)
 
@@ -127,14 +128,14 @@ def test_most_false_boxes_are_dropped(name):
     rng = np.random.default_rng(0)
     total = kept = 0
     for texture in TEXTURES:
-        picture = as_rgb(getattr(skimage.data, texture)())
-        height, width = picture.shape[:2]
+        image = as_rgb(getattr(skimage.data, texture)())
+        height, width = image.shape[:2]
         boxes = []
         for _ in range(20):
             side = int(rng.integers(40, min(height, width) // 2))
             boxes.append(Box(int(rng.integers(0, width - side)), int(rng.integers(0, height - side)), side, side))
         # boxes far apart enough to be no duplicates of each other
-        result = Recognizer(name, detector=Boxes(boxes)).recognize(picture)
+        result = Recognizer(name, detector=Boxes(boxes)).recognize(image)
         total += len(result.faces) + result.rejected
         kept += len(result.faces)
     assert total > 60
