@@ -9,7 +9,7 @@ from lab.markdown import make_table, millions, percent
 from mien.core.dotted import finite, group
 from mien.core.errors import DataError
 from mien.evaluation.report.runs import Run
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.recipes.departures import read_settings
 
 
@@ -44,7 +44,7 @@ def make_weights_page(files: Iterable[Path], runs: Sequence[Run], records: str) 
 
 
 def _line(file: Path, runs: Sequence[Run], records: str) -> list[str]:
-    card = ExpressionModel.load(file).card
+    card = OnnxModel.load(file).card
     run = next((run for run in runs if _is_of(run, card.name, card.recipe)), None)
     if run is None:
         raise DataError(f"{file} is of {card.name}, and no committed run record has that name and recipe.")

@@ -27,7 +27,7 @@ from mien.data import registry
 from mien.inference.detectors import Detector
 from mien.inference.detectors.haar import Haar
 from mien.inference.detectors.yunet import YuNet
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 CONTEXTS = ("photograph", "border")
 CROPS = [(scale, shift) for scale in (0.95, 1.0, 1.05, 1.1, 1.15) for shift in (0.0, 0.02)]
@@ -67,7 +67,7 @@ def find(detector: Detector, faces: NDArray[np.uint8], context: str) -> Found:
 
 
 def measure(
-    model: ExpressionModel, found: Found, crop: CropSpec, direct: NDArray[np.intp], truth: NDArray[np.int64]
+    model: OnnxModel, found: Found, crop: CropSpec, direct: NDArray[np.intp], truth: NDArray[np.int64]
 ) -> dict[str, float]:
     """Return shares of the faces found: same label as the frame, right label, and dropped as no face."""
     crops = [crop_face(picture, box, crop) for picture, box in zip(found.pictures, found.boxes, strict=True)]
@@ -93,7 +93,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     split = registry.load("fer2013", options.data).split("validation")
     rows = np.sort(np.random.default_rng(0).choice(len(split), min(options.faces, len(split)), replace=False))
-    chosen, model = split.subset(rows), ExpressionModel.load(options.model)
+    chosen, model = split.subset(rows), OnnxModel.load(options.model)
     truth = chosen.labels
     direct = model.predict(to_batch(list(chosen.images), model.card.input)).probabilities.argmax(axis=1)
     record: dict[str, object] = {"model": model.card.name, "faces": len(chosen), "split": "validation"}

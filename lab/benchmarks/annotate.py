@@ -31,7 +31,7 @@ from mien.core.hardware import available_cores, processor_name
 from mien.inference.archive.job import ArchiveSettings
 from mien.inference.archive.run import Watcher, annotate
 from mien.inference.archive.worker import FACES
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 FACE = (slice(60, 200), slice(150, 290))  # of the portrait
 CHUNK = 256
@@ -50,7 +50,7 @@ def write_faces(folder: Path, count: int) -> None:
 
 def score_in_memory(seconds: float, start: Any, results: Any) -> None:
     """Score batches for some seconds; report faces, seconds and processor seconds."""
-    model = ExpressionModel.load("default")
+    model = OnnxModel.load("default")
     spec = model.card.input
     faces = np.random.default_rng(0).standard_normal((FACES, spec.channels, spec.size, spec.size), dtype=np.float32)
     model.predict(faces)

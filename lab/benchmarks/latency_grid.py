@@ -31,7 +31,7 @@ from mien.evaluation.latency import check_rounds, measure_in_turns, time_in_turn
 from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
 
 THREADS = (1, 2)
@@ -113,9 +113,9 @@ def measure_grid(models: Sequence[str], rounds: int = 100) -> LatencyGrid:
     networks: list[BatchTiming] = []
     stages: list[StageTiming] = []
     for threads in THREADS:
-        loaded = [ExpressionModel.load(model, threads) for model in models]
+        loaded = [OnnxModel.load(model, threads) for model in models]
         references = [
-            ExpressionModel(content, "reference network", threads) for content in (resnet18_onnx(), mobilenet_v2_onnx())
+            OnnxModel(content, "reference network", threads) for content in (resnet18_onnx(), mobilenet_v2_onnx())
         ]
         for batch in BATCHES:
             networks += _time_batch(loaded, references, threads, batch, max(FEWEST_ROUNDS, rounds // batch))
@@ -124,7 +124,7 @@ def measure_grid(models: Sequence[str], rounds: int = 100) -> LatencyGrid:
 
 
 def _time_batch(
-    models: list[ExpressionModel], references: list[ExpressionModel], threads: int, batch: int, rounds: int
+    models: list[OnnxModel], references: list[OnnxModel], threads: int, batch: int, rounds: int
 ) -> list[BatchTiming]:
     everyone = [*models, *references]
     generator = np.random.default_rng(0)
@@ -150,7 +150,7 @@ def _time_batch(
     ]
 
 
-def _time_stages(model: ExpressionModel, threads: int, rounds: int) -> list[StageTiming]:
+def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTiming]:
     picture = _draw_picture()
     names = ["yunet", "haar"] if find_weights() else ["haar"]
     recognizers = [Recognizer(model, create_detector(name)) for name in names]

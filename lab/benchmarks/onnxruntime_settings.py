@@ -21,7 +21,7 @@ import numpy as np
 
 from mien.core.hardware import processor_name
 from mien.evaluation.latency import time_in_turns
-from mien.inference.model import INPUT_NAME, OUTPUT_NAME, ExpressionModel, read_model
+from mien.inference.model import INPUT_NAME, OUTPUT_NAME, OnnxModel, read_model
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
@@ -69,7 +69,7 @@ def main() -> None:
     for threads in (1, 2):
         for model in arguments.model:
             content, source = read_model(model)
-            card = ExpressionModel(content, source).card
+            card = OnnxModel(content, source).card
             sessions = [start(content, threads, changes) for changes in VARIANTS.values()]
             for batch, rounds in ((1, arguments.rounds), (8, max(20, arguments.rounds // 5))):
                 shape = (batch, card.input.channels, card.input.size, card.input.size)

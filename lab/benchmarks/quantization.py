@@ -33,7 +33,7 @@ from mien.data.registry import LoadOptions, load
 from mien.evaluation.latency import measure_in_turns
 from mien.export.model_file import with_card
 from mien.export.quantization import QUANTIZED, CalibrationFaces, halve, quantize
-from mien.inference.model import ExpressionModel, optimize_model, read_model
+from mien.inference.model import OnnxModel, optimize_model, read_model
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -98,7 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     content, source = read_model(arguments.model)
-    whole = ExpressionModel(content, source)
+    whole = OnnxModel(content, source)
     spec = whole.card.input
     data = load("fer2013", arguments.data, LoadOptions(image_size=spec.size, channels=spec.channels))
     training, validation = data.split("train"), data.split("validation")
@@ -115,7 +115,7 @@ def main() -> None:
         count = changes.pop("faces", FACES)
         files[name] = convert(content, source, to_batch(evenly(training.images, count), spec), changes)
         print(name, flush=True)
-    models = {name: ExpressionModel(with_card(file, whole.card), name) for name, file in files.items()}
+    models = {name: OnnxModel(with_card(file, whole.card), name) for name, file in files.items()}
     answers = {
         name: np.concatenate([m.predict(images[i : i + 64]).probabilities.argmax(1) for i in range(0, len(images), 64)])
         for name, m in models.items()

@@ -31,7 +31,7 @@ from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
 from mien.inference.draw import draw_faces
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
 from mien.inference.video.face_stream import FaceStream, StreamSettings, stream
 from mien.inference.video.recording import VideoRecorder
@@ -80,14 +80,12 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
     cv2.setNumThreads(threads)
     names = ["yunet", "haar"] if find_weights() else ["haar"]
     detectors = [create_detector(name) for name in names]
-    measured = ExpressionModel.load(model, threads)
+    measured = OnnxModel.load(model, threads)
     record: dict[str, Any] = {"network": measured.card.name}
     if minutes:  # first: a leak could hide in memory that other networks have left
         record["soak"] = asdict(_soak(measured, detectors[0], minutes))
     if frames := round(seconds * RATE):
-        references = [
-            ExpressionModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)
-        ]
+        references = [OnnxModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)]
         record["clip"] = {"width": SIZE[0], "height": SIZE[1], "frames": frames, "faces": FACES}
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder) / "clip.mp4"
@@ -106,7 +104,7 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
 
 
 def _measure_speeds(
-    clip: Path, model: ExpressionModel, references: list[ExpressionModel], detectors: list[Detector], threads: int
+    clip: Path, model: OnnxModel, references: list[OnnxModel], detectors: list[Detector], threads: int
 ) -> list[Speed]:
     cases = [
         (network, detector, use_writing)
@@ -144,7 +142,7 @@ def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: 
     return frames, time.perf_counter() - start
 
 
-def _measure_stages(clip: Path, model: ExpressionModel, detector: Detector, threads: int) -> dict[str, float]:
+def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: int) -> dict[str, float]:
     """Return processor milliseconds a frame of each step, one after the other; detection as often as it happens."""
     clock = _Clock()
     timed = _TimedDetector(detector, clock)
@@ -169,7 +167,7 @@ def _measure_stages(clip: Path, model: ExpressionModel, detector: Detector, thre
     return {name: round(spent[name], 3) for name in order}
 
 
-def _soak(model: ExpressionModel, detector: Detector, minutes: float) -> Soak:
+def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
     """Run a long stream of small frames with everything that a video leaves behind: lines, a summary."""
     count = max(round(minutes * 60 * RATE), 1)
     labels = model.card.labels.names

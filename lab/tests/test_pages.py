@@ -15,7 +15,7 @@ from lab.pages import FOLDER, main, make_pages
 from mien.core.card import METADATA_KEY
 from mien.core.errors import MienError
 from mien.evaluation.reported import DATASETS, PAPERS
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.recipes import Recipe, load_recipe
 
 SHORT = ["network.input_size=64", "schedule.epochs=20", "optimizer.lr=1e-3"]
@@ -105,7 +105,7 @@ def test_files_of_weights_stand_on_their_page_with_their_own_scores(checkout):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "weights").glob("*.onnx")), ids=lambda file: file.stem)
 def test_trained_networks_are_used_by_name_and_say_what_8_bits_cost(file):
-    card = ExpressionModel.load(file.stem).card
+    card = OnnxModel.load(file.stem).card
     assert card.network == file.stem
     assert card.scores["weights"]["bits"] == 8
     assert abs(card.scores["weights"]["accuracy_loss"]) < 0.005

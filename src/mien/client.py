@@ -183,24 +183,28 @@ def _problem(answer: http.client.HTTPResponse) -> ServerError:
     return ServerError(answer.status, detail, float(wait) if wait.isdigit() else 1.0)
 
 
+def _box(face: dict[str, Any]) -> Box:
+    return Box(face["x"], face["y"], face["width"], face["height"])
+
+
 def _image_result(told: dict[str, Any]) -> ImageResult:
-    faces = [Face(Box(*f["box"]), f["score"], f["label"], f["probabilities"]) for f in told["faces"]]
-    size = told["width"], told["height"]
+    faces = [Face(_box(f), f["score"], f["label"], f["probabilities"]) for f in told["faces"]]
+    size = told["image_width"], told["image_height"]
     return ImageResult(told["source"], *size, faces, tuple(told["shares"]), told["rejected"])
 
 
 def _frame_result(told: dict[str, Any]) -> FrameResult:
     faces = [
         TrackedFace(
-            box=Box(*f["box"]),
+            box=_box(f),
             score=f["score"],
             label=f["label"],
             probabilities=f["probabilities"],
             track=f["track"],
             raw=f["raw"],
-            is_seen=f["is_seen"],
+            is_seen=f["seen"],
         )
         for f in told["faces"]
     ]
-    size = told["width"], told["height"]
+    size = told["image_width"], told["image_height"]
     return FrameResult(told["frame"], told["time"], *size, faces, tuple(told["shares"]))

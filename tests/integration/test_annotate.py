@@ -26,7 +26,7 @@ def words(tmp_path, tiny_model):
 
 def check_complete(out):
     rows = rows_of(out)
-    assert [row["path"] for row in rows] == [f"{i:05}.png" for i in range(COUNT)]
+    assert [row["source"] for row in rows] == [f"{i:05}.png" for i in range(COUNT)]
     assert Counter(row["label"] for row in rows) == {"sad": COUNT / 2, "happy": COUNT / 2}
     assert bad_of(out) == {}
     assert not out.with_name("out.parquet.parts").exists()
@@ -58,7 +58,7 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
     }
     assert "damaged or truncated" in bad_of(out)["cut.jpg"]
     assert "is not an image" in bad_of(out)["text.jpg"]
-    assert "new\nline.jpg" in {row["path"] for row in rows_of(out)}
+    assert "new\nline.jpg" in {row["source"] for row in rows_of(out)}
     told = json.loads(pq.read_schema(out).metadata[b"mien"])
     assert (told["model"], told["detector"], told["use_rejection"]) == ("tiny", "none", True)
     assert len(told["model_sha256"]) == 64

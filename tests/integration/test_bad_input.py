@@ -85,7 +85,7 @@ def test_unusual_picture_is_read(mien, tmp_path, tiny_model, name, detector):
     result = json.loads(out)
     assert len(result["faces"]) == (detector == "none")
     expected = (60, 50) if name == "turned.jpg" else picture.size
-    assert (result["width"], result["height"]) == expected
+    assert (result["image_width"], result["image_height"]) == expected
 
 
 def test_no_face_is_a_result(mien, tmp_path, tiny_model):

@@ -12,7 +12,7 @@ import skimage.data
 from mien.core.image import as_rgb
 from mien.core.types import Box
 from mien.evaluation.latency import measure_latency
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
 from mien.recipes import Recipe, load_recipe
 from mien.recipes.record import RunRecord
@@ -26,7 +26,7 @@ TEXTURES = ("brick", "grass", "gravel", "coffee", "coins", "page", "rocket")
 
 @pytest.fixture(scope="module")
 def model():
-    return ExpressionModel.load("default")
+    return OnnxModel.load("default")
 
 
 def test_files_are_small():
@@ -34,7 +34,7 @@ def test_files_are_small():
 
 
 def test_8_bit_model_is_the_measured_one(model):
-    card = ExpressionModel.load("default-int8").card
+    card = OnnxModel.load("default-int8").card
     rows = json.loads((RESULTS / "quantization.json").read_text(encoding="utf-8"))["files"]
     (measured,) = [row for row in rows if row["file"] == "mien export --int8"]
     assert card.precision == "int8"

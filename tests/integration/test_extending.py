@@ -12,7 +12,7 @@ import torch
 
 from mien.apps.plugin_files import load_plugin_files
 from mien.core import plugins
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.models import registry
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,7 +54,7 @@ def test_the_example_trains_and_its_gate_learns(run):
 
 
 def test_the_model_file_needs_no_plugin(run, here):
-    assert ExpressionModel.load(run / "model.onnx").card.network == "resnet18"
+    assert OnnxModel.load(run / "model.onnx").card.network == "resnet18"
     code, out, _ = here("evaluate", run / "model.onnx", "--dataset", "synthetic", "--json", "--out", run / "scores")
     assert code == 0
     record = json.loads((run / "record.json").read_text())

@@ -11,7 +11,7 @@ import pytest
 from mien.core.card import METADATA_KEY, ModelCard
 from mien.core.errors import ModelError
 from mien.data.registry import load
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
 
 
@@ -38,7 +38,7 @@ def test_training_learns_and_says_so(run):
 
 def test_card_in_the_file_says_what_the_record_says(run):
     record = json.loads((run / "record.json").read_text())
-    card = ExpressionModel.load(run / "model.onnx").card
+    card = OnnxModel.load(run / "model.onnx").card
     assert card.labels.names == tuple(record["labels"])
     assert card.scores["accuracy"] == record["scores"]["accuracy"]
     assert card.scores["without_duplicates"]["n"] == record["scores"]["without_duplicates"]["n"]
@@ -70,7 +70,7 @@ def test_recogniser_agrees_with_the_evaluation(run):
 def test_export_again_is_the_same_network_and_half_weights_are_half_the_size(run):
     mien("export", run, "--out", run / "again.onnx", cwd=run)
     mien("export", run, "--out", run / "half.onnx", "--half", cwd=run)
-    whole, again, half = (ExpressionModel.load(run / name) for name in ("model.onnx", "again.onnx", "half.onnx"))
+    whole, again, half = (OnnxModel.load(run / name) for name in ("model.onnx", "again.onnx", "half.onnx"))
     faces = np.random.default_rng(0).standard_normal((4, 1, 48, 48)).astype(np.float32)
     assert np.array_equal(whole.predict(faces).logits, again.predict(faces).logits)
     assert np.abs(whole.predict(faces).logits - half.predict(faces).logits).max() < 0.05
@@ -82,7 +82,7 @@ def test_export_refuses_what_does_not_agree(run, monkeypatch):
     from mien.training.run import load_run
 
     monkeypatch.setattr(export, "largest_difference", lambda network, model: 2e-4)
-    card = ExpressionModel.load(run / "model.onnx").card
+    card = OnnxModel.load(run / "model.onnx").card
     with pytest.raises(ModelError, match=r"differ by 0\.0002"):
         export.make_onnx(load_run(run).network, card)
 
@@ -96,7 +96,7 @@ def test_difference_that_is_no_number_counts_as_a_difference(run):
     network = load_run(run).network.folded()
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
-    assert not largest_difference(network, ExpressionModel.load(run / "model.onnx")) <= 1e-4
+    assert not largest_difference(network, OnnxModel.load(run / "model.onnx")) <= 1e-4
 
 
 def test_replacing_the_card_keeps_the_network(run, tmp_path):
@@ -105,9 +105,9 @@ def test_replacing_the_card_keeps_the_network(run, tmp_path):
     from mien.export.model_file import with_card
 
     path = tmp_path / "copy.onnx"
-    before = ExpressionModel.load(run / "model.onnx")
+    before = OnnxModel.load(run / "model.onnx")
     path.write_bytes(with_card((run / "model.onnx").read_bytes(), dataclasses.replace(before.card, name="renamed")))
-    after = ExpressionModel.load(path)
+    after = OnnxModel.load(path)
     assert after.card.name == "renamed"
     entries = [entry.key for entry in onnx.load(path).metadata_props]
     assert entries.count(METADATA_KEY) == 1

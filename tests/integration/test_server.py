@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, box_of, running, tiny_offer
 
 from mien.apps.web.settings import ServerLimits, ServerSettings, Times
 from mien.inference.recognizer import Recognizer
@@ -68,7 +68,7 @@ def test_pictures_in_a_form_get_what_the_recogniser_says(
 
 def test_a_raw_body_with_the_detector_asked_for(client: httpx.Client, portrait: bytes) -> None:
     answer = client.post("/v1/recognize?detector=none&model=tiny", content=portrait)
-    assert answer.json()["images"][0]["faces"][0]["box"] == [-44, 0, 600, 600]
+    assert box_of(answer.json()["images"][0]["faces"][0]) == [-44, 0, 600, 600]
     assert answer.headers["cache-control"] == "no-store"
 
 

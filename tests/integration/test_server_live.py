@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, box_of, running, tiny_offer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -69,7 +69,7 @@ def test_frames_are_answered_one_by_one(server: RunningServer, portrait: bytes) 
         answers = [tell(connection, 40.0 * number, portrait) for number in range(1, 9)]
     for number, answer in enumerate(answers, start=1):
         assert (answer["type"], answer["time"]) == ("frame", 40.0 * number)
-        assert (answer["width"], answer["height"]) == (512, 600)
+        assert (answer["image_width"], answer["image_height"]) == (512, 600)
         assert answer["server_ms"] > 0
     for answer in answers[-3:]:  # by then the tracker is sure that the face is one
         (face,) = answer["faces"]
@@ -83,7 +83,7 @@ def test_settings_change_at_any_time(server: RunningServer, portrait: bytes) -> 
     with start(server) as connection:
         receive(connection)
         connection.send(json.dumps({"type": "settings", "settings": {"detector": "none"}}))
-        assert tell(connection, 1, portrait)["faces"][0]["box"] == [-44, 0, 600, 600]
+        assert box_of(tell(connection, 1, portrait)["faces"][0]) == [-44, 0, 600, 600]
         for wrong in ({"smoothing": "much"}, {"detector": "absent"}, {"colour": 1}, {"detect_every": "x"}, 3):
             connection.send(json.dumps({"type": "settings", "settings": wrong}))
             told = receive(connection)
@@ -136,7 +136,7 @@ def test_a_late_frame_is_a_problem_and_its_faces_are_given_up(tiny_model: Path, 
             assert receive(connection)["problem"]["type"] == "urn:mien:problem:timeout"
         # the settings that came while the second frame was late are kept
         answer = tell(connection, 3, portrait)
-        assert answer["faces"][0]["box"] == [-44, 0, 600, 600]
+        assert box_of(answer["faces"][0]) == [-44, 0, 600, 600]
 
 
 def test_who_never_waits_is_sent_away(server: RunningServer) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mien.apps.cli import app
 from mien.core.card import ModelCard
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.training.task import Task
 
 pytestmark = pytest.mark.usefixtures("torch_threads")
@@ -90,7 +90,7 @@ def test_a_queue_is_worked_off_in_two_calls(mien, tmp_path, monkeypatch):
     assert [point["epoch"] for point in record["curves"]] == list(range(12))
     assert record["scores"]["accuracy"] == long["scores"]["accuracy"]
     assert (long["commit"], long["minutes"]) == (record["commit"], record["minutes"])
-    card: ModelCard = ExpressionModel.load(tmp_path / "runs" / "long-drawn-seed5" / "model.onnx").card
+    card: ModelCard = OnnxModel.load(tmp_path / "runs" / "long-drawn-seed5" / "model.onnx").card
     assert card.name == "long/drawn"
     assert card.scores["accuracy"] == long["scores"]["accuracy"]
 

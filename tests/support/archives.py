@@ -36,7 +36,7 @@ def rows_of(out: Path) -> list[dict[str, object]]:
 def bad_of(out: Path) -> dict[str, str]:
     """Return the reasons of the bad files, by path."""
     lines = out.with_suffix(".bad.jsonl").read_text(encoding="utf-8").splitlines()
-    return {row["path"]: row["reason"] for row in map(json.loads, lines)}
+    return {row["source"]: row["reason"] for row in map(json.loads, lines)}
 
 
 def start(*words: object, **variables: str) -> subprocess.Popen[str]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mien.apps.web.engine import Engine
 from mien.apps.web.metrics import Metrics
@@ -36,6 +37,11 @@ class RunningServer:
                 while piece := connection.recv(65536):
                     answer += piece
         return answer
+
+
+def box_of(face: dict[str, Any]) -> list[float]:
+    """Return a face's box: left, top, width, height."""
+    return [face[name] for name in ("x", "y", "width", "height")]
 
 
 def tiny_offer(model: Path) -> Offer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.options import DetectorName, KeepAll, ModelName
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     model: ModelName = "default",
     detector: DetectorName = "auto",
     keep_all: KeepAll = False,
+    plugin: PluginFiles = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Processes of one thread each; by default one a core."),
@@ -55,6 +57,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     from mien.inference.archive.job import ArchiveSettings
     from mien.inference.archive.run import annotate as run
 
+    load_plugin_files(plugin)
     if ray is None:
         workers = workers or available_cores()
     settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
@@ -71,8 +74,8 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
 
 
 def _tell(summary: Summary, out: Path) -> None:
+    from mien.core.text import printable
     from mien.inference.archive.run import bad_list
-    from mien.inference.formats import printable
 
     alone = f", {summary.without_face:,} without a face" if summary.without_face else ""
     typer.echo(f"{printable(str(out))}: {summary.pictures:,} pictures{alone}; {summary.faces:,} faces")

@@ -15,7 +15,7 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import Predictions
-    from mien.inference.model import ExpressionModel
+    from mien.inference.model import Model
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder or file of the data set.")]
 DatasetOption = Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")]
@@ -43,11 +43,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.evaluation.predict import predict_split
     from mien.evaluation.scores import score as compute_scores
     from mien.evaluation.views import check_views
-    from mien.inference.model import ExpressionModel
+    from mien.inference.model import OnnxModel
 
     load_plugin_files(plugin)
     chosen_views = check_views(views)
-    loaded = ExpressionModel.load(model, threads=threads)
+    loaded = OnnxModel.load(model, threads=threads)
     faces = load_faces(loaded, data, dataset)
     faces.require_split(split)
     out.mkdir(parents=True, exist_ok=True)  # fails before the work, not after it
@@ -105,7 +105,7 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter per option
         getattr(score_tables, f"show_{name}")(content)
 
 
-def load_faces(model: ExpressionModel, data: Path | None, dataset: str | None) -> FaceDataset:
+def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceDataset:
     """Load a data set in a model's input size and channels; without `dataset`, the data set that `data` holds.
 
     Warns if the model was trained under another division of the same data set.

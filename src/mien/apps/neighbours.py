@@ -111,17 +111,15 @@ def _find_faces(explainer: TorchExplainer, images: list[str], detector: str) -> 
     import numpy as np
 
     from mien.core.errors import ImageError
-    from mien.core.image import read_image
     from mien.inference.recognizer import Recognizer
     from mien.inference.sources import expand_source
 
     recognizer = Recognizer(explainer.model, detector)
     crops, names = [], []
     for path in (path for source in images for path in expand_source(source)):
-        pixels = read_image(path)
-        boxes = sorted((found.box for found in recognizer.detect(pixels)), key=lambda box: box.centre)
-        crops += [recognizer.crop(pixels, box) for box in boxes]
-        names += [path.name if len(boxes) == 1 else f"{path.name} ({i})" for i in range(1, len(boxes) + 1)]
+        found = recognizer.find(path).crops
+        crops += found
+        names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
     if not crops:
         raise ImageError(f"No face was found in {', '.join(images)}; --detector none takes each picture as a face.")
     return Given(np.stack(crops), names, recognizer.score(crops).probabilities)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.options import DetectorName, KeepAll, ModelName
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.recognize_video import VideoOptions, recognize_videos
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         str, typer.Option(metavar="cpu|cuda|openvino", help="What runs the network; the others are extras.")
     ] = "cpu",
     keep_all: KeepAll = False,
+    plugin: PluginFiles = None,
     smoothing: Annotated[
         Smoothing, typer.Option(help="Videos: smooth each face's probabilities over time.")
     ] = Smoothing.ADAPTIVE,
@@ -79,6 +81,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     """
     from mien.inference.video.sources import is_video
 
+    load_plugin_files(plugin)
     failures = Failures()
     loading = Loading(model, detector, threads, provider, not keep_all)
     if any(is_video(source) for source in sources):
@@ -109,11 +112,11 @@ class Loading:
         """Load the network and the detector, and hold OpenCV to the threads given."""
         import cv2
 
-        from mien.inference.model import ExpressionModel
+        from mien.inference.model import OnnxModel
         from mien.inference.recognizer import Recognizer
 
         cv2.setNumThreads(self.threads)
-        model = ExpressionModel.load(self.model, self.threads, self.provider)
+        model = OnnxModel.load(self.model, self.threads, self.provider)
         return Recognizer(model, self.detector, self.threads, use_rejection=self.use_rejection)
 
 

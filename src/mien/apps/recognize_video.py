@@ -79,7 +79,7 @@ class Outputs:
 
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
         """Write what stands at the end; `VideoError` when there is no room for it."""
-        from mien.inference.formats import printable
+        from mien.core.text import printable
         from mien.inference.video.frames import VideoError
         from mien.inference.video.timeline import draw_timeline
 

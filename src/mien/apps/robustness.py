@@ -41,13 +41,13 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.core.whole_file import write_whole
     from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES
     from mien.evaluation.robustness import measure_robustness
-    from mien.inference.model import ExpressionModel
+    from mien.inference.model import OnnxModel
 
     load_plugin_files(plugin)
     figures = figure or []
     _check_outputs([*figures, *([out] if out else [])], figures)
     names = only or list(CORRUPTIONS)
-    loaded = ExpressionModel.load(model, threads=threads)
+    loaded = OnnxModel.load(model, threads=threads)
     faces = load_faces(loaded, data, dataset)
     passes = 1 + len(names) * len(SEVERITIES)
     with show_progress(passes * int((faces.splits == split).sum())) as progress:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mien.core.errors import ImageError
+from mien.core.text import first_line
 
 # Formats whose decoders are self-contained; Pillow's EPS reader, for one, would start another program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -52,8 +53,11 @@ class Limits:
             raise ImageError(f"max_pixels is {self.max_pixels}; it must lie in 1 to {PILLOW_PIXELS}.")
 
 
-def read_image(path: Path, limits: Limits = Limits()) -> NDArray[np.uint8]:
-    """Read a picture file as RGB (h, w, 3); `ImageError` says in one line what is wrong with it."""
+DEFAULT_LIMITS = Limits()
+
+
+def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False) -> NDArray[np.uint8]:
+    """Read an image file as RGB (h, w, 3); see `decode_image`. `ImageError` says in one line what is wrong with it."""
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected an image file.")
@@ -65,11 +69,11 @@ def read_image(path: Path, limits: Limits = Limits()) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: no such file.") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    return decode_image(data, str(path), limits)
+    return decode_image(data, str(path), limits, use_grey=use_grey)
 
 
 def decode_image(
-    data: bytes, source: str = "image", limits: Limits = Limits(), *, use_grey: bool = False
+    data: bytes, source: str = "image", limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False
 ) -> NDArray[np.uint8]:
     """Decode a picture to RGB (h, w, 3), upright.
 
@@ -97,7 +101,7 @@ def decode_image(
         except ImageError as error:
             raise ImageError(f"{source}: {error}") from None
         except (Exception, MemoryError) as error:  # damaged files make Pillow raise errors of almost any kind
-            raise ImageError(f"{source} is damaged or truncated ({_first_line(error)}).") from None
+            raise ImageError(f"{source} is damaged or truncated ({first_line(error)}).") from None
     return np.ascontiguousarray(UPRIGHT[orientation](pixels) if orientation in UPRIGHT else pixels)
 
 
@@ -161,7 +165,7 @@ def _open(data: bytes, source: str, limits: Limits) -> Image.Image:
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not an image; expected one of {', '.join(FORMATS)}.") from None
     except Exception as error:  # damaged headers make Pillow raise errors of almost any kind
-        raise ImageError(f"{source} is damaged or truncated ({_first_line(error)}).") from None
+        raise ImageError(f"{source} is damaged or truncated ({first_line(error)}).") from None
     if picture.width * picture.height > limits.max_pixels:
         raise ImageError(f"{source} claims {picture.width} x {picture.height} pixels; {too_large}")
     if picture.width * picture.height == 0:
@@ -221,7 +225,3 @@ def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         colour, alpha = strip[:, :, :3], strip[:, :, 3:]
         blended[start : start + rows] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
     return blended
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, InputSpec
-from mien.core.decoding import PILLOW_WARNINGS, SUFFIXES, Limits, as_rgb, decode_image, read_image
+from mien.core.decoding import DEFAULT_LIMITS, PILLOW_WARNINGS, SUFFIXES, Limits, as_rgb, decode_image, read_image
 from mien.core.errors import ImageError
 from mien.core.types import Box
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "PILLOW_WARNINGS",
     "SUFFIXES",
     "Limits",
@@ -70,9 +71,12 @@ def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.
     """
     square = cut_square(box, crop)
     left, top, side = square.x, square.y, square.width
+    height, width = image.shape[:2]
+    if (left, top, side, side) == (0, 0, width, height) and side <= LARGEST_CROP:
+        return image
     n = min(max(round(side), 1), LARGEST_CROP)
-    x0, x1 = _span(left, side, image.shape[1])
-    y0, y1 = _span(top, side, image.shape[0])
+    x0, x1 = _span(left, side, width)
+    y0, y1 = _span(top, side, height)
     region = image[y0:y1, x0:x1]
     if side > LARGEST_CROP:  # bilinear sampling alone would alias
         shape = (math.ceil((x1 - x0) * n / side), math.ceil((y1 - y0) * n / side))

@@ -148,13 +148,10 @@ def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -
         ModelError: The file is missing, cannot be executed, defines no part, or uses a name that is taken.
     """
     path = path.resolve()
-    if path.suffix != ".py" or not path.is_file():
-        raise ModelError(f"No plug-in file {path}; expected a Python file, its name ending with .py.")
     if path in plugin_files:
         return []
-    module = _execute(path)
     before = _names(tables())
-    plugin_files[path] = module
+    run_plugin_file(path)
     try:
         added = _names(tables()) - before
         if not added:
@@ -166,6 +163,19 @@ def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -
         del plugin_files[path]
         raise
     return sorted(added)
+
+
+def run_plugin_file(path: Path) -> None:
+    """Execute a plug-in file without a look at its parts: for the worker processes of one that has checked them.
+
+    Raises:
+        ModelError: The file is missing, or cannot be executed.
+    """
+    path = path.resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ModelError(f"No plug-in file {path}; expected a Python file, its name ending with .py.")
+    if path not in plugin_files:
+        plugin_files[path] = _execute(path)
 
 
 def _names(tables: Collection[Table[Any]]) -> set[tuple[str, str]]:

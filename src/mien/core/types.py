@@ -1,4 +1,4 @@
-"""What flows between the rooms: boxes, faces and the result for one picture."""
+"""Boxes, faces, and the results for an image and for a frame of a video."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.serialization import describe_face, round_all
+
 
 @dataclass(frozen=True)
 class Box:
-    """A face box in pixels of the upright picture: left, top, width, height. It may reach past the border."""
+    """A face box in pixels of the upright image: left, top, width, height. It may reach past the border."""
 
     x: float
     y: float
@@ -24,7 +26,7 @@ class Box:
         return self.x + self.width / 2, self.y + self.height / 2
 
     def scaled(self, factor: float) -> Box:
-        """Return the box in a picture whose sides are `factor` times as long."""
+        """Return the box in an image whose sides are `factor` times as long."""
         return Box(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
 
     def rounded(self) -> tuple[int, int, int, int]:
@@ -59,19 +61,15 @@ class Face:
         """The probability of `label`."""
         return self.probabilities[self.label]
 
-    def to_json(self) -> dict[str, object]:
-        """Return the face as it stands in `--format json`."""
-        return {
-            "box": list(self.box.rounded()),
-            "score": round(self.score, 4),
-            "label": self.label,
-            "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
-        }
+    def to_json(self, number: int) -> dict[str, object]:
+        """Return the face as JSON values; `number` counts the faces of its image from 1."""
+        box = (self.box.x, self.box.y, self.box.width, self.box.height)
+        return describe_face(number, box, self.score, self.label, self.probabilities)
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The faces of one picture; `rejected` counts boxes that the network took for no face."""
+    """The faces of one image, from left to right; `rejected` counts boxes that the network rejected as non-faces."""
 
     source: str
     width: int
@@ -86,13 +84,13 @@ class ImageResult:
         return _shares(self.faces, self.labels)
 
     def to_json(self) -> dict[str, object]:
-        """Return the result as one object of `--format json`."""
+        """Return the result as JSON values."""
         return {
             "source": self.source,
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.to_json() for face in self.faces],
-            "shares": {name: round(share, 6) for name, share in self.shares.items()},
+            "image_width": self.width,
+            "image_height": self.height,
+            "faces": [face.to_json(number) for number, face in enumerate(self.faces, start=1)],
+            "shares": round_all(self.shares),
         }
 
 
@@ -113,10 +111,10 @@ class TrackedFace(Face):
         """The most probable label of this frame alone."""
         return max(self.raw, key=self.raw.__getitem__)
 
-    def to_json(self) -> dict[str, object]:
-        """Return the face as it stands in a frame's JSON line."""
-        raw = {name: round(p, 6) for name, p in self.raw.items()}
-        return {"track": self.track, "seen": self.is_seen, **super().to_json(), "raw": raw}
+    def to_json(self, number: int) -> dict[str, object]:
+        """Return the face as JSON values; `number` counts the faces of its frame from 1."""
+        face = super().to_json(number)
+        return {"face": number, "track": self.track, "seen": self.is_seen, **face, "raw": round_all(self.raw)}
 
 
 @dataclass(frozen=True)
@@ -142,14 +140,14 @@ class FrameResult:
         return _shares([face for face in self.faces if face.is_seen], self.labels)
 
     def to_json(self) -> dict[str, object]:
-        """Return the result as one JSON line."""
+        """Return the result as JSON values."""
         return {
             "frame": self.index,
             "time": round(self.time, 4),
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.to_json() for face in self.faces],
-            "shares": {name: round(share, 6) for name, share in self.shares.items()},
+            "image_width": self.width,
+            "image_height": self.height,
+            "faces": [face.to_json(number) for number, face in enumerate(self.faces, start=1)],
+            "shares": round_all(self.shares),
         }
 
 

@@ -20,7 +20,7 @@ from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
 from mien.evaluation.reference import resnet18_onnx
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 TURN = 10
 MAX_ROUNDS = 100_000
@@ -70,8 +70,8 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     if threads < 1:
         raise MienError(f"{threads} threads given; expected 1 or more.")
     models = (
-        ExpressionModel.load(model, threads=threads),
-        ExpressionModel(resnet18_onnx(), "reference network", threads),
+        OnnxModel.load(model, threads=threads),
+        OnnxModel(resnet18_onnx(), "reference network", threads),
     )
     images = [_random_image(m.card.input) for m in models]
     calls = [partial(m.predict, image) for m, image in zip(models, images, strict=True)]

@@ -24,7 +24,7 @@ import numpy as np
 from mien.core.card import ModelCard
 from mien.core.errors import MienError, ModelError
 from mien.evaluation.reference import CARD, resnet18_onnx
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 MIB = 2**20
 
@@ -67,7 +67,7 @@ def measure_memory(models: Sequence[str]) -> Memory:
     """
     if not models:
         raise MienError("No model given; expected one or more, by name or as .onnx files.")
-    cards = [ExpressionModel.load(model).card for model in models]
+    cards = [OnnxModel.load(model).card for model in models]
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         reference = Path(folder) / "reference.onnx"
         reference.write_bytes(resnet18_onnx())
@@ -119,9 +119,9 @@ def main(model: str) -> None:
     """Print this process's peak before and after a model is loaded and scores one face, in bytes, as JSON."""
     # loads onnxruntime, before it refuses the empty file
     with contextlib.suppress(ModelError):
-        ExpressionModel(b"", "nothing")
+        OnnxModel(b"", "nothing")
     before = read_peak()
-    loaded = ExpressionModel.load(model)
+    loaded = OnnxModel.load(model)
     loaded.predict(np.zeros(_input(loaded.card), dtype=np.float32))
     print(json.dumps({"before": before, "after": read_peak()}))
 

@@ -58,8 +58,8 @@ class ExplainedFace:
         """The probability of the explained class."""
         return self.face.probabilities[self.label]
 
-    def to_json(self) -> dict[str, object]:
-        """Return the face as it stands in `--format json`; places are in parts of the crop's sides."""
+    def to_json(self, number: int) -> dict[str, object]:
+        """Return the image's face of that number as JSON values; places are fractions of the crop's sides."""
         maps = []
         for one in self.maps:
             centre = one.centre_of_mass() if one.is_spatial else None
@@ -73,7 +73,7 @@ class ExplainedFace:
                     "quarters": {k: round(share, 4) for k, share in one.quarters().items()} if centre else None,
                 }
             )
-        return {**self.face.to_json(), "explained": self.label, "maps": maps}
+        return {**self.face.to_json(number), "explained": self.label, "maps": maps}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class ExplainedImage:
     def to_json(self) -> dict[str, object]:
         """Return the picture as one object of `--format json`."""
         height, width = self.pixels.shape[:2]
-        return {"source": self.source, "width": width, "height": height, "faces": [f.to_json() for f in self.faces]}
+        faces = [face.to_json(number) for number, face in enumerate(self.faces, start=1)]
+        return {"source": self.source, "image_width": width, "image_height": height, "faces": faces}
 
 
 class FaceExplainer:

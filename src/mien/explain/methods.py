@@ -13,7 +13,7 @@ from mien.core.card import ModelCard
 from mien.core.errors import ModelError, did_you_mean
 from mien.explain.maps import ExplanationMap
 from mien.explain.occlusion import occlude
-from mien.inference.model import ExpressionModel, model_files
+from mien.inference.model import Model, OnnxModel, model_files
 
 Images = NDArray[np.float32]
 # Maps of a stage's positions, by gradients.
@@ -32,8 +32,9 @@ class Explainer:
     methods: ClassVar[tuple[str, ...]] = ("occlusion",)
     """What it can do; the first is what it does when nothing is asked for."""
 
-    def __init__(self, model: ExpressionModel) -> None:
+    def __init__(self, model: Model, source: str) -> None:
         self.model = model
+        self.source = source
 
     @property
     def card(self) -> ModelCard:
@@ -108,7 +109,7 @@ class Explainer:
             raise ModelError(f"No method '{name}'.{did_you_mean(name, METHODS)} Methods: {', '.join(METHODS)}.")
         if name not in self.methods:
             raise ModelError(
-                f"'{name}' needs the network itself, and {self.model.source} is an .onnx file, which has neither "
+                f"'{name}' needs the network itself, and {self.source} is an .onnx file, which has neither "
                 f"gradients nor parts. Methods that remain: {', '.join(self.methods)}; or name the run's folder."
             )
         return name
@@ -170,7 +171,8 @@ def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
         from mien.explain.torch_explainer import load_run_explainer
 
         return load_run_explainer(Path(model), threads)
-    return Explainer(ExpressionModel.load(model, threads))
+    loaded = OnnxModel.load(model, threads)
+    return Explainer(loaded, loaded.source)
 
 
 def needs_torch(model: str | Path) -> bool:

@@ -66,7 +66,7 @@ def _sanity_check(
 
     if not isinstance(explainer, TorchExplainer):
         return None
-    network, card, source = explainer.network, explainer.card, explainer.model.source
+    network, card, source = explainer.network, explainer.card, explainer.source
 
     def check(images: Images, labels: Labels) -> tuple[Sanity, ...]:
         other = TorchExplainer(copy.deepcopy(network), card, source)

@@ -16,12 +16,12 @@ from mien.explain.gradients import integrate_gradients, stage_maps
 from mien.explain.maps import ExplanationMap, Pair
 from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, Images
 from mien.explain.parts import Observed, choose_part, part_maps
-from mien.inference.model import ExpressionModel
+from mien.inference.model import Scores, check_outputs, to_scores
 from mien.models.layers.observing import observing
 from mien.models.network import Network
 
 
-class TorchModel(ExpressionModel):
+class TorchModel:
     """A torch network in the place of an .onnx file: the same card, scores, temperature and rejection.
 
     Args:
@@ -33,13 +33,16 @@ class TorchModel(ExpressionModel):
     def __init__(self, network: Network, card: ModelCard, source: str) -> None:
         self.network = network.eval()
         self.card = card
-        self.source = source
-        self._check_outputs()
+        check_outputs(self._run, card, source)
 
-    def _run(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[np.float32]) -> Scores:
+        """Score faces in one forward pass."""
+        return to_scores(self._run, images, self.card)
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         device = next(self.network.parameters()).device
         with torch.inference_mode():
-            logits: NDArray[np.float32] = self.network(torch.from_numpy(faces).to(device)).float().cpu().numpy()
+            logits: NDArray[np.float32] = self.network(torch.from_numpy(images).to(device)).float().cpu().numpy()
         return logits
 
 
@@ -49,7 +52,7 @@ class TorchExplainer(Explainer):
     methods: ClassVar[tuple[str, ...]] = METHODS
 
     def __init__(self, network: Network, card: ModelCard, source: str = "the network") -> None:
-        super().__init__(TorchModel(network, card, source))
+        super().__init__(TorchModel(network, card, source), source)
         self.network = network
 
     @property
@@ -92,7 +95,7 @@ class TorchExplainer(Explainer):
         ]
         if not observed:
             raise ModelError(
-                f"{self.model.source} ({self.card.network}) has no parts with maps of their own: no modulator and no "
+                f"{self.source} ({self.card.network}) has no parts with maps of their own: no modulator and no "
                 f"attention. Methods that remain: {', '.join(name for name in self.methods if name != PARTS)}."
             )
         return part_maps(observed, self._grids(images))

@@ -20,7 +20,7 @@ from mien.export.model_file import with_card, write_file
 from mien.export.onnx import make_onnx
 from mien.export.publish import check_labels, measure
 from mien.export.quantization import check_parity, halve, quantize
-from mien.inference.model import ExpressionModel, Scores, read_model
+from mien.inference.model import OnnxModel, Scores, read_model
 from mien.recipes import Recipe, parse_recipe
 from mien.recipes.record import RECORD
 from mien.training.batches import load_data
@@ -39,7 +39,7 @@ LARGEST_LOSS = 0.5
 class Source:
     """A 32-bit model, its file's bytes, the recipe it was trained with and how its weights were chosen."""
 
-    model: ExpressionModel
+    model: OnnxModel
     content: bytes
     recipe: Recipe
     selection: dict[str, Any]
@@ -55,9 +55,9 @@ def read_source(source: str) -> Source:
         run = load_run(Path(source))
         content = make_onnx(run.network, run_card(run))
         recipe = parse_recipe(run.record.recipe, str(Path(source) / RECORD))
-        return Source(ExpressionModel(content, source), content, recipe, run.record.selection)
+        return Source(OnnxModel(content, source), content, recipe, run.record.selection)
     content, name = read_model(source)
-    model = ExpressionModel(content, name)
+    model = OnnxModel(content, name)
     if model.card.precision != "float32":
         raise ModelError(f"{name} is converted to {model.card.precision} already; give the 32-bit model.")
     if not model.card.recipe:
@@ -99,7 +99,7 @@ def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
     content = quantize(source.content, used, source.model.source) if target == "int8" else halve(source.content)
     name = f"{card.name} ({SUFFIXES[target]})"
     content = with_card(content, dataclasses.replace(card, name=name, version=mien.__version__, precision=target))
-    model = ExpressionModel(content, f"model '{name}'")
+    model = OnnxModel(content, f"model '{name}'")
     check_parity(model, used)
     validation = dataset.split(source.recipe.data.validation_split)
     scores = predict_scores(model, validation)

@@ -16,7 +16,7 @@ from mien.core.errors import ModelError
 from mien.export.constants import share_constants
 from mien.export.model_file import write_card
 from mien.export.weights import WeightBits, round_to_half, round_to_int8, store_half, store_int8
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.models.network import Network
 
 OPSET = 17
@@ -45,7 +45,7 @@ def make_onnx(network: Network, card: ModelCard, *, weight_bits: WeightBits = 32
         {16: store_half, 8: store_int8}[weight_bits](model)
     write_card(model, card)
     content: bytes = model.SerializeToString()
-    difference = largest_difference(folded, ExpressionModel(content, f"model '{card.name}'"))
+    difference = largest_difference(folded, OnnxModel(content, f"model '{card.name}'"))
     if not difference <= TOLERANCE:
         raise ModelError(
             f"Not exported: torch and onnxruntime differ by {difference:.2g} on a logit, more than {TOLERANCE:g}."
@@ -72,7 +72,7 @@ def _trace(folded: Network, card: ModelCard) -> Any:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def largest_difference(network: Network, model: ExpressionModel) -> float:
+def largest_difference(network: Network, model: OnnxModel) -> float:
     """Return the largest absolute difference of a logit between torch and onnxruntime, over batches of 1 and 8."""
     spec = model.card.input
     generator = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from mien.evaluation.scores import score
 from mien.export.model_file import with_card, write_file
 from mien.export.onnx import make_onnx
 from mien.export.weights import WeightBits
-from mien.inference.model import ExpressionModel, Scores
+from mien.inference.model import OnnxModel, Scores
 from mien.recipes import Recipe
 from mien.recipes.record import RECORD
 from mien.training.run import Run, brief_scores, run_card
@@ -62,7 +62,7 @@ def publish(run: Run, dataset: FaceDataset, path: Path, *, weight_bits: WeightBi
 
     def export(bits: WeightBits) -> tuple[bytes, Measured]:
         content = make_onnx(run.network, card, weight_bits=bits)
-        model = ExpressionModel(content, f"model '{card.name}'")
+        model = OnnxModel(content, f"model '{card.name}'")
         return content, measure(model, recipe, record.selection, dataset)
 
     content, measured = export(weight_bits)
@@ -94,7 +94,7 @@ def write_unmeasured(run: Run, path: Path, *, weight_bits: WeightBits = 32) -> N
 
 
 def measure(
-    model: ExpressionModel,
+    model: OnnxModel,
     recipe: Recipe,
     selection: dict[str, Any],
     dataset: FaceDataset,

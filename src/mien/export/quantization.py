@@ -27,7 +27,7 @@ import onnx
 from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
-from mien.inference.model import INPUT_NAME, ExpressionModel, optimize_model
+from mien.inference.model import INPUT_NAME, OnnxModel, optimize_model
 
 # Operators that have an integer kernel and take part in convolutional networks. The rest stays in float: matrix
 # products are Fourier transforms and attention here, which lose more than they gain.
@@ -62,7 +62,7 @@ def halve(model: bytes, source: str = "model") -> bytes:
     return _convert(model, source, _halve)
 
 
-def check_parity(model: ExpressionModel, faces: NDArray[np.float32]) -> None:
+def check_parity(model: OnnxModel, faces: NDArray[np.float32]) -> None:
     """Check that a converted model gives finite logits, and the same for a face alone and in a batch.
 
     Args:

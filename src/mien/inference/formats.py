@@ -10,25 +10,28 @@ from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from mien.core.errors import MienError, did_you_mean
+from mien.core.serialization import table_columns, table_rows
+from mien.core.text import count, percent, printable
 from mien.core.types import ImageResult
 
 FORMATS = ("table", "json", "csv")
+WIDTH_OF_A_PIPE = 200  # it has none of its own; no cell is cut there
 
 
 class Writer(Protocol):
-    """Takes results one by one, and is told when there are no more."""
+    """Writes results one by one."""
 
     def write(self, result: ImageResult) -> None:
-        """Take one picture's result."""
+        """Write one image's result."""
         ...
 
     def finish(self) -> None:
-        """Write what stands at the end."""
+        """Write what comes after all results."""
         ...
 
 
 class JsonWriter:
-    """One object a line and picture: `ImageResult.to_json`."""
+    """One JSON object per line and image: `ImageResult.to_json`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -38,35 +41,31 @@ class JsonWriter:
         print(json.dumps(result.to_json()), file=self._out, flush=True)
 
     def finish(self) -> None:
-        """Write nothing: every line stands for itself."""
+        """Do nothing: every line is complete."""
 
 
 class CsvWriter:
-    """A header, then one row a face: its picture, number, box in pixels, label, and a probability a label."""
+    """A header, then one row per face: see `mien.core.serialization`."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._labels = labels
         self._rows = csv.writer(out, lineterminator="\n")
-        self._rows.writerow(["source", "face", "x", "y", "width", "height", "score", "label", *labels])
+        self._rows.writerow(table_columns(labels))
 
     def write(self, result: ImageResult) -> None:
-        """Write a row a face; a picture without faces has none."""
-        for number, face in enumerate(result.faces, start=1):
-            chances = [f"{face.probabilities[label]:.6f}" for label in self._labels]
-            box = face.box.rounded()
-            source = printable(result.source)
-            self._rows.writerow([source, number, *box, f"{face.score:.4f}", face.label, *chances])
+        """Write one row per face; an image without faces has none."""
+        content = {**result.to_json(), "source": printable(result.source)}
+        self._rows.writerows(table_rows(content, self._labels))
 
     def finish(self) -> None:
-        """Write nothing: a CSV file has no foot."""
+        """Do nothing: every row is complete."""
 
 
 class TableWriter:
-    """A table for people, with each picture's and everybody's share of expressions below it."""
+    """A table for people, and below it how often each expression appears, per image and in all."""
 
-    def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._labels = labels
         self._results: list[ImageResult] = []
 
     def write(self, result: ImageResult) -> None:
@@ -74,39 +73,27 @@ class TableWriter:
         self._results.append(result)
 
     def finish(self) -> None:
-        """Print the table and the shares."""
+        """Print the table and the summary."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        # A pipe has no width: let no cell be cut there.
-        console = Console(file=self._out, width=None if self._out.isatty() else 200, highlight=False)
+        console = Console(file=self._out, width=None if self._out.isatty() else WIDTH_OF_A_PIPE, highlight=False)
         table = Table("source", "face", "box (x, y, w, h)", "apparent expression", "probability")
         for result in self._results:
             for number, face in enumerate(result.faces, start=1):
                 box = ", ".join(map(str, face.box.rounded()))
-                chance = f"{face.confidence:.1%}"
-                table.add_row(Text(printable(result.source)), str(number), box, face.label, chance)
+                table.add_row(Text(printable(result.source)), str(number), box, face.label, percent(face.confidence, 1))
         if table.row_count:
             console.print(table)
         for line in self._summary():
             console.print(Text(line), soft_wrap=True)
 
     def _summary(self) -> list[str]:
-        lines = []
-        for result in self._results:
-            told = f"no face found{_rejected(result)}" if not result.faces else self._shares([result])
-            lines.append(f"{printable(result.source)}: {told}")
+        lines = [f"{printable(result.source)}: {_describe(result)}" for result in self._results]
         if len(self._results) > 1 and any(result.faces for result in self._results):
-            lines.append(f"all {len(self._results)} pictures: {self._shares(self._results)}")
+            lines.append(f"All {len(self._results)} images: {_expressions(self._results)}")
         return lines
-
-    def _shares(self, results: Sequence[ImageResult]) -> str:
-        """Say how many people show what, most frequent first."""
-        counts = Counter(face.label for result in results for face in result.faces)
-        total = counts.total()
-        shares = [f"{label} {count / total:.0%}" for label, count in counts.most_common()]
-        return f"{total} {'face' if total == 1 else 'faces'}, share of people showing: {', '.join(shares)}"
 
 
 def create_writer(name: str, labels: Sequence[str], out: TextIO | None = None) -> Writer:
@@ -121,17 +108,21 @@ def create_writer(name: str, labels: Sequence[str], out: TextIO | None = None) -
     if name == "csv":
         return CsvWriter(out, labels)
     if name == "table":
-        return TableWriter(out, labels)
+        return TableWriter(out)
     raise MienError(f"No format named '{name}'.{did_you_mean(name, FORMATS)} Formats: {', '.join(FORMATS)}.")
 
 
-def printable(text: str) -> str:
-    """Return text that any output can encode: what is not UTF-8 in a file name becomes question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _rejected(result: ImageResult) -> str:
+def _describe(result: ImageResult) -> str:
+    if result.faces:
+        return _expressions([result])
     if not result.rejected:
-        return ""
-    boxes = "1 box was" if result.rejected == 1 else f"{result.rejected} boxes were"
-    return f" ({boxes} taken for no face; --keep-all shows them)"
+        return "No faces detected"
+    return f"No faces detected ({count(result.rejected, 'box', 'boxes')} rejected as non-faces; see --keep-all)"
+
+
+def _expressions(results: Sequence[ImageResult]) -> str:
+    """Say how many faces show which expression, most frequent first."""
+    counts = Counter(face.label for result in results for face in result.faces)
+    total = counts.total()
+    shares = ", ".join(f"{label} {percent(n / total)} ({n} of {total})" for label, n in counts.most_common())
+    return f"{count(total, 'face')}. Expressions: {shares}"

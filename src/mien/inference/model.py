@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import MissingExtraError, ModelError, did_you_mean
+from mien.core.text import first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -32,6 +34,9 @@ QUANTIZE = b"\x22\x0eQuantizeLinear"
 WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
 # What a network may run on, and what onnxruntime calls it; OpenVINO has a runtime of its own.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": ""}
+
+
+Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,26 @@ class Scores:
         )
 
 
+class Model(Protocol):
+    """An expression network, whatever runs it. Instances are safe to share between threads."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What the network is: its labels, input, crop and scores."""
+        ...
+
+    def predict(self, images: NDArray[np.float32]) -> Scores:
+        """Score faces in one forward pass.
+
+        Args:
+            images: (n, channels, size, size), normalised: what `to_batch(crops, card.input)` returns.
+
+        Returns:
+            The scores; with n = 0 all of them are empty.
+        """
+        ...
+
+
 class Session(Protocol):
     """What runs a network: onnxruntime's session, or another runtime behind the same method."""
 
@@ -64,8 +89,8 @@ class Session(Protocol):
         """Return the named outputs."""
 
 
-class ExpressionModel:
-    """A loaded network and its card. Safe to share between threads."""
+class OnnxModel:
+    """A `Model` in an .onnx file, run by onnxruntime or OpenVINO."""
 
     def __init__(self, data: bytes, source: str, threads: int = 1, provider: str = "cpu") -> None:
         """Load a network from the bytes of an .onnx file; see `load` for the errors."""
@@ -78,10 +103,10 @@ class ExpressionModel:
         session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
         self._session: Session = _openvino(data, source, threads) if provider == "openvino" else session
-        self._check_outputs()
+        check_outputs(self._run, self.card, source)
 
     @classmethod
-    def load(cls, name_or_path: str | Path, threads: int = 1, provider: str = "cpu") -> ExpressionModel:
+    def load(cls, name_or_path: str | Path, threads: int = 1, provider: str = "cpu") -> OnnxModel:
         """Load a model by its name (see `model_files`) or any model by its file.
 
         A name beats a file that is called the same, unless a path separator or the ending .onnx shows
@@ -102,44 +127,53 @@ class ExpressionModel:
         data, source = read_model(name_or_path)
         return cls(data, source, threads, provider)
 
-    def with_card(self, card: ModelCard) -> ExpressionModel:
+    def with_card(self, card: ModelCard) -> OnnxModel:
         """Return the same network under another card, which must say as many outputs."""
         other = copy.copy(self)
         other.card = card
-        other._check_outputs()
+        check_outputs(other._run, card, self.source)
         return other
 
-    def predict(self, faces: NDArray[np.float32]) -> Scores:
-        """Score faces in one forward pass.
+    def predict(self, images: NDArray[np.float32]) -> Scores:
+        """Score faces in one forward pass; see `Model.predict`."""
+        return to_scores(self._run, images, self.card)
 
-        Args:
-            faces: (n, channels, size, size), normalised: what `to_batch(crops, model.card.input)` returns.
-
-        Returns:
-            The scores; with n = 0 all of them are empty.
-        """
-        logits = np.zeros((0, self.card.outputs), dtype=np.float32) if len(faces) == 0 else self._run(faces)
-        return Scores.of(logits, self.card)
-
-    def _run(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs: list[Any] = self._session.run([OUTPUT_NAME], {INPUT_NAME: faces})
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs: list[Any] = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})
         return np.asarray(outputs[0], dtype=np.float32)
 
-    def _check_outputs(self) -> None:
-        """Score two black faces, so that a card that does not fit shows now and not on the first picture."""
-        spec = self.card.input
-        try:
-            shape = self._run(np.zeros((2, spec.channels, spec.size, spec.size), dtype=np.float32)).shape
-        except Exception as error:  # onnxruntime's errors share no base class
-            raise ModelError(
-                f"{self.source} does not take (n, {spec.channels}, {spec.size}, {spec.size}) float32 named "
-                f"'{INPUT_NAME}' and give '{OUTPUT_NAME}', as its card says ({_first_line(error)})."
-            ) from None
-        if shape != (2, self.card.outputs):
-            raise ModelError(
-                f"{self.source} gives {shape[-1]} outputs a face, but its card says {self.card.outputs} "
-                f"({', '.join(self.card.labels.names)}); export the model again."
-            )
+
+def to_scores(run: Run, images: NDArray[np.float32], card: ModelCard) -> Scores:
+    """Run a network and return its scores: temperature and rejection as its card says.
+
+    Args:
+        run: Images (n, channels, size, size) -> logits (n, outputs); it is not called with n = 0.
+        images: (n, channels, size, size), normalised.
+        card: What the network is.
+    """
+    logits = np.zeros((0, card.outputs), dtype=np.float32) if len(images) == 0 else run(images)
+    return Scores.of(logits, card)
+
+
+def check_outputs(run: Run, card: ModelCard, source: str) -> None:
+    """Score two black faces, so that a card that does not fit its network fails now and not on the first image.
+
+    Raises:
+        ModelError: The network does not take the card's input, or returns another number of outputs.
+    """
+    spec = card.input
+    try:
+        shape = run(np.zeros((2, spec.channels, spec.size, spec.size), dtype=np.float32)).shape
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise ModelError(
+            f"{source} does not take (n, {spec.channels}, {spec.size}, {spec.size}) float32 named "
+            f"'{INPUT_NAME}' and return '{OUTPUT_NAME}', as its card says ({first_line(error)})."
+        ) from None
+    if shape != (2, card.outputs):
+        raise ModelError(
+            f"{source} returns {shape[-1]} outputs per face, but its card says {card.outputs} "
+            f"({', '.join(card.labels.names)}); export the model again."
+        )
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -178,7 +212,7 @@ def model_files() -> dict[str, Traversable]:
 
 
 def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
-    """Return the bytes of a model and what to call it in errors; `ExpressionModel.load` says what may go wrong."""
+    """Return the bytes of a model and what to call it in errors; `OnnxModel.load` says what may go wrong."""
     path, name = Path(name_or_path), str(name_or_path)
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
     known = model_files() if is_name else {}
@@ -253,7 +287,7 @@ def _session(
     try:
         session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelError(f"{source} is not an ONNX model that can be run ({_first_line(error)}).") from None
+        raise ModelError(f"{source} is not an ONNX model that can be run ({first_line(error)}).") from None
     if session.get_providers()[0] != PROVIDERS[provider]:
         raise ModelError(f"Provider '{provider}' does not start: its driver or libraries do not fit; use 'cpu'.")
     return session
@@ -267,8 +301,4 @@ def _openvino(data: bytes, source: str, threads: int) -> Session:
     try:
         return OpenvinoSession(data, threads)
     except Exception as error:  # OpenVINO's errors are RuntimeErrors and what its plug-ins raise
-        raise ModelError(f"{source} cannot be run by OpenVINO ({_first_line(error)}); use 'cpu'.") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{source} cannot be run by OpenVINO ({first_line(error)}); use 'cpu'.") from None

@@ -1,9 +1,10 @@
-"""Find the faces of a picture and name their apparent expressions."""
+"""Find the faces in images and name their apparent expressions: find -> crop -> score, the only implementation."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,48 @@ from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
-from mien.core.image import as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
+from mien.core.image import DEFAULT_LIMITS, Limits, as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.registry import DetectorSpec, create_detector
-from mien.inference.model import ExpressionModel, Scores
+from mien.inference.model import Model, OnnxModel, Scores
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
 
 
+@dataclass(frozen=True)
+class FoundFaces:
+    """The faces found in one image, from left to right, each with its crop as the network takes it.
+
+    Attributes:
+        source: The image's name.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+        detections: n boxes.
+        crops: n crops, (size, size) or (size, size, 3).
+    """
+
+    source: str
+    width: int
+    height: int
+    detections: list[Detection]
+    crops: list[NDArray[np.uint8]] = field(repr=False)
+
+
 class Recognizer:
-    """A face detector and an expression network, ready to use. Safe to share between threads.
+    """A face detector and an expression network. Safe to share between threads.
 
     Example:
+        >>> import numpy as np
         >>> from mien import Recognizer
-        >>> result = Recognizer().recognize("group.jpg")  # doctest: +SKIP
-        >>> [(face.label, face.confidence) for face in result.faces]  # doctest: +SKIP
-        [('happy', 0.93), ('neutral', 0.71)]
+        >>> result = Recognizer(detector="none").recognize(np.zeros((48, 48), np.uint8))
+        >>> len(result.faces), sorted(result.faces[0].probabilities)
+        (1, ['angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise'])
     """
 
     def __init__(
         self,
-        model: str | Path | ExpressionModel = "default",
+        model: str | Path | Model = "default",
         detector: DetectorSpec = "auto",
         threads: int = 1,
         *,
@@ -42,18 +63,18 @@ class Recognizer:
         """Load the network and the detector.
 
         Args:
-            model: The name of a shipped model, an .onnx file, or a model that is loaded already.
+            model: The name of a shipped model, an .onnx file, or a loaded model.
             detector: `auto`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE` with a
                 model file, a YuNet model file, or a detector object.
-            threads: CPU threads of the network, at least 1.
-            use_rejection: Drop boxes that the network takes for no face; not done where `detector` is `none`.
+            threads: CPU threads of the network, at least 1; of no use to a loaded model.
+            use_rejection: Drop boxes that the network rejects as non-faces; not if each image is one face.
 
         Raises:
             ModelError: The model or the detector cannot be used.
         """
-        self.model = model if isinstance(model, ExpressionModel) else ExpressionModel.load(model, threads)
+        self.model: Model = OnnxModel.load(model, threads) if isinstance(model, str | Path) else model
         self.detector: Detector = create_detector(detector)
-        # The whole picture is a crop already: what the network was trained on.
+        # A whole image is a crop already: what the network was trained on.
         self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_image else self.card.crop
         self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_image else None
 
@@ -62,55 +83,93 @@ class Recognizer:
         """What the network is: its labels, input, crop and scores."""
         return self.model.card
 
+    @property
+    def is_whole_image(self) -> bool:
+        """Whether each image is one face, and nothing is searched for in it."""
+        return bool(getattr(self.detector, "is_whole_image", False))
+
     def recognize(self, image: ImageLike, *, source: str | None = None) -> ImageResult:
-        """Return the faces of one picture, from left to right; all of them are scored in one forward pass.
+        """Return the faces of one image, from left to right.
 
         Args:
-            image: A file's path, its bytes, or an array: (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4)
-                RGBA; uint8,
-                uint16 or floats in [0, 1]. OpenCV's arrays are BGR: turn them with `image[..., ::-1]`.
-            source: What to call the picture in the result; by default its path.
+            image: A file's path, its bytes, or an array: (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA; uint8,
+                uint16 or floats in [0, 1]. OpenCV's arrays are BGR: convert them with `image[..., ::-1]`.
+            source: The image's name in the result and in errors; by default its path.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The image cannot be read.
         """
-        return self.recognize_batch([image], None if source is None else [source])[0]
+        return self.classify([self.find(image, source)])[0]
 
     def recognize_batch(self, images: Sequence[ImageLike], sources: Sequence[str] | None = None) -> list[ImageResult]:
-        """Return one result a picture, in order; the faces of all of them are scored in one forward pass.
+        """Return one result per image, in order; the faces of all of them are scored in one forward pass.
 
         Args:
-            images: Pictures as in `recognize`.
+            images: Images as in `recognize`.
             sources: Their names in the results and in errors; by default their paths.
 
         Raises:
-            ImageError: A picture cannot be read, or there are not as many names as pictures.
+            ImageError: An image cannot be read, or there are not as many names as images.
         """
-        names = [image_name(image) for image in images] if sources is None else list(sources)
-        if len(names) != len(images):
-            raise ImageError(f"{len(images)} pictures came with {len(names)} names; expected one each.")
-        sizes: list[tuple[int, int]] = []
-        found: list[list[Detection]] = []
-        crops: list[NDArray[np.uint8]] = []
-        for image, name in zip(images, names, strict=True):
-            pixels = read_pixels(image, name)
-            sizes.append((pixels.shape[1], pixels.shape[0]))
-            found.append(sorted(self.detect(pixels), key=lambda d: d.box.centre))
-            crops += [self.crop(pixels, detection.box) for detection in found[-1]]
-        scores = self.score(crops)
-        results, first = [], 0
-        for name, size, detections in zip(names, sizes, found, strict=True):
-            rows = range(first, first + len(detections))
-            results.append(self._result(name, size, detections, scores, rows))
-            first += len(detections)
+        if sources is not None and len(sources) != len(images):
+            raise ImageError(f"Got {len(images)} images and {len(sources)} names; expected one name for each image.")
+        names = [None] * len(images) if sources is None else sources
+        return self.classify([self.find(image, name) for image, name in zip(images, names, strict=True)])
+
+    def find(self, image: ImageLike, source: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> FoundFaces:
+        """Find the faces of one image and cut them out.
+
+        Args:
+            image: As in `recognize`.
+            source: The image's name in the result and in errors; by default its path.
+            limits: The largest file and the largest image to decode.
+
+        Raises:
+            ImageError: The image cannot be read, or exceeds a limit.
+        """
+        name = image_name(image) if source is None else source
+        pixels = read_pixels(image, name, limits, use_grey=self.is_whole_image)
+        detections = sorted(self.detect(pixels), key=lambda detection: detection.box.centre)
+        crops = [self.crop(pixels, detection.box) for detection in detections]
+        return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
+
+    def classify(self, found: Sequence[FoundFaces], *, batch: int | None = None) -> list[ImageResult]:
+        """Name the expressions of found faces, and drop those that are rejected.
+
+        Args:
+            found: The faces of several images.
+            batch: Faces in one forward pass at most; None: all.
+
+        Returns:
+            One result per image, in order.
+        """
+        crops = [crop for faces in found for crop in faces.crops]
+        size = batch or max(len(crops), 1)
+        passes = [self.score(crops[first : first + size]) for first in range(0, max(len(crops), 1), size)]
+        rows = zip(
+            np.concatenate([scores.probabilities for scores in passes]),
+            np.concatenate([scores.reject for scores in passes]),
+            strict=True,
+        )
+        labels = self.card.labels.names
+        results = []
+        for one in found:
+            faces = []
+            for detection, (probabilities, reject) in zip(one.detections, rows, strict=False):
+                if self.is_face(float(reject)):
+                    label = labels[int(probabilities.argmax())]
+                    by_label = dict(zip(labels, probabilities.tolist(), strict=True))
+                    faces.append(Face(detection.box, detection.score, label, by_label))
+            rejected = len(one.detections) - len(faces)
+            results.append(ImageResult(one.source, one.width, one.height, faces, labels, rejected))
         return results
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
-        """Return the faces of an upright RGB picture (h, w, 3), each once, best first."""
+        """Return the faces of an upright RGB image (h, w, 3), each once, best first."""
         return remove_duplicates(self.detector.detect(pixels))
 
     def crop(self, pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-        """Cut a face out of an RGB picture (h, w, 3), as the network wants it: (size, size[, 3])."""
+        """Cut a face out of an RGB image (h, w, 3), as the network takes it: (size, size[, 3])."""
         return fit_face(crop_face(pixels, box, self.crop_spec), self.card.input)
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
@@ -118,43 +177,27 @@ class Recognizer:
         return self.model.predict(to_batch(crops, self.card.input))
 
     def is_face(self, reject: float) -> bool:
-        """Tell whether a box counts as a face, by the probability that it is none (`Scores.reject`)."""
+        """Tell whether a box counts as a face, by the probability that it is a non-face (`Scores.reject`)."""
         return self._threshold is None or reject <= self._threshold
 
-    @property
-    def is_whole_image(self) -> bool:
-        """Whether each picture is one face, and nothing is sought in it."""
-        return bool(getattr(self.detector, "is_whole_image", False))
 
-    def _result(
-        self, name: str, size: tuple[int, int], detections: list[Detection], scores: Scores, rows: range
-    ) -> ImageResult:
-        labels = self.card.labels.names
-        faces = []
-        for detection, row in zip(detections, rows, strict=True):
-            if not self.is_face(float(scores.reject[row])):
-                continue
-            chances = dict(zip(labels, scores.probabilities[row].tolist(), strict=True))
-            label = max(chances, key=chances.__getitem__)
-            faces.append(Face(detection.box, detection.score, label, chances))
-        return ImageResult(name, *size, faces, labels, rejected=len(detections) - len(faces))
-
-
-def read_pixels(image: ImageLike, name: str) -> NDArray[np.uint8]:
-    """Return a picture as upright RGB (h, w, 3), whatever it is given as; `name` is for errors.
+def read_pixels(
+    image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False
+) -> NDArray[np.uint8]:
+    """Return an image as upright RGB (h, w, 3), or with `use_grey` an 8-bit grey file as (h, w).
 
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The image cannot be read, or exceeds a limit.
     """
     if isinstance(image, str | os.PathLike):
-        return read_image(Path(image))
+        return read_image(Path(image), limits, use_grey=use_grey)
     if isinstance(image, bytes | bytearray | memoryview):
-        return decode_image(bytes(image), name)
+        return decode_image(bytes(image), name, limits, use_grey=use_grey)
     if isinstance(image, np.ndarray):
         return as_rgb(image)
-    raise ImageError(f"A picture is a {type(image).__name__}; expected a path, bytes or a numpy array.")
+    raise ImageError(f"Got an image of type {type(image).__name__}; expected a path, bytes or a numpy array.")
 
 
 def image_name(image: ImageLike) -> str:
-    """Return what to call a picture: its path, or "image"."""
+    """Return the name of an image: its path, or "image"."""
     return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"

@@ -13,7 +13,7 @@ from mien.core.errors import DataError, MienError
 from mien.data.registry import load
 from mien.evaluation.predict import predict_split
 from mien.evaluation.scores import score as compute_scores
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.recipes import Recipe
 from mien.training.fit import fit
 
@@ -48,7 +48,7 @@ def test_accuracy_lost_stands_in_card_and_record(run):
     said = export(run, "--weights8")
     assert "model8.onnx" in said
     assert f"{100 * plain['accuracy']:.2f} % with 32-bit weights" in said
-    card = ExpressionModel.load(run / "model8.onnx").card
+    card = OnnxModel.load(run / "model8.onnx").card
     lost = card.scores["weights"]
     assert lost["bits"] == 8
     assert lost["accuracy_at_32_bits"] == pytest.approx(plain["accuracy"])
@@ -59,7 +59,7 @@ def test_accuracy_lost_stands_in_card_and_record(run):
     faces = load("synthetic", None).split("validation")
     from mien.evaluation.predict import predict_scores
 
-    scores = predict_scores(ExpressionModel.load(run / "model8.onnx"), faces)
+    scores = predict_scores(OnnxModel.load(run / "model8.onnx"), faces)
     assert np.mean(scores.probabilities.argmax(1) == faces.labels) == pytest.approx(card.scores["accuracy"])
 
 
@@ -68,7 +68,7 @@ def test_without_data_nothing_is_claimed(run, tmp_path):
     from mien.training.run import load_run
 
     write_unmeasured(load_run(run), tmp_path / "x.onnx", weight_bits=8)
-    weights = ExpressionModel.load(tmp_path / "x.onnx").card.scores["weights"]
+    weights = OnnxModel.load(tmp_path / "x.onnx").card.scores["weights"]
     assert weights["bits"] == 8
     assert weights["accuracy_loss"] is None
 
@@ -103,7 +103,7 @@ def test_each_network_scores_the_validation_split_once(run, tmp_path, monkeypatc
     dataset, path = load("synthetic", None), tmp_path / "x.onnx"
     measured = publish.publish(load_run(run), dataset, path, weight_bits=weight_bits)
     assert [faces.split_names for faces in seen] == [("validation",)] * networks
-    predictions = predict_split(ExpressionModel.load(path), dataset, "validation")
+    predictions = predict_split(OnnxModel.load(path), dataset, "validation")
     assert np.array_equal(measured.predictions.probabilities, predictions.probabilities)
     assert measured.predictions.selection == predictions.selection
     scored = compute_scores(predictions)

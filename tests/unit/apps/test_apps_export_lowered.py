@@ -18,7 +18,7 @@ from mien.data.registry import load
 from mien.evaluation.predict import predict_scores
 from mien.export import convert
 from mien.export.model_file import with_card
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.recipes import Recipe
 from mien.training.fit import fit
 
@@ -56,7 +56,7 @@ def export(*words: object) -> str:
     return " ".join(done.output.split())
 
 
-def accuracy(model: ExpressionModel) -> float:
+def accuracy(model: OnnxModel) -> float:
     faces = load("synthetic", None).split("validation")
     return float(np.mean(predict_scores(model, faces).probabilities.argmax(1) == faces.labels))
 
@@ -66,7 +66,7 @@ def test_the_loss_stands_in_the_card(run: Path, option: str, name: str, precisio
     record = (run / "record.json").read_text()
     said = export(run, option, *LOSSY)
     path = run / f"model-{name}.onnx"
-    model, whole = ExpressionModel.load(path), ExpressionModel.load(run / "model.onnx")
+    model, whole = OnnxModel.load(path), OnnxModel.load(run / "model.onnx")
     conversion = model.card.conversion
     assert model.card.precision == precision
     assert model.card.name == f"tiny ({name})"
@@ -85,7 +85,7 @@ def test_the_loss_stands_in_the_card(run: Path, option: str, name: str, precisio
 def test_a_file_gives_the_same_as_its_run(run: Path, tmp_path: Path) -> None:
     export(run, "--int8", *LOSSY, "-o", tmp_path / "a.onnx")
     export(run / "model.onnx", "--int8", *LOSSY, "-o", tmp_path / "b.onnx")
-    first, second = (ExpressionModel.load(tmp_path / f"{name}.onnx") for name in "ab")
+    first, second = (OnnxModel.load(tmp_path / f"{name}.onnx") for name in "ab")
     assert first.card.conversion == second.card.conversion
     assert first.card.scores == second.card.scores
     faces = np.random.default_rng(0).standard_normal((2, 1, 48, 48)).astype(np.float32)
@@ -105,7 +105,7 @@ def test_too_great_a_loss_writes_nothing(run: Path, tmp_path: Path, monkeypatch:
         export(run, "--int8", "-o", path)
     assert not list(tmp_path.iterdir())
     assert "-1.23 points against 32 bits" in export(run, "--int8", "-o", path, "--allow-loss", "1.3")
-    assert ExpressionModel.load(path).card.conversion["accuracy_loss"] == 0.0123
+    assert OnnxModel.load(path).card.conversion["accuracy_loss"] == 0.0123
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_training_data_are_asked_for(tmp_path: Path) -> None:
 
 def test_a_converted_model_is_not_converted_again(run: Path, tmp_path: Path) -> None:
     content = (run / "model.onnx").read_bytes()
-    card = ExpressionModel.load(run / "model.onnx").card
+    card = OnnxModel.load(run / "model.onnx").card
     for changes, said in (
         ({"precision": "int8"}, "converted to int8 already"),
         ({"recipe": {}}, "no recipe in its card"),

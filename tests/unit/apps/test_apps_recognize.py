@@ -53,8 +53,8 @@ def test_json(run, photos: Path) -> None:
     assert [Path(r["source"]).name for r in results] == ["astronaut.png", "empty.png", "hopper.jpg"]
     assert [len(r["faces"]) for r in results] == [1, 0, 1]
     face = results[0]["faces"][0]
-    assert set(face) == {"box", "score", "label", "probabilities"}
-    x, y, width, height = face["box"]
+    assert set(face) == {"face", "x", "y", "width", "height", "score", "label", "confidence", "probabilities"}
+    x, y, width, height = (face[name] for name in ("x", "y", "width", "height"))
     assert x < 223 < x + width
     assert y < 118 < y + height
     assert sum(results[0]["shares"].values()) == 1
@@ -77,7 +77,7 @@ def test_table_says_apparent_and_no_face_is_a_result(run, photos: Path) -> None:
     done = run(photos)
     assert done.exit_code == 0
     assert "apparent expression" in done.stdout
-    assert "empty.png: no face found" in done.stdout
+    assert "empty.png: No faces detected" in done.stdout
     assert "share of people showing" in done.stdout.splitlines()[-1]
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mien.apps.web.batching import BatchedModel, Batcher
 from mien.apps.web.settings import BatchSettings
 from mien.core.errors import ModelError
-from mien.inference.model import ExpressionModel, Scores
+from mien.inference.model import OnnxModel, Scores
 
 
-class SlowModel(ExpressionModel):
+class SlowModel(OnnxModel):
     """Notes how many faces come at a time; the first pass waits until it is let go."""
 
     def predict(self, faces: NDArray[np.float32]) -> Scores:
@@ -41,7 +41,7 @@ def faces(number: int, seed: int) -> NDArray[np.float32]:
 
 
 def test_many_threads_share_a_pass_and_get_their_own_faces_back(tiny_model: Path) -> None:
-    model, alone = SlowModel.of(tiny_model), ExpressionModel.load(tiny_model)
+    model, alone = SlowModel.of(tiny_model), OnnxModel.load(tiny_model)
     batcher = Batcher(model, BatchSettings(faces=64, passes=1))
     shared = BatchedModel(model, batcher)
     wanted = [faces(number, seed) for seed, number in enumerate((1, 3, 2, 1, 4))]
@@ -60,7 +60,7 @@ def test_many_threads_share_a_pass_and_get_their_own_faces_back(tiny_model: Path
 
 
 def test_passes_are_made_side_by_side(tiny_model: Path) -> None:
-    model, alone = SlowModel.of(tiny_model), ExpressionModel.load(tiny_model)
+    model, alone = SlowModel.of(tiny_model), OnnxModel.load(tiny_model)
     batcher = Batcher(model, BatchSettings(passes=2))
     with ThreadPoolExecutor(1) as threads:
         held = threads.submit(batcher.predict, faces(1, 0))
@@ -89,7 +89,7 @@ def test_nobody_waits_for_what_is_in_a_pass_already(tiny_model: Path) -> None:
 
 
 def test_passes_are_never_larger_than_allowed(tiny_model: Path) -> None:
-    model, alone = SlowModel.of(tiny_model), ExpressionModel.load(tiny_model)
+    model, alone = SlowModel.of(tiny_model), OnnxModel.load(tiny_model)
     model.gate.set()
     seen: list[int] = []
     batcher = Batcher(model, BatchSettings(faces=4), observe=lambda n, _: seen.append(n))
@@ -101,7 +101,7 @@ def test_passes_are_never_larger_than_allowed(tiny_model: Path) -> None:
 
 
 def test_who_is_alone_does_not_wait_and_who_is_not_does(tiny_model: Path) -> None:
-    model = ExpressionModel.load(tiny_model)
+    model = OnnxModel.load(tiny_model)
     seconds = []
     for busy in (1, 2):
         batcher = Batcher(model, BatchSettings(wait=0.5), busy=lambda busy=busy: busy)
@@ -113,7 +113,7 @@ def test_who_is_alone_does_not_wait_and_who_is_not_does(tiny_model: Path) -> Non
 
 
 def test_an_error_reaches_everybody_and_ends_nothing(tiny_model: Path) -> None:
-    batcher = Batcher(ExpressionModel.load(tiny_model), BatchSettings())
+    batcher = Batcher(OnnxModel.load(tiny_model), BatchSettings())
     with pytest.raises(Exception, match=r"(?i)invalid|dimension"):
         batcher.predict(np.zeros((1, 1, 7, 7), dtype=np.float32))
     assert len(batcher.predict(faces(2, 0)).logits) == 2

@@ -35,13 +35,18 @@ def test_json_layout() -> None:
     result = ImageResult("a.jpg", 8, 9, [face("happy")], ("happy", "sad"))
     assert json.loads(json.dumps(result.to_json())) == {
         "source": "a.jpg",
-        "width": 8,
-        "height": 9,
+        "image_width": 8,
+        "image_height": 9,
         "faces": [
             {
-                "box": [1, 3, 4, 4],
+                "face": 1,
+                "x": 1.4,
+                "y": 2.6,
+                "width": 3.5,
+                "height": 4.0,
                 "score": 0.9124,
                 "label": "happy",
+                "confidence": 0.75,
                 "probabilities": {"happy": 0.75, "sad": 0.25},
             }
         ],

@@ -14,14 +14,11 @@ from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.core.hardware import processor_name
 from mien.evaluation.latency import measure_latency, time_in_turns
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 
-class SleepingModel(ExpressionModel):
+class SleepingModel:
     """Stands in for a network: takes two milliseconds a face."""
-
-    def __init__(self) -> None:
-        pass
 
     card = ModelCard("sleeper", "none", FER2013_LABELS, InputSpec(48, 1), CropSpec())
 
@@ -45,7 +42,7 @@ def test_times_are_milliseconds() -> None:
 
 
 def test_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExpressionModel, "load", lambda *_, **__: SleepingModel())
+    monkeypatch.setattr(OnnxModel, "load", lambda *_, **__: SleepingModel())
     measured = measure_latency("sleeper", rounds=3)
     assert measured.model.network == "sleeper"
     assert measured.model.input == (1, 1, 48, 48)

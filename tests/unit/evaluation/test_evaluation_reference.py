@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from torch.nn import functional
 
 from mien.evaluation.reference import resnet18_onnx
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def resnet18(x: torch.Tensor, weights: Iterator[torch.Tensor]) -> torch.Tensor:
 def test_it_computes_resnet18(content: bytes, model: onnx.ModelProto) -> None:
     weights = [torch.from_numpy(numpy_helper.to_array(w).copy()) for w in model.graph.initializer]
     images = np.random.default_rng(0).standard_normal((2, 3, 224, 224), dtype=np.float32)
-    given = ExpressionModel(content, "reference").predict(images).logits
+    given = OnnxModel(content, "reference").predict(images).logits
     with torch.inference_mode():
         expected = resnet18(torch.from_numpy(images), iter(weights)).numpy()
     assert given.shape == (2, 7)

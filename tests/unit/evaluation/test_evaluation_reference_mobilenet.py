@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from mien.evaluation.reference import mobilenet_v2_onnx
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_multiply_adds(content: bytes) -> None:
 
 def test_it_runs(content: bytes) -> None:
     images = np.random.default_rng(0).standard_normal((2, 3, 224, 224), dtype=np.float32)
-    logits = ExpressionModel(content, "reference").predict(images).logits
+    logits = OnnxModel(content, "reference").predict(images).logits
     assert logits.shape == (2, 7)
     assert np.isfinite(logits).all()
     assert not np.allclose(logits[0], logits[1])

@@ -14,7 +14,7 @@ from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
 from mien.evaluation.robustness import measure_robustness
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 N = 12
 
@@ -32,11 +32,11 @@ def make(duplicates: int = 0) -> FaceDataset:
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model: Path) -> ExpressionModel:
-    return ExpressionModel.load(tiny_model)
+def model(tiny_model: Path) -> OnnxModel:
+    return OnnxModel.load(tiny_model)
 
 
-def test_darkness_changes_bright_faces_and_brightness_dark_ones(model: ExpressionModel) -> None:
+def test_darkness_changes_bright_faces_and_brightness_dark_ones(model: OnnxModel) -> None:
     given = measure_robustness(model, make(3), "validation", names=["low_light", "over_exposure", "blur"])
     assert given.clean.accuracy == given.clean.kept == 1
     dark, bright = given.corruptions["low_light"], given.corruptions["over_exposure"]
@@ -50,7 +50,7 @@ def test_darkness_changes_bright_faces_and_brightness_dark_ones(model: Expressio
     assert json.loads(json.dumps(given.to_json(), allow_nan=False))["corruptions"]["blur"]["points"][0]["severity"] == 1
 
 
-def test_random_numbers_depend_on_the_rows(model: ExpressionModel) -> None:
+def test_random_numbers_depend_on_the_rows(model: OnnxModel) -> None:
     """A half of the images, with its row numbers in the whole data set, is corrupted as it is there."""
     faces = make()
     seen: list[int] = []
@@ -65,7 +65,7 @@ def test_random_numbers_depend_on_the_rows(model: ExpressionModel) -> None:
     assert [p.accuracy for p in whole.corruptions["noise"].points] == pytest.approx(np.mean(halves, axis=0), abs=1e-5)
 
 
-def test_without_a_correct_answer_nothing_is_kept(model: ExpressionModel) -> None:
+def test_without_a_correct_answer_nothing_is_kept(model: OnnxModel) -> None:
     faces = make(N)
     given = measure_robustness(model, replace(faces, labels=np.ones_like(faces.labels)), "validation", names=["jpeg"])
     assert given.kept is given.clean.kept is given.corruptions["jpeg"].kept is None
@@ -81,6 +81,6 @@ def test_without_a_correct_answer_nothing_is_kept(model: ExpressionModel) -> Non
         ({"seed": -1}, "Seed -1"),
     ],
 )
-def test_bad_input_is_refused(model: ExpressionModel, options: dict[str, object], text: str) -> None:
+def test_bad_input_is_refused(model: OnnxModel, options: dict[str, object], text: str) -> None:
     with pytest.raises(DataError, match=text):
         measure_robustness(model, make(), "validation", **options)

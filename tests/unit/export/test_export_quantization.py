@@ -20,7 +20,7 @@ from tiny_model import tiny_network
 from mien.core.errors import ModelError
 from mien.export.model_file import with_card
 from mien.export.quantization import check_parity, halve, quantize
-from mien.inference.model import ExpressionModel, optimize_model
+from mien.inference.model import OnnxModel, optimize_model
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def quantized(whole: bytes) -> bytes:
 
 
 def optimized_operators(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Counter[str]:
-    """Return the operators that onnxruntime runs when `ExpressionModel` loads a file."""
+    """Return the operators that onnxruntime runs when `OnnxModel` loads a file."""
     made = onnxruntime.SessionOptions
 
     def watched():
@@ -45,7 +45,7 @@ def optimized_operators(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ExpressionModel(content, "small")
+        OnnxModel(content, "small")
     return Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
 
 
@@ -74,9 +74,9 @@ def test_weights_are_symmetric_per_channel_and_of_seven_bits(quantized: bytes) -
 def test_answers_are_nearly_the_same(kind: str, whole: bytes, quantized: bytes) -> None:
     faces = small_faces(64)
     content = quantized if kind == "int8" else with_card(halve(whole), CARD)
-    lowered = ExpressionModel(content, "lowered")
+    lowered = OnnxModel(content, "lowered")
     check_parity(lowered, faces)
-    expected = ExpressionModel(whole, "whole").predict(faces).logits
+    expected = OnnxModel(whole, "whole").predict(faces).logits
     given = lowered.predict(faces).logits
     error = np.abs(given - expected).max() / np.abs(expected).max()
     # this processor may have no 16-bit kernels: onnxruntime then calculates in 32
@@ -115,7 +115,7 @@ def test_no_model() -> None:
 
 
 def test_parity_refuses_what_is_not_finite(whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ExpressionModel(whole, "small")
+    model = OnnxModel(whole, "small")
     check_parity(model, small_faces())
     monkeypatch.setattr(model, "_run", lambda faces: np.full((len(faces), 7), np.nan, np.float32))
     with pytest.raises(ModelError, match="Not exported"):

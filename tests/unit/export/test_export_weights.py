@@ -15,7 +15,7 @@ from mien.export import onnx as export
 from mien.export.onnx import make_onnx
 from mien.export.weights import round_to_int8, store_int8
 from mien.inference import model as inference
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 from mien.models import registry
 
 
@@ -69,9 +69,9 @@ def test_file_is_a_quarter_and_says_what_the_rounded_network_says(name):
     round_to_int8(rounded)
     with torch.inference_mode():
         expected = rounded(torch.from_numpy(images)).numpy()
-    got = ExpressionModel(small, "small").predict(images).logits
+    got = OnnxModel(small, "small").predict(images).logits
     assert np.allclose(got, expected, atol=1e-4)
-    assert not np.array_equal(got, ExpressionModel(full, "full").predict(images).logits)
+    assert not np.array_equal(got, OnnxModel(full, "full").predict(images).logits)
 
 
 def test_all_convolutions_and_linear_layers_have_a_standard_operator_before_them():
@@ -124,7 +124,7 @@ def test_weights_become_32_bits_once_and_not_for_every_face(monkeypatch, tmp_pat
         return made
 
     monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
-    inference.ExpressionModel(content, "small")
+    inference.OnnxModel(content, "small")
     kinds = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
     assert "Conv" in kinds
     assert "DequantizeLinear" not in kinds
@@ -140,7 +140,7 @@ def test_a_file_that_disagrees_with_torch_is_refused(bits, monkeypatch):
 def test_a_model_takes_another_card_that_fits(tiny_model):
     import dataclasses
 
-    model = ExpressionModel.load(tiny_model)
+    model = OnnxModel.load(tiny_model)
     soft = model.with_card(dataclasses.replace(model.card, temperature=2.0))
     assert (soft.card.temperature, model.card.temperature) == (2.0, 1.0)
     with pytest.raises(ModelError, match="its card says 7"):

@@ -7,15 +7,16 @@ import json
 import pytest
 
 from mien.core.errors import MienError
+from mien.core.text import printable
 from mien.core.types import Box, Face, ImageResult
-from mien.inference.formats import create_writer, printable
+from mien.inference.formats import create_writer
 
 LABELS = ("happy", "sad")
 
 
 def face(label: str) -> Face:
-    chances = {"happy": 0.75, "sad": 0.25} if label == "happy" else {"happy": 0.4, "sad": 0.6}
-    return Face(Box(1, 2, 3, 4), 0.9, label, chances)
+    probabilities = {"happy": 0.75, "sad": 0.25} if label == "happy" else {"happy": 0.4, "sad": 0.6}
+    return Face(Box(1, 2, 3, 4), 0.9, label, probabilities)
 
 
 RESULTS = [
@@ -33,40 +34,43 @@ def written(name: str, results: list[ImageResult]) -> str:
     return out.getvalue()
 
 
-def test_json_is_one_object_a_line() -> None:
+def test_json_has_one_object_per_line() -> None:
     lines = written("json", RESULTS).splitlines()
     assert [json.loads(line) for line in lines] == [result.to_json() for result in RESULTS]
 
 
-def test_csv_is_one_row_a_face() -> None:
+def test_csv_has_one_row_per_face() -> None:
     rows = list(csv.DictReader(io.StringIO(written("csv", RESULTS))))
     assert [row["face"] for row in rows] == ["1", "2", "3"]
     assert rows[1] == {
         "source": "a.jpg",
+        "image_width": "9",
+        "image_height": "8",
         "face": "2",
-        "x": "1",
-        "y": "2",
-        "width": "3",
-        "height": "4",
-        "score": "0.9000",
+        "x": "1.0",
+        "y": "2.0",
+        "width": "3.0",
+        "height": "4.0",
+        "score": "0.9",
         "label": "sad",
-        "happy": "0.400000",
-        "sad": "0.600000",
+        "confidence": "0.6",
+        "happy": "0.4",
+        "sad": "0.6",
     }
 
 
-def test_table_ends_with_the_shares_of_people() -> None:
+def test_table_ends_with_how_often_each_expression_appears() -> None:
     text = written("table", RESULTS)
     assert "apparent expression" in text
-    assert "75.0%" in text
+    assert "75.0 %" in text
     lines = text.splitlines()
-    assert lines[-3] == "a.jpg: 3 faces, share of people showing: happy 67%, sad 33%"
-    assert lines[-2].startswith("b, [bold]c.jpg: no face found (2 boxes were taken for no face")
-    assert lines[-1] == "all 2 pictures: 3 faces, share of people showing: happy 67%, sad 33%"
+    assert lines[-3] == "a.jpg: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
+    assert lines[-2].startswith("b, [bold]c.jpg: No faces detected (2 boxes rejected as non-faces")
+    assert lines[-1] == "All 2 images: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
 
 
 def test_table_without_any_face() -> None:
-    assert written("table", [RESULTS[1]]).startswith("b, [bold]c.jpg: no face found")
+    assert written("table", [RESULTS[1]]).startswith("b, [bold]c.jpg: No faces detected")
     assert written("table", []) == ""
 
 

@@ -14,7 +14,7 @@ from tiny_model import MakeModel, tiny_card, tiny_network
 from mien.core.card import METADATA_KEY
 from mien.core.errors import ModelError
 from mien.inference import model as module
-from mien.inference.model import ExpressionModel, softmax
+from mien.inference.model import OnnxModel, softmax
 
 
 def faces(*levels: float) -> np.ndarray:
@@ -24,7 +24,7 @@ def faces(*levels: float) -> np.ndarray:
 
 
 def test_scores_are_what_the_network_says(tiny_model: Path) -> None:
-    scores = ExpressionModel.load(tiny_model).predict(faces(1, -1))
+    scores = OnnxModel.load(tiny_model).predict(faces(1, -1))
     expected = np.array([[0, 0, 0, 2, -2, 0, 0, -42], [0, 0, 0, -2, 2, 0, 0, -42]], dtype=np.float64)
     assert np.allclose(scores.logits, expected, atol=1e-4)
     powers = np.exp(expected[:, :7])
@@ -34,27 +34,27 @@ def test_scores_are_what_the_network_says(tiny_model: Path) -> None:
 
 
 def test_a_flat_crop_is_rejected(tiny_model: Path) -> None:
-    reject = ExpressionModel.load(tiny_model).predict(np.zeros((1, 1, 48, 48), np.float32)).reject
+    reject = OnnxModel.load(tiny_model).predict(np.zeros((1, 1, 48, 48), np.float32)).reject
     assert reject[0] == pytest.approx(np.exp(8) / (np.exp(8) + 7), abs=1e-5)
 
 
 def test_temperature_softens_only_the_probabilities(make_model: MakeModel) -> None:
-    plain = ExpressionModel.load(make_model(tiny_card())).predict(faces(1))
-    soft = ExpressionModel.load(make_model(tiny_card(temperature=2.0), name="soft.onnx")).predict(faces(1))
+    plain = OnnxModel.load(make_model(tiny_card())).predict(faces(1))
+    soft = OnnxModel.load(make_model(tiny_card(temperature=2.0), name="soft.onnx")).predict(faces(1))
     assert np.array_equal(plain.logits, soft.logits)
     assert np.array_equal(plain.reject, soft.reject)
     assert np.allclose(soft.probabilities, softmax(plain.logits[:, :7] / 2), atol=1e-6)
 
 
 def test_a_network_that_cannot_reject(make_model: MakeModel) -> None:
-    model = ExpressionModel.load(make_model(tiny_card(reject_threshold=None), outputs=7))
+    model = OnnxModel.load(make_model(tiny_card(reject_threshold=None), outputs=7))
     scores = model.predict(faces(1, 0))
     assert scores.logits.shape == (2, 7)
     assert scores.reject.tolist() == [0, 0]
 
 
 def test_no_faces_give_no_scores(tiny_model: Path) -> None:
-    scores = ExpressionModel.load(tiny_model).predict(np.zeros((0, 1, 48, 48), np.float32))
+    scores = OnnxModel.load(tiny_model).predict(np.zeros((0, 1, 48, 48), np.float32))
     assert (scores.logits.shape, scores.probabilities.shape, scores.reject.shape) == ((0, 8), (0, 7), (0,))
 
 
@@ -69,29 +69,29 @@ def test_softmax_of_large_numbers() -> None:
 def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=expected) as caught:
-        ExpressionModel.load(tmp_path / name)
+        OnnxModel.load(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_files_and_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model file"):
-        ExpressionModel.load(tmp_path / "x.onnx")
+        OnnxModel.load(tmp_path / "x.onnx")
     with pytest.raises(ModelError, match="No model named 'defalt'"):
-        ExpressionModel.load("defalt")
+        OnnxModel.load("defalt")
     with pytest.raises(ModelError, match="cannot be read"):
-        ExpressionModel.load(tmp_path)
+        OnnxModel.load(tmp_path)
     with pytest.raises(ModelError, match="threads is 0"):
-        ExpressionModel.load("default", threads=0)
+        OnnxModel.load("default", threads=0)
 
 
 def test_a_model_without_card(make_model: MakeModel) -> None:
     with pytest.raises(ModelError, match=r"tiny\.onnx has no mien model card"):
-        ExpressionModel.load(make_model(None))
+        OnnxModel.load(make_model(None))
 
 
 def test_a_card_that_does_not_fit(make_model: MakeModel) -> None:
-    with pytest.raises(ModelError, match="gives 7 outputs a face, but its card says 8"):
-        ExpressionModel.load(make_model(tiny_card(), outputs=7))
+    with pytest.raises(ModelError, match="returns 7 outputs per face, but its card says 8"):
+        OnnxModel.load(make_model(tiny_card(), outputs=7))
 
 
 def test_other_input_names(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_other_input_names(tmp_path: Path) -> None:
     helper.set_model_props(network, {METADATA_KEY: tiny_card().to_json()})
     onnx.save(network, tmp_path / "other.onnx")
     with pytest.raises(ModelError, match="as its card says"):
-        ExpressionModel.load(tmp_path / "other.onnx")
+        OnnxModel.load(tmp_path / "other.onnx")
 
 
 def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "split.onnx"
     onnx.save(network, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     with pytest.raises(ModelError, match="keeps weights in another file"):
-        ExpressionModel.load(path)
+        OnnxModel.load(path)
 
 
 def test_weights_in_another_file_are_not_read_even_if_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +120,13 @@ def test_weights_in_another_file_are_not_read_even_if_unseen(tmp_path: Path, mon
     monkeypatch.setattr(module, "EXTERNAL_WEIGHT", b"\0never\0")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="is not an ONNX model that can be run"):
-        ExpressionModel.load(tmp_path / "split.onnx")
+        OnnxModel.load(tmp_path / "split.onnx")
 
 
 def test_too_large_files_are_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_FILE", 10)
     with pytest.raises(ModelError, match="larger than"):
-        ExpressionModel.load(tiny_model)
+        OnnxModel.load(tiny_model)
 
 
 def test_a_shipped_name_beats_a_file_of_that_name(
@@ -141,12 +141,12 @@ def test_a_shipped_name_beats_a_file_of_that_name(
     make_model(tiny_card()).rename(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     assert list(module.model_files()) == ["shipped"]
-    assert ExpressionModel.load("shipped").source == "model 'shipped'"
-    assert ExpressionModel.load("mine").source == "mine"
+    assert OnnxModel.load("shipped").source == "model 'shipped'"
+    assert OnnxModel.load("mine").source == "mine"
     with pytest.raises(ModelError, match="is not an ONNX model"):
-        ExpressionModel.load("./shipped")
+        OnnxModel.load("./shipped")
     with pytest.raises(ModelError, match="Did you mean 'shipped'"):
-        ExpressionModel.load("shiped")
+        OnnxModel.load("shiped")
 
 
 class TestWeightFolders:
@@ -167,9 +167,9 @@ class TestWeightFolders:
     def test_weights_of_a_source_tree_have_names(self, tree: Path) -> None:
         assert list(module.model_files()) == ["default", "despam"]
         assert module.model_files()["default"] == tree / "src" / "mien" / "assets" / "default.onnx"
-        assert ExpressionModel.load("despam").source == "model 'despam'"
+        assert OnnxModel.load("despam").source == "model 'despam'"
         with pytest.raises(ModelError, match=r"Did you mean 'despam'.*Models: default, despam, or") as caught:
-            ExpressionModel.load("dspam")
+            OnnxModel.load("dspam")
         assert "\n" not in str(caught.value)
 
     def test_the_users_folder_comes_before_the_source_trees(
@@ -179,9 +179,9 @@ class TestWeightFolders:
         make_model(tiny_card(temperature=3.0)).rename(tree / "mine" / "despam.onnx")
         make_model(tiny_card()).rename(tree / "mine" / "other.onnx")
         assert list(module.model_files()) == ["default", "despam", "other"]
-        assert ExpressionModel.load("despam").card.temperature == 3
+        assert OnnxModel.load("despam").card.temperature == 3
         monkeypatch.setenv("MIEN_WEIGHTS", "")
-        assert ExpressionModel.load("despam").card.temperature == 1
+        assert OnnxModel.load("despam").card.temperature == 1
 
     def test_an_installed_package_looks_nowhere_else(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tree / "src").rename(tree / "site-packages")
@@ -191,8 +191,8 @@ class TestWeightFolders:
     def test_a_folder_that_is_none(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MIEN_WEIGHTS", str(tree / "absent"))
         with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is no folder"):
-            ExpressionModel.load("despam")
-        assert ExpressionModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
+            OnnxModel.load("despam")
+        assert OnnxModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
 
 
 def test_nothing_is_written_and_nothing_is_said(tiny_model: Path, tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_nothing_is_written_and_nothing_is_said(tiny_model: Path, tmp_path: Path
     home.mkdir()
     code = (
         "import sys, numpy as np\n"
-        "from mien.inference.model import ExpressionModel\n"
-        f"model = ExpressionModel.load({str(tiny_model)!r})\n"
+        "from mien.inference.model import OnnxModel\n"
+        f"model = OnnxModel.load({str(tiny_model)!r})\n"
         "model.predict(np.zeros((3, 1, 48, 48), np.float32))\n"
         "assert 'torch' not in sys.modules\n"
     )

@@ -13,14 +13,14 @@ import pytest
 from small_convolutions import small_faces, small_network
 
 from mien.core.errors import MissingExtraError, ModelError
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 
 def test_an_unknown_provider_is_named_with_the_known_ones() -> None:
     with pytest.raises(
         ModelError, match=r"No provider named 'cdua'\. Did you mean 'cuda'\? Providers: cpu, cuda, open"
     ):
-        ExpressionModel(small_network(), "small", provider="cdua")
+        OnnxModel(small_network(), "small", provider="cdua")
 
 
 def test_an_absent_provider_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_an_absent_provider_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(sys.modules, "mien.inference.openvino", raising=False)
     for provider in ("cuda", "openvino"):
         with pytest.raises(MissingExtraError, match=rf"Provider '{provider}' needs .*pip install 'mien\[{provider}\]'"):
-            ExpressionModel(small_network(), "small", provider=provider)
+            OnnxModel(small_network(), "small", provider=provider)
 
 
 class StandIn:
@@ -67,7 +67,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[str]]]
 
 def test_cuda_is_asked_for_before_the_cpu(pretend: Callable[[str], list[list[str]]]) -> None:
     asked = pretend("CUDAExecutionProvider")
-    scores = ExpressionModel(small_network(), "small", provider="cuda").predict(small_faces(3))
+    scores = OnnxModel(small_network(), "small", provider="cuda").predict(small_faces(3))
     assert scores.logits.shape == (3, 7)
     assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
 
@@ -75,7 +75,7 @@ def test_cuda_is_asked_for_before_the_cpu(pretend: Callable[[str], list[list[str
 def test_a_provider_that_does_not_start_is_an_error(pretend: Callable[[str], list[list[str]]]) -> None:
     pretend("CPUExecutionProvider")
     with pytest.raises(ModelError, match="Provider 'cuda' does not start"):
-        ExpressionModel(small_network(), "small", provider="cuda")
+        OnnxModel(small_network(), "small", provider="cuda")
 
 
 class FakeOpenvino(types.ModuleType):
@@ -113,11 +113,11 @@ class FakeOpenvino(types.ModuleType):
         return types.SimpleNamespace(infer=infer)
 
 
-def use(fake: FakeOpenvino, monkeypatch: pytest.MonkeyPatch) -> ExpressionModel:
+def use(fake: FakeOpenvino, monkeypatch: pytest.MonkeyPatch) -> OnnxModel:
     monkeypatch.setitem(sys.modules, "openvino", fake)
     monkeypatch.delitem(sys.modules, "mien.inference.openvino", raising=False)
     try:
-        return ExpressionModel(small_network(), "small", 3, "openvino")
+        return OnnxModel(small_network(), "small", 3, "openvino")
     finally:
         sys.modules.pop("mien.inference.openvino", None)
 
@@ -128,7 +128,7 @@ def test_openvino_gives_the_same_answers_to_all_threads(monkeypatch: pytest.Monk
     assert fake.settings["device"] == "CPU"
     assert fake.settings["INFERENCE_NUM_THREADS"] == 3
     assert fake.settings["INFERENCE_PRECISION_HINT"] == "f32"
-    expected = ExpressionModel(small_network(), "small")
+    expected = OnnxModel(small_network(), "small")
     faces = small_faces(16)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda face: model.predict(face[None]).logits, faces))

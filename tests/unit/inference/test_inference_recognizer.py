@@ -15,7 +15,7 @@ import mien
 from mien.core.errors import ImageError, ModelError
 from mien.core.image import to_batch
 from mien.core.types import Box, Detection
-from mien.inference.model import ExpressionModel, Scores
+from mien.inference.model import OnnxModel, Scores
 from mien.inference.recognizer import Recognizer
 
 
@@ -31,7 +31,7 @@ class FixedDetector:
         return [Detection(box, 0.9) for box in self.boxes if box.x < image.shape[1]]
 
 
-class CountingModel(ExpressionModel):
+class CountingModel(OnnxModel):
     """Notes the size of each forward pass."""
 
     passes: list[int]
@@ -144,7 +144,7 @@ def test_bad_input(tiny_model: Path, tmp_path: Path) -> None:
         recognizer.recognize([[1, 2]])  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="photo is not an image"):
         recognizer.recognize(b"text", source="photo")
-    with pytest.raises(ImageError, match="expected one each"):
+    with pytest.raises(ImageError, match="expected one name for each image"):
         recognizer.recognize_batch([scene()], [])
     with pytest.raises(ModelError, match="No detector"):
         Recognizer(tiny_model, "nosuch")

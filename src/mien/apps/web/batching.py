@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.apps.web.settings import BatchSettings
 from mien.core.errors import ModelError
-from mien.inference.model import ExpressionModel, Scores
+from mien.inference.model import Model, Scores
 
 Faces = NDArray[np.float32]
 Waiting = tuple[Faces, "Future[Scores]"]
@@ -28,7 +28,7 @@ class Batcher:
 
     def __init__(
         self,
-        model: ExpressionModel,
+        model: Model,
         settings: BatchSettings,
         busy: Callable[[], int] = lambda: 0,
         observe: Callable[[int, float], None] = lambda faces, seconds: None,
@@ -56,7 +56,7 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def predict(self, faces: Faces) -> Scores:
+    def predict(self, images: Faces) -> Scores:
         """Score faces (n, channels, size, size); waits until it is done, in whatever thread.
 
         Raises:
@@ -66,7 +66,7 @@ class Batcher:
         with self._lock:
             if self._is_closed:
                 raise ModelError("The server is about to stop; nothing more is recognised.")
-            self._queue.put((faces, result))
+            self._queue.put((images, result))
         return result.result()
 
     def close(self) -> None:
@@ -140,14 +140,14 @@ class Batcher:
         )
 
 
-class BatchedModel(ExpressionModel):
-    """A loaded model whose forward passes go through a `Batcher`; everything else is the model's own."""
+class BatchedModel:
+    """A model whose forward passes go through a `Batcher`."""
 
-    def __init__(self, model: ExpressionModel, batcher: Batcher) -> None:
+    def __init__(self, model: Model, batcher: Batcher) -> None:
         """Take a model, and the batcher that was made for it."""
-        vars(self).update(vars(model))
+        self.card = model.card
         self._batcher = batcher
 
-    def predict(self, faces: Faces) -> Scores:
+    def predict(self, images: Faces) -> Scores:
         """Score faces (n, channels, size, size), together with those of other threads."""
-        return self._batcher.predict(faces)
+        return self._batcher.predict(images)

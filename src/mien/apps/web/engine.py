@@ -24,7 +24,7 @@ from mien.core.image import Limits, decode_image
 from mien.core.types import Detection, ImageResult
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
-from mien.inference.model import ExpressionModel, model_files
+from mien.inference.model import OnnxModel, model_files
 from mien.inference.recognizer import Recognizer
 
 T = TypeVar("T")
@@ -195,14 +195,14 @@ class EachThread:
         return sorted(found, key=lambda d: -d.score)[: self._most]
 
 
-def _load_models(settings: ServerSettings) -> dict[str, ExpressionModel]:
+def _load_models(settings: ServerSettings) -> dict[str, OnnxModel]:
     """Return the models by the names that clients know them by: NAME, or a file's name without its ending."""
-    models: dict[str, ExpressionModel] = {}
+    models: dict[str, OnnxModel] = {}
     for word in settings.offer.models:
         name = Path(word).name.removesuffix(".onnx")
         if name in models:
             raise ModelError(f"Two models are named '{name}'; give one of the files another name.")
-        models[name] = ExpressionModel.load(word, settings.offer.threads)
+        models[name] = OnnxModel.load(word, settings.offer.threads)
     if not models or not settings.offer.detectors:
         raise MienError("The server offers no model or no detector; name one each.")
     return models

@@ -190,7 +190,7 @@ class Conversation:
 
         told = await self._engine.wait(self._engine.submit(work))
         self._engine.metrics.pictures.labels("live").inc()
-        return {"type": "frame", "time": at} | told
+        return told | {"time": at}
 
     async def _receive(self, seconds: float) -> dict[str, Any]:
         """Return the next message, text or bytes, within limits of time and size.

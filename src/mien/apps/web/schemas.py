@@ -10,11 +10,15 @@ from mien.apps.web.problems import MEDIA_TYPE, NAMESPACE
 
 _CHANCES = {"angry": 0.01, "disgust": 0.0, "fear": 0.01, "happy": 0.93, "sad": 0.01, "surprise": 0.02, "neutral": 0.02}
 _FACE: dict[str, Any] = {
-    "box": [212.4, 88.0, 121.7, 160.2],
+    "face": 1,
+    "x": 212.4,
+    "y": 88.0,
+    "width": 121.7,
+    "height": 160.2,
     "score": 0.94,
     "label": "happy",
-    "probabilities": _CHANCES,
     "confidence": 0.93,
+    "probabilities": _CHANCES,
     "is_unsure": False,
 }
 _SHARES = {name: float(name == "happy") for name in _CHANCES}
@@ -22,16 +26,23 @@ RECOGNITION_EXAMPLE: dict[str, Any] = {
     "model": "default",
     "detector": "yunet",
     "images": [
-        {"source": "group.jpg", "width": 640, "height": 480, "faces": [_FACE], "shares": _SHARES, "rejected": 0}
+        {
+            "source": "group.jpg",
+            "image_width": 640,
+            "image_height": 480,
+            "faces": [_FACE],
+            "shares": _SHARES,
+            "rejected": 0,
+        }
     ],
 }
 FRAME_EXAMPLE: dict[str, Any] = {
     "type": "frame",
     "frame": 0,
     "time": 0.0,
-    "width": 640,
-    "height": 480,
-    "faces": [{"track": 1, "is_seen": True, **_FACE, "raw": _CHANCES}],
+    "image_width": 640,
+    "image_height": 480,
+    "faces": [{"track": 1, "seen": True, **_FACE, "raw": _CHANCES}],
     "shares": _SHARES,
 }
 PROBLEM_EXAMPLE: dict[str, Any] = {
@@ -45,7 +56,11 @@ PROBLEM_EXAMPLE: dict[str, Any] = {
 class FaceAnswer(BaseModel):
     """A face with its *apparent* expression: how it looks, not what the person feels."""
 
-    box: list[float] = Field(description="Left, top, width, height, in pixels.", min_length=4, max_length=4)
+    face: int = Field(description="1, 2, ... within the image.")
+    x: float = Field(description="Left edge of the box, in pixels.")
+    y: float = Field(description="Top edge of the box, in pixels.")
+    width: float
+    height: float
     score: float = Field(description="How sure the detector is that this is a face, 0 to 1.")
     label: str = Field(description="The most probable apparent expression.")
     probabilities: dict[str, float] = Field(description="Of every label; they sum to 1.")
@@ -57,8 +72,8 @@ class PictureAnswer(BaseModel):
     """The faces of one picture, from left to right."""
 
     source: str = Field(description="The file name that was sent, or the field's name and number.")
-    width: int
-    height: int
+    image_width: int
+    image_height: int
     faces: list[FaceAnswer]
     shares: dict[str, float] = Field(description="The share of the faces showing each expression.")
     rejected: int = Field(description="Boxes of the detector that the network took for no face.")

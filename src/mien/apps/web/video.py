@@ -133,8 +133,7 @@ def _answers(data: bytes, limits: ServerLimits, recognizer: Recognizer, settings
                     yield {"type": "end", "frames": count, "is_whole": False}
                     return
                 result = faces.process(frame.pixels, frame.time)
-                told = frame_answer(result, recognizer.card)
-                yield {"type": "frame", "frame": frame.index, "time": round(frame.time, 4)} | told
+                yield frame_answer(result, recognizer.card) | {"frame": frame.index}
                 count += 1
         finally:
             video.close()

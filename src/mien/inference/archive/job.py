@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import mien
+from mien.core.plugins import plugin_files, run_plugin_file
 from mien.core.whole_file import SUFFIX, write_whole
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_pictures, no_pictures, root_of
@@ -26,7 +27,7 @@ from mien.inference.detectors.registry import AUTO, split_spec
 from mien.inference.model import model_files
 from mien.inference.recognizer import Recognizer
 
-FORMAT = 1
+FORMAT = 2
 # What a kill may cost, in pictures a worker: about a second of work.
 LARGEST_CHUNK = {"none": 1024}
 LARGEST_CHUNK_WITH_DETECTOR = 128
@@ -77,6 +78,7 @@ class Job:
     detector: str
     labels: tuple[str, ...]
     description: dict[str, Any]
+    plugins: tuple[str, ...] = ()
     chunk: int = 0
     total: int = 0
     starts: tuple[int, ...] = field(default=(), repr=False)
@@ -106,6 +108,8 @@ class Job:
         import cv2
 
         cv2.setNumThreads(0)
+        for path in self.plugins:
+            run_plugin_file(Path(path))
         return Recognizer(self.model, self.detector, use_rejection=self.description["use_rejection"])
 
 
@@ -138,6 +142,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         detector=detector if weights is None else f"{detector}:{weights.absolute()}",
         labels=card.labels.names,
         description=description,
+        plugins=tuple(map(str, plugin_files)),
     )
 
 

@@ -73,7 +73,7 @@ def annotate(
 
 
 def bad_list(out: Path) -> Path:
-    """Return where the bad files of an output are listed, as JSON lines of `path` and `reason`."""
+    """Return where the bad files of an output are listed, as JSON lines of `source` and `reason`."""
     return out.with_name(out.name.removesuffix(SUFFIX) + ".bad.jsonl")
 
 

@@ -10,33 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mien.core.types import Detection
+from mien.core.serialization import table_columns, table_rows
+from mien.core.types import ImageResult
 from mien.core.whole_file import whole_file
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
-from mien.inference.archive.listing import readable
 
 METADATA_KEY = b"mien"
 ROW_GROUP = 100_000
 LONGEST_REASON = 500
-BEFORE_LABELS = ("path", "width", "height", "face", "x", "y", "box_width", "box_height", "score", "label", "confidence")
-FIRST_FLOAT = 8  # of BEFORE_LABELS
-ERROR = "error"
-NO_SIZE = (None, None, None)  # nor a face's number
-NO_FACE = (None,) * 7
+ERROR = "error"  # the last column of a part; the finished table has none
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A picture that has been looked at: its size (width, height) and faces, or why there are none to tell of."""
+class BadFile:
+    """A file that could not be used, and why."""
 
-    path: bytes
-    size: tuple[int, int] = (0, 0)
-    faces: tuple[Detection, ...] = ()
-    reason: str = ""
+    source: str
+    reason: str
 
 
 @dataclass
@@ -55,55 +46,34 @@ class Summary:
 
 
 class Rows:
-    """The rows of a chunk: one a face, one with face 0 and nothing else for a picture without, one for a bad file."""
+    """The rows of a chunk: one per face; one with face 0 for an image without faces, and one for a bad file."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
-        self._columns: dict[str, list[Any]] = {name: [] for name in (*BEFORE_LABELS, ERROR)}
-        self._probabilities: list[NDArray[np.float32]] = []
+        self._rows: list[list[Any]] = []
 
-    def add(self, seen: Sequence[Seen], probabilities: NDArray[np.float32], is_kept: Sequence[bool]) -> None:
-        """Add pictures in their order.
+    def add(self, result: ImageResult) -> None:
+        """Add an image."""
+        rows = table_rows(result.to_json(), self._labels)
+        self._rows += [[*row, None] for row in rows] or [self._fill(result.source, result.width, result.height, 0)]
 
-        Args:
-            seen: The pictures, with n faces in all.
-            probabilities: (n, labels), face by face.
-            is_kept: n times, whether it is a face after all.
-        """
-        best = probabilities.argmax(axis=1).tolist()
-        confidences = probabilities.max(axis=1).tolist()
-        sources: list[int] = []  # of each row's probabilities; -1 is a row of NaN
-        first = 0
-        for picture in seen:
-            kept = [i for i in range(len(picture.faces)) if is_kept[first + i]]
-            name = readable(picture.path)
-            if picture.reason:
-                self._append(name, *NO_SIZE, *NO_FACE, picture.reason[:LONGEST_REASON])
-            elif not kept:
-                self._append(name, *picture.size, 0, *NO_FACE, None)
-            for number, i in enumerate(kept, start=1):
-                face, row = picture.faces[i], first + i
-                told = (*face.box.rounded(), face.score, self._labels[best[row]], confidences[row])
-                self._append(name, *picture.size, number, *told, None)
-            sources += [first + i for i in kept] or [-1]
-            first += len(picture.faces)
-        nothing = np.full((1, len(self._labels)), np.nan, dtype=np.float32)
-        self._probabilities.append(np.concatenate([probabilities, nothing])[sources])
+    def add_bad(self, bad: BadFile) -> None:
+        """Add a file that could not be used."""
+        row = self._fill(bad.source)
+        row[-1] = bad.reason[:LONGEST_REASON]
+        self._rows.append(row)
 
     def to_table(self) -> Any:
         """Return the rows as a `pyarrow.Table`, the column `error` last."""
         import pyarrow as pa
 
         schema = _part_schema(self._labels)
-        chances = np.concatenate([np.empty((0, len(self._labels)), np.float32), *self._probabilities])
-        columns = [pa.array(self._columns[name], schema.field(name).type) for name in BEFORE_LABELS]
-        columns += [pa.array(chances[:, i], pa.float32(), from_pandas=True) for i in range(len(self._labels))]
-        columns.append(pa.array(self._columns[ERROR], pa.string()))
-        return pa.Table.from_arrays(columns, schema=schema)
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(schema)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=schema)
 
-    def _append(self, *values: Any) -> None:
-        for column, value in zip(self._columns.values(), values, strict=True):
-            column.append(value)
+    def _fill(self, *values: Any) -> list[Any]:
+        return [*values, *[None] * (len(table_columns(self._labels)) + 1 - len(values))]
 
 
 def write_part(table: Any, path: Path) -> None:
@@ -132,7 +102,7 @@ def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     Args:
         job: A job all of whose chunks are finished.
         out: The Parquet file; it takes its name when it is whole.
-        bad: The list, JSON lines of `path` and `reason`; empty when there is nothing to tell.
+        bad: The list, JSON lines of `source` and `reason`; empty when there is nothing to tell.
 
     Raises:
         ArchiveError: The parts do not hold each picture once.
@@ -151,8 +121,8 @@ def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     ):
         for table in _row_groups(job):
             is_bad = table[ERROR].is_valid()
-            for row in table.filter(is_bad).select(["path", ERROR]).to_pylist():
-                lines.write(json.dumps({"path": row["path"], "reason": row[ERROR]}) + "\n")
+            for row in table.filter(is_bad).select(["source", ERROR]).to_pylist():
+                lines.write(json.dumps({"source": row["source"], "reason": row[ERROR]}) + "\n")
             faces = table.filter(table[ERROR].is_null()).drop_columns([ERROR])
             _count(faces, summary)
             summary.bad += table.num_rows - faces.num_rows
@@ -197,8 +167,8 @@ def _count(faces: Any, summary: Summary) -> None:
 def _part_schema(labels: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    kinds = {"path": pa.string(), "label": pa.string()}
-    kinds |= {name: pa.float32() for name in BEFORE_LABELS[FIRST_FLOAT:] if name not in kinds}
-    fields = [pa.field(name, kinds.get(name, pa.int32())) for name in BEFORE_LABELS]
-    fields += [pa.field(name, pa.float32()) for name in labels]
+    kinds = dict.fromkeys(("source", "label"), pa.string())
+    kinds |= dict.fromkeys(("image_width", "image_height", "face"), pa.int32())
+    fields = [pa.field(name, kinds.get(name, pa.float32())) for name in table_columns(())]
+    fields += [pa.field(name, pa.float32()) for name in labels]  # whatever a label is called
     return pa.schema([*fields, pa.field(ERROR, pa.string())])

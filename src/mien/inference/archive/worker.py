@@ -7,16 +7,16 @@ import os
 import stat
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mien.core.errors import ImageError
-from mien.core.image import LARGEST_CROP, PILLOW_WARNINGS, Limits, decode_image, fit_face
+from mien.core.image import PILLOW_WARNINGS, Limits
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
-from mien.inference.archive.tables import Rows, Seen, is_whole, write_part
+from mien.inference.archive.listing import readable
+from mien.inference.archive.tables import BadFile, Rows, is_whole, write_part
+from mien.inference.recognizer import FoundFaces
 
 # Faces of one forward pass at 48 x 48 pixels; of larger ones fewer, to hold memory.
 FACES = 64
@@ -82,53 +82,45 @@ class ChunkWorker:
         if not is_whole(job.part(number)):
             _check_deaths(trace.earlier)
             with PILLOW_WARNINGS.ignored():
-                rows = self._look_at(job.paths(number), trace)
+                rows = self._annotate(job.paths(number), trace)
             write_part(rows.to_table(), job.part(number))
         trace.remove()
 
-    def _look_at(self, paths: Sequence[bytes], trace: Trace) -> Rows:
+    def _annotate(self, paths: Sequence[bytes], trace: Trace) -> Rows:
         rows = Rows(self._recognizer.card.labels.names)
-        seen: list[Seen] = []
-        crops: list[NDArray[np.uint8]] = []
+        waiting: list[FoundFaces | BadFile] = []
         for place, path in enumerate(paths):
             if trace.earlier.count(place) >= DEATHS_OF_A_FILE:
-                seen.append(Seen(path, reason=f"the file ended its worker {DEATHS_OF_A_FILE} times"))
+                waiting.append(BadFile(readable(path), f"the file ended its worker {DEATHS_OF_A_FILE} times"))
                 continue
             trace.at(place)
-            seen.append(self._look(path, crops))
-            if len(crops) >= self._faces:
+            waiting.append(self._find(path))
+            if sum(len(one.crops) for one in waiting if isinstance(one, FoundFaces)) >= self._faces:
                 trace.at(BETWEEN_FILES)
-                self._score(seen, crops, rows)
-                seen, crops = [], []
+                self._classify(waiting, rows)
+                waiting.clear()
         trace.at(BETWEEN_FILES)
-        self._score(seen, crops, rows)
+        self._classify(waiting, rows)
         return rows
 
-    def _look(self, path: bytes, crops: list[NDArray[np.uint8]]) -> Seen:
-        """Read a picture, and add its faces from left to right to `crops`."""
-        recognizer = self._recognizer
+    def _find(self, path: bytes) -> FoundFaces | BadFile:
+        source = readable(path)
         try:
             data = read_file(os.path.join(os.fsencode(self._job.root), path), self._limits)  # noqa: PTH118
-            pixels = decode_image(data, "the file", self._limits, use_grey=recognizer.is_whole_image)
-            if recognizer.is_whole_image and pixels.shape[0] == pixels.shape[1] <= LARGEST_CROP:
-                # Cutting a square out of itself changes nothing and takes as long as a third of the decoding.
-                faces = recognizer.detector.detect(pixels)
-                cut = [fit_face(pixels, recognizer.card.input)]
-            else:
-                faces = sorted(recognizer.detect(pixels), key=lambda face: face.box.centre)
-                cut = [recognizer.crop(pixels, face.box) for face in faces]
-        except Exception as error:  # a detector may be anybody's; one odd picture must not stop a million
+            return replace(self._recognizer.find(data, "the file", limits=self._limits), source=source)
+        except Exception as error:  # a plug-in's detector may raise anything; one odd image must not stop a million
             reason = (str(error).splitlines() or [""])[0]
-            return Seen(path, reason=reason if isinstance(error, ImageError) else f"{type(error).__name__}: {reason}")
-        crops += cut
-        return Seen(path, (pixels.shape[1], pixels.shape[0]), tuple(faces))
+            return BadFile(source, reason if isinstance(error, ImageError) else f"{type(error).__name__}: {reason}")
 
-    def _score(self, seen: Sequence[Seen], crops: Sequence[NDArray[np.uint8]], rows: Rows) -> None:
-        """Score the faces of several pictures together, and add the pictures' rows."""
-        recognizer = self._recognizer
-        passes = [recognizer.score(crops[i : i + self._faces]) for i in range(0, max(len(crops), 1), self._faces)]
-        is_kept = [recognizer.is_face(reject) for scores in passes for reject in scores.reject.tolist()]
-        rows.add(seen, np.concatenate([scores.probabilities for scores in passes]), is_kept)
+    def _classify(self, waiting: Sequence[FoundFaces | BadFile], rows: Rows) -> None:
+        """Score the faces of several images together, and add the images' rows in order."""
+        found = [one for one in waiting if isinstance(one, FoundFaces)]
+        results = iter(self._recognizer.classify(found, batch=self._faces))
+        for one in waiting:
+            if isinstance(one, BadFile):
+                rows.add_bad(one)
+            else:
+                rows.add(next(results))
 
 
 def read_file(path: bytes, limits: Limits) -> bytes:

@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TextIO
 
+from mien.core.serialization import table_columns, table_rows
+from mien.core.text import printable
 from mien.core.types import FrameResult
-from mien.inference.formats import printable
 from mien.inference.video.summary import VideoSummary
 
 LONGEST_TABLE = 50
@@ -36,22 +37,17 @@ class FrameJsonWriter:
 
 
 class FrameCsvWriter:
-    """A header, then one row a face and frame; `seen` is 0 where a face is hidden and its box a guess."""
+    """A header, then one row per face and frame; `seen` is 0 where a face is hidden and its box a guess."""
 
     def __init__(self, out: TextIO, labels: Sequence[str]) -> None:
         self._out = out
         self._labels = labels
-        box = ["x", "y", "width", "height"]
-        self._write([["source", "frame", "time", "track", "seen", *box, "score", "label", *labels]])
+        self._write([table_columns(labels, is_video=True)])
 
     def write(self, source: str, result: FrameResult) -> None:
-        """Write a row a face; a frame without faces has none."""
-        rows = []
-        for face in result.faces:
-            chances = [f"{face.probabilities[label]:.6f}" for label in self._labels]
-            place = [printable(source), result.index, f"{result.time:.4f}", face.track, int(face.is_seen)]
-            rows.append([*place, *face.box.rounded(), f"{face.score:.4f}", face.label, *chances])
-        self._write(rows)
+        """Write one row per face; a frame without faces has none."""
+        content = {"source": printable(source), **result.to_json()}
+        self._write(table_rows(content, self._labels, is_video=True))
 
     def _write(self, rows: Sequence[Sequence[object]]) -> None:
         lines = io.StringIO()

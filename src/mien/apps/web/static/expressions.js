@@ -64,14 +64,14 @@ export function wholePercentages(shares) {
 export function readResult(raw, source, seconds) {
   const faces = raw.faces.map((face, index) => ({
     id: face.track ?? index + 1,
-    box: face.box,
+    box: [face.x, face.y, face.width, face.height],
     score: face.score,
     label: face.label,
     probabilities: face.probabilities,
     percentages: wholePercentages(face.probabilities),
     confidence: face.confidence,
     isUnsure: face.is_unsure,
-    isSeen: face.is_seen ?? true, // false: hidden at the moment, and followed by its motion
+    isSeen: face.seen ?? true, // false: hidden at the moment, and followed by its motion
   }));
-  return { source, seconds, width: raw.width, height: raw.height, faces };
+  return { source, seconds, width: raw.image_width, height: raw.image_height, faces };
 }

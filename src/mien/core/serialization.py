@@ -1,0 +1,61 @@
+"""Results as plain values: the same names and precision in JSON, CSV, Parquet and HTTP.
+
+An image is `{source, image_width, image_height, faces, shares}`, a video's frame `{frame, time, image_width,
+image_height, faces, shares}`, and a face `{face, x, y, width, height, score, label, confidence, probabilities}`; in a
+video it also has `track`, `seen` and `raw`. Tables hold one row per face with a column for each label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+IMAGE_COLUMNS = ("source", "image_width", "image_height")
+FRAME_COLUMNS = ("source", "frame", "time", "image_width", "image_height")
+FACE_COLUMNS = ("x", "y", "width", "height", "score", "label", "confidence")
+
+
+def describe_face(
+    number: int, box: tuple[float, float, float, float], score: float, label: str, probabilities: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return a face; `number` counts an image's faces from 1, and `box` is left, top, width, height in pixels."""
+    x, y, width, height = (round(float(value), 1) for value in box)
+    return {
+        "face": number,
+        "x": x,
+        "y": y,
+        "width": width,
+        "height": height,
+        "score": round(float(score), 4),
+        "label": label,
+        "confidence": round(float(probabilities[label]), 6),
+        "probabilities": round_all(probabilities),
+    }
+
+
+def round_all(shares: Mapping[str, float]) -> dict[str, float]:
+    """Return probabilities or shares with six decimals."""
+    return {name: round(float(share), 6) for name, share in shares.items()}
+
+
+def table_columns(labels: Sequence[str], *, is_video: bool = False) -> tuple[str, ...]:
+    """Return the names of a table's columns, in order."""
+    if is_video:
+        return (*FRAME_COLUMNS, "face", "track", "seen", *FACE_COLUMNS, *labels)
+    return (*IMAGE_COLUMNS, "face", *FACE_COLUMNS, *labels)
+
+
+def table_rows(content: Mapping[str, Any], labels: Sequence[str], *, is_video: bool = False) -> list[list[Any]]:
+    """Return one row per face of an image or frame, in the order of `table_columns`; booleans become 0 and 1.
+
+    Args:
+        content: What `to_json` of the result returns; for a frame with its `source`.
+        labels: The model's labels.
+        is_video: Whether it is a frame.
+    """
+    columns = table_columns((), is_video=is_video)
+    rows = []
+    for face in content["faces"]:
+        values = [face[name] if name in face else content[name] for name in columns]
+        rows.append([int(v) if isinstance(v, bool) else v for v in values] + [face["probabilities"][n] for n in labels])
+    return rows
