@@ -45,7 +45,7 @@ def test_everything_is_written(recognize, clip, tmp_path):
     assert {row["track"] for row in rows} == {"1"}
     assert [int(row["frame"]) for row in rows] == sorted({int(row["frame"]) for row in rows})
     assert float(rows[-1]["time"]) == pytest.approx(35 / 25)
-    assert int(rows[-1]["x"]) > int(rows[0]["x"]) + 15
+    assert float(rows[-1]["x"]) > float(rows[0]["x"]) + 15
     summary = json.loads((out / "clip-summary.json").read_text())
     assert (summary["frames"], summary["dropped"], summary["people"]) == (36, 0, 1)
     assert sum(summary["share_of_time"].values()) == pytest.approx(1, abs=1e-3)

@@ -78,7 +78,7 @@ def test_table_says_apparent_and_no_face_is_a_result(run, photos: Path) -> None:
     assert done.exit_code == 0
     assert "apparent expression" in done.stdout
     assert "empty.png: No faces detected" in done.stdout
-    assert "share of people showing" in done.stdout.splitlines()[-1]
+    assert "Expressions: happy 50 % (1 of 2)" in done.stdout.splitlines()[-1]
 
 
 def test_a_batch_goes_on_past_bad_pictures(run, photos: Path, tmp_path: Path) -> None:
