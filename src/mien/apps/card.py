@@ -28,17 +28,17 @@ def card(
     weights unchanged.
     """
     from mien.core.errors import MienError
-    from mien.inference.model import ExpressionModel
+    from mien.inference.model import OnnxModel
 
     if recipe is not None and not renew:
         raise MienError(f"--recipe {recipe} is given; expected --renew with it.")
     load_plugin_files(plugin)
     for name in models:
-        ExpressionModel.load(name)  # names what is wrong before anything is written
+        OnnxModel.load(name)  # names what is wrong before anything is written
     if renew:
         _renew(models, recipe)
     for name in models:
-        shown = ExpressionModel.load(name).card
+        shown = OnnxModel.load(name).card
         typer.echo(shown.to_json() if as_json else _describe(shown))
 
 

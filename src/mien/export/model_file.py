@@ -10,7 +10,7 @@ import onnx
 
 from mien.core.card import METADATA_KEY, CropSpec, ModelCard
 from mien.core.whole_file import write_whole
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 
 def write_card(model: Any, card: ModelCard) -> None:
@@ -45,7 +45,7 @@ def renew_card(path: Path, crop: CropSpec | None = None) -> bool:
     Raises:
         ModelError: The file is not a model that can be run.
     """
-    model = ExpressionModel.load(path)
+    model = OnnxModel.load(path)
     before = path.read_bytes()
     after = with_card(before, model.card if crop is None else dataclasses.replace(model.card, crop=crop))
     if after != before:

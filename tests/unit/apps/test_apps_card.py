@@ -12,7 +12,7 @@ from mien.apps.cli import app
 from mien.core.card import METADATA_KEY, CropSpec, ModelCard
 from mien.core.errors import MienError, ModelError
 from mien.export.model_file import with_card
-from mien.inference.model import ExpressionModel
+from mien.inference.model import OnnxModel
 
 WORDS = ("happy", "48 x 48 grey", "scale 1", "not measured")
 
@@ -27,7 +27,7 @@ def test_the_card_is_printed_as_text_and_as_json(tiny_model):
     text = call(tiny_model, "default")
     assert all(word in text for word in WORDS)
     assert "fer2013 validation faces" in text
-    assert ModelCard.from_json(call(tiny_model, "--json")) == ExpressionModel.load(tiny_model).card
+    assert ModelCard.from_json(call(tiny_model, "--json")) == OnnxModel.load(tiny_model).card
 
 
 def old_file(tmp_path):
@@ -63,9 +63,9 @@ def test_renewing_writes_the_present_format_and_leaves_the_weights(tmp_path):
 def test_another_crop_is_a_recipe_and_one_command(tmp_path):
     recipe, path = tmp_path / "wide.toml", old_file(tmp_path)
     recipe.write_text('name = "wide"\nnetwork.name = "resnet18"\n[crop]\nscale = 1.3\nshift_y = 0.1\n')
-    card = ExpressionModel.load(path).card
+    card = OnnxModel.load(path).card
     assert "scale 1.3" in call(path, "--renew", "--recipe", recipe)
-    assert ExpressionModel.load(path).card == dataclasses.replace(card, crop=CropSpec(1.3, 0, 0.1))
+    assert OnnxModel.load(path).card == dataclasses.replace(card, crop=CropSpec(1.3, 0, 0.1))
 
 
 def test_what_is_wrong_is_named_before_anything_is_written(tmp_path):
