@@ -1,10 +1,12 @@
-"""A client for `mien serve`, of the standard library alone.
+"""A client for `mien serve` that only requires the base installation.
 
-Example:
-    >>> from mien.client import Client
-    >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
-    ...     for result in client.recognize("group.jpg", "portrait.png"):
-    ...         print(result.source, [(face.label, face.confidence) for face in result.faces])
+```python
+from mien.client import Client
+
+with Client("http://127.0.0.1:8000") as client:
+    for result in client.recognize("group.jpg", "portrait.png"):
+        print(result.source, [(face.label, face.confidence) for face in result.faces])
+```
 """
 
 from __future__ import annotations
@@ -12,22 +14,20 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mien.core.errors import MienError
 from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
 
-Picture = str | Path | bytes
-Headers = dict[str, str]
+File = str | Path | bytes
 
 
 class ServerError(MienError):
-    """The server refused a request, or cannot be reached; `status` is 0 when no answer came."""
+    """The server refused a request or cannot be reached; `status` is 0 without a response."""
 
     def __init__(self, status: int, detail: str, retry_after: float = 0.0) -> None:
         super().__init__(detail)
@@ -41,78 +41,84 @@ class Client:
     def __init__(
         self, address: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 60.0, tries: int = 5
     ) -> None:
-        """Take a server's address.
+        """Set the server.
 
         Args:
             address: http:// or https://, host and port.
-            key: The server's API key, if it wants one.
-            timeout: Seconds to wait for an answer.
-            tries: How often a request is sent while the server is full (429), waiting as long as it says.
+            key: The server's API key, if it requires one.
+            timeout: Seconds to wait for a response.
+            tries: How often a request is sent while the server is busy (429), after the pause that it asks for.
 
         Raises:
-            ServerError: `address` is no address.
+            ServerError: `address` is not a web address.
         """
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerError(0, f"'{address}' is no address; expected one as http://127.0.0.1:8000.")
+            raise ServerError(0, f"'{address}' is not a web address; expected one like http://127.0.0.1:8000.")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout)
         self._address = address
-        self._headers: Headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._tries = tries
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._tries = max(tries, 1)
 
-    def recognize(self, *pictures: Picture, model: str | None = None, detector: str | None = None) -> list[ImageResult]:
-        """Return one result a picture, in order.
+    def recognize(self, *images: File, model: str | None = None, detector: str | None = None) -> list[ImageResult]:
+        """Return one result per image, in order; each image is one request.
 
         Args:
-            pictures: Files or their bytes; at most as many as the server takes at once (by default 16).
-            model: A model that the server has loaded; by default its first.
+            images: Paths or the contents of files.
+            model: A model that the server has loaded; default: its first.
             detector: Likewise.
 
         Raises:
-            ServerError: The server cannot read a picture, refuses the request, or cannot be reached.
+            ServerError: The server cannot read an image, refuses the request, or cannot be reached.
             OSError: A file cannot be read.
         """
-        body, content_type = _form("images", pictures)
-        target = _target("/v1/recognize", model=model, detector=detector)
-        told = json.loads(self._ask("POST", target, body, content_type).read())
-        return [_image_result(image) for image in told["images"]]
+        results = []
+        for image in images:
+            name = "image" if isinstance(image, bytes) else str(image)
+            try:
+                response = self._post("/v1/recognize", image, model=model, detector=detector)
+            except ServerError as error:
+                if error.status != 422:
+                    raise
+                raise ServerError(error.status, f"{name}: {error}") from None
+            results.append(_image_result(json.loads(response.read())["images"][0], name))
+        return results
 
     def recognize_video(
-        self, video: Picture, *, model: str | None = None, detector: str | None = None, smoothing: str | None = None
+        self, video: File, *, model: str | None = None, detector: str | None = None, smoothing: str | None = None
     ) -> Iterator[FrameResult]:
-        """Yield one result a frame, while the server works on the video; read all of them before the next request.
+        """Yield one result per frame while the server processes the video; read all before the next request.
 
         Raises:
-            ServerError: As in `recognize`; or the video breaks in the middle, or has more frames than the server reads:
-                after the results of all frames before.
+            ServerError: As in `recognize`; or, after the results so far, the video is damaged or has more frames than
+                the server processes.
         """
-        data = video if isinstance(video, bytes) else Path(video).read_bytes()
-        target = _target("/v1/recognize/video", model=model, detector=detector, smoothing=smoothing)
-        answer = self._ask("POST", target, data, "application/octet-stream")
+        response = self._post("/v1/recognize/video", video, model=model, detector=detector, smoothing=smoothing)
         try:
-            for line in answer:
-                told = json.loads(line)
-                if told["type"] == "end":
-                    answer.read()
-                    if not told["is_whole"]:
-                        raise ServerError(
-                            0, f"The server reads {told['frames']:,} frames of a video; this one has more."
-                        )
-                    return
-                if told["type"] == "error":
-                    raise ServerError(told["problem"]["status"], told["problem"]["detail"])
-                yield _frame_result(told)
-            raise ServerError(0, f"{self._address} broke off in the middle of the video.")
+            for line in response:
+                payload = json.loads(line)
+                if payload["type"] == "error":
+                    raise ServerError(payload["problem"]["status"], payload["problem"]["detail"])
+                if payload["type"] == "frame":
+                    yield _frame_result(payload)
+                    continue
+                response.read()
+                if not payload["is_complete"]:
+                    frames = payload["frames"]
+                    raise ServerError(0, f"The server processes only {frames:,} frames of a video; this one has more.")
+                return
+            raise ServerError(0, f"{self._address} closed the connection before the end of the video.")
         except (OSError, http.client.HTTPException) as error:
-            raise ServerError(0, f"{self._address} broke off in the middle of the video ({error}).") from None
+            raise ServerError(0, f"The connection to {self._address} broke during the video ({error}).") from None
         finally:
-            if not answer.isclosed():
+            if not response.isclosed():
                 self.close()
 
     def models(self) -> dict[str, Any]:
         """Return the models, detectors and kinds of smoothing that the server offers."""
-        return cast(dict[str, Any], json.loads(self._ask("GET", "/v1/models").read()))
+        models: dict[str, Any] = json.loads(self._ask("GET", "/v1/models").read())
+        return models
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -124,28 +130,33 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _post(self, path: str, file: File, **parameters: str | None) -> http.client.HTTPResponse:
+        data = file if isinstance(file, bytes) else Path(file).read_bytes()
+        query = urlencode({name: value for name, value in parameters.items() if value is not None})
+        return self._ask("POST", f"{path}?{query}", data, "application/octet-stream")
+
     def _ask(self, method: str, target: str, body: bytes = b"", content_type: str = "") -> http.client.HTTPResponse:
-        """Send a request, again while the server is full; return an answer that is no problem."""
+        """Send a request, repeatedly while the server is busy; return a response that is not a problem."""
         headers = self._headers | ({"Content-Type": content_type} if content_type else {})
         for left in reversed(range(self._tries)):
-            answer = self._send(method, target, body, headers)
-            if answer.status < 400:
-                return answer
-            problem = _problem(answer)
-            if problem.status != 429 or left == 0:
-                raise problem
+            response = self._send(method, target, body, headers)
+            if response.status < 400:
+                return response
+            problem = _problem(response)
+            if problem.status != 429 or not left:
+                break
             time.sleep(problem.retry_after)
-        raise ServerError(0, f"tries is {self._tries}; expected 1 or more.")
+        raise problem
 
-    def _send(self, method: str, target: str, body: bytes, headers: Headers) -> http.client.HTTPResponse:
-        """Send a request; when the server has closed a connection that was idle, over a new one."""
+    def _send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> http.client.HTTPResponse:
+        """Send a request; over a new connection if the server has closed an idle one."""
         was_open = self._connection.sock is not None
         try:
             self._connection.request(method, target, body, headers)
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, ConnectionError) and self._connection.sock is not None:
-                with contextlib.suppress(OSError, http.client.HTTPException):  # refused while the body was being sent
+                with contextlib.suppress(OSError, http.client.HTTPException):  # refused while the body was sent
                     return self._connection.getresponse()
             self.close()
             if was_open and isinstance(error, ConnectionError):
@@ -153,58 +164,30 @@ class Client:
             raise ServerError(0, f"{self._address} does not answer ({error}); is `mien serve` running?") from None
 
 
-def _target(path: str, **words: str | None) -> str:
-    given = urlencode({name: word for name, word in words.items() if word is not None})
-    return f"{path}?{given}" if given else path
-
-
-def _form(name: str, pictures: tuple[Picture, ...]) -> tuple[bytes, str]:
-    """Return a form with one file each (RFC 7578), and its Content-Type."""
-    boundary = secrets.token_hex(16)
-    parts = []
-    for number, picture in enumerate(pictures):
-        data, file = (picture, f"{name}[{number}]") if isinstance(picture, bytes) else _read(Path(picture))
-        shown = "".join(c if c.isprintable() and c not in '"\\' else "_" for c in file)
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{shown}"\r\n\r\n'
-        parts += [head.encode("utf-8", "replace"), data, b"\r\n"]
-    return b"".join([*parts, f"--{boundary}--\r\n".encode()]), f"multipart/form-data; boundary={boundary}"
-
-
-def _read(path: Path) -> tuple[bytes, str]:
-    return path.read_bytes(), path.name
-
-
-def _problem(answer: http.client.HTTPResponse) -> ServerError:
-    body, wait = answer.read(), answer.headers.get("Retry-After", "")
+def _problem(response: http.client.HTTPResponse) -> ServerError:
+    body, wait = response.read(), response.headers.get("Retry-After", "")
     try:
         detail = str(json.loads(body)["detail"])
     except (ValueError, KeyError, TypeError):
-        detail = f"The server answered {answer.status} {answer.reason}."
-    return ServerError(answer.status, detail, float(wait) if wait.isdigit() else 1.0)
+        detail = f"The server answered {response.status} {response.reason}."
+    return ServerError(response.status, detail, float(wait) if wait.isdigit() else 1.0)
 
 
-def _box(face: dict[str, Any]) -> Box:
-    return Box(face["x"], face["y"], face["width"], face["height"])
+def _image_result(payload: dict[str, Any], source: str) -> ImageResult:
+    size = payload["image_width"], payload["image_height"]
+    faces = [Face(**_face_fields(face)) for face in payload["faces"]]
+    return ImageResult(source, *size, faces, tuple(payload["shares"]))
 
 
-def _image_result(told: dict[str, Any]) -> ImageResult:
-    faces = [Face(_box(f), f["score"], f["label"], f["probabilities"]) for f in told["faces"]]
-    size = told["image_width"], told["image_height"]
-    return ImageResult(told["source"], *size, faces, tuple(told["shares"]), told["rejected"])
-
-
-def _frame_result(told: dict[str, Any]) -> FrameResult:
+def _frame_result(payload: dict[str, Any]) -> FrameResult:
+    size = payload["image_width"], payload["image_height"]
     faces = [
-        TrackedFace(
-            box=_box(f),
-            score=f["score"],
-            label=f["label"],
-            probabilities=f["probabilities"],
-            track=f["track"],
-            raw=f["raw"],
-            is_seen=f["seen"],
-        )
-        for f in told["faces"]
+        TrackedFace(**_face_fields(face), track=face["track"], raw=face["raw"], is_seen=face["seen"])
+        for face in payload["faces"]
     ]
-    size = told["image_width"], told["image_height"]
-    return FrameResult(told["frame"], told["time"], *size, faces, tuple(told["shares"]))
+    return FrameResult(payload["frame"], payload["time"], *size, faces, tuple(payload["shares"]))
+
+
+def _face_fields(face: dict[str, Any]) -> dict[str, Any]:
+    box = Box(face["x"], face["y"], face["width"], face["height"])
+    return {"box": box, **{name: face[name] for name in ("score", "label", "probabilities")}}

@@ -1,4 +1,4 @@
-"""The server over real connections: answers, refusals, limits, and what it keeps."""
+"""The server over real connections: results, refusals, limits, and what it keeps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from running_server import RunningServer, box_of, running, tiny_offer
+from running_server import RunningServer, running, tiny_offer
 
-from mien.apps.web.settings import ServerLimits, ServerSettings, Times
+from mien.apps.web.settings import ServerLimits, ServerSettings, Timeouts
+from mien.apps.web.transport import listen
 from mien.inference.recognizer import Recognizer
 
 KEY = "a-key-of-enough-characters"
@@ -31,9 +33,9 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
-    limits = ServerLimits(places=4, body_bytes=4 * MIB, pictures=3, pixels=2_000_000)
-    times = Times(header=0.5, body=1.5, body_grace=0.4)
-    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits, times=times)) as started:
+    limits = ServerLimits(requests=4, body_bytes=4 * MIB, images=3, pixels=2_000_000)
+    timeouts = Timeouts(header=0.5, body=1.5, body_grace=0.4)
+    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits, timeouts=timeouts)) as started:
         yield started
 
 
@@ -48,45 +50,38 @@ def portrait(hopper: Path) -> bytes:
     return hopper.read_bytes()
 
 
-def test_pictures_in_a_form_get_what_the_recogniser_says(
+def test_images_in_a_form_get_the_results_of_the_recogniser(
     client: httpx.Client, portrait: bytes, tiny_model: Path
 ) -> None:
     flat = io.BytesIO()
     Image.new("RGB", (60, 40), "white").save(flat, "PNG")
     files = [("images", ("hopper.jpg", portrait)), ("images", ("../flat.png", flat.getvalue()))]
-    told = client.post("/v1/recognize", files=files).json()
-    (expected,) = Recognizer(tiny_model, "haar").recognize(portrait).faces
-    first, second = told["images"]
-    assert (told["model"], told["detector"]) == ("tiny", "haar")
-    assert (first["source"], second["source"], second["faces"]) == ("hopper.jpg", "flat.png", [])
-    (face,) = first["faces"]
-    assert face["label"] == expected.label
-    assert face["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
-    assert face["is_unsure"] == (expected.confidence < 0.5)
-    assert sum(first["shares"].values()) == pytest.approx(1)
+    response = client.post("/v1/recognize", files=files).json()
+    expected = Recognizer(tiny_model, "haar").recognize(portrait, source="hopper.jpg").to_json()
+    assert (response["model"], response["detector"]) == ("tiny", "haar")
+    first, second = response["images"]
+    assert (second["source"], second["faces"]) == ("flat.png", [])
+    assert first == expected
 
 
-def test_a_raw_body_with_the_detector_asked_for(client: httpx.Client, portrait: bytes) -> None:
-    answer = client.post("/v1/recognize?detector=none&model=tiny", content=portrait)
-    assert box_of(answer.json()["images"][0]["faces"][0]) == [-44, 0, 600, 600]
-    assert answer.headers["cache-control"] == "no-store"
+def test_a_raw_body_with_the_requested_detector(client: httpx.Client, portrait: bytes) -> None:
+    response = client.post("/v1/recognize?detector=none&model=tiny", content=portrait)
+    (face,) = response.json()["images"][0]["faces"]
+    assert [face[name] for name in ("x", "y", "width", "height")] == [-44, 0, 600, 600]
+    assert response.headers["cache-control"] == "no-store"
 
 
-def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(client: httpx.Client) -> None:
-    seconds = []
-    for _ in range(60):  # the first of a connection are acknowledged at once, whatever the server does
-        start = time.perf_counter()
-        client.get("/healthz")
-        seconds.append(time.perf_counter() - start)
-    assert np.median(seconds[30:]) < 0.035, "an acknowledgement may take its sender 40 ms"
+def test_connections_name_their_protocol() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP, "asyncio then turns Nagle's algorithm off: 40 ms per response"
 
 
 def test_models_card_and_health(client: httpx.Client) -> None:
-    told = client.get("/v1/models").json()
-    assert told["detectors"] == ["haar", "none"]
-    assert told["models"][0]["licence"] is None
-    card = client.get(told["models"][0]["card"]).json()
-    assert card["labels"] == told["models"][0]["labels"]
+    response = client.get("/v1/models").json()
+    assert response["detectors"] == ["haar", "none"]
+    (model,) = response["models"]
+    assert (model["licence"], model["unsure_threshold"]) == (None, 0.5)
+    assert client.get(model["card"]).json()["labels"] == model["labels"]
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
 
@@ -95,27 +90,27 @@ def test_metrics_count_without_addresses_or_labels(client: httpx.Client, portrai
     client.post("/v1/recognize?detector=none", content=portrait)
     client.get("/secret-name")
     text = client.get("/metrics").text
-    assert 'mien_requests_total{method="POST",route="/v1/recognize",status="200"}' in text
+    assert 'mien_requests_total{route="/v1/recognize",status="200"}' in text
     assert "secret-name" not in text
     assert "happy" not in text
-    assert "mien_places_taken 0.0" in text
+    assert "mien_requests_pending 0.0" in text
 
 
-def test_every_answer_has_the_headers_that_protect_a_browser(client: httpx.Client) -> None:
-    for answer in (client.get("/"), client.get("/nothing"), client.post("/v1/recognize", content=b"x")):
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "unsafe" not in answer.headers["content-security-policy"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "server" not in answer.headers
-        assert "access-control-allow-origin" not in answer.headers
+def test_every_response_has_the_headers_that_protect_a_browser(client: httpx.Client) -> None:
+    for response in (client.get("/"), client.get("/nothing"), client.post("/v1/recognize", content=b"x")):
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert "unsafe" not in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in response.headers
+        assert "access-control-allow-origin" not in response.headers
 
 
 def test_the_page_and_its_files(client: httpx.Client) -> None:
-    page = client.get("/")
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert client.get("/", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
-    assert client.get("/index.html").content == page.content
-    for address in ("/..%2f..%2fpyproject.toml", "/static/", "/%2e%2e/settings.py"):
+    assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
+    script = client.get("/static/app.js")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert client.get("/static/app.js", headers={"If-None-Match": script.headers["etag"]}).status_code == 304
+    for address in ("/..%2f..%2fpyproject.toml", "/static/", "/static/..%2fserver.py", "/static/%2e%2e/server.py"):
         assert client.get(address).status_code == 404
 
 
@@ -130,18 +125,19 @@ def test_the_page_and_its_files(client: httpx.Client) -> None:
         ("POST", "/v1/recognize?detector=yunett", 422),
         ("POST", "/v1/recognize/video?detect_every=many", 422),
         ("POST", "/v1/recognize/video?smoothing=much", 422),
+        ("POST", "/v1/recognize?colour=1", 422),
         ("POST", "/v1/recognize", 422),
         ("BREW", "/", 405),
     ],
 )
 def test_errors_are_problems(client: httpx.Client, method: str, address: str, status: int) -> None:
-    answer = client.request(method, address)
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert told["status"] == status
-    assert told["type"].startswith("urn:mien:problem:")
-    assert len(told["detail"]) > 15
+    response = client.request(method, address)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["type"].startswith("urn:mien:problem:")
+    assert len(problem["detail"]) > 15
 
 
 def png_bomb(width: int, height: int) -> bytes:
@@ -161,60 +157,51 @@ HOSTILE = {
     "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     "html": b"<!doctype html><script>alert(1)</script>",
     "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-    "text": b"no picture",
+    "text": b"not an image",
     "empty": b"",
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("use_form", [True, False])
-def test_hostile_pictures_are_refused_at_once(client: httpx.Client, name: str, use_form: bool) -> None:
-    start = time.perf_counter()
+def test_hostile_images_are_refused(client: httpx.Client, name: str, use_form: bool) -> None:
     if use_form:
-        answer = client.post("/v1/recognize", files={"images": ("face.jpg", HOSTILE[name], "image/jpeg")})
+        response = client.post("/v1/recognize", files={"images": ("face.jpg", HOSTILE[name], "image/jpeg")})
     else:
-        answer = client.post("/v1/recognize", content=HOSTILE[name], headers={"Content-Type": "image/jpeg"})
-    assert answer.status_code in (413, 422)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert time.perf_counter() - start < 2
+        response = client.post("/v1/recognize", content=HOSTILE[name], headers={"Content-Type": "image/jpeg"})
+    assert response.status_code in (413, 422)
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("content_type", ["image/svg+xml", "text/html", "application/json", "video/mp4", "x"])
+@pytest.mark.parametrize("content_type", ["text/html", "application/json", "video/mp4", "x"])
 def test_wrong_types_are_refused(client: httpx.Client, content_type: str) -> None:
-    answer = client.post("/v1/recognize", content=b"<svg/>", headers={"Content-Type": content_type})
-    assert answer.status_code == 415
-
-
-def test_too_many_pictures(client: httpx.Client, portrait: bytes) -> None:
-    files = [("images", ("a.jpg", portrait))] * 4
-    assert client.post("/v1/recognize", files=files).status_code == 413
+    response = client.post("/v1/recognize", content=b"<svg/>", headers={"Content-Type": content_type})
+    assert response.status_code == 415
 
 
 def upload_endlessly(server: RunningServer, head: bytes, most: int) -> tuple[bytes, int]:
-    """Send until the server has had enough; return its answer, and how many bytes were sent."""
-    answer, sent, piece = b"", 0, b"x" * 65536
+    """Send until the server responds; return its response, and how many bytes were sent."""
+    response, sent, piece = b"", 0, b"x" * 65536
     with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
         connection.sendall(head)
         connection.settimeout(0.005)
-        while sent < most and b"\r\n\r\n" not in answer:
+        while sent < most and b"\r\n\r\n" not in response:
             try:
                 sent += connection.send(piece)
-                answer += connection.recv(4096)
+                response += connection.recv(4096)
             except TimeoutError:
                 continue
             except OSError:
                 break
-    return answer, sent
+    return response, sent
 
 
 def test_a_body_of_a_gigabyte_is_refused_before_it_is_read(server: RunningServer) -> None:
     head = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n"
-    start = time.perf_counter()
-    answer, sent = upload_endlessly(server, head, 64 * MIB)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"connection: close" in answer.lower()
+    response, sent = upload_endlessly(server, head, 64 * MIB)
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in response.lower()
     assert sent < 16 * MIB
-    assert time.perf_counter() - start < 2
 
 
 def test_a_body_without_a_length_ends_at_the_limit(server: RunningServer) -> None:
@@ -228,15 +215,15 @@ def test_a_body_without_a_length_ends_at_the_limit(server: RunningServer) -> Non
         except (httpx.WriteError, httpx.ReadError):  # the connection was closed while the rest was sent
             status = 413
     assert status == 413
-    assert server.engine.bytes.held == 0
+    assert server.engine.bytes.taken == 0
 
 
 def test_slow_bodies_and_slow_headers_end(server: RunningServer) -> None:
-    start = time.perf_counter()
     head = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
     assert server.talk(head + b"slow").startswith(b"HTTP/1.1 408 ")
-    assert time.perf_counter() - start < 2
-    assert server.talk(b"GET /healthz HTTP/1.1\r\nHost: local").startswith(b"HTTP/1.1 408 ")
+    response = server.talk(b"GET /healthz HTTP/1.1\r\nHost: local")
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"too slowly" in response
     assert server.talk(b"") == b""
 
 
@@ -249,16 +236,14 @@ def test_slow_bodies_and_slow_headers_end(server: RunningServer) -> None:
         b"GET / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\nHost: localhost\r\n\r\nzzzz",
     ],
 )
-def test_what_is_no_http_is_a_problem(server: RunningServer, sent: bytes) -> None:
-    answer = server.talk(sent)
-    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 ")), answer[:200]
-    assert b"application/problem+json" in answer
+def test_damaged_requests_are_refused(server: RunningServer, sent: bytes) -> None:
+    assert server.talk(sent).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
 
 
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example"}, 400),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
@@ -271,28 +256,26 @@ def test_pages_of_other_sites_cannot_ask(
     assert client.post("/v1/recognize?detector=none", content=portrait, headers=headers).status_code == status
 
 
-def test_a_full_server_says_when_to_come_back(server: RunningServer, portrait: bytes) -> None:
-    gate = threading.Event()
-    jobs = [server.engine.submit(gate.wait) for _ in range(server.engine.settings.worker_count)]
-    answers: list[httpx.Response] = []
+def test_a_busy_server_says_when_to_return(server: RunningServer, portrait: bytes) -> None:
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(f"{server.address}/v1/recognize?detector=none", content=portrait, timeout=20)
 
-    def ask() -> None:
-        answers.append(httpx.post(f"{server.address}/v1/recognize?detector=none", content=portrait, timeout=20))
-
-    threads = [threading.Thread(target=ask) for _ in range(7)]
-    for thread in threads:
-        thread.start()
-    deadline = time.perf_counter() + 10
-    while len(answers) < 3 and time.perf_counter() < deadline:
-        time.sleep(0.02)
-    gate.set()
-    for thread in threads:
-        thread.join(20)
-    assert [job.result(5) for job in jobs] == [True, True]
-    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 3
-    refused = next(answer for answer in answers if answer.status_code == 429)
+    with ThreadPoolExecutor(7) as threads, server.busy() as gate:
+        jobs = [threads.submit(ask, number) for number in range(7)]
+        wait_until(lambda: sum(job.done() for job in jobs) == 3)
+        gate.set()
+        responses = [job.result(20) for job in jobs]
+    assert sorted(response.status_code for response in responses) == [200] * 4 + [429] * 3
+    refused = next(response for response in responses if response.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1
-    assert server.engine.places.taken == 0
+    wait_until(lambda: server.engine.requests.taken == 0)
+
+
+def wait_until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline, "it has not happened"
+        time.sleep(0.02)
 
 
 def open_files() -> int:
@@ -301,23 +284,21 @@ def open_files() -> int:
 
 def test_clients_that_vanish_leave_nothing(server: RunningServer, portrait: bytes) -> None:
     head = f"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(portrait)}\r\n\r\n".encode()
+    with server.busy():  # all workers have started
+        pass
     before = open_files(), threading.active_count()
     for number in range(40):
         connection = socket.create_connection(("127.0.0.1", server.port))
         connection.sendall((head + portrait)[: None if number % 2 else 9000])
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
-    deadline = time.perf_counter() + 10
-    while (server.engine.places.taken or server.engine.bytes.held) and time.perf_counter() < deadline:
-        time.sleep(0.05)
-    assert (server.engine.places.taken, server.engine.bytes.held) == (0, 0)
-    while (files := open_files()) > before[0] and time.perf_counter() < deadline:
-        time.sleep(0.05)
-    assert files <= before[0]
+    assert server.talk(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")  # all are accepted
+    wait_until(lambda: open_files() <= before[0])
+    wait_until(lambda: (server.engine.requests.taken, server.engine.bytes.taken) == (0, 0))
     assert threading.active_count() <= before[1]
 
 
-def test_a_key_is_wanted_where_there_is_one(tiny_model: Path, portrait: bytes) -> None:
+def test_the_key_is_required(tiny_model: Path, portrait: bytes) -> None:
     with running(ServerSettings(offer=tiny_offer(tiny_model), key=KEY)) as server:
         client = httpx.Client(base_url=server.address)
         for address in ("/v1/models", "/metrics", "/v1/models/tiny/card"):
@@ -331,23 +312,23 @@ def test_a_key_is_wanted_where_there_is_one(tiny_model: Path, portrait: bytes) -
         client.close()
 
 
-def read_answer(connection: socket.socket) -> bytes:
-    """Read one answer of a connection that is kept open."""
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += connection.recv(65536)
-    head, _, body = answer.partition(b"\r\n\r\n")
+def read_response(connection: socket.socket) -> bytes:
+    """Read one response of a connection that is kept open."""
+    response = b""
+    while b"\r\n\r\n" not in response:
+        response += connection.recv(65536)
+    head, _, body = response.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
 
 
-def test_nothing_of_a_picture_is_stored_or_logged(
+def test_no_image_is_stored_or_logged(
     server: RunningServer, portrait: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
-    watching = True
+    watching = False
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
         if watching and event in ("open", "os.mkdir", "os.rename", "tempfile.mkstemp", "socket.connect"):
@@ -358,11 +339,12 @@ def test_nothing_of_a_picture_is_stored_or_logged(
     size = len(portrait)
     head = f"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {size}\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        opened.clear()
-        connection.sendall(f"{head}\r\n".encode() + portrait)
-        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
-        connection.sendall(f"{head}\r\n".encode() + b"x" * size)
-        assert read_answer(connection).startswith(b"HTTP/1.1 422 ")
+        for turn in range(2):
+            watching = turn == 1  # the first time, libraries import their parts
+            connection.sendall(f"{head}\r\n".encode() + portrait)
+            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+            connection.sendall(f"{head}\r\n".encode() + b"x" * size)
+            assert read_response(connection).startswith(b"HTTP/1.1 422 ")
         watching = False
     assert opened == []
     written = capfd.readouterr()
@@ -370,7 +352,7 @@ def test_nothing_of_a_picture_is_stored_or_logged(
     assert not any(word in logged for word in ("127.0.0.1", "neutral", "happy", "recognize"))
 
 
-def test_sigterm_finishes_what_is_begun(tiny_model: Path, portrait: bytes) -> None:
+def test_sigterm_finishes_requests_in_progress(tiny_model: Path, portrait: bytes) -> None:
     code = "import typer; from mien.apps.serve import serve; typer.run(serve)"
     words = ["--port", "0", "--model", str(tiny_model), "--detector", "none", "--drain", "1.5"]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
@@ -386,10 +368,10 @@ def test_sigterm_finishes_what_is_begun(tiny_model: Path, portrait: bytes) -> No
         time.sleep(0.2)
         assert client.get("/readyz").json()["type"].endswith("shutting-down")
         connection.sendall(portrait[size // 2 :])
-        answer = read_answer(connection)
+        response = read_response(connection)
         connection.close()
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["images"][0]["faces"]
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["images"][0]["faces"]
     assert process.wait(20) in (0, -signal.SIGTERM)
     process.stdout.close()
 

@@ -17,7 +17,7 @@ from schemathesis import GenerationMode
 
 from mien.apps.web.settings import ServerSettings
 
-# How many requests an operation gets; by hand: MIEN_FUZZ=500 pytest tests/integration/test_server_schema.py
+# Requests per operation; by hand: MIEN_FUZZ=500 pytest tests/integration/test_server_schema.py
 EXAMPLES = int(os.environ.get("MIEN_FUZZ", "8"))
 
 
@@ -29,7 +29,7 @@ def server(tiny_model: Path) -> Iterator[RunningServer]:
 
 def test_no_request_makes_the_server_fail(server: RunningServer) -> None:
     schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
-    tried = []
+    statuses: set[int] = set()
 
     for operation in schema.get_all_operations():
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
@@ -44,23 +44,22 @@ def test_no_request_makes_the_server_fail(server: RunningServer) -> None:
             )
             @given(case=operation.ok().as_strategy(generation_mode=mode))
             def fuzz(case: schemathesis.Case) -> None:
-                answer = case.call(timeout=20)
-                tried.append(answer.status_code)
-                assert answer.status_code < 500, case.as_curl_command()
+                response = case.call(timeout=20)
+                statuses.add(response.status_code)
+                assert response.status_code < 500, case.as_curl_command()
 
-            with contextlib.suppress(Unsatisfiable):  # an operation without parameters cannot be asked wrongly
+            with contextlib.suppress(Unsatisfiable):  # no wrong request exists without parameters
                 fuzz()
-    assert {200, 422} <= set(tried)
+    assert {200, 422} <= statuses
 
 
-def test_the_document_has_examples_and_says_what_goes_wrong(server: RunningServer) -> None:
+def test_the_document_has_examples_and_describes_problems(server: RunningServer) -> None:
     document = httpx.get(f"{server.address}/openapi.json").json()
     assert document["components"]["schemas"]["Recognition"]["examples"][0]["images"][0]["faces"]
     for address, methods in document["paths"].items():
         for operation in methods.values():
             assert operation["description"], address
-            for status, answer in operation["responses"].items():
-                if status.startswith("4"):
-                    assert set(answer["content"]) == {"application/problem+json"}, (address, status)
+            assert {"4XX", "5XX"} <= set(operation["responses"])
+            assert set(operation["responses"]["4XX"]["content"]) == {"application/problem+json"}, address
     upload = document["paths"]["/v1/recognize"]["post"]["requestBody"]["content"]
-    assert {"multipart/form-data", "image/jpeg"} <= set(upload)
+    assert {"multipart/form-data", "image/*"} <= set(upload)

@@ -63,7 +63,7 @@ LOOK = """() => {
 
 
 class Server:
-    """`mien serve` in a process of its own, with the default model and one that is never sure."""
+    """`mien serve` in a process of its own, with the default model and one that is always unsure."""
 
     def __init__(self, unsure: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
         words = ["--port", str(port), "--detector", "haar", "--model", "default", "--model", str(unsure)]
@@ -99,7 +99,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def unsure_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose probabilities are all about 1/7, so that it is sure of nothing."""
+    """A model whose probabilities are all about 1/7, so that every face is unsure."""
     network = tiny_network()
     card = replace(tiny_card(reject_threshold=0.999, temperature=20.0), name="never sure")
     helper.set_model_props(network, {METADATA_KEY: card.to_json()})
@@ -118,8 +118,8 @@ def server(unsure_model: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def portraits(astronaut: np.ndarray, hopper: Path) -> tuple[np.ndarray, np.ndarray]:
     """The two portraits, square."""
-    with Image.open(hopper) as picture:
-        return astronaut[0:300, 70:370], np.asarray(picture.convert("RGB"))[30:480, 40:490]
+    with Image.open(hopper) as image:
+        return astronaut[0:300, 70:370], np.asarray(image.convert("RGB"))[30:480, 40:490]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def browser(
 
 @pytest.fixture
 def page(browser: Any, server: Server) -> Iterator[Any]:
-    """The page, ready; a test fails on any complaint in the browser's console."""
+    """The page, ready; a test fails on any error in the browser's console."""
     yield from opened(browser, server.address)
 
 
@@ -153,20 +153,18 @@ def opened(browser: Any, address: str, known: str = "") -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
     page.locator("#open-card:enabled").wait_for()
     yield page
     context.close()
-    # what the browser itself says of answers that are problems is expected
-    assert [
-        text for text in complaints if "Failed to load resource" not in text and not (known and known in text)
-    ] == []
+    # what the browser logs about refused requests is expected
+    assert [text for text in errors if "Failed to load resource" not in text and not (known and known in text)] == []
 
 
-def turn_on(page: Any) -> None:
+def start_camera(page: Any) -> None:
     page.click("#camera")
     page.locator("#faces button").nth(1).wait_for()
 
@@ -183,11 +181,11 @@ def wait_for_text(page: Any, selector: str, text: str) -> None:
 def wait_until(page: Any, check: Callable[[], bool], seconds: float = PATIENCE / 1000) -> None:
     end = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < end, "it does not come to pass"
+        assert time.monotonic() < end, "it has not happened"
         page.wait_for_timeout(50)
 
 
-def picture(name: str, content: bytes, kind: str) -> dict[str, Any]:
+def upload(name: str, content: bytes, kind: str) -> dict[str, Any]:
     return {"name": name, "mimeType": kind, "buffer": content}
 
 
@@ -197,7 +195,7 @@ def jpeg(pixels: np.ndarray) -> bytes:
 
 @needs_chromium
 def test_boxes_follow_the_camera(page: Any) -> None:
-    turn_on(page)
+    start_camera(page)
     page.uncheck("#mirror")
     red, green, blue = fake_camera.BACKGROUND
     words = {"TOP": fake_camera.TOP + 5, "RED": red, "GREEN": green, "BLUE": blue}
@@ -209,14 +207,14 @@ def test_boxes_follow_the_camera(page: Any) -> None:
         return is_there and abs(seen["box"] - seen["edge"] - FACE) < 0.03
 
     for side in (-1, 1, -1):
-        wait_until(page, lambda side=side: is_around_the_face(side), 60)  # boxes come late where the machine is busy
+        wait_until(page, lambda side=side: is_around_the_face(side), 60)  # boxes are late on a busy machine
 
 
 @needs_chromium
-def test_the_camera_gives_labels_shares_and_pace(page: Any) -> None:
-    turn_on(page)
+def test_the_camera_shows_labels_shares_and_delay(page: Any) -> None:
+    start_camera(page)
     wait_for_text(page, "#faces button", "happy")
-    wait_for_text(page, "#shares-text", "2 people")
+    wait_for_text(page, "#shares-text", "2 faces")
     assert percentages(page, "#shares")["happy"] in (50, 100)
     assert sum(percentages(page, "#shares").values()) == 100
     assert sum(percentages(page, "#bars").values()) == 100
@@ -224,23 +222,23 @@ def test_the_camera_gives_labels_shares_and_pace(page: Any) -> None:
     wait_until(page, lambda: page.inner_text("#rate").isdigit() and int(page.inner_text("#rate")) > 0)
     assert re.fullmatch(r"\d+ ms", page.inner_text("#delay"))
     page.click("#camera")
-    assert page.inner_text("#camera") == "Turn the camera on"
+    assert page.inner_text("#camera") == "Start camera"
     assert page.locator("#empty").is_visible()
 
 
 @needs_chromium
-def test_unsure_faces_are_said_to_be_and_counted_so(page: Any) -> None:
+def test_unsure_faces_are_marked_and_counted(page: Any) -> None:
     page.select_option("select[name=model]", index=1)
-    turn_on(page)
+    start_camera(page)
     wait_for_text(page, "#faces button >> nth=0", "unsure")
-    wait_for_text(page, "#chosen-text", "unsure")
+    wait_for_text(page, "#selected-text", "unsure")
     wait_until(page, lambda: percentages(page, "#shares")["unsure"] == 100)
     assert page.locator("#shares .top-row").all_inner_texts()[0].startswith("unsure")
 
 
 @needs_chromium
 def test_smoothing_and_model_change_while_the_camera_runs(page: Any) -> None:
-    turn_on(page)
+    start_camera(page)
     page.locator("input[value=off]").check()
     page.select_option("select[name=model]", index=1)
     wait_for_text(page, "#faces button >> nth=0", "unsure")
@@ -250,26 +248,26 @@ def test_smoothing_and_model_change_while_the_camera_runs(page: Any) -> None:
 
 
 @needs_chromium
-def test_pictures_are_recognised_and_the_csv_holds_them(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_images_are_recognised_and_in_the_csv(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
     files = [
-        picture("=one.jpg", jpeg(portraits[0]), "image/jpeg"),
-        picture("broken.jpg", jpeg(portraits[0])[:500], "image/jpeg"),
-        picture("two.jpg", jpeg(portraits[1]), "image/jpeg"),
-        picture("notes.txt", b"nothing", "text/plain"),
+        upload("=one.jpg", jpeg(portraits[0]), "image/jpeg"),
+        upload("broken.jpg", jpeg(portraits[0])[:500], "image/jpeg"),
+        upload("two.jpg", jpeg(portraits[1]), "image/jpeg"),
+        upload("notes.txt", b"nothing", "text/plain"),
     ]
     page.set_input_files("#files", files)
-    wait_for_text(page, "#problem", "notes.txt: not a picture")
+    wait_for_text(page, "#problem", "notes.txt: not an image")
     wait_for_text(page, "#problem", "broken.jpg:")
-    wait_for_text(page, "#shares-text", "2 people in 2 pictures")
+    wait_for_text(page, "#shares-text", "2 faces in 2 images")
     assert sum(percentages(page, "#shares").values()) == 100
     page.click("#strip button >> nth=1")
-    assert page.get_attribute("#picture", "alt") == "two.jpg"
+    assert page.get_attribute("#image", "alt") == "two.jpg"
     page.locator("#download:enabled").wait_for()
     with page.expect_download() as download:
         page.click("#download")
     with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["source"] for row in rows] == ["'=one.jpg", "two.jpg"], "a file's name is no formula"
+    assert [row["source"] for row in rows] == ["'=one.jpg", "two.jpg"], "a file's name must not become a formula"
     assert rows[0]["label"] == "happy"
     assert rows[0]["model"] == "default"
     for row in rows:
@@ -296,42 +294,42 @@ def test_a_video_plays_with_its_boxes(page: Any, portraits: tuple[np.ndarray, np
     wait_until(page, lambda: page.evaluate("document.querySelector('#video').ended"))
     assert page.evaluate("document.querySelector('#video').videoWidth") == fake_camera.WIDTH
     assert sum(percentages(page, "#shares").values()) == 100
-    assert "25 pictures and frames" in page.inner_text("#session-text")
+    assert "25 images and frames" in page.inner_text("#session-text")
 
 
 @needs_chromium
-def test_a_file_that_is_no_video_is_told_of(page: Any) -> None:
-    page.set_input_files("#files", [picture("clip.mp4", b"no video at all", "video/mp4")])
+def test_a_file_that_is_not_a_video_is_reported(page: Any) -> None:
+    page.set_input_files("#files", [upload("clip.mp4", b"not a video", "video/mp4")])
     wait_for_text(page, "#problem", "clip.mp4:")
     assert page.locator("#empty").is_visible()
 
 
 @needs_chromium
 def test_a_busy_server_is_asked_again(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
-    answers = []
+    requests = []
 
-    def answer(route: Any) -> None:
-        answers.append(route.request.url)
-        if len(answers) > 1:
+    def respond(route: Any) -> None:
+        requests.append(route.request.url)
+        if len(requests) > 1:
             route.continue_()
             return
         route.fulfill(
             status=429, headers={"Retry-After": "1"}, json={"title": "Busy", "detail": "Full.", "status": 429}
         )
 
-    page.route("**/v1/recognize?*", answer)
-    page.set_input_files("#files", [picture("one.jpg", jpeg(portraits[0]), "image/jpeg")])
+    page.route("**/v1/recognize?*", respond)
+    page.set_input_files("#files", [upload("one.jpg", jpeg(portraits[0]), "image/jpeg")])
     wait_for_text(page, "#status", "busy")
     wait_for_text(page, "#faces button", "happy")
-    assert len(answers) == 2
+    assert len(requests) == 2
 
 
 @needs_chromium
-def test_everything_can_be_reached_with_the_keyboard(page: Any) -> None:
+def test_everything_works_with_the_keyboard(page: Any) -> None:
     page.focus("#camera")
     page.keyboard.press("Enter")
     page.locator("#faces button").nth(1).wait_for()
-    page.locator("#download:enabled").wait_for()  # it comes a moment after the faces; disabled, it takes no focus
+    page.locator("#download:enabled").wait_for()  # it is enabled a moment after the faces, and has no focus before
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     reached: list[str] = []
     for _ in range(25):
@@ -346,7 +344,7 @@ def test_everything_can_be_reached_with_the_keyboard(page: Any) -> None:
         if reached and name == reached[0]:
             break
         if name:
-            assert outline != "none", f"{name} does not show that it has the focus"
+            assert outline != "none", f"{name} has no visible focus"
             reached.append(name)
     wanted = {"open-card", "faces", "camera", "choose", "mirror", "timeline-what", "smoothing", "model"}
     assert wanted | {"download", "clear"} <= set(reached)
@@ -360,12 +358,12 @@ def test_everything_can_be_reached_with_the_keyboard(page: Any) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_usable_at_400_pixels(browser: Any, server: Server, scheme: str) -> None:
+def test_the_page_is_usable_at_400_pixels(browser: Any, server: Server, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     page.goto(server.address)
     page.locator("#open-card:enabled").wait_for(timeout=PATIENCE)
-    turn_on(page)
+    start_camera(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     narrow = page.locator("button:visible, select:visible").evaluate_all(
         "all => all.filter((one) => one.getBoundingClientRect().height < 38).map((one) => one.id)"
@@ -375,25 +373,25 @@ def test_it_is_usable_at_400_pixels(browser: Any, server: Server, scheme: str) -
 
 
 @needs_chromium
-def test_an_unplugged_camera_is_told_of(page: Any) -> None:
-    turn_on(page)
+def test_an_unplugged_camera_is_reported(page: Any) -> None:
+    start_camera(page)
     page.evaluate("document.querySelector('#video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
     wait_for_text(page, "#problem", "unplugged")
-    assert page.inner_text("#camera") == "Turn the camera on"
+    assert page.inner_text("#camera") == "Start camera"
 
 
 @needs_chromium
 @pytest.mark.parametrize(
-    ("flags", "told"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "may not be used")]
+    ("flags", "problem"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "may not be used")]
 )
 def test_without_a_camera_or_permission_the_page_says_what_to_do(
-    chromium: Any, server: Server, flags: tuple[str, ...], told: str
+    chromium: Any, server: Server, flags: tuple[str, ...], problem: str
 ) -> None:
     browser = launch(chromium, *flags)
     for page in opened(browser, server.address):
         page.click("#camera")
-        wait_for_text(page, "#problem", told)
-        assert page.inner_text("#camera") == "Turn the camera on"
+        wait_for_text(page, "#problem", problem)
+        assert page.inner_text("#camera") == "Start camera"
     browser.close()
 
 
@@ -404,7 +402,7 @@ def test_a_lost_server_is_found_again(browser: Any, unsure_model: Path) -> None:
         port = free.getsockname()[1]
     first = Server(unsure_model, port)
     for page in opened(browser, first.address, known="WebSocket connection"):
-        turn_on(page)
+        start_camera(page)
         first.stop()
         wait_for_text(page, "#problem", "connection to the server is lost")
         second = Server(unsure_model, port)
@@ -423,24 +421,24 @@ def test_a_server_with_a_key_asks_for_it(browser: Any, unsure_model: Path) -> No
     page.goto(guarded.address)
     page.fill("#key", "another key than the right one")
     page.keyboard.press("Enter")
-    wait_for_text(page, "#key-note", "not this server's key")
+    wait_for_text(page, "#key-note", "Wrong key")
     page.fill("#key", key)
     page.keyboard.press("Enter")
     page.locator("#open-card:enabled").wait_for()
-    turn_on(page)
+    start_camera(page)
     wait_for_text(page, "#faces button", "happy")
     context.close()
     guarded.stop()
 
 
-def test_nothing_is_inside_the_html_that_the_policy_forbids() -> None:
+def test_the_html_has_nothing_that_the_policy_forbids() -> None:
     html = (STATIC / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:", html)
     for file in STATIC.iterdir():
         text = file.read_text(encoding="utf-8")
         assert not re.findall(r"""(?:src|href|from|import|url)\W{1,3}https?:""", text), file.name
     for link in re.findall(r'(?:src|href)="([^#"]+)"', html):
-        assert (STATIC / link).is_file(), link
+        assert (STATIC.parent / link).is_file(), link
     for id_ in re.findall(r'(?:aria-labelledby|for)="([^"]+)"', html):
         assert f'id="{id_}"' in html
 

@@ -1,7 +1,7 @@
 """A camera for a headless browser: a clip of two portraits, one of which moves from side to side.
 
-Chromium plays the file again and again. The background is of one colour, so that a test can tell from the picture
-alone where the moving portrait is.
+Chromium plays the file in a loop. The background has one colour, so that a test can locate the moving portrait in a
+frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MIDDLE = 80
 
 
 def make_frame(moving: NDArray[np.uint8], still: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
-    """Return the picture of a moment, RGB (480, 640, 3): `moving` on the left, `still` on the right, both square."""
+    """Return the frame at a time, RGB (480, 640, 3): `moving` on the left, `still` on the right, both square."""
     frame = np.full((HEIGHT, WIDTH, 3), BACKGROUND, dtype=np.uint8)
     turn = 4 * abs(((time - 1.5) / SECONDS) % 1 - 0.5) - 1  # from 1 to -1 and back
     left = round(MIDDLE - SWING * min(max(4 * turn, -1.0), 1.0))
@@ -32,7 +32,7 @@ def make_frame(moving: NDArray[np.uint8], still: NDArray[np.uint8], time: float)
 
 
 def write_clip(path: Path, moving: NDArray[np.uint8], still: NDArray[np.uint8], rate: int = RATE) -> None:
-    """Write eight seconds of 640 x 480 at `rate` frames/s as YUV4MPEG2 (.y4m), which Chromium takes for a camera."""
+    """Write eight seconds of 640 x 480 at `rate` frames/s as YUV4MPEG2 (.y4m), which Chromium uses as a camera."""
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{rate}:1 Ip A1:1 C420jpeg\n".encode())
         for index in range(SECONDS * rate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 
 from mien.apps.web.engine import Engine
 from mien.apps.web.metrics import Metrics
-from mien.apps.web.server import make_server
+from mien.apps.web.server import create_app
 from mien.apps.web.settings import Offer, ServerSettings
+from mien.apps.web.transport import listen, make_server
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Where a server listens, and what it works with."""
+    """The server's port and engine."""
 
     port: int
     engine: Engine
@@ -32,11 +34,22 @@ class RunningServer:
         """Send raw bytes over a connection, and return all that comes back until it is closed or silent."""
         with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
             connection.sendall(sent)
-            answer = b""
+            received = b""
             with contextlib.suppress(TimeoutError, ConnectionResetError):
                 while piece := connection.recv(65536):
-                    answer += piece
-        return answer
+                    received += piece
+        return received
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[threading.Event]:
+        """Keep every worker thread waiting until the event is set, or the block ends."""
+        gate = threading.Event()
+        jobs = [self.engine.submit(gate.wait) for _ in range(self.engine.settings.worker_count)]
+        try:
+            yield gate
+        finally:
+            gate.set()
+        assert all(job.result(5) for job in jobs)
 
 
 def box_of(face: dict[str, Any]) -> list[float]:
@@ -53,10 +66,12 @@ def tiny_offer(model: Path) -> Offer:
 def running(settings: ServerSettings) -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts."""
     engine = Engine(settings, Metrics())
-    server = make_server(engine)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    server = make_server(create_app(engine), engine)
+    with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        while not server.started:
+            time.sleep(0.005)
         try:
             yield RunningServer(listener.getsockname()[1], engine)
         finally:

@@ -7,40 +7,40 @@ from typing import Annotated
 
 import typer
 
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
+
 
 def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
-    host: Annotated[str, typer.Option(help="Address to listen at; 127.0.0.1 is this machine alone.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8000,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME|FILE", help="A model to load; may be given several times.")
-    ] = None,
+    host: Annotated[str, typer.Option(help="Address to bind to; 127.0.0.1 is this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to; 0: a free one.")] = 8000,
+    model: Annotated[list[str] | None, typer.Option(metavar="NAME|FILE", help="Load a model. Repeatable.")] = None,
     detector: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[:FILE]", help="A face detector to load; may be given several times."),
+        list[str] | None, typer.Option(metavar="NAME[:FILE]", help="Load a face detector. Repeatable.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two a core.")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of a forward pass.")] = 1,
-    queue: Annotated[int, typer.Option(min=0, help="Requests taken at a time, then 429; 0: two a core.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Most faces of one forward pass; 1: no batching.")] = 32,
-    max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Largest body with pictures, in MiB.")] = 32,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two per core.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per forward pass.")] = 1,
+    queue: Annotated[int, typer.Option(min=0, help="Most requests at a time, then 429; 0: two per core.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Maximum batch size, in faces; 1: no batching.")] = 32,
+    max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Largest body with images, in MiB.")] = 32,
     max_video_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest body with a video, in MiB.")] = 128,
-    max_video_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video; the answer ends there.")] = 9000,
-    max_megapixels: Annotated[int, typer.Option(min=1, max=178, help="Largest picture, in million pixels.")] = 25,
-    live_clients: Annotated[int, typer.Option(min=0, help="Cameras that may be connected at a time.")] = 16,
+    max_video_frames: Annotated[int, typer.Option(min=1, help="Most frames per video; the result ends there.")] = 9000,
+    max_megapixels: Annotated[int, typer.Option(min=1, max=178, help="Largest image, in million pixels.")] = 25,
+    live_clients: Annotated[int, typer.Option(min=0, help="Most cameras connected at a time.")] = 16,
     api_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ask for this key (first line); else $MIEN_API_KEY, if set."),
+        typer.Option(metavar="FILE", help="Require this key (first line); default: $MIEN_API_KEY, if set."),
     ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Listen on a public address without a key.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow a public address without a key.")] = False,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A host name that clients may use besides localhost.")
+        list[str] | None, typer.Option(metavar="NAME", help="Accept this host name, besides localhost. Repeatable.")
     ] = None,
-    drain: Annotated[float, typer.Option(min=0, help="Seconds between SIGTERM and the end of listening.")] = 1.0,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds from SIGTERM to the last new connection.")] = 1.0,
+    plugin: PluginFiles = None,
 ) -> None:
-    """Open the web page and the API: pictures, videos and cameras in a browser or a program.
+    """Serve the web page and the HTTP API.
 
-    It listens on this machine alone unless --host says otherwise, and then wants a key. Nothing of the pictures is
-    stored or logged. What is told is how a face looks, not what a person feels.
+    Images, videos and cameras, in a browser or a program. Only this machine can connect unless --host says otherwise,
+    and then a key is required. No image is stored or logged. The result is how a face looks, not what a person feels.
     """
     try:
         from mien.apps.web.server import serve as run
@@ -50,15 +50,15 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         from mien.core.errors import MissingExtraError
 
         raise MissingExtraError(f"mien serve (it uses {error.name})", "web") from None
-    from mien.apps.web.settings import BatchSettings, Offer, ServerLimits, ServerSettings, Times, read_key
+    from mien.apps.web.settings import BatchSettings, Offer, ServerLimits, ServerSettings, Timeouts, read_key
 
-    limits = ServerLimits()
+    load_plugin_files(plugin)
     settings = ServerSettings(
         host=host,
         port=port,
         key=read_key(api_key_file),
-        use_open_access=insecure,
-        allowed_hosts=tuple(allow_host or ()),
+        allow_no_key=insecure,
+        hosts=tuple(allow_host or ()),
         offer=Offer(
             models=tuple(model or Offer.models),
             detectors=tuple(detector or Offer.detectors),
@@ -66,15 +66,15 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
             threads=threads,
         ),
         limits=ServerLimits(
-            places=queue,
+            requests=queue,
             body_bytes=max_mb * 2**20,
             video_bytes=max_video_mb * 2**20,
-            pending_bytes=max(limits.pending_bytes, max_mb * 2**21, max_video_mb * 2**21),
+            pending_bytes=max(ServerLimits.pending_bytes, max_mb * 2**21, max_video_mb * 2**21),
             pixels=max_megapixels * 10**6,
             video_frames=max_video_frames,
             live_clients=live_clients,
         ),
-        times=Times(drain=drain),
-        batches=BatchSettings(faces=batch),
+        timeouts=Timeouts(drain=drain),
+        batches=BatchSettings(size=batch),
     )
-    run(settings, lambda address: typer.echo(f"mien serves {address}/ (Ctrl-C ends it)"))
+    run(settings, lambda address: typer.echo(f"Serving at {address}/ (stop with Ctrl-C)"))

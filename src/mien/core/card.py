@@ -99,6 +99,14 @@ class ModelCard:
         """The number of logits: one a label, and one more if the network can reject."""
         return len(self.labels) + (self.reject_threshold is not None)
 
+    @property
+    def unsure_below(self) -> float:
+        """The confidence below which a face is shown as unsure: `unsure_threshold`, or 0.5 if it was not chosen.
+
+        Below 0.5 the other expressions together are more probable than the predicted one.
+        """
+        return 0.5 if self.unsure_threshold is None else self.unsure_threshold
+
     def to_json(self) -> str:
         """Return the card as the JSON text that is stored in the model file."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -1,4 +1,4 @@
-"""Bodies: forms and raw files, limits of size and time, and names that are only ever told back."""
+"""Bodies: forms and raw files, limits of size and time, and names that are only repeated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from fastapi import Request
 
-from mien.apps.web.bodies import files, media_type, read_body
-from mien.apps.web.limits import ByteBudget
+from mien.apps.web.bodies import Upload, read_files
+from mien.apps.web.limits import Budget
 from mien.apps.web.problems import ProblemError
-from mien.apps.web.settings import Times
+from mien.apps.web.settings import Timeouts
 
-TIMES = Times()
+TIMEOUTS = Timeouts()
 FORM = "multipart/form-data; boundary=xyz"
 
 
@@ -25,49 +25,15 @@ def form(*parts: tuple[str, str, bytes], end: bytes = b"--xyz--\r\n") -> bytes:
     return body + end
 
 
-def test_a_raw_body_is_one_file() -> None:
-    assert files(b"data", "image/png", "images", 3) == [("images", b"data")]
-    assert media_type("Image/PNG; q=1") == "image/png"
-
-
-def test_a_form_gives_its_files_in_order() -> None:
-    body = form(("images", "a.jpg", b"\r\n--x"), ("images", "", b""))
-    assert files(body, FORM, "images", 3) == [("a.jpg", b"\r\n--x"), ("images[1]", b"")]
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("../../etc/passwd", "passwd"),
-        ("C:\\\\Users\\\\me\\\\face.png", "face.png"),
-        ("a\x00b\x1b[2J.png", "a?b?[2J.png"),
-        ("x" * 3000, "x" * 200),
-    ],
-)
-def test_names_lose_their_folders_and_what_cannot_be_shown(given: str, told: str) -> None:
-    assert files(form(("images", given, b"d")), FORM, "images", 3) == [(told, b"d")]
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "status"),
-    [
-        (form(("images", "a", b"d"), end=b""), FORM, 400),
-        (b"no form at all", FORM, 400),
-        (form(("images", "a", b"d")), "multipart/form-data", 400),
-        (form(("images", "a", b"d")), "multipart/form-data; boundary=" + "b" * 300, 400),
-        (form(("images", "x" * 9000, b"d")), FORM, 400),
-        (form(("picture", "a", b"d")), FORM, 422),
-        (form(), FORM, 422),
-        (form(*[("images", "a", b"d")] * 4), FORM, 413),
-    ],
-)
-def test_damaged_and_unknown_forms(body: bytes, content_type: str, status: int) -> None:
-    with pytest.raises(ProblemError) as error:
-        files(body, content_type, "images", 3)
-    assert error.value.status == status
-
-
-def request(pieces: list[bytes], pause: float = 0.0, length: int | None = None) -> Request:
+def read(
+    *pieces: bytes,
+    content_type: str = "image/png",
+    pause: float = 0.0,
+    length: int | None = None,
+    size: int = 20_000,
+    budget: int = 20_000,
+    timeouts: Timeouts = TIMEOUTS,
+) -> list[tuple[str, bytes]]:
     left = iter(pieces)
 
     async def receive() -> dict[str, object]:
@@ -75,47 +41,88 @@ def request(pieces: list[bytes], pause: float = 0.0, length: int | None = None) 
         piece = next(left, None)
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
-    headers = [] if length is None else [(b"content-length", str(length).encode())]
-    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    headers = [(b"content-type", content_type.encode())]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
 
-
-def read(asked: Request, most: int = 100, budget: int = 1000, times: Times = TIMES) -> bytes:
-    async def run() -> bytes:
-        with ByteBudget(budget).share() as share:
-            return await read_body(asked, most, share, times)
+    async def run() -> list[tuple[str, bytes]]:
+        with Budget(budget, "bytes").share() as take:
+            return await read_files(request, Upload("images", "image", 3, size), timeouts, take)
 
     return asyncio.run(run())
 
 
-def test_a_body_is_put_together() -> None:
-    assert read(request([b"one ", b"two"])) == b"one two"
+def test_a_raw_body_is_one_file() -> None:
+    assert read(b"one ", b"two", content_type="Image/PNG; q=1") == [("image", b"one two")]
+
+
+def test_a_form_has_its_files_in_order_and_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    large = b"\r\n--x" * 600_000
+    body = form(("images", "a.jpg", large), ("images", "", b""))
+    limits = {"size": len(body), "budget": len(body)}
+    assert read(body, content_type=FORM, **limits) == [("a.jpg", large), ("images[1]", b"")]
 
 
 @pytest.mark.parametrize(
-    ("make", "status"),
+    ("given", "shown"),
     [
-        (lambda: read(request([], length=101)), 413),
-        (lambda: read(request([b"x" * 60] * 2)), 413),
-        (lambda: read(request([b"x" * 60]), budget=50), 429),
-        (lambda: read(request([b"x"] * 50, pause=0.02), times=Times(body_grace=0.1)), 408),
-        (lambda: read(request([b"x" * 50], pause=0.2), times=Times(body=0.1)), 408),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\\\Users\\\\me\\\\face.png", "face.png"),
+        ("a\x00b\x1b[2J.png", "a?b?[2J.png"),
+        ("x" * 3000, "x" * 200),
     ],
 )
-def test_bodies_beyond_a_limit_are_refused_while_they_come(make: Callable[[], bytes], status: int) -> None:
+def test_names_lose_their_folders_and_control_characters(given: str, shown: str) -> None:
+    assert read(form(("images", given, b"d")), content_type=FORM) == [(shown, b"d")]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (form(("images", "a", b"d"), end=b""), FORM, 400),
+        (b"not a form", FORM, 400),
+        (form(("images", "a", b"d")), "multipart/form-data", 400),
+        (form(("images", "a", b"d")), "multipart/form-data; boundary=" + "b" * 300, 400),
+        (form(("images", "x" * 9000, b"d")), FORM, 400),
+        (form(*[("images", "a", b"d")] * 4), FORM, 400),
+        (form(("image", "a", b"d")), FORM, 422),
+        (form(), FORM, 422),
+        (b"d", "video/mp4", 415),
+    ],
+)
+def test_damaged_and_unknown_forms(body: bytes, content_type: str, status: int) -> None:
     with pytest.raises(ProblemError) as error:
-        make()
+        read(body, content_type=content_type)
     assert error.value.status == status
 
 
-def test_a_body_may_stop_for_a_moment_after_it_came_fast() -> None:
-    times = Times(body_grace=1, body_rate=30)
-    assert len(read(request([b"x" * 90, b"y"], pause=0.6), times=times)) == 91
+@pytest.mark.parametrize(
+    ("read_body", "status"),
+    [
+        (lambda: read(length=101, size=100), 413),
+        (lambda: read(*[b"x" * 60] * 2, size=100), 413),
+        (lambda: read(b"x" * 60, budget=50), 429),
+        (lambda: read(*[b"x"] * 50, pause=0.02, timeouts=Timeouts(body_grace=0.1)), 408),
+        (lambda: read(b"x" * 50, pause=0.2, timeouts=Timeouts(body=0.1)), 408),
+    ],
+)
+def test_bodies_beyond_a_limit_are_refused_while_they_arrive(read_body: Callable[[], object], status: int) -> None:
+    with pytest.raises(ProblemError) as error:
+        read_body()
+    assert error.value.status == status
 
 
-def test_shares_of_memory_come_back() -> None:
-    budget = ByteBudget(10)
-    with budget.share() as share:
-        share.take(10)
-        with budget.share() as other, pytest.raises(ProblemError):
-            other.take(1)
-    assert budget.held == 0
+def test_a_body_may_pause_after_a_fast_start() -> None:
+    ((_, data),) = read(b"x" * 90, b"y", pause=0.6, timeouts=Timeouts(body_grace=1, body_rate=30))
+    assert len(data) == 91
+
+
+def test_a_share_of_a_budget_is_released() -> None:
+    budget = Budget(10, "bytes")
+    with budget.share() as take:
+        take(10)
+        with budget.share() as take_other, pytest.raises(ProblemError):
+            take_other(1)
+    assert budget.taken == 0

@@ -1,4 +1,4 @@
-"""What a server is told: safe addresses, host names, keys."""
+"""A server's settings: safe addresses, host names, keys."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ KEY = "a-key-of-enough-characters"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8"])
-def test_loopback_needs_no_key(host: str) -> None:
+def test_loopback_requires_no_key(host: str) -> None:
     assert ServerSettings(host=host).is_loopback
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "faces.example"])  # noqa: S104
-def test_public_addresses_need_a_key_or_a_word(host: str) -> None:
+def test_public_addresses_require_a_key_or_permission(host: str) -> None:
     with pytest.raises(MienError, match="--api-key-file"):
         ServerSettings(host=host)
     assert not ServerSettings(host=host, key=KEY).is_loopback
-    assert not ServerSettings(host=host, use_open_access=True).is_loopback
+    assert not ServerSettings(host=host, allow_no_key=True).is_loopback
 
 
-def test_known_hosts() -> None:
-    assert "localhost" in (ServerSettings().known_hosts or ())
-    assert ServerSettings(host="faces.example", key=KEY).known_hosts is None
-    named = ServerSettings(host="faces.example", key=KEY, allowed_hosts=("Faces.Example",))
-    assert named.known_hosts == {"faces.example", *LOOPBACK_NAMES}
+def test_allowed_hosts() -> None:
+    assert "localhost" in ServerSettings().allowed_hosts
+    assert ServerSettings(host="faces.example", key=KEY).allowed_hosts == ["*"]
+    named = ServerSettings(host="faces.example", key=KEY, hosts=("faces.example",))
+    assert named.allowed_hosts == ["faces.example", *LOOPBACK_NAMES]
 
 
 def test_the_key_is_not_shown() -> None:
@@ -55,6 +55,6 @@ def test_unusable_keys(content: str, tmp_path: Path) -> None:
         read_key(tmp_path / "absent")
 
 
-def test_places_follow_the_cores_unless_told() -> None:
-    assert ServerSettings(limits=ServerLimits(places=5)).place_count == 5
-    assert ServerSettings().place_count >= 2
+def test_the_number_of_requests_follows_the_cores_unless_set() -> None:
+    assert ServerSettings(limits=ServerLimits(requests=5)).request_limit == 5
+    assert ServerSettings().request_limit >= 2

@@ -2,189 +2,136 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from collections.abc import Awaitable
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
-from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Depends, Path, Query, Request
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
-from mien.apps.web.answers import picture_answer, unsure_threshold
-from mien.apps.web.bodies import FORM, RAW, files, media_type, read_body
+from mien.apps.web.bodies import Upload, check_type, read_files
 from mien.apps.web.engine import Engine
 from mien.apps.web.problems import ProblemError
 from mien.apps.web.schemas import (
-    FRAME_EXAMPLE,
+    LINES_RESPONSE,
+    Choice,
     Health,
-    ModelsAnswer,
+    ModelsResponse,
     Recognition,
-    problem_responses,
-    upload,
+    StreamOptions,
+    describe_upload,
 )
-from mien.apps.web.video import Lines, VideoWork
-from mien.inference.video import SMOOTHING_MODES, SmoothingMode, StreamSettings
+from mien.apps.web.security import require_key
+from mien.apps.web.video import JsonLines, process_video
+from mien.inference.video.smoothing import SMOOTHING_MODES
 
-T = TypeVar("T")
+router = APIRouter(dependencies=[Depends(require_key)])
+open_router = APIRouter()
 
-router = APIRouter()
-PICTURES, VIDEO = "images", "video"
-PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif", "image/tiff", RAW)
-VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo", RAW)
-UPLOAD_PROBLEMS = problem_responses(400, 401, 403, 408, 413, 415, 421, 422, 429, 503)
 
-Model = Annotated[str | None, Query(description="A model that is loaded; by default the first.", max_length=200)]
-Detector = Annotated[str | None, Query(description="A detector that is loaded; by default the first.", max_length=200)]
+async def get_engine(connection: HTTPConnection) -> Engine:
+    """Return the engine of the application that a connection belongs to."""
+    engine: Engine = connection.app.state.engine
+    return engine
+
+
+LoadedEngine = Annotated[Engine, Depends(get_engine)]
 
 
 @router.post(
     "/v1/recognize",
     response_model=Recognition,
-    responses=UPLOAD_PROBLEMS,
-    openapi_extra=upload(PICTURES, PICTURE_TYPES, 16),
+    openapi_extra=describe_upload("images", "image", 16),
     tags=["recognition"],
 )
-async def recognize(request: Request, model: Model = None, detector: Detector = None) -> Response:
-    """Find the faces of one or more pictures and say which expression each appears to show.
+async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Choice, Query()]) -> dict[str, Any]:
+    """Find the faces of one or more images and classify the expression that each appears to show.
 
-    Send a form with one or more files named `images`, or one picture as the body. If one picture cannot be read the
-    answer is a problem that names it, and none is recognised. Pictures are kept in memory and forgotten.
+    Send a form with one or more files named `images`, or one image as the body. If one image cannot be read, the
+    response is a problem that names it, and none is recognised. Images are only kept in memory.
     """
-    engine = engine_of(request)
-    recognizer = engine.recognizer(model, detector)
-    content_type, limits = _content_type(request, PICTURE_TYPES), engine.settings.limits
-    engine.places.check()
-    with engine.bytes.share() as share:
-        body = await read_body(request, limits.body_bytes, share, engine.settings.times)
-
-        def work() -> list[dict[str, Any]]:
-            pictures = files(body, content_type, PICTURES, limits.pictures)
-            return [picture_answer(r, recognizer.card) for r in engine.recognize(recognizer, pictures)]
-
-        with engine.places.place() as place:
-            images = await _unless_gone(request, engine.run(place, work))
-    name = model or next(iter(engine.models))
-    return JSONResponse({"model": name, "detector": recognizer.detector.name, "images": images})
+    recognizer = engine.recognizer(choice.model, choice.detector)
+    upload = Upload("images", "image", engine.settings.limits.images, engine.settings.limits.body_bytes)
+    check_type(request, upload)
+    engine.requests.check()
+    with engine.bytes.share() as take:
+        images = await read_files(request, upload, engine.settings.timeouts, take)
+        results = await engine.run(lambda: engine.recognize(recognizer, images))
+    name = choice.model or next(iter(engine.models))
+    return {"model": name, "detector": recognizer.detector.name, "images": [result.to_json() for result in results]}
 
 
 @router.post(
     "/v1/recognize/video",
-    response_class=Lines,
+    response_class=JsonLines,
     status_code=200,
-    responses={
-        200: {
-            "description": "One JSON object a line: `frame`s, then `end`, or `error` with a problem.",
-            "content": {Lines.media_type: {"schema": {"type": "string"}, "example": json.dumps(FRAME_EXAMPLE)}},
-        },
-        **UPLOAD_PROBLEMS,
-    },
-    openapi_extra=upload(VIDEO, VIDEO_TYPES, 1),
+    responses=LINES_RESPONSE,
+    openapi_extra=describe_upload("video", "video", 1),
     tags=["recognition"],
 )
 async def recognize_video(
-    request: Request,
-    model: Model = None,
-    detector: Detector = None,
-    smoothing: Annotated[SmoothingMode, Query(description="How probabilities are smoothed over time.")] = "adaptive",
-    detect_every: Annotated[int, Query(description="Look for faces in every n-th frame.", ge=1, le=100)] = 3,
+    request: Request, engine: LoadedEngine, options: Annotated[StreamOptions, Query()]
 ) -> Response:
-    """Follow and recognise the faces of a video, and send one line a frame while it is worked on.
+    """Track and classify the faces of a video, and send one line per frame while it is processed.
 
-    Send the video as the body, or a form with one file named `video`. It is kept in memory and forgotten.
+    Send the video as the body, or a form with one file named `video`. It is only kept in memory.
     """
-    engine = engine_of(request)
-    recognizer = engine.recognizer(model, detector)
-    content_type, limits = _content_type(request, VIDEO_TYPES), engine.settings.limits
-    settings = StreamSettings(detect_every=detect_every, smoothing=smoothing, use_pixels=False)
+    recognizer = engine.recognizer(options.model, options.detector)
+    upload = Upload("video", "video", 1, engine.settings.limits.video_bytes)
+    check_type(request, upload)
     engine.videos.check()
-    with engine.bytes.share() as share:
-        body = await read_body(request, limits.video_bytes, share, engine.settings.times)
-        ((_, data),) = await asyncio.to_thread(files, body, content_type, VIDEO, 1)
-        work = await VideoWork.begin(engine, recognizer, settings, data)
-    return Lines(work)
+    with engine.bytes.share() as take:
+        ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
+        results = process_video(engine, recognizer, options.stream_settings(), data)
+        # the first frame comes before the status, which can then report an unreadable video
+        return JsonLines(await anext(results), results)
 
 
-@router.get("/v1/models", response_model=ModelsAnswer, responses=problem_responses(401, 421), tags=["models"])
-async def models(request: Request) -> Response:
-    """List the models and detectors that are loaded."""
-    engine = engine_of(request)
+@router.get("/v1/models", response_model=ModelsResponse, tags=["models"])
+async def models(engine: LoadedEngine) -> dict[str, Any]:
+    """List the loaded models and detectors."""
     rows = [
         {
             "name": name,
-            "labels": list(loaded.card.labels.names),
-            "input": json.loads(loaded.card.to_json())["input"],
-            "scores": loaded.card.scores,
-            "unsure_threshold": unsure_threshold(loaded.card),
+            "labels": model.card.labels.names,
+            "input": vars(model.card.input),
+            "scores": model.card.scores,
+            "unsure_threshold": model.card.unsure_below,
             "licence": engine.licence(name),
             "card": f"/v1/models/{name}/card",
         }
-        for name, loaded in engine.models.items()
+        for name, model in engine.models.items()
     ]
-    return JSONResponse({"models": rows, "detectors": engine.detectors, "smoothing": SMOOTHING_MODES})
+    return {"models": rows, "detectors": engine.detectors, "smoothing": SMOOTHING_MODES}
 
 
-@router.get("/v1/models/{name}/card", responses=problem_responses(401, 404, 421, 422), tags=["models"])
-async def card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
+@router.get("/v1/models/{name}/card", tags=["models"])
+async def card(engine: LoadedEngine, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """Return a model's whole card: labels, input, crop, recipe, scores and how they were selected."""
-    loaded = engine_of(request).models.get(name)
-    if loaded is None:
-        raise ProblemError("not-found", "No model of this name is loaded; /v1/models lists those that are.")
-    return cast(dict[str, Any], json.loads(loaded.card.to_json()))
+    model = engine.models.get(name)
+    if model is None:
+        raise ProblemError("not-found", "No model of this name is loaded; see /v1/models.")
+    fields: dict[str, Any] = json.loads(model.card.to_json())
+    return fields
 
 
-@router.get("/healthz", response_model=Health, responses=problem_responses(421), tags=["operation"])
+@router.get("/metrics", response_class=Response, tags=["operation"])
+async def metrics(engine: LoadedEngine) -> Response:
+    """Return counters in Prometheus' text format."""
+    return Response(generate_latest(engine.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@open_router.get("/healthz", response_model=Health, tags=["operation"])
 async def healthz() -> dict[str, str]:
-    """Tell that the server runs."""
+    """Confirm that the server runs."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Health, responses=problem_responses(421, 503), tags=["operation"])
-async def readyz(request: Request) -> dict[str, str]:
-    """Tell whether requests should be sent here: not while the server is about to stop."""
-    if engine_of(request).is_draining:
-        raise ProblemError("shutting-down", "The server finishes what it has begun; send requests to another.")
+@open_router.get("/readyz", response_model=Health, tags=["operation"])
+async def readyz(engine: LoadedEngine) -> dict[str, str]:
+    """Confirm that the server accepts requests; 503 while it is shutting down."""
+    if engine.is_draining:
+        raise ProblemError("shutting-down", "The server is shutting down; send requests to another one.")
     return {"status": "ready"}
-
-
-@router.get("/metrics", response_class=Response, responses=problem_responses(401, 421), tags=["operation"])
-async def metrics(request: Request) -> Response:
-    """Return counters in Prometheus' text format."""
-    return engine_of(request).metrics.response()
-
-
-def engine_of(request: Request) -> Engine:
-    """Return the engine of the application that a request belongs to."""
-    return cast(Engine, request.app.state.engine)
-
-
-def _content_type(request: Request, types: tuple[str, ...]) -> str:
-    """Return the Content-Type; none counts as raw bytes."""
-    header = request.headers.get("content-type", "") or RAW
-    kind = types[0].partition("/")[0]
-    given = media_type(header)
-    if given in (FORM, RAW) or given in types or (given.startswith(f"{kind}/") and given != "image/svg+xml"):
-        return header
-    raise ProblemError("unsupported-type", f"This takes {FORM}, {', '.join(types)}; the body is of another type.")
-
-
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Wait for work, or give it up when the client closes the connection."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_until_gone(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
-    finally:
-        for waiting in (task, gone):
-            waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await waiting
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -1,110 +1,102 @@
-"""What the OpenAPI document says of bodies and answers, with an example each."""
+"""What the OpenAPI document says about bodies and responses."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from mien.apps.web.problems import MEDIA_TYPE, NAMESPACE
+from mien.apps.web.bodies import FORM, RAW
+from mien.apps.web.problems import MEDIA_TYPE, Problem
+from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
+from mien.inference.video.face_stream import StreamSettings
+from mien.inference.video.smoothing import SmoothingMode
 
-_CHANCES = {"angry": 0.01, "disgust": 0.0, "fear": 0.01, "happy": 0.93, "sad": 0.01, "surprise": 0.02, "neutral": 0.02}
-_FACE: dict[str, Any] = {
-    "face": 1,
-    "x": 212.4,
-    "y": 88.0,
-    "width": 121.7,
-    "height": 160.2,
-    "score": 0.94,
-    "label": "happy",
-    "confidence": 0.93,
-    "probabilities": _CHANCES,
-    "is_unsure": False,
-}
-_SHARES = {name: float(name == "happy") for name in _CHANCES}
-RECOGNITION_EXAMPLE: dict[str, Any] = {
-    "model": "default",
-    "detector": "yunet",
-    "images": [
-        {
-            "source": "group.jpg",
-            "image_width": 640,
-            "image_height": 480,
-            "faces": [_FACE],
-            "shares": _SHARES,
-            "rejected": 0,
-        }
-    ],
-}
-FRAME_EXAMPLE: dict[str, Any] = {
-    "type": "frame",
-    "frame": 0,
-    "time": 0.0,
-    "image_width": 640,
-    "image_height": 480,
-    "faces": [{"track": 1, "seen": True, **_FACE, "raw": _CHANCES}],
-    "shares": _SHARES,
-}
-PROBLEM_EXAMPLE: dict[str, Any] = {
-    "type": NAMESPACE + "queue-full",
-    "title": "Too many requests at the moment",
-    "status": 429,
-    "detail": "All 8 places for requests are taken; try again.",
-}
+_PROBABILITIES = {"happy": 0.93, "neutral": 0.05, "sad": 0.02}
+_FACE = Face(Box(212.4, 88.0, 121.7, 160.2), 0.94, "happy", _PROBABILITIES)
+_TRACKED = TrackedFace(**vars(_FACE), track=1, raw=_PROBABILITIES)
+_IMAGE = ImageResult("group.jpg", 640, 480, [_FACE], tuple(_PROBABILITIES))
+_FRAME = FrameResult(0, 0.0, 640, 480, [_TRACKED], tuple(_PROBABILITIES))
+RECOGNITION_EXAMPLE: dict[str, Any] = {"model": "default", "detector": "yunet", "images": [_IMAGE.to_json()]}
 
 
-class FaceAnswer(BaseModel):
+class Choice(BaseModel):
+    """Which model and detector to use."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(None, description="A loaded model; default: the first.", max_length=200)
+    detector: str | None = Field(None, description="A loaded detector; default: the first.", max_length=200)
+
+
+class StreamOptions(Choice):
+    """What a client can choose for a video or a camera."""
+
+    smoothing: SmoothingMode = Field(StreamSettings.smoothing, description="Smoothing of probabilities over time.")
+    time_constant: float = Field(
+        StreamSettings.time_constant, description="Of the smoothing, in seconds.", gt=0, allow_inf_nan=False
+    )
+    detect_every: int = Field(
+        StreamSettings.detect_every, description="Run the detector on every n-th frame.", ge=1, le=100
+    )
+
+    def stream_settings(self) -> StreamSettings:
+        """Return the settings of the stream."""
+        values = self.model_dump(exclude={"model", "detector"})
+        return StreamSettings(**values, use_pixels=False)
+
+
+class FaceResponse(BaseModel):
     """A face with its *apparent* expression: how it looks, not what the person feels."""
 
-    face: int = Field(description="1, 2, ... within the image.")
-    x: float = Field(description="Left edge of the box, in pixels.")
-    y: float = Field(description="Top edge of the box, in pixels.")
+    face: int = Field(description="Number in the image, from 1, from left to right.")
+    x: float = Field(description="Left edge, in pixels of the upright image.")
+    y: float = Field(description="Top edge.")
     width: float
     height: float
-    score: float = Field(description="How sure the detector is that this is a face, 0 to 1.")
+    score: float = Field(description="The detector's confidence that this is a face, 0 to 1.")
     label: str = Field(description="The most probable apparent expression.")
-    probabilities: dict[str, float] = Field(description="Of every label; they sum to 1.")
     confidence: float = Field(description="The probability of `label`.")
-    is_unsure: bool = Field(description="Whether `confidence` is too low to name an expression: show it as unsure.")
+    probabilities: dict[str, float] = Field(description="Of every label; they sum to 1.")
 
 
-class PictureAnswer(BaseModel):
-    """The faces of one picture, from left to right."""
+class ImageResponse(BaseModel):
+    """The faces of one image, from left to right."""
 
     source: str = Field(description="The file name that was sent, or the field's name and number.")
     image_width: int
     image_height: int
-    faces: list[FaceAnswer]
-    shares: dict[str, float] = Field(description="The share of the faces showing each expression.")
-    rejected: int = Field(description="Boxes of the detector that the network took for no face.")
+    faces: list[FaceResponse]
+    shares: dict[str, float] = Field(description="Share of the faces with each expression.")
 
 
 class Recognition(BaseModel):
-    """One result a picture, in the order in which they were sent."""
+    """One result per image, in the order of the request."""
 
-    model_config = {"json_schema_extra": {"examples": [RECOGNITION_EXAMPLE]}}
+    model_config = ConfigDict(json_schema_extra={"examples": [RECOGNITION_EXAMPLE]})
 
     model: str
     detector: str
-    images: list[PictureAnswer]
+    images: list[ImageResponse]
 
 
-class ModelAnswer(BaseModel):
-    """A model that is loaded, in short; its whole card is at `card`."""
+class ModelResponse(BaseModel):
+    """A loaded model in short; `card` is the address of its whole card."""
 
     name: str
     labels: list[str]
     input: dict[str, float]
-    scores: dict[str, Any] = Field(description="How well it did, on what, and how it was selected.")
-    unsure_threshold: float = Field(description="Below this probability a face's expression counts as unsure.")
-    licence: str | None = Field(description="None: as the file's author says.")
-    card: str = Field(description="Where the whole card is.")
+    scores: dict[str, Any] = Field(description="How well it did, on which data, and how it was selected.")
+    unsure_threshold: float = Field(description="Show a face as unsure if its confidence is below.")
+    licence: str | None = Field(description="None: see the file's author.")
+    card: str
 
 
-class ModelsAnswer(BaseModel):
-    """What is loaded; the first of each is taken where a request names none."""
+class ModelsResponse(BaseModel):
+    """What is loaded; the first model and the first detector are the defaults."""
 
-    models: list[ModelAnswer]
+    models: list[ModelResponse]
     detectors: list[str]
     smoothing: list[str]
 
@@ -115,44 +107,32 @@ class Health(BaseModel):
     status: str
 
 
-class Problem(BaseModel):
-    """Problem details (RFC 9457)."""
-
-    model_config = {"json_schema_extra": {"examples": [PROBLEM_EXAMPLE]}}
-
-    type: str = Field(description=f"{NAMESPACE}KIND, with the kinds listed in docs/server.md.")
-    title: str
-    status: int
-    detail: str
-
-
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer with problems."""
-    told = {
-        401: "An API key is needed, or the one given is wrong.",
-        404: "No such address.",
-        408: "The body came too slowly.",
-        413: "Larger than the limits.",
-        415: "A type of body that is not taken.",
-        421: "The Host header names another server.",
-        422: "A value does not fit, or a picture or video cannot be read.",
-        429: "Too many requests at the moment; Retry-After says when to try again.",
-        503: "The answer took too long, or the server is about to stop.",
-    }
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {s: {"description": told.get(s, "The request cannot be understood."), "content": content} for s in statuses}
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request cannot be answered; `detail` says what to do."} | _PROBLEM,
+    "5XX": {"description": "The server has a bug, is too slow or is shutting down."} | _PROBLEM,
+}
+LINES_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One JSON object per line: `frame`s, then `end`, or `error` with a problem.",
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": json.dumps({"type": "frame"} | _FRAME.to_json()),
+            }
+        },
+    },
+}
 
 
-def upload(field: str, types: tuple[str, ...], most: int | None = None) -> dict[str, Any]:
+def describe_upload(field: str, kind: str, files: int) -> dict[str, Any]:
     """Return the `requestBody` of a route that takes files: as a form, or one as the body itself."""
-    binary: dict[str, Any] = {"type": "string", "format": "binary"}
-    parts: dict[str, Any] = {"type": "array", "items": binary, "minItems": 1}
+    binary = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
         "required": [field],
-        "properties": {field: parts | ({"maxItems": most} if most else {})},
+        "properties": {field: {"type": "array", "items": binary, "minItems": 1, "maxItems": files}},
         "additionalProperties": False,
     }
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
-    content |= {name: {"schema": binary} for name in types}
-    return {"requestBody": {"required": True, "content": content}}
+    raw = {media_type: {"schema": binary} for media_type in (f"{kind}/*", RAW)}
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": form}} | raw}}

@@ -1,32 +1,22 @@
-"""Who may ask, and what a browser may do with the answer: ASGI middleware around everything."""
+"""Who may use the API, and what a browser may do with a response."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import ServerSettings
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "media-src 'self' blob:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -34,22 +24,22 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# Without a key are the page itself, the schema, and whether the server is well.
-NEED_A_KEY = ("/v1/", "/metrics")
-LIVE = "/v1/live"
-LARGEST_HEADER = 16 * 2**10  # bytes
+MAX_HEADER_BYTES = 16 * 2**10
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """Refuses other sites, unknown host names and wrong keys; sets the headers of every answer."""
+    """ASGI middleware: refuses long headers and pages of other sites; sets the security headers of every response.
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+    Starlette has middleware for CORS, which relaxes the browser's rules, but none that refuses a cross-site request:
+    browsers send a simple POST or open a WebSocket from any page without asking.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may be passed on."""
+        """Pass an allowed request on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -59,69 +49,45 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                # browsers keep the page's files, and ask whether they have changed
+                headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
             await send(message)
 
         try:
-            self._check(scope)
+            _check(scope)
         except ProblemError as problem:
             await problem.response()(scope, receive, protect)
             return
         await self._app(scope, receive, protect)
 
-    def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        size = sum(len(name) + len(value) for name, value in headers.raw)
-        if size + len(scope["raw_path"]) + len(scope["query_string"]) > LARGEST_HEADER:
-            raise ProblemError("large-header", f"Header and address have at most {LARGEST_HEADER} bytes.")
-        host = headers.get("host", "")
-        known = self._settings.known_hosts
-        if known is not None and _without_port(host) not in known:
-            raise ProblemError(
-                "unknown-host", "The Host header names another server; start this one with --allow-host."
-            )
-        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changes and not _is_same_origin(headers, host):
-            raise ProblemError(
-                "forbidden-origin", "The request comes from a page of another site; use the server's own."
-            )
-        is_live = scope["type"] == "websocket" and scope["path"] == LIVE
-        if scope["path"].startswith(NEED_A_KEY) and not is_live:  # a browser's WebSocket sends its key as a message
-            check_key(self._settings, bearer(headers))
+
+def _check(scope: Scope) -> None:
+    headers = Headers(scope=scope)
+    size = sum(len(name) + len(value) for name, value in headers.raw)
+    if size + len(scope["raw_path"]) + len(scope["query_string"]) > MAX_HEADER_BYTES:
+        raise ProblemError("large-header", f"The header and the address may have {MAX_HEADER_BYTES} bytes.")
+    if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+        return
+    # other clients than browsers send neither of these headers
+    host = headers.get("host", "")
+    origin = urlsplit(headers.get("origin", f"http://{host}"))
+    is_own = origin.scheme in ("http", "https") and origin.netloc.lower() == host.lower()
+    if not is_own or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise ProblemError("forbidden-origin", "The request comes from a page of another site; use the server's own.")
 
 
-def bearer(headers: Headers) -> str | None:
-    """Return the key of an Authorization header, None if there is none."""
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
+async def require_key(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+) -> None:
+    """Refuse a request without the server's key; for `Depends`."""
+    check_key(request.app.state.engine.settings, credentials.credentials if credentials else None)
 
 
 def check_key(settings: ServerSettings, given: str | None) -> None:
-    """Compare a key in constant time; `ProblemError` (401) if one is wanted and this is another."""
+    """Compare a key in constant time; `ProblemError` (401) if the server requires one and this is not it."""
     if settings.key is None:
         return
     if given is None:
-        raise ProblemError("unauthorized", "This server wants an API key: send 'Authorization: Bearer KEY'.")
-    # hashed first: what is compared has always the same length
-    if not hmac.compare_digest(_digest(given), _digest(settings.key)):
-        raise ProblemError("unauthorized", "The API key is another than this server's.")
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
-
-
-def _is_same_origin(headers: Headers, host: str) -> bool:
-    """Tell whether a browser that sends this shows a page of this server; other clients send no Origin."""
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return False
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+        raise ProblemError("unauthorized", "This server requires an API key: send 'Authorization: Bearer KEY'.")
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), settings.key.encode()):
+        raise ProblemError("unauthorized", "The API key is wrong.")

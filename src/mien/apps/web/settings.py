@@ -1,4 +1,4 @@
-"""What a server is told when it starts: where it listens, what it offers, and how much it takes."""
+"""What a server is started with: its address, what it loads, and how much it accepts."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from mien.core.errors import MienError
 from mien.core.hardware import available_cores
 
 KEY_VARIABLE = "MIEN_API_KEY"
-SHORTEST_KEY = 16
+MIN_KEY_LENGTH = 16
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """How much one request, one client and all of them together may cost.
+    """How much one request, one client and all clients together may use.
 
     Attributes:
-        places: Requests that may be worked on or wait at a time; more get 429. 0: two a core, which keeps the
-            wait within about four times what an unloaded server takes.
-        body_bytes: The largest body of `POST /v1/recognize`.
-        video_bytes: The largest body of `POST /v1/recognize/video`.
-        pending_bytes: All bodies that are held in memory at a time; more get 429.
-        pictures: Pictures in one request.
-        pixels: Pixels of one picture, checked before decoding.
-        faces: Faces of one picture; of more, those that the detector is surest of.
-        videos: Videos that are worked on at a time.
-        video_frames: Frames of one video; the answer ends there.
-        frame_bytes: The largest picture of the WebSocket.
-        frame_pixels: Pixels of one picture of the WebSocket and of one frame of a video.
-        live_clients: WebSocket clients at a time.
-        connections: Open connections at a time.
+        requests: Requests in progress or waiting; more get 429. 0: two per core, which keeps the response time within
+            about four times that of an idle server.
+        body_bytes: Largest body of `POST /v1/recognize`.
+        video_bytes: Largest body of `POST /v1/recognize/video`.
+        pending_bytes: All bodies held in memory together; more get 429.
+        images: Images per request.
+        pixels: Pixels per image, checked before decoding.
+        faces: Faces per image; the detector's best are kept.
+        videos: Videos processed at the same time.
+        video_frames: Frames per video; the response ends there.
+        frame_bytes: Largest image of the WebSocket.
+        frame_pixels: Pixels per image of the WebSocket and per frame of a video.
+        live_clients: WebSocket clients at the same time.
+        connections: Open connections; more get 503.
     """
 
-    places: int = 0
+    requests: int = 0
     body_bytes: int = 32 * 2**20
     video_bytes: int = 128 * 2**20
     pending_bytes: int = 384 * 2**20
-    pictures: int = 16
+    images: int = 16
     pixels: int = 25_000_000
     faces: int = 100
     videos: int = 1
@@ -52,25 +52,25 @@ class ServerLimits:
 
 
 @dataclass(frozen=True)
-class Times:
+class Timeouts:
     """How long the server waits, in seconds.
 
     Attributes:
-        header: For the whole header of a request.
-        body: For the whole body of a request.
-        body_grace: A body may come as slowly as it likes for so long ...
-        body_rate: ... and must then have brought so many bytes a second.
-        answer: For a place among the workers and the answer.
+        header: For the header of a request.
+        body: For the body of a request.
+        body_grace: A body may arrive at any speed for this long ...
+        body_rate: ... and must average this many bytes per second from then on.
+        response: For a free worker and the result.
         idle: For the next message of a WebSocket client.
-        drain: After SIGTERM, until no more connections are taken: `/readyz` says 503 meanwhile.
-        finish: For requests that are still worked on after that.
+        drain: Between SIGTERM and the last new connection; `/readyz` answers 503 meanwhile.
+        finish: For the requests still in progress after that.
     """
 
     header: float = 5.0
     body: float = 60.0
     body_grace: float = 1.5
     body_rate: float = 16 * 2**10
-    answer: float = 30.0
+    response: float = 30.0
     idle: float = 60.0
     drain: float = 1.0
     finish: float = 30.0
@@ -78,26 +78,24 @@ class Times:
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How faces of several requests become one forward pass: up to `faces`, waiting at most `wait` seconds.
+    """How faces of several requests share a forward pass.
 
-    `faces` = 1 means that nothing is batched. `passes` are made at a time (0: as many as there are cores).
+    Attributes:
+        size: Most faces per forward pass; 1: no batching.
+        wait: Longest wait for faces of other requests, in seconds.
+        passes: Forward passes per model at the same time; 0: one per core.
     """
 
-    faces: int = 32
+    size: int = 32
     wait: float = 0.001
     passes: int = 0
-
-    @property
-    def pass_count(self) -> int:
-        """The forward passes of one model that are made at a time."""
-        return self.passes or available_cores()
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What is loaded when the server starts; the first of each is what a client gets who names none.
+    """What is loaded at the start; the first model and the first detector are the defaults.
 
-    `workers` threads decode pictures and find faces (0: two a core), and a network uses `threads`.
+    `workers` threads decode images and find faces (0: two per core), and a network uses `threads`.
     """
 
     models: tuple[str, ...] = ("default",)
@@ -108,23 +106,23 @@ class Offer:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Everything a server is told; see `check`."""
+    """All settings of a server; a public address requires a key or `allow_no_key`."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     key: str | None = field(default=None, repr=False)
-    use_open_access: bool = False
-    allowed_hosts: tuple[str, ...] = ()
+    allow_no_key: bool = False
+    hosts: tuple[str, ...] = ()
     offer: Offer = Offer()
     limits: ServerLimits = ServerLimits()
-    times: Times = Times()
+    timeouts: Timeouts = Timeouts()
     batches: BatchSettings = BatchSettings()
 
     def __post_init__(self) -> None:
-        if not self.is_loopback and self.key is None and not self.use_open_access:
+        if not self.is_loopback and self.key is None and not self.allow_no_key:
             raise MienError(
-                f"{self.host} can be reached from other machines, and there is no key: "
-                f"name a file with --api-key-file (or set {KEY_VARIABLE}), or say --insecure."
+                f"{self.host} can be reached from other machines, and there is no API key: "
+                f"pass --api-key-file (or set {KEY_VARIABLE}), or allow access without a key with --insecure."
             )
 
     @property
@@ -138,27 +136,25 @@ class ServerSettings:
             return False
 
     @property
-    def known_hosts(self) -> frozenset[str] | None:
-        """What the `Host` header may name, without the port; None: anything.
+    def allowed_hosts(self) -> list[str]:
+        """Names that the `Host` header may have, without the port; `*`: any.
 
-        On the loopback address a name of elsewhere means that a web page has pointed its own name here (DNS
-        rebinding), to be allowed to read the answers. Elsewhere too this machine's own names are known, by which it
-        asks after its health.
+        On the loopback address, another name means that a web page has pointed its own domain here to read the
+        responses (DNS rebinding).
         """
-        if not self.is_loopback and not self.allowed_hosts:
-            return None
-        names = (*self.allowed_hosts, *LOOPBACK_NAMES, *((self.host,) if self.is_loopback else ()))
-        return frozenset(name.lower() for name in names)
+        if not self.is_loopback and not self.hosts:
+            return ["*"]
+        return [*self.hosts, *LOOPBACK_NAMES, *([self.host] if self.is_loopback else [])]
 
     @property
     def worker_count(self) -> int:
-        """The threads that decode pictures and find faces."""
+        """Threads that decode images and find faces."""
         return self.offer.workers or 2 * available_cores()
 
     @property
-    def place_count(self) -> int:
-        """The requests that may be worked on or wait at a time."""
-        return self.limits.places or 2 * available_cores()
+    def request_limit(self) -> int:
+        """Requests in progress or waiting."""
+        return self.limits.requests or 2 * available_cores()
 
 
 def read_key(path: Path | None) -> str | None:
@@ -178,6 +174,6 @@ def read_key(path: Path | None) -> str | None:
         key, source = os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE
     else:
         return None
-    if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable():
-        raise MienError(f"{source} holds no usable key; expected one line of {SHORTEST_KEY} or more ASCII characters.")
+    if len(key) < MIN_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise MienError(f"{source} has no usable key; expected one line of {MIN_KEY_LENGTH} or more ASCII characters.")
     return key

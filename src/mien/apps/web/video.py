@@ -1,4 +1,4 @@
-"""A video as the body of a request: kept in memory, worked on while the client reads, one JSON line a frame."""
+"""A video as the body of a request: kept in memory, processed while the client reads, one JSON line per frame."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from mien.apps.web.answers import frame_answer
 from mien.apps.web.engine import Engine
-from mien.apps.web.problems import ProblemError, as_problem
+from mien.apps.web.problems import as_problem
 from mien.apps.web.settings import ServerLimits
 from mien.core.image import Limits
 from mien.inference.recognizer import Recognizer
@@ -27,99 +27,78 @@ from mien.inference.video.decoding import EncodedVideo
 
 logger = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
+Result = dict[str, Any]
 
-LINES_TYPE = "application/x-ndjson"
-# What the video is called in errors: the path it has for a moment says nothing to the client.
+# The video's name in errors: its temporary path says nothing to the client.
 SUBJECT = "The video"
-# A client that reads nothing for so long is taken for gone, in seconds.
+# A client that reads nothing for this long, in seconds, is disconnected.
 PATIENCE = 30.0
 
 
-class Lines(StreamingResponse):
-    """JSON lines that a `VideoWork` gives one by one, as fast as the client reads."""
+class JsonLines(StreamingResponse):
+    """Results as JSON, one per line, as fast as the client reads; an error in the middle is the last line."""
 
-    media_type = LINES_TYPE
+    media_type = "application/x-ndjson"
 
-    def __init__(self, work: VideoWork) -> None:
-        super().__init__(work.lines())
-        self._work = work
+    def __init__(self, first: Result, rest: AsyncGenerator[Result, None]) -> None:
+        """Take the first result, and the generator that it came from, which is closed whatever happens."""
+        super().__init__(_lines(first, rest))
+        self._rest = rest
 
     async def stream_response(self, send: Send) -> None:
-        """Send the lines; a client that stops reading is left."""
+        """Send the lines until the client stops reading."""
 
-        async def patient(message: Message) -> None:
+        async def send_in_time(message: Message) -> None:
             async with asyncio.timeout(PATIENCE):
                 await send(message)
 
         with contextlib.suppress(TimeoutError):
-            await super().stream_response(patient)
+            await super().stream_response(send_in_time)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send everything, and let go of the video whatever happens."""
+        """Send everything."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._work.end()
+            await self._rest.aclose()
 
 
-class VideoWork:
-    """One video being worked on, in a thread of its own; it fills a place until it has ended."""
-
-    def __init__(self, engine: Engine, answers: Generator[Answer]) -> None:
-        self._engine = engine
-        self._answers = answers
-        self._place = engine.videos.take()
-        self._threads = ThreadPoolExecutor(1, "mien video")
-        self._first: Answer | None = None
-
-    @classmethod
-    async def begin(cls, engine: Engine, recognizer: Recognizer, settings: StreamSettings, data: bytes) -> VideoWork:
-        """Recognise the first frame, so that a video that cannot be read is told of by the status.
-
-        Raises:
-            ProblemError: It cannot be read (422), or others fill the places (429).
-        """
-        work = cls(engine, _answers(data, engine.settings.limits, recognizer, settings))
-        try:
-            work._first = await work._next()
-        except BaseException as error:
-            work.end()
-            if isinstance(error, VideoError):
-                raise ProblemError("unreadable-video", str(error)) from None
-            raise
-        return work
-
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Yield the lines; an error in the middle is the last of them."""
-        answer = self._first
-        while answer is not None:
-            yield json.dumps(answer).encode() + b"\n"
-            try:
-                answer = await self._next()
-            except Exception as error:  # the status has been sent, so everything must be told here
-                if isinstance(error, VideoError):
-                    problem = ProblemError("unreadable-video", str(error))
-                else:
-                    problem = as_problem(error)
-                    logger.warning("A video ended early: %s", error)
-                yield json.dumps({"type": "error", "problem": problem.to_json()}).encode() + b"\n"
-                return
-
-    def end(self) -> None:
-        """Close the video when the frame that is worked on is done, and then make the place free."""
-        self._place.hand_over(self._threads.submit(self._answers.close))
-        self._threads.shutdown(wait=False)
-
-    async def _next(self) -> Answer | None:
-        answer = await self._engine.wait(self._engine.submit(lambda: next(self._answers, None), self._threads))
-        if answer is not None and answer["type"] == "frame":
-            self._engine.metrics.pictures.labels("video").inc()
-        return answer
+async def _lines(first: Result, rest: AsyncGenerator[Result, None]) -> AsyncGenerator[bytes, None]:
+    yield json.dumps(first).encode() + b"\n"
+    try:
+        async for result in rest:
+            yield json.dumps(result).encode() + b"\n"
+    except Exception as error:  # the status has been sent, so everything must be reported here
+        problem = as_problem(error)
+        logger.log(logging.ERROR if problem.status == 500 else logging.INFO, "A video ended early", exc_info=error)
+        yield json.dumps({"type": "error", "problem": problem.to_json()}).encode() + b"\n"
 
 
-def _answers(data: bytes, limits: ServerLimits, recognizer: Recognizer, settings: StreamSettings) -> Generator[Answer]:
-    """Yield a `frame` for each frame, and an `end` that says whether there were more than are taken."""
+async def process_video(
+    engine: Engine, recognizer: Recognizer, settings: StreamSettings, data: bytes
+) -> AsyncGenerator[Result, None]:
+    """Yield a `frame` for each frame, and an `end`; the work is done in a thread of its own.
+
+    Raises:
+        ProblemError: Other videos are being processed (429), or a frame takes too long (503).
+        VideoError: The video cannot be read.
+    """
+    engine.videos.take()
+    results = _recognize(data, engine.settings.limits, recognizer, settings)
+    thread = ThreadPoolExecutor(1, "mien video")
+    try:
+        while (result := await engine.wait(engine.submit(lambda: next(results, None), thread))) is not None:
+            yield result
+            engine.metrics.images.labels("video").inc()
+    finally:
+        # behind the frame in progress: a running generator cannot be closed
+        thread.submit(results.close).add_done_callback(lambda _: engine.videos.release())
+        thread.shutdown(wait=False)
+
+
+def _recognize(
+    data: bytes, limits: ServerLimits, recognizer: Recognizer, settings: StreamSettings
+) -> Generator[Result]:
     with _as_file(data) as path:
         try:
             video = EncodedVideo(path, Limits(max_pixels=limits.frame_pixels))
@@ -127,30 +106,26 @@ def _answers(data: bytes, limits: ServerLimits, recognizer: Recognizer, settings
             raise VideoError(str(error).replace(str(path), SUBJECT)) from None
         video.name = SUBJECT
         faces, count = FaceStream(recognizer, settings), 0
-        try:
+        with contextlib.closing(video):
             for frame in video.frames():
                 if count == limits.video_frames:
-                    yield {"type": "end", "frames": count, "is_whole": False}
+                    yield {"type": "end", "frames": count, "is_complete": False}
                     return
-                result = faces.process(frame.pixels, frame.time)
-                yield frame_answer(result, recognizer.card) | {"frame": frame.index}
+                result = replace(faces.process(frame.pixels, frame.time), index=frame.index)
+                yield {"type": "frame"} | result.to_json()
                 count += 1
-        finally:
-            video.close()
-    yield {"type": "end", "frames": count, "is_whole": True}
+    yield {"type": "end", "frames": count, "is_complete": True}
 
 
 @contextlib.contextmanager
 def _as_file(data: bytes) -> Iterator[Path]:
-    """Give bytes a path for as long as the block lasts: in memory under Linux, elsewhere in a private folder."""
+    """Give bytes a path until the end of the block: in memory under Linux, elsewhere in a private folder."""
     if hasattr(os, "memfd_create"):
         number = os.memfd_create("video", os.MFD_CLOEXEC)
-        try:
-            with os.fdopen(os.dup(number), "wb") as file:
-                file.write(data)
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
             yield Path(f"/proc/self/fd/{number}")
-        finally:
-            os.close(number)
         return
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder, "video")

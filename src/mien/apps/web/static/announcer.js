@@ -1,9 +1,9 @@
-// What is said in words: the state, problems, and a quiet summary for screen readers.
+// Messages: the state, problems, and a summary for screen readers.
 
 import { wordOf } from "./expressions.js";
-import { countPeople } from "./panels.js";
+import { countFaces } from "./panels.js";
 
-const SETTLED = 1.5; // seconds that a change must last before it is spoken
+const SETTLED = 1.5; // seconds that a change must last before it is announced
 const QUIET = 6; // seconds between two summaries
 const PROGRESS_EVERY = 3000; // milliseconds
 
@@ -24,7 +24,7 @@ export class Announcer {
     if (this.status.textContent !== text) this.status.textContent = text;
   }
 
-  // Say how far something is, now and then.
+  // Report progress, every few seconds.
   sayProgress(text) {
     const now = performance.now();
     if (now - this.#progressAt < PROGRESS_EVERY) return;
@@ -32,16 +32,16 @@ export class Announcer {
     this.say(text);
   }
 
-  // Show a problem until the next one or until it is taken back with "".
+  // Show a problem until the next one, or until it is cleared with "".
   warn(text) {
     this.problem.hidden = text === "";
     if (this.problem.textContent !== text) this.problem.textContent = text;
   }
 
-  // Speak of the faces in sight, when they have changed for good and not too often; `now` in seconds.
+  // Announce the faces in view when they have changed for a while, and not too often; `now` in seconds.
   summarize(faces, now) {
     const words = faces.map(wordOf).sort();
-    const text = faces.length ? `${countPeople(faces.length)}: ${words.join(", ")}` : countPeople(0);
+    const text = faces.length ? `${countFaces(faces.length)}: ${words.join(", ")}` : countFaces(0);
     if (text !== this.#waiting) {
       this.#waiting = text;
       this.#since = now;

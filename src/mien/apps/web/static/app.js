@@ -1,18 +1,18 @@
-// The page: finds its elements, joins sources, view and settings, and reacts to the user.
+// The page: connects its elements, sources, view and settings, and handles the user's input.
 
 import { Announcer } from "./announcer.js";
 import { drawCard } from "./card.js";
 import { Client, ServerProblem } from "./client.js";
 import { LiveSource } from "./live_source.js";
-import { PictureSource } from "./image_source.js";
+import { ImageSource } from "./image_source.js";
 import { Session } from "./session.js";
 import { VideoSource } from "./video_source.js";
 import { View } from "./view.js";
 
 const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|ts|mts|wmv)$/i;
-const PICTURE_NAMES = /\.(jpe?g|png|webp|bmp|gif|tiff?|avif|heic|heif)$/i;
-const MODELS_AGAIN = 3000; // milliseconds
-const IDLE = "Nothing is stored. Tell everyone who can be seen.";
+const IMAGE_NAMES = /\.(jpe?g|png|webp|bmp|gif|tiff?|avif|heic|heif)$/i;
+const RETRY_MODELS = 3000; // milliseconds
+const IDLE = "Nothing is stored. Inform everyone who can be seen.";
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 const fields = page.settings.elements;
@@ -20,7 +20,7 @@ const announcer = new Announcer(page.status, page.problem, page.summary);
 const parts = { page, announcer, view: new View(page, announcer), session: new Session(), client: new Client() };
 const { view, session, client } = parts;
 const live = new LiveSource(parts);
-const pictures = new PictureSource(parts);
+const images = new ImageSource(parts);
 const video = new VideoSource(parts);
 let models = [];
 
@@ -30,7 +30,7 @@ function settings() {
 
 function stopAll() {
   live.stop();
-  pictures.stop();
+  images.stop();
   video.stop();
   announcer.warn("");
   announcer.say(IDLE);
@@ -38,7 +38,7 @@ function stopAll() {
 }
 
 function showCameraState() {
-  page.camera.textContent = live.isOn ? "Turn the camera off" : "Turn the camera on";
+  page.camera.textContent = live.isOn ? "Stop camera" : "Start camera";
   page.camera.classList.toggle("primary", !live.isOn);
   page["mirror-row"].hidden = !live.isOn;
 }
@@ -66,26 +66,21 @@ async function showDevices() {
 }
 
 async function open(files) {
-  const known = files.map((file) => ({ file, kind: kindOf(file) }));
-  const strange = known.filter(({ kind }) => kind === null).map(({ file }) => file.name);
-  const films = known.filter(({ kind }) => kind === "video").map(({ file }) => file);
-  const stills = known.filter(({ kind }) => kind === "picture").map(({ file }) => file);
-  if (films.length + stills.length === 0) {
-    announcer.warn(`${strange.join(", ")}: not a picture or a video that is known here.`);
-    return;
-  }
-  stopAll();
-  if (films.length) await video.start(films[0], settings());
-  else await pictures.start(stills, settings());
-  const left = [];
-  if (strange.length) left.push(`${strange.join(", ")}: not a picture or a video that is known here.`);
-  if (films.length && known.length - strange.length > 1) left.push("One video at a time: the other files were left out.");
-  if (left.length) announcer.warn([page.problem.textContent, ...left].filter(Boolean).join("\n"));
+  const videos = files.filter((file) => kindOf(file) === "video");
+  const stills = files.filter((file) => kindOf(file) === "image");
+  const others = files.filter((file) => kindOf(file) === null);
+  const notes = [];
+  if (others.length) notes.push(`${others.map((file) => file.name).join(", ")}: not an image or a video.`);
+  if (videos.length && videos.length + stills.length > 1) notes.push("One video at a time: the other files were ignored.");
+  if (videos.length + stills.length) stopAll();
+  if (videos.length) await video.start(videos[0], settings());
+  else if (stills.length) await images.start(stills, settings());
+  if (notes.length) announcer.warn([page.problem.textContent, ...notes].filter(Boolean).join("\n"));
 }
 
 function kindOf(file) {
   if (file.type.startsWith("video/") || VIDEO_NAMES.test(file.name)) return "video";
-  if (file.type.startsWith("image/") || PICTURE_NAMES.test(file.name)) return "picture";
+  if (file.type.startsWith("image/") || IMAGE_NAMES.test(file.name)) return "image";
   return null;
 }
 
@@ -121,29 +116,29 @@ async function loadModels() {
     if (!(error instanceof ServerProblem)) throw error;
     if (error.status === 401) return askForKey();
     announcer.warn(error.message);
-    setTimeout(loadModels, MODELS_AGAIN);
+    setTimeout(loadModels, RETRY_MODELS);
   }
 }
 
-function chosenModel() {
+function selectedModel() {
   return models.find(({ name }) => name === fields.model.value);
 }
 
 function showModel() {
-  const { labels, unsure_threshold: threshold } = chosenModel();
+  const { labels, unsure_threshold: threshold } = selectedModel();
   view.setModel(labels, threshold);
   page["open-card"].disabled = false;
 }
 
 function askForKey() {
-  if (client.key) page["key-note"].textContent = "That is not this server's key. Ask whoever runs it.";
+  if (client.key) page["key-note"].textContent = "Wrong key. Ask whoever runs the server.";
   page["key-dialog"].showModal();
 }
 
 async function openCard() {
   page.card.showModal();
   try {
-    drawCard(page["card-body"], await client.card(fields.model.value), chosenModel());
+    drawCard(page["card-body"], await client.card(fields.model.value), selectedModel());
   } catch (error) {
     page["card-body"].textContent = error.message;
   }
@@ -177,7 +172,7 @@ function listen() {
   page.choose.addEventListener("click", () => page.files.click());
   page.files.addEventListener("change", () => {
     const files = [...page.files.files];
-    page.files.value = ""; // the same file can be chosen again
+    page.files.value = ""; // the same file can be selected again
     if (files.length) open(files);
   });
   page.mirror.addEventListener("change", () => view.setMirrored(page.mirror.checked));
@@ -199,7 +194,7 @@ function listen() {
     page.key.value = "";
     loadModels();
   });
-  page["key-dialog"].addEventListener("cancel", () => announcer.warn("This server asks for a key. Reload the page to enter it."));
+  page["key-dialog"].addEventListener("cancel", () => announcer.warn("This server requires a key. Reload the page to enter it."));
   window.addEventListener("pagehide", stopAll);
 }
 

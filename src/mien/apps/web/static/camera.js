@@ -1,14 +1,14 @@
-// The camera: turn it on and off, say what is wrong, hand out its frames as JPEG.
+// The camera: start and stop it, report problems, return its frames as JPEG.
 
-const LONGEST_SIDE = 640; // detectors look at no more
+const LONGEST_SIDE = 640; // what detectors use
 const QUALITY = 0.85;
-const WISH = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+const IDEAL = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
 const PROBLEMS = {
-  NotAllowedError: "The camera may not be used here. Allow it in the browser's address bar or settings, then turn it on again.",
-  NotFoundError: "No camera was found. Connect one and turn it on again, or drop pictures here.",
+  NotAllowedError: "The camera may not be used here. Allow it in the browser's address bar or settings, then start it again.",
+  NotFoundError: "No camera was found. Connect one and start it again, or drop images here.",
   NotReadableError: "The camera cannot be opened: another program may be using it. Close that program and try again.",
-  OverconstrainedError: "This camera is gone. Choose another one in the settings.",
+  OverconstrainedError: "This camera is not connected. Select another one in the settings.",
 };
 
 // Events: "frame" (detail: { time }: milliseconds of performance.now() at which it was captured), "ended" (unplugged).
@@ -26,14 +26,14 @@ export class Camera extends EventTarget {
     return this.#stream !== null;
   }
 
-  // Turn the camera on; false if it was turned off before that was done. An Error's message says what the user can do.
+  // Start the camera; false if it was stopped meanwhile. An Error's message says what the user can do.
   async start(deviceId) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("Browsers open cameras only on pages of this computer (localhost) and over https. Use one of these addresses.");
     }
     this.stop();
     const request = this.#requests;
-    const wanted = deviceId ? { ...WISH, deviceId: { exact: deviceId } } : { ...WISH, facingMode: "user" };
+    const wanted = deviceId ? { ...IDEAL, deviceId: { exact: deviceId } } : { ...IDEAL, facingMode: "user" };
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
@@ -51,7 +51,7 @@ export class Camera extends EventTarget {
       this.dispatchEvent(new Event("ended"));
     });
     this.video.srcObject = stream;
-    await this.video.play().catch(() => {}); // turned off meanwhile
+    await this.video.play().catch(() => {}); // stopped meanwhile
     if (this.#stream !== stream) return false;
     this.#listen(stream);
     return true;
@@ -64,13 +64,13 @@ export class Camera extends EventTarget {
     this.video.srcObject = null;
   }
 
-  // The cameras that can be chosen; browsers name them once one may be used.
+  // The available cameras; browsers name them once one may be used.
   async devices() {
     const all = await navigator.mediaDevices.enumerateDevices();
     return all.filter((device) => device.kind === "videoinput" && device.deviceId);
   }
 
-  // The picture in view, reduced to the server's working size, as the bytes of a JPEG.
+  // The current frame, reduced to the server's working size, as the bytes of a JPEG.
   async grab() {
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(videoWidth, videoHeight));
@@ -89,7 +89,7 @@ export class Camera extends EventTarget {
       this.dispatchEvent(new CustomEvent("frame", { detail: { time: frame?.captureTime ?? now } }));
       listen();
     };
-    // where the browser does not report frames, look at every repaint
+    // where the browser does not report frames, check at every repaint
     const listen = () => (this.video.requestVideoFrameCallback ? this.video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
     listen();
   }

@@ -1,8 +1,8 @@
-// The model card as a page of its own: what the model is and how often it errs.
+// The model card: what the model is and how accurate it is.
 
 import { percent } from "./expressions.js";
 
-// `card` is the model's own, `model` what the server says of it.
+// `card` is the model's own, `model` the server's summary.
 export function drawCard(place, card, model) {
   const scores = card.scores ?? {};
   const parts = [
@@ -10,13 +10,13 @@ export function drawCard(place, card, model) {
   ];
   if (card.paper) parts.push(paragraph(`Paper: ${card.paper}.`));
   if (scores.accuracy !== undefined) parts.push(...drawScores(scores));
-  else parts.push(paragraph("This model file does not say how good the model is."));
-  parts.push(paragraph(`An answer with a probability below ${percent(model.unsure_threshold)} counts as unsure.`));
+  else parts.push(paragraph("This model file has no scores."));
+  parts.push(paragraph(`An expression with a probability below ${percent(model.unsure_threshold)} counts as unsure.`));
   if (model.licence) parts.push(paragraph(`Licence: ${model.licence}.`));
   parts.push(
     paragraph(
-      "The figures say how often the model names what annotators saw in the pictures of that data set. They do not say what the people " +
-        "felt, and they do not carry over to other cameras, light, ages or cultures.",
+      "The scores say how often the model agrees with the annotators of that data set. They do not say what the people felt, and " +
+        "they may not hold for other cameras, light, ages or cultures.",
     ),
   );
   place.replaceChildren(...parts);
@@ -24,15 +24,15 @@ export function drawCard(place, card, model) {
 
 function drawScores(scores) {
   const rule = scores.selection?.rule ?? scores.selection;
-  const chosen = rule ? ` Weights chosen by: ${rule}.` : "";
-  const measured = `Measured on ${scores.n} faces of ${scores.dataset}, ${scores.split} split.${chosen}`;
-  const rest = scores.without_twins;
+  const selected = rule ? ` Weights selected by: ${rule}.` : "";
+  const measured = `Measured on ${scores.n} faces of ${scores.dataset}, ${scores.split} split.${selected}`;
+  const rest = scores.without_duplicates;
   const rows = [["accuracy", share(scores.accuracy)], ["mean over expressions", share(scores.mean_class_accuracy)]];
-  if (rest?.n) rows.push(["accuracy without images that also stand in the training data", share(rest.accuracy)]);
-  const parts = [heading("How good"), paragraph(measured), table(rows)];
+  if (rest?.n) rows.push(["accuracy without duplicates of training images", share(rest.accuracy)]);
+  const parts = [heading("Scores"), paragraph(measured), table(rows)];
   if (scores.recall) {
     const recall = Object.entries(scores.recall).map(([word, value]) => [word, share(value)]);
-    parts.push(heading("Of the faces with this annotation, found as such"), table(recall));
+    parts.push(heading("Recall per expression"), table(recall));
   }
   return parts;
 }

@@ -1,6 +1,6 @@
-// The server's API: pictures, videos, models.
+// The server's API: images, videos, models.
 
-const MOST_TRIES = 6;
+const MAX_TRIES = 6;
 const BROKEN = "The connection broke before the end of the video.";
 
 // A problem that the server (RFC 9457) or the network reports; `status` is 0 when no answer came.
@@ -15,25 +15,28 @@ export class ServerProblem extends Error {
 export class Client {
   constructor() {
     this.key = "";
+    this.thresholds = new Map(); // by model
   }
 
   async models() {
-    return (await this.#ask("v1/models")).json();
+    const answer = await (await this.#ask("v1/models")).json();
+    this.thresholds = new Map(answer.models.map((model) => [model.name, model.unsure_threshold]));
+    return answer;
   }
 
   async card(name) {
     return (await this.#ask(`v1/models/${encodeURIComponent(name)}/card`)).json();
   }
 
-  // The result of one picture. While the server is full, wait as long as it says; `onWait(seconds)` is told.
-  async recognizePicture(file, choice, { signal, onWait }) {
-    const answer = await this.#askPatiently(`v1/recognize?${query(choice)}`, file, signal, onWait);
+  // The result of one image. While the server is busy, wait as long as it says; calls `onWait(seconds)`.
+  async recognizeImage(file, { model, detector }, { signal, onWait }) {
+    const answer = await this.#retry(`v1/recognize?${query({ model, detector })}`, file, signal, onWait);
     return (await answer.json()).images[0];
   }
 
-  // The results of a video, frame by frame, as the server reads it.
+  // The results of a video, frame by frame, while the server processes it.
   async *recognizeVideo(file, choice, { signal, onWait }) {
-    const answer = await this.#askPatiently(`v1/recognize/video?${query(choice)}`, file, signal, onWait);
+    const answer = await this.#retry(`v1/recognize/video?${query(choice)}`, file, signal, onWait);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -48,7 +51,7 @@ export class Client {
         if (result.type === "frame") yield result;
         if (result.type === "error") throw new ServerProblem(result.problem.status, result.problem.detail);
         if (result.type === "end") {
-          if (!result.is_whole) throw new ServerProblem(0, `The server reads ${result.frames} frames of a video; this one has more.`);
+          if (!result.is_complete) throw new ServerProblem(0, `The server processes only ${result.frames} frames of a video; this one has more.`);
           return;
         }
       }
@@ -56,13 +59,13 @@ export class Client {
     }
   }
 
-  async #askPatiently(path, file, signal, onWait) {
+  async #retry(path, file, signal, onWait) {
     for (let tries = 1; ; tries += 1) {
       try {
         const headers = { "Content-Type": file.type || "application/octet-stream" };
         return await this.#ask(path, { method: "POST", body: file, headers, signal });
       } catch (problem) {
-        if (problem.status !== 429 || tries === MOST_TRIES) throw problem;
+        if (problem.status !== 429 || tries === MAX_TRIES) throw problem;
         const seconds = problem.retryAfter ?? 2 ** tries / 2;
         onWait(seconds);
         await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -92,10 +95,6 @@ async function readProblem(answer) {
   return new ServerProblem(answer.status, detail, Number.isFinite(seconds) && seconds > 0 ? seconds : null);
 }
 
-function query({ model, detector, smoothing }) {
-  const words = new URLSearchParams();
-  if (model) words.set("model", model);
-  if (detector) words.set("detector", detector);
-  if (smoothing) words.set("smoothing", smoothing);
-  return words.toString();
+function query(values) {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 }

@@ -1,8 +1,8 @@
-// Words and colours of apparent expressions, and shares of people.
+// Names and colours of apparent expressions, their shares, and results as the page uses them.
 
 export const UNSURE = "unsure";
 
-// Okabe and Ito's colours, as in the drawings that the command saves; the style sheet has the same.
+// Okabe and Ito's colours, as in the images that the command saves; the style sheet has the same.
 const COLOURS = {
   angry: "#d55e00",
   disgust: "#009e73",
@@ -24,17 +24,17 @@ export function inkOn(colour) {
   return 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "#000000" : "#ffffff";
 }
 
-// The word under which a face is counted.
+// What a face is counted as.
 export function wordOf(face) {
   return face.isUnsure ? UNSURE : face.label;
 }
 
 export function describeFace(face) {
-  const chance = `${face.percentages[face.label]} %`;
-  return face.isUnsure ? `unsure (${face.label}? ${chance})` : `${face.label} ${chance}`;
+  const probability = `${face.percentages[face.label]} %`;
+  return face.isUnsure ? `unsure (${face.label}? ${probability})` : `${face.label} ${probability}`;
 }
 
-// Share of the faces by word, "unsure" included: sums to 1, or {} without faces.
+// Share of the faces per expression, "unsure" included: sums to 1, or {} without faces.
 export function sharesOf(faces) {
   const shares = {};
   for (const face of faces) {
@@ -47,7 +47,7 @@ export function percent(share) {
   return `${Math.round(100 * share)} %`;
 }
 
-// Whole percentages that add up to 100: largest remainders are rounded up first.
+// Whole percentages that add up to 100: the largest remainders are rounded up first.
 export function wholePercentages(shares) {
   const entries = Object.entries(shares).map(([word, share]) => ({ word, exact: 100 * share, whole: Math.floor(100 * share + 1e-9) }));
   const total = Math.round(entries.reduce((sum, entry) => sum + entry.exact, 0));
@@ -60,18 +60,21 @@ export function wholePercentages(shares) {
   return Object.fromEntries(entries.map((entry) => [entry.word, entry.whole]));
 }
 
-// The server's result for one picture or frame, as the page uses it.
-export function readResult(raw, source, seconds) {
-  const faces = raw.faces.map((face, index) => ({
-    id: face.track ?? index + 1,
+// The server's result for one image or frame, as the page uses it; below `threshold` a face is unsure.
+export function readResult(response, source, seconds, threshold) {
+  const faces = response.faces.map((face) => ({
+    id: face.track ?? face.face, // what the page calls it
+    number: face.face,
+    track: face.track,
     box: [face.x, face.y, face.width, face.height],
     score: face.score,
     label: face.label,
     probabilities: face.probabilities,
     percentages: wholePercentages(face.probabilities),
     confidence: face.confidence,
-    isUnsure: face.is_unsure,
-    isSeen: face.seen ?? true, // false: hidden at the moment, and followed by its motion
+    isUnsure: face.confidence < threshold,
+    seen: face.seen,
+    isSeen: face.seen ?? true, // false: hidden at the moment, position predicted
   }));
-  return { source, seconds, width: raw.image_width, height: raw.image_height, faces };
+  return { source, seconds, width: response.image_width, height: response.image_height, faces };
 }

@@ -1,11 +1,11 @@
-// Pictures as a source: one after the other to the server, side by side on the page.
+// Images as a source: sent to the server one after the other, shown as thumbnails.
 
 import { ServerProblem } from "./client.js";
 import { readResult } from "./expressions.js";
 
-const MOST = 50;
+const MAX_IMAGES = 50;
 
-export class PictureSource {
+export class ImageSource {
   #abort = null;
   #items = [];
   #shown = null;
@@ -21,21 +21,21 @@ export class PictureSource {
     this.#shown = null;
     this.page.strip.replaceChildren();
     this.page.strip.hidden = true;
-    this.page.picture.removeAttribute("src");
+    this.page.image.removeAttribute("src");
   }
 
-  // Recognise pictures; a file that cannot be read is told of, and the rest goes on.
+  // Recognise images; a file that cannot be read is reported, and the others continue.
   async start(files, choice) {
     this.stop();
     this.view.reset();
     const abort = new AbortController();
     this.#abort = abort;
-    const chosen = files.slice(0, MOST);
-    const problems = files.length > MOST ? [`Only the first ${MOST} pictures are recognised at a time.`] : [];
+    const accepted = files.slice(0, MAX_IMAGES);
+    const problems = files.length > MAX_IMAGES ? [`Only the first ${MAX_IMAGES} images are recognised at a time.`] : [];
     this.announcer.warn(problems.join("\n"));
-    for (const [index, file] of chosen.entries()) {
-      const count = chosen.length > 1 ? ` (${index + 1} of ${chosen.length})` : "";
-      this.announcer.sayProgress(`Looking at ${file.name}${count}…`);
+    for (const [index, file] of accepted.entries()) {
+      const count = accepted.length > 1 ? ` (${index + 1} of ${accepted.length})` : "";
+      this.announcer.sayProgress(`Processing ${file.name}${count}…`);
       try {
         await this.#recognize(file, choice, abort.signal);
       } catch (error) {
@@ -51,10 +51,10 @@ export class PictureSource {
   }
 
   async #recognize(file, choice, signal) {
-    const onWait = (seconds) => this.announcer.say(`The server is busy; ${file.name} is tried again in ${Math.ceil(seconds)} s.`);
-    const raw = await this.client.recognizePicture(file, choice, { signal, onWait });
+    const onWait = (seconds) => this.announcer.say(`The server is busy; trying ${file.name} again in ${Math.ceil(seconds)} s.`);
+    const response = await this.client.recognizeImage(file, choice, { signal, onWait });
     signal.throwIfAborted();
-    const item = { result: readResult(raw, file.name, null), address: URL.createObjectURL(file) };
+    const item = { result: readResult(response, file.name, null, this.client.thresholds.get(choice.model)), address: URL.createObjectURL(file) };
     this.#items.push(item);
     this.session.add(item.result, choice);
     this.#addToStrip(item);
@@ -62,31 +62,31 @@ export class PictureSource {
   }
 
   async #show(item) {
-    const { picture } = this.page;
+    const { image } = this.page;
     if (this.#shown !== item) {
       this.#shown = item;
-      this.view.setStage("picture", item.result.width, item.result.height);
+      this.view.setStage("image", item.result.width, item.result.height);
       this.view.setMirrored(false);
-      this.page.frame.classList.add("pick");
-      picture.alt = item.result.source;
-      picture.src = item.address;
-      this.view.choose(null);
-      // formats that the server reads and the browser does not show stay an empty stage with boxes
-      await picture.decode().catch(() => this.announcer.say(`The browser cannot show ${item.result.source}; the results are right.`));
+      this.page.frame.classList.add("selectable");
+      image.alt = item.result.source;
+      image.src = item.address;
+      this.view.select(null);
+      // a format that only the server can read leaves an empty stage with boxes
+      await image.decode().catch(() => this.announcer.say(`The browser cannot show ${item.result.source}; the results are still valid.`));
     }
-    this.view.showPicture(item.result, this.#items.flatMap((one) => one.result.faces), this.#where());
+    this.view.showImage(item.result, this.#items.flatMap((one) => one.result.faces), this.#where());
     for (const one of this.#items) one.button.setAttribute("aria-pressed", String(one === item));
   }
 
   #addToStrip(item) {
     const button = document.createElement("button");
     button.type = "button";
-    const image = document.createElement("img");
-    image.src = item.address;
-    image.alt = "";
+    const thumbnail = document.createElement("img");
+    thumbnail.src = item.address;
+    thumbnail.alt = "";
     const name = document.createElement("span");
     name.textContent = item.result.source;
-    button.append(image, name);
+    button.append(thumbnail, name);
     button.addEventListener("click", () => this.#show(item));
     item.button = button;
     this.page.strip.append(button);
@@ -94,6 +94,6 @@ export class PictureSource {
   }
 
   #where() {
-    return this.#items.length > 1 ? `${this.#items.length} pictures` : "";
+    return this.#items.length > 1 ? `${this.#items.length} images` : "";
   }
 }

@@ -26,13 +26,13 @@ export class LiveConnection extends EventTarget {
     return this.#socket?.readyState === WebSocket.OPEN && !this.#isInFlight && performance.now() >= this.#notBefore;
   }
 
-  // Claim the connection for the next frame, so that none other is prepared meanwhile.
+  // Claim the connection for the next frame, so that no other is prepared meanwhile.
   claim() {
     this.#isInFlight = true;
     this.#watch();
   }
 
-  // Send the frame it was claimed for: milliseconds of its capture (big-endian float64), then the picture's bytes.
+  // Send the frame it was claimed for: the time of its capture in milliseconds (big-endian float64), then the image file.
   send(time, bytes) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     const message = new Uint8Array(TIMESTAMP_BYTES + bytes.byteLength);
@@ -43,7 +43,7 @@ export class LiveConnection extends EventTarget {
 
   change(settings) {
     this.settings = settings;
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#tell({ type: "settings", settings });
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#sendJson({ type: "settings", settings });
   }
 
   close() {
@@ -62,7 +62,7 @@ export class LiveConnection extends EventTarget {
     this.#watch();
     socket.addEventListener("open", () => {
       const key = this.key ? { key: this.key } : {}; // a browser's WebSocket cannot send headers
-      this.#tell({ type: "start", settings: this.settings, ...key });
+      this.#sendJson({ type: "start", settings: this.settings, ...key });
     });
     socket.addEventListener("message", (event) => this.#receive(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
@@ -73,7 +73,7 @@ export class LiveConnection extends EventTarget {
   #connectLater() {
     clearTimeout(this.#timer);
     this.#socket = null;
-    // a spread keeps the pages that lost the same server from coming back all at once
+    // random, so that pages that lost the same server do not all return at once
     const seconds = this.#pause * (0.8 + 0.4 * Math.random());
     this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
     this.dispatchEvent(new CustomEvent("lost", { detail: seconds }));
@@ -109,7 +109,7 @@ export class LiveConnection extends EventTarget {
     }, 1000 * PATIENCE);
   }
 
-  #tell(message) {
+  #sendJson(message) {
     this.#socket.send(JSON.stringify(message));
   }
 }

@@ -1,10 +1,10 @@
-// The camera as a source: frames to the server, answers to the view, and how long that takes.
+// The camera as a source: sends frames to the server, shows the results and their delay.
 
 import { Camera } from "./camera.js";
 import { readResult } from "./expressions.js";
 import { LiveConnection } from "./live.js";
 
-const PACE_OVER = 2000; // milliseconds that delay and frames/s are told over
+const PACE_SPAN = 2000; // milliseconds that delay and frames/s are measured over
 const PACE_EVERY = 500;
 
 // Event: "ended", when the camera is gone.
@@ -13,7 +13,7 @@ export class LiveSource extends EventTarget {
   #frame = null;
   #started = 0;
   #sentAt = 0;
-  #sentWith = null; // the settings that the frame in flight is read with
+  #sentWith = null; // the settings for the frame in flight
   #pace = [];
   #paceAt = 0;
   #hasProblem = false;
@@ -24,21 +24,21 @@ export class LiveSource extends EventTarget {
     this.camera = new Camera(page.video);
     this.camera.addEventListener("frame", (event) => this.#take(event.detail));
     this.camera.addEventListener("ended", () => this.#end());
-    page.video.addEventListener("resize", () => this.isOn && this.#shape()); // a telephone was turned
+    page.video.addEventListener("resize", () => this.isOn && this.#shape()); // a phone was rotated
   }
 
   get isOn() {
     return this.camera.isOn;
   }
 
-  // Turn the camera on and start sending; an Error's message is for the user.
+  // Start the camera and send frames; an Error's message is for the user.
   async start(settings, deviceId) {
     this.announcer.say("Waiting for the camera…");
     if (!(await this.camera.start(deviceId))) return;
     this.view.reset();
     this.#shape();
     this.page.video.controls = false;
-    this.page.frame.classList.add("pick");
+    this.page.frame.classList.add("selectable");
     this.#started = performance.now();
     this.#pace = [];
     this.#connect(settings);
@@ -51,7 +51,7 @@ export class LiveSource extends EventTarget {
     this.camera.stop();
     this.#frame = null;
     this.page.pace.hidden = true;
-    this.page.frame.classList.remove("pick");
+    this.page.frame.classList.remove("selectable");
   }
 
   change(settings) {
@@ -64,10 +64,10 @@ export class LiveSource extends EventTarget {
     this.#hasProblem = false;
     connection.addEventListener("ready", () => {
       this.announcer.warn("");
-      this.announcer.say("The camera is on. Frames are recognised and forgotten.");
+      this.announcer.say("The camera is on. Frames are not stored.");
     });
     connection.addEventListener("frame", (event) => this.#show(event.detail, connection));
-    connection.addEventListener("problem", (event) => this.#tellProblem(event.detail));
+    connection.addEventListener("problem", (event) => this.#showProblem(event.detail));
     connection.addEventListener("lost", (event) => {
       this.view.overlay.show(null, null);
       const seconds = Math.max(1, Math.round(event.detail));
@@ -92,7 +92,7 @@ export class LiveSource extends EventTarget {
     const frame = this.#frame;
     if (!frame || !connection?.isReady) return;
     this.#frame = null;
-    if (frame.time <= this.#sentAt) return; // the server takes later ones only
+    if (frame.time <= this.#sentAt) return; // the server accepts only later ones
     this.#sentAt = frame.time;
     connection.claim();
     const bytes = await this.camera.grab();
@@ -104,24 +104,25 @@ export class LiveSource extends EventTarget {
     if (connection !== this.#connection || !this.isOn) return;
     if (this.#hasProblem) this.announcer.warn("");
     this.#hasProblem = false;
-    const result = readResult(answer, "camera", Math.max(0, (answer.time - this.#started) / 1000));
+    const seconds = Math.max(0, (answer.time - this.#started) / 1000);
+    const result = readResult(answer, "camera", seconds, this.client.thresholds.get(this.#sentWith.model));
     this.session.add(result, this.#sentWith);
     this.view.showMoment(result);
-    this.#tellPace(answer.time);
+    this.#showPace(answer.time);
     this.#sendNext();
   }
 
-  #tellProblem({ text, status }) {
+  #showProblem({ text, status }) {
     this.#hasProblem = true;
-    this.announcer.warn(status === 429 ? "The server is busy; some frames are left out." : text);
+    this.announcer.warn(status === 429 ? "The server is busy; some frames are skipped." : text);
   }
 
-  #tellPace(captured) {
+  #showPace(captured) {
     // the boxes just drawn appear with the next repaint
     requestAnimationFrame(() => {
       const now = performance.now();
       this.#pace.push({ at: now, delay: now - captured });
-      while (this.#pace[0].at < now - PACE_OVER) this.#pace.shift();
+      while (this.#pace[0].at < now - PACE_SPAN) this.#pace.shift();
       if (now - this.#paceAt < PACE_EVERY) return;
       this.#paceAt = now;
       const delays = this.#pace.map((one) => one.delay).sort((a, b) => a - b);
@@ -135,7 +136,7 @@ export class LiveSource extends EventTarget {
     this.stop();
     this.view.setStage(null);
     this.announcer.say("");
-    this.announcer.warn("The camera was unplugged or taken by another program. Connect it and turn it on again.");
+    this.announcer.warn("The camera was unplugged or is used by another program. Connect it and start it again.");
     this.dispatchEvent(new Event("ended"));
   }
 }

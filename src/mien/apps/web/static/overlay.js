@@ -1,4 +1,4 @@
-// Boxes and labels over the picture, on a canvas of the same place and size.
+// Boxes and labels, on a canvas over the image.
 
 import { UNSURE, colourOf, describeFace, inkOn } from "./expressions.js";
 
@@ -13,23 +13,23 @@ export class Overlay {
     this.frame = frame;
     this.result = null;
     this.isMirrored = false;
-    this.chosen = null;
+    this.selected = null;
     new ResizeObserver(() => this.draw()).observe(frame);
   }
 
-  show(result, chosen) {
+  show(result, selected) {
     this.result = result;
-    this.chosen = chosen;
+    this.selected = selected;
     this.draw();
   }
 
-  // The face at a point of the page, or null; of several the smallest.
+  // The face at a point of the page, or null; the smallest of several.
   faceAt(clientX, clientY) {
     if (!this.result) return null;
-    const place = this.canvas.getBoundingClientRect();
+    const area = this.canvas.getBoundingClientRect();
     const hits = this.result.faces.filter((face) => {
-      const [x, y, width, height] = this.#placed(face.box, place.width, place.height);
-      const [left, top] = [clientX - place.left - x, clientY - place.top - y];
+      const [x, y, width, height] = this.#scaled(face.box, area.width, area.height);
+      const [left, top] = [clientX - area.left - x, clientY - area.top - y];
       return left >= 0 && top >= 0 && left <= width && top <= height;
     });
     hits.sort((a, b) => a.box[2] * a.box[3] - b.box[2] * b.box[3]);
@@ -54,17 +54,17 @@ export class Overlay {
     }
   }
 
-  #placed([x, y, boxWidth, boxHeight], width, height) {
+  #scaled([x, y, boxWidth, boxHeight], width, height) {
     const [across, down] = [width / this.result.width, height / this.result.height];
     const left = this.isMirrored ? this.result.width - x - boxWidth : x;
     return [left * across, y * down, boxWidth * across, boxHeight * down];
   }
 
   #drawFace(pen, face, width, height) {
-    const box = this.#placed(face.box, width, height);
+    const box = this.#scaled(face.box, width, height);
     const colour = face.isUnsure ? LIGHT : colourOf(face.label);
-    const thickness = face.id === this.chosen ? 4 : 2;
-    // a dark rim shows the box on a background of its own colour; dashes say "unsure" without colour
+    const thickness = face.id === this.selected ? 4 : 2;
+    // a dark edge keeps the box visible on a background of its own colour; dashes mean "unsure"
     pen.setLineDash([]);
     pen.globalAlpha = face.isSeen ? 1 : 0.5;
     pen.lineWidth = thickness + 2;

@@ -1,8 +1,8 @@
-// The chosen face's probabilities, the shares of people, and the buttons that choose a face.
+// The selected face's probabilities, the shares of expressions, and the buttons that select a face.
 
 import { UNSURE, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
 
-// A list of rows "word, bar, percentage" whose elements are made once a label set.
+// A list of rows "word, bar, percentage"; its elements are created once per label set.
 export class Rows {
   constructor(list) {
     this.list = list;
@@ -17,7 +17,7 @@ export class Rows {
     this.list.replaceChildren(...words.map((word) => this.#makeRow(word)));
   }
 
-  // Show shares in [0, 1] with the given percentages; `top` is the word to stress, `mark` a share to mark in each bar.
+  // Show shares in [0, 1] with the given percentages; `top` is the word to emphasize, `mark` a share to mark in each bar.
   show(shares, percentages, top, mark = null) {
     for (const [word, row] of this.rows) {
       const share = shares[word] ?? 0;
@@ -45,7 +45,7 @@ export class Rows {
   }
 }
 
-export class ChosenPanel {
+export class SelectedPanel {
   constructor(list, text, note) {
     this.rows = new Rows(list);
     this.text = text;
@@ -56,15 +56,15 @@ export class ChosenPanel {
   setModel(labels, threshold) {
     this.rows.setWords(labels);
     this.threshold = threshold;
-    this.note.textContent = `Dashed line: below ${percent(threshold)} an answer counts as unsure.`;
+    this.note.textContent = `Dashed line: below ${percent(threshold)} an expression counts as unsure.`;
   }
 
   show(face) {
-    const chances = face?.probabilities ?? {};
+    const probabilities = face?.probabilities ?? {};
     const top = face && !face.isUnsure ? face.label : null;
-    this.rows.show(chances, face?.percentages ?? {}, top, face ? this.threshold : null);
-    if (!face) this.text.textContent = "No face in sight.";
-    else if (face.isUnsure) this.text.textContent = `Face ${face.id}: unsure; most like ${face.label}, ${face.percentages[face.label]} %.`;
+    this.rows.show(probabilities, face?.percentages ?? {}, top, face ? this.threshold : null);
+    if (!face) this.text.textContent = "No faces detected.";
+    else if (face.isUnsure) this.text.textContent = `Face ${face.id}: unsure, most probably ${face.label}, ${face.percentages[face.label]} %.`;
     else this.text.textContent = `Face ${face.id} appears ${face.label}, ${face.percentages[face.label]} %.`;
   }
 }
@@ -79,42 +79,42 @@ export class SharesPanel {
     this.rows.setWords([...labels, UNSURE]);
   }
 
-  // `where` says what the faces were counted in, such as "3 pictures"; empty for one picture or frame.
+  // `where` is what the faces were counted in, such as "3 images"; empty for one image or frame.
   show(faces, where) {
     const shares = sharesOf(faces);
     const [top, second] = Object.keys(shares).sort((a, b) => shares[b] - shares[a]);
     this.rows.show(shares, wholePercentages(shares), shares[top] > (shares[second] ?? 0) ? top : null);
-    this.text.textContent = `${countPeople(faces.length)}${where ? ` in ${where}` : ""}.`;
+    this.text.textContent = `${countFaces(faces.length)}${where ? ` in ${where}` : ""}.`;
   }
 }
 
 export class FaceButtons {
-  constructor(group, choose) {
+  constructor(group, select) {
     this.group = group;
-    this.choose = choose;
+    this.select = select;
     this.buttons = new Map();
   }
 
-  show(faces, chosen) {
+  show(faces, selected) {
     const shown = new Set(faces.map((face) => face.id));
     for (const [id, { button }] of this.buttons) {
       if (shown.has(id)) continue;
-      if (button === document.activeElement) this.#handOnFocus(button);
+      if (button === document.activeElement) this.#moveFocus(button);
       button.remove();
       this.buttons.delete(id);
     }
     for (const face of faces) {
       const parts = this.buttons.get(face.id) ?? this.#make(face.id);
       parts.button.className = wordOf(face);
-      parts.button.setAttribute("aria-pressed", String(face.id === chosen));
+      parts.button.setAttribute("aria-pressed", String(face.id === selected));
       const text = `${face.id}  ${describeFace(face)}`;
       if (parts.text.textContent !== text) parts.text.textContent = text;
     }
     this.group.hidden = faces.length === 0;
   }
 
-  // A face that leaves takes its button along: the keyboard goes on at a neighbour.
-  #handOnFocus(button) {
+  // The button disappears with its face: the keyboard continues at a neighbour.
+  #moveFocus(button) {
     (button.nextElementSibling ?? button.previousElementSibling)?.focus();
   }
 
@@ -125,7 +125,7 @@ export class FaceButtons {
     swatch.className = "swatch";
     const text = document.createElement("span");
     button.append(swatch, text);
-    button.addEventListener("click", () => this.choose(id));
+    button.addEventListener("click", () => this.select(id));
     this.group.append(button);
     const parts = { button, text };
     this.buttons.set(id, parts);
@@ -133,7 +133,7 @@ export class FaceButtons {
   }
 }
 
-export function countPeople(count) {
-  if (count === 0) return "Nobody in sight";
-  return count === 1 ? "1 person" : `${count} people`;
+export function countFaces(count) {
+  if (count === 0) return "No faces detected";
+  return count === 1 ? "1 face" : `${count} faces`;
 }

@@ -1,8 +1,8 @@
-// What was recognised since the page was opened, as rows for a CSV file. No pictures.
+// What was recognised since the page was opened, as rows for a CSV file. No images.
 
-const MOST_ROWS = 200000;
-const PLACE = ["source", "seconds", "face", "x", "y", "width", "height", "score"];
-const HEAD = [...PLACE, "label", "confidence", "is_unsure", "is_seen", "model", "detector"];
+const MAX_ROWS = 200000;
+const COLUMNS = ["source", "time", "image_width", "image_height", "face", "track", "seen", "x", "y", "width", "height", "score"];
+const HEAD = [...COLUMNS, "label", "confidence", "unsure", "model", "detector"];
 
 export class Session {
   constructor() {
@@ -13,45 +13,50 @@ export class Session {
     this.rows = [];
     this.labels = [];
     this.results = 0;
-    this.forgotten = 0;
+    this.dropped = 0;
   }
 
-  // Take a result; `choice` names the model and the detector it came from.
+  // Add a result; `choice` names its model and detector.
   add(result, choice) {
     this.results += 1;
+    const { source, seconds, width, height } = result;
+    const image = { source, seconds, width, height }; // without the other faces
     for (const face of result.faces) {
       for (const label of Object.keys(face.probabilities)) {
         if (!this.labels.includes(label)) this.labels.push(label);
       }
-      this.rows.push({ result: { source: result.source, seconds: result.seconds }, face, model: choice.model, detector: choice.detector });
+      this.rows.push({ image, face, model: choice.model, detector: choice.detector });
     }
-    if (this.rows.length > MOST_ROWS) {
-      const surplus = this.rows.length - Math.round(0.9 * MOST_ROWS);
+    if (this.rows.length > MAX_ROWS) {
+      const surplus = this.rows.length - Math.round(0.9 * MAX_ROWS);
       this.rows.splice(0, surplus);
-      this.forgotten += surplus;
+      this.dropped += surplus;
     }
   }
 
   describe() {
     if (this.results === 0) return "No results yet.";
-    const lost = this.forgotten ? `; the oldest ${this.forgotten.toLocaleString("en")} rows were dropped` : "";
-    const noun = this.results === 1 ? "picture or frame" : "pictures and frames";
+    const lost = this.dropped ? `; the oldest ${this.dropped.toLocaleString("en")} rows were dropped` : "";
+    const noun = this.results === 1 ? "image or frame" : "images and frames";
     return `${this.results.toLocaleString("en")} ${noun}, ${this.rows.length.toLocaleString("en")} rows of faces${lost}.`;
   }
 
   toCsv() {
     const lines = [[...HEAD, ...this.labels]];
-    for (const { result, face, model, detector } of this.rows) {
+    for (const { image, face, model, detector } of this.rows) {
       lines.push([
-        result.source,
-        result.seconds === null ? "" : result.seconds.toFixed(3),
-        face.id,
-        ...face.box.map(Math.round),
+        image.source,
+        image.seconds === null ? "" : image.seconds.toFixed(3),
+        image.width,
+        image.height,
+        face.number,
+        face.track ?? "",
+        face.seen === undefined ? "" : Number(face.seen),
+        ...face.box.map((value) => value.toFixed(1)),
         face.score.toFixed(4),
         face.label,
         face.confidence.toFixed(6),
-        face.isUnsure,
-        face.isSeen,
+        Number(face.isUnsure),
         model,
         detector,
         ...this.labels.map((label) => face.probabilities[label]?.toFixed(6) ?? ""),
@@ -61,7 +66,7 @@ export class Session {
   }
 }
 
-// RFC 4180; a text that a spreadsheet would run as a formula gets an apostrophe (a file can be called "=1+1.jpg").
+// RFC 4180; text that a spreadsheet would run as a formula gets an apostrophe (a file can be named "=1+1.jpg").
 function cell(value) {
   let text = String(value);
   if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;

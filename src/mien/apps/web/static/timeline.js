@@ -1,13 +1,13 @@
-// The last minute: one lane an expression, as high as its share at each moment.
+// The last minute: one lane per expression, as high as its share at each moment.
 
 import { UNSURE, colourOf, percent } from "./expressions.js";
 
 const SPAN = 60; // seconds
 const LANE = 24; // pixels, as in the style sheet
 const FOOT = 20;
-// Two results further apart than this are not joined: nothing was seen in between.
+// Results further apart than this, in seconds, are not connected.
 const GAP = 1.5;
-const MOST = 4000; // results: a minute at 60 frames a second
+const MAX_ENTRIES = 4000; // results: a minute at 60 frames a second
 
 export class Timeline {
   constructor(canvas, lanes, text) {
@@ -16,7 +16,7 @@ export class Timeline {
     this.text = text;
     this.labels = [];
     this.entries = [];
-    this.what = "everyone";
+    this.what = "all";
     new ResizeObserver(() => this.draw()).observe(canvas);
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
@@ -45,14 +45,14 @@ export class Timeline {
     this.draw();
   }
 
-  // Take a moment: seconds, shares of people and the chosen face's probabilities (null without a face).
-  add(seconds, everyone, chosen) {
+  // Add a moment: seconds, shares over all faces and the selected face's probabilities (null without a face).
+  add(seconds, all, selected) {
     const last = this.entries.at(-1);
     if (last && seconds < last.seconds) this.entries = this.entries.filter((entry) => entry.seconds < seconds);
-    this.entries.push({ seconds, everyone, chosen });
+    this.entries.push({ seconds, all, selected });
     const from = seconds - SPAN;
-    if (this.entries[0].seconds < from - 5 || this.entries.length > MOST) {
-      this.entries = this.entries.filter((entry) => entry.seconds >= from).slice(-MOST);
+    if (this.entries[0].seconds < from - 5 || this.entries.length > MAX_ENTRIES) {
+      this.entries = this.entries.filter((entry) => entry.seconds >= from).slice(-MAX_ENTRIES);
     }
   }
 
@@ -71,7 +71,7 @@ export class Timeline {
     for (const [lane, word] of this.labels.entries()) {
       this.#drawLane(pen, width, lane, word, end, colours);
     }
-    this.#tell(end);
+    this.#describe(end);
   }
 
   #drawGrid(pen, width, colours) {
@@ -98,43 +98,43 @@ export class Timeline {
 
   #drawLane(pen, width, lane, word, end, colours) {
     const base = (lane + 1) * LANE - 1;
-    // whole pixels leave no seams between neighbours
-    const place = (seconds) => Math.max(Math.round(width * (1 - (end - seconds) / SPAN)), 0);
+    // whole pixels leave no gaps between neighbours
+    const position = (seconds) => Math.max(Math.round(width * (1 - (end - seconds) / SPAN)), 0);
     pen.fillStyle = word === UNSURE ? colours.getPropertyValue("--edge") : colourOf(word);
-    // an outline keeps pale colours visible on paper of any colour
+    // an outline keeps pale colours visible on any background
     pen.strokeStyle = colours.getPropertyValue("--edge");
     pen.beginPath();
     let before = 0;
     for (const [index, entry] of this.entries.entries()) {
       const next = this.entries[index + 1];
-      const isJoined = next !== undefined && next.seconds - entry.seconds < GAP;
-      const [from, to] = [place(entry.seconds), place(isJoined ? next.seconds : entry.seconds + 0.1)];
+      const isConnected = next !== undefined && next.seconds - entry.seconds < GAP;
+      const [from, to] = [position(entry.seconds), position(isConnected ? next.seconds : entry.seconds + 0.1)];
       const height = this.#shareOf(entry, word) * (LANE - 5);
       if (to > 0 && height + before >= 0.5) {
         pen.fillRect(from, base - height, Math.max(to - from, 1), height);
         pen.moveTo(from, base - before);
         pen.lineTo(from, base - height);
         pen.lineTo(to, base - height);
-        if (!isJoined) pen.lineTo(to, base);
+        if (!isConnected) pen.lineTo(to, base);
       }
-      before = isJoined ? height : 0;
+      before = isConnected ? height : 0;
     }
     pen.stroke();
   }
 
   #shareOf(entry, word) {
-    return (this.what === "everyone" ? entry.everyone : entry.chosen)?.[word] ?? 0;
+    return entry[this.what]?.[word] ?? 0;
   }
 
-  #tell(end) {
-    const seen = this.entries.filter((entry) => entry.seconds >= end - SPAN && (this.what === "everyone" ? entry.everyone : entry.chosen));
+  #describe(end) {
+    const seen = this.entries.filter((entry) => entry.seconds >= end - SPAN && entry[this.what]);
     const means = this.labels.map((word) => [word, seen.reduce((sum, entry) => sum + this.#shareOf(entry, word), 0) / seen.length]);
     const parts = means.filter(([, mean]) => mean >= 0.005).sort((a, b) => b[1] - a[1]);
-    const who = this.what === "everyone" ? "people" : "the chosen face";
-    const told = parts.length
+    const who = this.what === "all" ? "all faces" : "the selected face";
+    const text = parts.length
       ? `Mean over the last minute, ${who}: ${parts.map(([word, mean]) => `${word} ${percent(mean)}`).join(", ")}.`
-      : "Fills while the camera or a video runs.";
-    this.text.textContent = told;
-    this.canvas.setAttribute("aria-label", told);
+      : "Fills while a camera or a video runs.";
+    this.text.textContent = text;
+    this.canvas.setAttribute("aria-label", text);
   }
 }

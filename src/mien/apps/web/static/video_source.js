@@ -1,9 +1,9 @@
-// A video file as a source: the server reads it, the browser plays it, boxes follow the playhead.
+// A video file as a source: the server processes it, the browser plays it, boxes follow the playback.
 
 import { ServerProblem } from "./client.js";
 import { readResult } from "./expressions.js";
 
-const AHEAD = 1; // seconds of results to have before a stopped playhead goes on
+const AHEAD = 1; // seconds of results required before playback continues
 
 export class VideoSource {
   #abort = null;
@@ -38,7 +38,7 @@ export class VideoSource {
     this.#isDone = false;
     this.#isWaiting = false;
     this.announcer.warn("");
-    this.announcer.say(`Reading ${file.name}…`);
+    this.announcer.say(`Processing ${file.name}…`);
     const isShown = await this.#load(file);
     if (abort.signal.aborted) return;
     this.#isShown = isShown;
@@ -50,26 +50,26 @@ export class VideoSource {
       this.announcer.warn(`${file.name}: ${error.message}`);
     }
     this.#isDone = true;
-    this.#goOn();
-    this.#tell(file);
+    this.#resume();
+    this.#report(file);
     if (this.#results.length === 0) this.view.setStage(null);
   }
 
   async #read(file, choice, signal) {
-    const onWait = (seconds) => this.announcer.say(`The server is busy; ${file.name} is tried again in ${Math.ceil(seconds)} s.`);
-    for await (const raw of this.client.recognizeVideo(file, choice, { signal, onWait })) {
+    const onWait = (seconds) => this.announcer.say(`The server is busy; trying ${file.name} again in ${Math.ceil(seconds)} s.`);
+    for await (const response of this.client.recognizeVideo(file, choice, { signal, onWait })) {
       signal.throwIfAborted();
-      const result = readResult(raw, file.name, raw.time);
+      const result = readResult(response, file.name, response.time, this.client.thresholds.get(choice.model));
       if (this.#results.length === 0) this.#play(result);
       this.#results.push(result);
       this.session.add(result, choice);
-      this.#goOn();
+      this.#resume();
       if (!this.#isShown) this.view.showMoment(result);
-      this.announcer.sayProgress(`Reading ${file.name}: ${result.seconds.toFixed(0)} s done.`);
+      this.announcer.sayProgress(`Processing ${file.name}: ${result.seconds.toFixed(0)} s done.`);
     }
   }
 
-  // Load the file into the player; not every browser plays every video that the server reads.
+  // Load the file into the player; false if the browser cannot play it.
   async #load(file) {
     const { video } = this.page;
     this.#address = URL.createObjectURL(file);
@@ -84,7 +84,7 @@ export class VideoSource {
     this.view.setStage("video", first.width, first.height);
     this.view.setMirrored(false);
     const { video, frame } = this.page;
-    frame.classList.remove("pick");
+    frame.classList.remove("selectable");
     video.controls = true;
     if (!this.#isShown) return;
     video.play();
@@ -98,7 +98,7 @@ export class VideoSource {
     else video.addEventListener("timeupdate", () => this.#follow(video.currentTime));
   }
 
-  // Show the last result that is not later than the playhead; wait where the server has not come so far.
+  // Show the last result that is not later than the playback; pause where the server has no result yet.
   #follow(seconds) {
     if (this.#results.length === 0) return;
     const after = this.#results.findIndex((result) => result.seconds > seconds + 0.001);
@@ -110,7 +110,7 @@ export class VideoSource {
     }
   }
 
-  #goOn() {
+  #resume() {
     if (!this.#isWaiting) return;
     if (this.#isDone || this.#results.at(-1).seconds > this.page.video.currentTime + AHEAD) {
       this.#isWaiting = false;
@@ -118,10 +118,10 @@ export class VideoSource {
     }
   }
 
-  #tell(file) {
+  #report(file) {
     const frames = this.#results.length;
     if (frames === 0) this.announcer.say("");
     else if (this.#isShown) this.announcer.say(`${file.name}: ${frames} frames.`);
-    else this.announcer.say(`${file.name}: ${frames} frames. The browser cannot play this video; its results are counted and in the CSV.`);
+    else this.announcer.say(`${file.name}: ${frames} frames. The browser cannot play this video; its results are in the CSV.`);
   }
 }

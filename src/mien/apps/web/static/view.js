@@ -1,56 +1,56 @@
-// Everything that shows a result: picture, boxes, chosen face, shares, timeline, words.
+// Everything that shows a result: image, boxes, selected face, shares, timeline, messages.
 
 import { sharesOf, wordOf } from "./expressions.js";
 import { Overlay } from "./overlay.js";
-import { ChosenPanel, FaceButtons, SharesPanel } from "./panels.js";
+import { SelectedPanel, FaceButtons, SharesPanel } from "./panels.js";
 import { Timeline } from "./timeline.js";
 
-// Boxes follow every frame; numbers change no faster than they can be read.
+// Boxes are drawn for every frame; numbers change no faster than they can be read.
 const PANELS_EVERY = 200; // milliseconds
-const STILL_PANELS_EVERY = 1000; // for people who asked for less motion
+const STILL_PANELS_EVERY = 1000; // where less motion is requested
 
 export class View {
   constructor(page, announcer) {
     this.page = page;
     this.announcer = announcer;
     this.overlay = new Overlay(page.overlay, page.frame);
-    this.chosenPanel = new ChosenPanel(page.bars, page["chosen-text"], page.threshold);
+    this.selectedPanel = new SelectedPanel(page.bars, page["selected-text"], page.threshold);
     this.sharesPanel = new SharesPanel(page.shares, page["shares-text"]);
-    this.buttons = new FaceButtons(page.faces, (id) => this.choose(id));
+    this.buttons = new FaceButtons(page.faces, (id) => this.select(id));
     this.timeline = new Timeline(page.timeline, page.lanes, page["timeline-text"]);
     this.lessMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
-    this.chosen = null;
+    this.selected = null;
     this.result = null;
     this.panelsAt = -Infinity;
-    this.panelsLater = null;
+    this.pendingUpdate = null;
     page.frame.addEventListener("click", (event) => {
-      const face = page.frame.classList.contains("pick") ? this.overlay.faceAt(event.clientX, event.clientY) : null;
-      if (face) this.choose(face.id);
+      const face = page.frame.classList.contains("selectable") ? this.overlay.faceAt(event.clientX, event.clientY) : null;
+      if (face) this.select(face.id);
     });
     page["timeline-what"].addEventListener("change", () => this.timeline.setWhat(page["timeline-what"].value));
   }
 
   setModel(labels, threshold) {
-    this.chosenPanel.setModel(labels, threshold);
+    this.selectedPanel.setModel(labels, threshold);
     this.sharesPanel.setLabels(labels);
     this.timeline.setLabels(labels);
     this.timeline.draw();
   }
 
-  // Show "picture", "video" or nothing (null) on the stage, with the shape of width : height.
+  // Show "image", "video" or nothing (null) on the stage, with an aspect ratio of width : height.
   setStage(what, width = 4, height = 3) {
-    const { empty, frame, picture, video } = this.page;
+    const { empty, frame, image, video } = this.page;
     empty.hidden = what !== null;
     frame.hidden = what === null;
-    picture.hidden = what !== "picture";
+    image.hidden = what !== "image";
     video.hidden = what !== "video";
     frame.style.setProperty("--ratio", String(width / height));
-    if (what === null) this.#forget();
+    if (what === null) this.#clear();
   }
 
-  // Start anew: another picture, another source.
+  // Start again with another source.
   reset() {
-    this.#forget();
+    this.#clear();
     this.timeline.clear();
   }
 
@@ -60,79 +60,79 @@ export class View {
     this.overlay.draw();
   }
 
-  // Show a moment of a camera or a video, and let the timeline grow.
+  // Show a moment of a camera or a video, and add it to the timeline.
   showMoment(result) {
     this.#take(result);
-    const chosen = this.#chosenFace();
-    const everyone = result.faces.length ? sharesOf(result.faces) : null;
-    this.timeline.add(result.seconds, everyone, chosen && chosenShares(chosen));
+    const selected = this.#selectedFace();
+    const shares = result.faces.length ? sharesOf(result.faces) : null;
+    this.timeline.add(result.seconds, shares, selected && selectedShares(selected));
     const now = performance.now();
     this.announcer.summarize(result.faces, now / 1000);
     const rest = this.panelsAt + (this.lessMotion.matches ? STILL_PANELS_EVERY : PANELS_EVERY) - now;
-    // the last result of all must show too, so what comes too early comes later
+    // the last result must be shown too, so an early one is shown later
     if (rest <= 0) this.#showMomentPanels();
-    else this.panelsLater ??= setTimeout(() => this.#showMomentPanels(), rest);
+    else this.pendingUpdate ??= setTimeout(() => this.#showMomentPanels(), rest);
   }
 
-  // Show a picture; shares are counted over `everybody`, the faces of all pictures.
-  showPicture(result, everybody, where) {
-    this.#waitForNothing();
+  // Show an image; shares are counted over `faces`, those of all images.
+  showImage(result, faces, where) {
+    this.#cancelUpdate();
     this.#take(result);
-    this.#showPanels(everybody, where);
+    this.#showPanels(faces, where);
   }
 
-  choose(id) {
-    this.chosen = id;
+  select(id) {
+    this.selected = id;
     if (!this.result) return;
-    this.overlay.show(this.result, this.chosen);
-    this.buttons.show(this.result.faces, this.chosen);
-    this.chosenPanel.show(this.#chosenFace());
+    this.overlay.show(this.result, this.selected);
+    this.buttons.show(this.result.faces, this.selected);
+    this.selectedPanel.show(this.#selectedFace());
   }
 
   #take(result) {
     this.result = result;
-    if (!this.#chosenFace()) {
+    if (!this.#selectedFace()) {
       const largest = [...result.faces].sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3])[0];
-      this.chosen = largest?.id ?? this.chosen;
+      this.selected = largest?.id ?? this.selected;
     }
-    this.overlay.show(result, this.chosen);
+    this.overlay.show(result, this.selected);
   }
 
   #showMomentPanels() {
-    this.#waitForNothing();
+    this.#cancelUpdate();
     this.panelsAt = performance.now();
     this.#showPanels(this.result.faces, "");
     this.timeline.draw();
   }
 
-  #waitForNothing() {
-    clearTimeout(this.panelsLater);
-    this.panelsLater = null;
+  #cancelUpdate() {
+    clearTimeout(this.pendingUpdate);
+    this.pendingUpdate = null;
   }
 
-  #showPanels(people, where) {
-    this.buttons.show(this.result.faces, this.chosen);
-    this.chosenPanel.show(this.#chosenFace());
-    this.sharesPanel.show(people, where);
+  #showPanels(faces, where) {
+    this.buttons.show(this.result.faces, this.selected);
+    this.selectedPanel.show(this.#selectedFace());
+    this.sharesPanel.show(faces, where);
   }
 
-  #chosenFace() {
-    return this.result?.faces.find((face) => face.id === this.chosen) ?? null;
+  #selectedFace() {
+    return this.result?.faces.find((face) => face.id === this.selected) ?? null;
   }
 
-  #forget() {
-    this.#waitForNothing();
-    this.chosen = null;
+  #clear() {
+    this.#cancelUpdate();
+    this.selected = null;
     this.result = null;
     this.panelsAt = -Infinity;
     this.overlay.show(null, null);
     this.buttons.show([], null);
-    this.chosenPanel.show(null);
+    this.selectedPanel.show(null);
     this.sharesPanel.show([], "");
   }
 }
 
-// The chosen face's lanes: its probabilities, and "unsure" while it is.
-function chosenShares(face) {
+// The selected face's lanes: its probabilities, and "unsure" while it is unsure.
+function selectedShares(face) {
   return face.isUnsure ? { ...face.probabilities, [wordOf(face)]: 1 } : face.probabilities;
 }
