@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from mien.apps.web.engine import Engine
 from mien.apps.web.problems import as_problem
 from mien.apps.web.settings import ServerLimits
-from mien.core.image import Limits
+from mien.core.decoding import Limits
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import FaceStream, StreamSettings, VideoError
 from mien.inference.video.decoding import EncodedVideo
