@@ -1,6 +1,6 @@
-"""Clips whose faces are known: frames made from face crops that move, change, hide each other and leave.
+"""Synthetic clips with ground truth: face crops that move, change, occlude each other and leave.
 
-Every random draw follows from the clip's seed, so a clip is the same each time it is made.
+A clip depends only on its seed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from mien.core.card import CropSpec
 from mien.core.image import crop_face, read_image
 from mien.core.types import Box, Detection
 
-# A crop shows this much more than the face box: hair, chin and ears, as a head has them.
+# Side of a crop relative to the face box: with hair, chin and ears.
 SURROUND = 1.5
 # YuNet's boxes of the two portraits.
 ASTRONAUT = Box(178, 63, 90, 113)
 HOPPER = Box(183, 120, 170, 213)
-# Most of a box that may be hidden where a detector still finds the face.
+# Largest share of a box that may be hidden if a detector still finds the face.
 MOST_HIDDEN = 0.5
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a head is: the middle of its face box in world pixels, the box's height, and its tilt in degrees."""
+    """Centre of a face box in world pixels, its height, and the tilt of the head in degrees."""
 
     x: float
     y: float
@@ -39,42 +39,42 @@ class Pose:
 
 
 Path = Callable[[float], Pose | None]
-"""A time in seconds -> the pose; None while the actor is not there at all."""
+"""From a time in seconds to the pose; None while the actor is absent."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A face crop (n, n, 3), RGB, its box in the middle, and the expression that it shows."""
+    """A face crop (n, n, 3), RGB, with its box in the middle, and its expression."""
 
     crop: NDArray[np.uint8]
     label: str = ""
-    aspect: float = 0.8  # the face box's width, as a part of its height
+    aspect: float = 0.8  # width of the face box relative to its height
 
     def mirrored(self) -> Look:
-        """Return the face seen in a mirror."""
+        """Return the mirrored face."""
         return replace(self, crop=self.crop[:, ::-1].copy())
 
     def tinted(self, red: float, green: float, blue: float) -> Look:
-        """Return the face with its colour channels multiplied."""
+        """Return the face with scaled colour channels."""
         tint = np.clip(self.crop * np.array([red, green, blue]), 0, 255).astype(np.uint8)
         return replace(self, crop=tint)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who moves on `path`; `looks` are (from this time in seconds, look), the first from the start."""
+    """A person on a `path`; `looks` are (start in seconds, look), the first from the beginning."""
 
     path: Path
     looks: Sequence[tuple[float, Look]]
 
     def look(self, time: float) -> Look:
-        """Return what the actor looks like at a time."""
+        """Return the look at a time."""
         return [look for start, look in self.looks if start <= time or start == self.looks[0][0]][-1]
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A face of a frame: who it is (index of the actor), its box, how much of it shows (0 to 1), its expression."""
+    """A face in a frame: index of the actor, box, visible share (0 to 1), expression."""
 
     actor: int
     box: Box
@@ -83,13 +83,13 @@ class Truth:
 
     @property
     def is_visible(self) -> bool:
-        """Whether a detector can be expected to find it."""
+        """Whether a detector is expected to find it."""
         return self.visible >= 1 - MOST_HIDDEN
 
 
 @dataclass(frozen=True)
 class ClipFrame:
-    """A frame: seconds since the first, RGB (h, w, 3), and its faces, whether visible or not."""
+    """A frame: seconds since the first, RGB (h, w, 3), and its faces, visible or not."""
 
     index: int
     time: float
@@ -99,7 +99,7 @@ class ClipFrame:
 
 @dataclass(frozen=True)
 class Faults:
-    """What a detector does wrong: `jitter` and `missed`, `false` as in `Clip.detections`."""
+    """Errors of a detector, see `Clip.detections`."""
 
     jitter: float = 0.0
     missed: float = 0.0
@@ -108,18 +108,18 @@ class Faults:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip: later actors are nearer and hide earlier ones; occluders hide all.
+    """A clip: later actors occlude earlier ones; occluders occlude all.
 
     Attributes:
-        actors: Who is in it.
-        seconds: Its length.
-        fps: Frames a second.
+        actors: The people.
+        seconds: The length.
+        fps: Frames per second.
         size: Width and height in pixels.
-        occluders: Paths of grey pillars as tall as the frame; a pose's height is the pillar's width.
-        camera: A time -> how far the view has moved (x, y) in world pixels.
-        noise: The standard deviation of each pixel's noise, in grey levels.
-        uneven: The frames' times vary by up to this part of a frame (0 to 0.9): a variable frame rate.
-        seed: Of all that is drawn.
+        occluders: Paths of grey pillars as tall as the frame; a pose's height is the width.
+        camera: From a time to the offset (x, y) of the view in world pixels.
+        noise: Standard deviation of each pixel's noise, in grey levels.
+        uneven: Maximum jitter of frame times, in frames (0 to 0.9).
+        seed: Of all random numbers.
     """
 
     actors: Sequence[Actor]
@@ -134,13 +134,13 @@ class Clip:
 
     @property
     def times(self) -> list[float]:
-        """The frames' times in seconds: they rise, and the first is 0."""
+        """The times of the frames in seconds: increasing, from 0."""
         shifts = np.random.default_rng(self.seed).uniform(0, self.uneven, max(round(self.seconds * self.fps), 1))
         shifts[0] = 0
         return [float((i + shift) / self.fps) for i, shift in enumerate(shifts)]
 
     def frames(self) -> Iterator[ClipFrame]:
-        """Make the frames, one by one."""
+        """Yield the frames."""
         rng = np.random.default_rng([self.seed, 1])
         background = _background(self.size, rng)
         grain = rng.normal(0, self.noise, (self.size[1] + 64, self.size[0] + 64, 3)).astype(np.int16)
@@ -166,12 +166,12 @@ class Clip:
             yield ClipFrame(index, time, self._noisy(canvas, grain, rng), faces)
 
     def detections(self, frame: ClipFrame, faults: Faults = Faults()) -> list[Detection]:
-        """Return what a detector would find: every visible face, less or more what it does wrong.
+        """Return what a detector would find: every visible face, with errors.
 
         Args:
             frame: A frame of this clip.
-            faults: `jitter` is the standard deviation of each edge, as a part of the face's height; `missed` the
-                share of faces not found, `false` the chance of one box where no face is.
+            faults: `jitter` is the standard deviation of each edge, relative to the face's height; `missed` the
+                share of faces not found; `false` the probability of one false box.
         """
         rng = np.random.default_rng([self.seed, 2, frame.index])
         found = list[Detection]()
@@ -207,14 +207,14 @@ class Clip:
 
 
 def cut_look(image: NDArray[np.uint8], box: Box, label: str = "") -> Look:
-    """Cut a face and its surroundings from an RGB picture (h, w, 3)."""
+    """Cut a face and its surroundings from an RGB image (h, w, 3)."""
     height = box.height * SURROUND
     square = Box(box.centre[0] - height / 2, box.centre[1] - height / 2, height, height)
     return Look(crop_face(image, square, CropSpec(scale=1.0, shift_x=0.0, shift_y=0.0)), label, box.width / box.height)
 
 
 def portrait_looks(astronaut: NDArray[np.uint8], hopper: pathlib.Path) -> list[Look]:
-    """Return six people from the two portraits (fixtures `astronaut`, `hopper`); neighbours are of different ones."""
+    """Return six people made from two portraits (fixtures `astronaut`, `hopper`), alternating."""
     first, second = cut_look(astronaut, ASTRONAUT), cut_look(read_image(hopper), HOPPER)
     return [
         first,
@@ -227,7 +227,7 @@ def portrait_looks(astronaut: NDArray[np.uint8], hopper: pathlib.Path) -> list[L
 
 
 def line(start: tuple[float, float], speed: tuple[float, float], height: float, growth: float = 0.0) -> Path:
-    """Return a straight path: from (x, y), `speed` in pixels a second; the height grows e^growth-fold a second."""
+    """Return a straight path: from (x, y), `speed` in pixels per second; the height grows by e^growth per second."""
     return lambda t: Pose(start[0] + speed[0] * t, start[1] + speed[1] * t, height * math.exp(growth * t))
 
 
@@ -244,7 +244,7 @@ def sway(path: Path, reach: tuple[float, float], hertz: float = 0.5, tilt: float
 
 
 def present(path: Path, since: float, until: float = math.inf) -> Path:
-    """Return a path that is there only between two times, in seconds."""
+    """Return a path that exists only between two times, in seconds."""
     return lambda time: path(time) if since <= time < until else None
 
 
@@ -254,7 +254,7 @@ def _box(pose: Pose, aspect: float) -> Box:
 
 
 def _paste(canvas: NDArray[np.uint8], look: Look, pose: Pose) -> None:
-    """Draw a head: the crop inside a soft oval."""
+    """Draw the crop inside a soft oval."""
     side = pose.height * SURROUND
     x0, y0 = (math.floor(v - side / 2) for v in (pose.x, pose.y))
     x1, y1 = (math.ceil(v + side / 2) for v in (pose.x, pose.y))
@@ -265,7 +265,7 @@ def _paste(canvas: NDArray[np.uint8], look: Look, pose: Pose) -> None:
     matrix = cv2.getRotationMatrix2D((n / 2 - 0.5, n / 2 - 0.5), pose.tilt, side / n)
     matrix[:, 2] += [pose.x - x0 - n / 2, pose.y - y0 - n / 2]
     source = look.crop
-    if side < n / 2:  # else it would alias
+    if side < n / 2:  # against aliasing
         source = cv2.blur(source, (round(n / side), round(n / side)))
     head = cv2.warpAffine(source, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
     alpha = cv2.warpAffine(_oval(n), matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)[:, :, None]
@@ -281,7 +281,7 @@ def _oval(n: int) -> NDArray[np.float32]:
 
 
 def _background(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a soft pattern that can be tiled, larger than the view."""
+    """Return a soft tileable pattern, larger than the view."""
     shape = (size[1] + 64, size[0] + 64, 3)
     coarse, fine = (
         cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)

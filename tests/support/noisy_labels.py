@@ -1,4 +1,4 @@
-"""Probabilities as a network gives them of a face in a video: with noise, and the true expression behind them."""
+"""Simulated probabilities of a face in a video, with noise, and the true expressions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from mien.inference.video.smoothing import Smoother
 
 CLASSES = 7
-# How far the right logit lies above the others, of faces hard and easy to read, and how much of that a rival has.
+# Margin of the true logit for hard and easy faces, and the share of it that a second class has.
 HARD, EASY = 2.0, 4.5
 RIVAL_OF_HARD, RIVAL_OF_EASY = 0.6, 0.2
-# What is left of a frame's noise after a thirtieth of a second.
+# Autocorrelation of the noise over a thirtieth of a second.
 KEPT = 0.6
 
 
 @dataclass(frozen=True)
 class NoisyClip:
-    """`times` (n,) in seconds, `labels` (n,) that are true, `probabilities` (n, 7) of the frames alone."""
+    """`times` (n,) in seconds, true `labels` (n,), and `probabilities` (n, 7) of single frames."""
 
     times: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -33,7 +33,7 @@ class NoisyClip:
 
 @dataclass(frozen=True)
 class Steadiness:
-    """`flicker`: label changes a second; `delays` until the label follows each true change; `accuracy` of frames."""
+    """`flicker`: label changes per second; `delays` of the label after each true change; `accuracy` of frames."""
 
     flicker: float
     delays: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Steadiness:
 
 
 def noisy_clip(seed: int, fps: float = 30.0, seconds: float = 60.0) -> NoisyClip:
-    """Make a clip: expressions last 1 to 4 seconds, half of them hard to read; noise fades within a few frames."""
+    """Simulate a clip: expressions last 1 to 4 seconds, half of them hard; noise is correlated over a few frames."""
     rng = np.random.default_rng(seed)
     frames = int(seconds * fps)
     ends = np.cumsum(rng.uniform(1, 4, frames))
@@ -61,7 +61,7 @@ def noisy_clip(seed: int, fps: float = 30.0, seconds: float = 60.0) -> NoisyClip
 
 
 def measure(clip: NoisyClip, probabilities: NDArray[np.float64]) -> Steadiness:
-    """Measure how steady probabilities (n, 7) of a clip are, and how soon they follow; never means until the next."""
+    """Measure flicker, delay and accuracy of probabilities (n, 7); a missed change counts until the next one."""
     labels = probabilities.argmax(axis=1)
     starts = np.flatnonzero(np.diff(clip.labels)) + 1
     delays = []

@@ -1,4 +1,4 @@
-"""Clips in which faces are hard to tell apart or to follow, each with what its detector does wrong."""
+"""Clips with faces that are hard to track, each with a detector's errors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from clips import Actor, Clip, Faults, Look, Path, Pose, line, present, sway
 
-# Seconds from one cut of a film to the next.
+# Seconds between cuts.
 TURN = 1.1
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A clip, the faults of its detections, and on which frames the detector runs: every n-th."""
+    """A clip, the errors of its detections, and how often the detector runs: `every` n-th frame."""
 
     clip: Clip
     faults: Faults = field(default_factory=lambda: Faults(jitter=0.02))
@@ -22,14 +22,14 @@ class Scenario:
 
 
 def occlusion(looks: Sequence[Look], seed: int) -> Scenario:
-    """Somebody walks behind a pillar, is hidden for a second and comes out again; somebody else stands by."""
+    """A person walks behind a pillar for a second and reappears; another one stands still."""
     walker = line((60, 120), (100, 0), 90)
     actors = [Actor(line((560, 270), (0, 0), 80), [(0, looks[1])]), Actor(walker, [(0, looks[0])])]
     return Scenario(Clip(actors, seconds=5, occluders=[line((300, 0), (0, 0), 172)], seed=seed))
 
 
 def passing_pillar(looks: Sequence[Look], seed: int) -> Scenario:
-    """A pillar passes before two faces that hardly move, and hides each for a second."""
+    """A pillar passes in front of two faces that hardly move, and hides each for a second."""
     actors = [
         Actor(sway(line((x, 180), (0, 0), 100), (6, 4), 0.3), [(0, look)])
         for x, look in zip((200, 420), looks, strict=False)
@@ -38,7 +38,7 @@ def passing_pillar(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def crossing(looks: Sequence[Look], seed: int) -> Scenario:
-    """Two faces cross, one before the other."""
+    """Two faces cross, one in front of the other."""
     actors = [
         Actor(line((120, 180), (120, 4), 95), [(0, looks[0])]),
         Actor(line((520, 190), (-120, -4), 105), [(0, looks[1])]),
@@ -56,14 +56,14 @@ def slow_crossing(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def meeting(looks: Sequence[Look], seed: int) -> Scenario:
-    """Two faces meet, one before the other, and go back where they came from: motion alone would swap them."""
+    """Two faces overlap and go back where they came from: motion alone would swap them."""
     paths = [_there_and_back(170, 150, 95), _there_and_back(490, -150, 105)]
     actors = [Actor(path, [(0, look)]) for path, look in zip(paths, looks, strict=False)]
     return Scenario(Clip(actors, seconds=4, seed=seed))
 
 
 def approach(looks: Sequence[Look], seed: int) -> Scenario:
-    """A face comes nearer until it is three times as large, another goes away."""
+    """One face approaches until it is three times as large; another recedes."""
     actors = [
         Actor(line((180, 170), (10, 0), 60, growth=0.3), [(0, looks[0])]),
         Actor(line((480, 180), (10, 0), 150, growth=-0.3), [(0, looks[1])]),
@@ -72,7 +72,7 @@ def approach(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def pan(looks: Sequence[Look], seed: int) -> Scenario:
-    """The camera swings to and fro, faster than a face a second, and shakes."""
+    """The camera pans back and forth, faster than a face width per second, and shakes."""
     actors = [Actor(line((x, 180), (0, 0), 80), [(0, look)]) for x, look in zip((220, 330, 440), looks, strict=False)]
     return Scenario(
         Clip(
@@ -85,7 +85,7 @@ def pan(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def pan_past_pillar(looks: Sequence[Look], seed: int) -> Scenario:
-    """The camera swings while a face is hidden, so that it comes out elsewhere."""
+    """The camera pans while a face is hidden, so that it reappears elsewhere."""
     actors = [
         Actor(line((200, 180), (0, 0), 90), [(0, looks[0])]),
         Actor(line((460, 180), (0, 0), 90), [(0, looks[1])]),
@@ -96,7 +96,7 @@ def pan_past_pillar(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def coming_and_going(looks: Sequence[Look], seed: int) -> Scenario:
-    """People enter and leave at both sides; each is somebody new."""
+    """Four people enter and leave on both sides."""
     paths = [
         line((-60, 110), (150, 0), 85),
         present(line((700, 250), (-150, 0), 95), 0.8),
@@ -108,7 +108,7 @@ def coming_and_going(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def five_frames_a_second(looks: Sequence[Look], seed: int) -> Scenario:
-    """A slow camera: faces move two fifths of their width between frames, and cross."""
+    """A low frame rate: faces move two fifths of their width between frames, and cross."""
     actors = [
         Actor(sway(line((120, 150), (110, 0), 85), (0, 15), 0.8), [(0, looks[0])]),
         Actor(sway(line((540, 220), (-130, 0), 95), (0, 20), 0.6), [(0, looks[1])]),
@@ -117,7 +117,7 @@ def five_frames_a_second(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def poor_detector(looks: Sequence[Look], seed: int) -> Scenario:
-    """Boxes that jump, one face in five missed, and a false box in every fifth frame."""
+    """Jittering boxes, one face in five missed, and a false box in every fifth frame."""
     actors = [
         Actor(sway(line((x, 180), (8, 0), 85), (30, 20), 0.4, tilt=8), [(0, look)])
         for x, look in zip((130, 300, 470), looks, strict=False)
@@ -126,7 +126,7 @@ def poor_detector(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def uneven_frames(looks: Sequence[Look], seed: int) -> Scenario:
-    """A variable frame rate, about 12 frames a second; faces cross behind a pillar."""
+    """A variable frame rate, about 12 frames per second; faces cross behind a pillar."""
     actors = [
         Actor(line((100, 170), (110, 0), 85), [(0, looks[0])]),
         Actor(line((540, 190), (-110, 0), 95), [(0, looks[1])]),
@@ -136,7 +136,7 @@ def uneven_frames(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def changing_faces(looks: Sequence[Look], seed: int) -> Scenario:
-    """Faces whose look changes all at once, as a face does that begins to laugh, while they cross."""
+    """Crossing faces whose look changes abruptly, like a face that begins to laugh."""
     actors = [
         Actor(line((120, 170), (100, 0), 95), [(0, looks[0]), (0.8, looks[0].mirrored()), (2.9, looks[0])]),
         Actor(line((520, 190), (-100, 0), 105), [(0, looks[1]), (1.1, looks[1].mirrored()), (3.1, looks[1])]),
@@ -145,7 +145,7 @@ def changing_faces(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def cuts(looks: Sequence[Look], seed: int) -> Scenario:
-    """A film that cuts to and fro between two people, each alone in the middle of the picture."""
+    """Cuts between two people, each alone in the middle of the frame."""
     people = [
         Actor(_in_turns(sway(line((320 + 500 * turn, 180), (0, 0), 120), (8, 5), 0.4), turn), [(0, looks[turn])])
         for turn in (0, 1)
@@ -154,7 +154,7 @@ def cuts(looks: Sequence[Look], seed: int) -> Scenario:
 
 
 def crowd(looks: Sequence[Look], seed: int) -> Scenario:
-    """Six faces that sway and cover each other, before a detector with faults."""
+    """Six faces that sway and occlude each other, and a detector with errors."""
     places = [(110, 110), (250, 120), (400, 105), (180, 250), (330, 240), (490, 255)]
     actors = [
         Actor(sway(line(place, (6, 0), 75 + 5 * i), (45 + 6 * i, 12), 0.25 + 0.04 * i, tilt=6), [(0, look)])

@@ -1,4 +1,4 @@
-"""How well a tracker kept who is who, against a clip's truth."""
+"""Multiple object tracking scores against a clip's ground truth."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from clips import Truth
 from mien.core.types import Box
 from mien.inference.video.assignment import assign
 
-# Boxes show the same face when they share this part of their union.
+# Boxes match from this IoU on.
 SAME = 0.5
 
 
 @dataclass(frozen=True)
 class TrackScores:
-    """Counts over a clip's frames; faces that are hidden are not asked for.
+    """Counts over a clip's frames, without hidden faces.
 
     Attributes:
-        faces: Visible faces of all frames.
-        found: Of these, those with a box.
+        faces: Visible faces.
+        found: Visible faces with a box.
         false: Boxes without a face.
-        switches: How often a face's number changed.
-        fragments: How often a face was lost while it was visible, and found again.
-        same_identity: Boxes with the number that suits their face best over the whole clip (IDTP).
+        switches: Changes of a face's tracker id.
+        fragments: Times a visible face was lost and found again.
+        same_identity: Boxes with the tracker id that matches their face best over the whole clip (IDTP).
         boxes: All boxes.
-        numbers: How many numbers were given.
-        overlap: The mean share of box and face, of those found.
+        numbers: Tracker ids.
+        overlap: Mean IoU of the faces found.
     """
 
     faces: int
@@ -54,7 +54,7 @@ class TrackScores:
 
 
 def score_tracks(frames: Sequence[tuple[Sequence[Truth], Sequence[tuple[int, Box]]]]) -> TrackScores:
-    """Compare the truth of frames with a tracker's (number, box) of the same frames."""
+    """Compare the ground truth of frames with a tracker's (tracker id, box)."""
     together, last = Counter[tuple[int, int]](), dict[int, int]()
     was_found = dict[int, bool]()
     found = switches = fragments = 0
@@ -74,7 +74,7 @@ def score_tracks(frames: Sequence[tuple[Sequence[Truth], Sequence[tuple[int, Box
             was_found[face.actor] = row in pairs
         for truth in truths:
             if not truth.is_visible:
-                was_found.pop(truth.actor, None)  # being hidden breaks no track
+                was_found.pop(truth.actor, None)  # hidden faces are not fragments
     faces_in_all = sum(truth.is_visible for truths, _ in frames for truth in truths)
     boxes_in_all = sum(len(boxes) for _, boxes in frames)
     return TrackScores(
@@ -91,7 +91,7 @@ def score_tracks(frames: Sequence[tuple[Sequence[Truth], Sequence[tuple[int, Box
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Return the share of two boxes in their union, 0 to 1."""
+    """Return the IoU of two boxes, 0 to 1."""
     width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
     height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
     shared = max(width, 0.0) * max(height, 0.0)

@@ -1,4 +1,4 @@
-"""Video files for tests, written frame by frame."""
+"""Write video files for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_video(  # noqa: PLR0917
     codec: str = "libx264",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write RGB frames at 25 a second, or at `times` in seconds; return the path."""
+    """Write RGB frames at 25 per second, or at `times` in seconds; return the path."""
     with av.open(str(path), "w", options=options or {}) as container:
         video = container.add_stream(codec, rate=25)
         video.pix_fmt = "yuv420p"
@@ -55,7 +55,7 @@ def write_sound(path: Path) -> Path:
 
 
 def grey_frames(count: int, height: int = 48, width: int = 64) -> list[NDArray[np.uint8]]:
-    """Return noisy frames of rising brightness with a white square in the upper left corner."""
+    """Return noisy frames of increasing brightness with a white square in the upper left corner."""
     rng = np.random.default_rng(0)
     frames = []
     for number in range(count):
