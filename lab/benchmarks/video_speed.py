@@ -37,7 +37,7 @@ from mien.inference.video.face_stream import FaceStream, StreamSettings, stream
 from mien.inference.video.recording import VideoRecorder
 from mien.inference.video.sources import open_video
 from mien.inference.video.summary import VideoSummary
-from mien.inference.video.writers import create_frame_writer
+from mien.inference.video.writers import FrameWriter
 
 SIZE = (1280, 720)
 SMALL = (320, 180)  # of the memory soak: what is kept from frame to frame does not depend on the size
@@ -175,7 +175,7 @@ def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
     early = highest = at_end = 0.0
     pictures = draw_frames(detector, SMALL, count)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        writer = create_frame_writer("csv", labels, nowhere)
+        writer = FrameWriter("csv", labels, nowhere)
         for result in stream(pictures, Recognizer(model, detector, use_rejection=False), StreamSettings(rate=RATE)):
             writer.write("soak", result)
             summary.add(result)

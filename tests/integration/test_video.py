@@ -1,7 +1,8 @@
-"""Videos from the command line: what is printed, what is written, and what happens when something is wrong."""
+"""`mien recognize` on videos: what it prints and saves, and what happens on errors."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from mien.inference.video.decoding import EncodedVideo
 
 @pytest.fixture
 def clip(tmp_path, astronaut):
-    """A second and a half of a portrait that moves to the right."""
+    """36 frames of a portrait that moves to the right."""
     frames = []
     for index in range(36):
         frame = np.full((256, 384, 3), 90, np.uint8)
@@ -29,16 +29,21 @@ def clip(tmp_path, astronaut):
     return write_video(tmp_path / "clip.mp4", frames)
 
 
+def count_frames(path):
+    with contextlib.closing(EncodedVideo(path)) as video:
+        return len(list(video.frames()))
+
+
 @pytest.fixture
 def recognize(mien, tiny_model, monkeypatch):
     monkeypatch.delenv("MIEN_YUNET", raising=False)
     return lambda *words: mien("recognize", "--model", tiny_model, "--detector", "haar", "--keep-all", *words)
 
 
-def test_everything_is_written(recognize, clip, tmp_path):
+def test_all_results_are_saved(recognize, clip, tmp_path):
     out = tmp_path / "out"
-    code, printed, told = recognize(clip, "--format", "csv", "--save", out)
-    assert code == 0, told
+    code, printed, messages = recognize(clip, "--format", "csv", "--save", out)
+    assert code == 0, messages
     rows = list(csv.DictReader(io.StringIO(printed)))
     assert (out / "clip.csv").read_text() == printed
     assert len(rows) > 25
@@ -46,17 +51,16 @@ def test_everything_is_written(recognize, clip, tmp_path):
     assert [int(row["frame"]) for row in rows] == sorted({int(row["frame"]) for row in rows})
     assert float(rows[-1]["time"]) == pytest.approx(35 / 25)
     assert float(rows[-1]["x"]) > float(rows[0]["x"]) + 15
+    assert float(rows[0]["confidence"]) == float(rows[0][rows[0]["label"]])
     summary = json.loads((out / "clip-summary.json").read_text())
     assert (summary["frames"], summary["dropped"], summary["people"]) == (36, 0, 1)
     assert sum(summary["share_of_time"].values()) == pytest.approx(1, abs=1e-3)
     assert "#1" in (out / "clip-timeline.svg").read_text()
-    drawn = EncodedVideo(out / "clip.mp4")
-    assert len(list(drawn.frames())) == 36
-    drawn.close()
-    assert "36 frames" in told
+    assert count_frames(out / "clip.mp4") == 36
+    assert "36 frames" in messages
 
 
-def test_nothing_is_written_over(recognize, clip, tmp_path):
+def test_nothing_is_overwritten(recognize, clip, tmp_path):
     before = clip.read_bytes()
     for _ in range(2):
         assert recognize(clip, "--save", tmp_path, "--no-video")[0] == 0
@@ -74,39 +78,52 @@ def test_json_lines_and_the_table(recognize, clip):
     assert face["seen"] is True
     code, printed, _ = recognize(clip)
     assert code == 0
-    assert "share of people" in printed
-    assert "label changes a second" in printed
+    assert "36 frames, 1.4 s, 1 person. Expressions: happy 100 % (1 of 1)" in printed
+    assert "Label changes per second" in printed
 
 
-def test_a_video_that_is_cut_off(recognize, tmp_path, clip):
+def test_a_plugin_detector_is_used(mien, tiny_model, clip, tmp_path):
+    (tmp_path / "fixed.py").write_text(
+        "from mien.core.types import Box, Detection\n"
+        "class Fixed:\n"
+        "    name = 'fixed'\n"
+        "    def detect(self, image):\n"
+        "        return [Detection(Box(30, 20, 100, 120), 0.9)]\n"
+    )
+    words = ("--model", tiny_model, "--plugin", tmp_path / "fixed.py", "--detector", "fixed", "--keep-all")
+    code, printed, messages = mien("recognize", clip, "--format", "json", *words)
+    assert code == 0, messages
+    assert json.loads(printed.splitlines()[0])["faces"][0]["width"] == 100
+
+
+def test_a_truncated_video_gives_its_results_and_an_error(recognize, tmp_path, clip):
     with_start = write_video(tmp_path / "b.mp4", grey_frames(60), options={"movflags": "faststart"})
     with_start.write_bytes(with_start.read_bytes()[: with_start.stat().st_size // 2])
-    code, printed, told = recognize(with_start, clip, "--format", "json", "--save", tmp_path / "out")
+    code, printed, messages = recognize(with_start, clip, "--format", "json", "--save", tmp_path / "out")
     assert code == 1
-    assert len([line for line in told.splitlines() if line.startswith("error")]) == 1
-    assert "cut off" in told
+    errors = [line for line in messages.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert "cut off" in errors[0]
     sources = {json.loads(line)["source"] for line in printed.splitlines()}
-    assert sources == {str(with_start), str(clip)}  # what could be read is told, and the next video follows
+    assert sources == {str(with_start), str(clip)}
     saved = (tmp_path / "out" / "b.jsonl").read_text().splitlines()
-    drawn = EncodedVideo(tmp_path / "out" / "b.mp4")
-    assert len(list(drawn.frames())) == len(saved) > 10
-    drawn.close()
+    assert count_frames(tmp_path / "out" / "b.mp4") == len(saved) > 10
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("text.mp4", "not a video"), ("sound.m4a", "only audio"), ("none.mp4", "no such file")]
+    ("name", "message"), [("text.mp4", "not a video"), ("sound.m4a", "only audio"), ("none.mp4", "no such file")]
 )
-def test_bad_input_is_one_line(recognize, tmp_path, name, told):
+def test_bad_input_gives_one_line(recognize, tmp_path, name, message):
     (tmp_path / "text.mp4").write_text("text")
     write_sound(tmp_path / "sound.m4a")
     code, printed, error = recognize(tmp_path / name, "--format", "json")
     assert (code, printed) == (1, "")
     assert error.startswith("error: ")
-    assert told in error
+    assert message in error
     assert len(error.splitlines()) == 1
 
 
-def test_pictures_and_videos_do_not_mix(recognize, clip, hopper):
+def test_images_and_videos_cannot_be_mixed(recognize, clip, hopper):
     code, _, error = recognize(clip, hopper)
     assert code == 1
     assert "two commands" in error
@@ -122,14 +139,10 @@ def test_an_interrupted_run_leaves_complete_files(tiny_model, tmp_path):
     for _ in range(5):
         process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    _, told = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert time.monotonic() - start < 30
-    assert b"Traceback" not in told
+    assert b"Traceback" not in messages
     lines = [json.loads(line) for line in (out / "long.jsonl").read_text().splitlines()]
     assert 5 <= len(lines) < 1500
-    drawn = EncodedVideo(out / "long.mp4")
-    assert len(list(drawn.frames())) == len(lines)
-    drawn.close()
+    assert count_frames(out / "long.mp4") == len(lines)
     assert json.loads((out / "long-summary.json").read_text())["frames"] == len(lines)

@@ -51,7 +51,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     listed, with their reasons, in FILE.bad.jsonl. Stopped or killed, the same command goes on where it was. What is
     told is how a face looks, not what a person feels.
     """
-    from mien.apps.recognize_video import Interruption
+    from mien.apps.interruption import Interruption
     from mien.core.hardware import available_cores
     from mien.inference.archive.errors import InterruptedArchiveError
     from mien.inference.archive.job import ArchiveSettings
@@ -63,7 +63,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
     interruption = Interruption()
     try:
-        with interruption.heard(), _progress(lambda: bool(interruption.signal)) as watcher:
+        with interruption.delayed(), _progress(lambda: bool(interruption.signal)) as watcher:
             summary = run(source, out, settings, ray=ray, watcher=watcher)
     except InterruptedArchiveError as error:
         typer.echo(str(error), err=True)

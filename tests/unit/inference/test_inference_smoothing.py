@@ -144,13 +144,12 @@ def test_invalid_settings_are_an_error() -> None:
 
 def test_flicker_is_counted_per_second_of_track_time() -> None:
     meter = FlickerMeter()
-    assert (meter.raw, meter.smoothed) == (0.0, 0.0)
+    assert meter.rates() == {"raw": 0, "smoothed": 0}
     for i, raw in enumerate(["sad", "happy", "sad", "sad", "happy"]):
         meter.update(1, raw, "happy" if i == 4 else "sad", i / 2)
         meter.update(2, "fear", "fear", i / 2)
     assert meter.seconds == pytest.approx(4.0)  # two tracks of two seconds
-    assert meter.raw == pytest.approx(3 / 4)
-    assert meter.smoothed == pytest.approx(1 / 4)
+    assert meter.rates() == pytest.approx({"raw": 3 / 4, "smoothed": 1 / 4})
 
 
 def test_changes_of_a_forgotten_track_stay_counted() -> None:
@@ -159,4 +158,4 @@ def test_changes_of_a_forgotten_track_stay_counted() -> None:
     meter.update(1, "happy", "sad", 1.0)
     meter.keep_only(set())
     meter.update(1, "sad", "sad", 9.0)
-    assert (meter.raw, meter.smoothed, meter.seconds) == (1.0, 0.0, 1.0)
+    assert meter.rates() == {"raw": 1, "smoothed": 0}

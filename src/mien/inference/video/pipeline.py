@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-A = TypeVar("A")
-B = TypeVar("B")
 
 Work = Callable[[list[Any]], Iterable[Any]]
 # How long to wait for a thread that itself waits for a camera or network.
@@ -97,9 +95,9 @@ def run_pipeline(
         close: Called after the last item, in the thread that takes the items.
     """
     channels = [inbox, *(Channel[Any](capacity) for _ in stages)]
-    calls = [partial(_feed, frames, inbox, close)]
+    calls = [partial(_send, frames, inbox, close)]
     for (work, maximum), source, target in zip(stages, channels, channels[1:], strict=False):
-        calls.append(partial(_work, work, maximum, source, target))
+        calls.append(partial(_send, _results(work, maximum, source), target, source.abandon))
     threads = [threading.Thread(target=call, name=f"mien-{i}", daemon=True) for i, call in enumerate(calls)]
     for thread in threads:
         thread.start()
@@ -113,28 +111,19 @@ def run_pipeline(
             thread.join(JOIN_TIMEOUT)
 
 
-def _feed(frames: Iterator[A], target: Channel[A], close: Callable[[], None]) -> None:
+def _results(work: Work, maximum: int, source: Channel[Any]) -> Iterator[Any]:
+    while items := source.take(maximum):
+        yield from work(items)
+
+
+def _send(items: Iterator[Any], target: Channel[Any], finish: Callable[[], None]) -> None:
     error: BaseException | None = None
     try:
-        for frame in frames:
-            if not target.put(frame):
+        for item in items:
+            if not target.put(item):
                 break
     except BaseException as caught:  # raised again where the results are taken
         error = caught
     finally:
-        close()
-        target.close(error)
-
-
-def _work(work: Callable[[list[A]], Iterable[B]], maximum: int, source: Channel[A], target: Channel[B]) -> None:
-    error: BaseException | None = None
-    try:
-        while items := source.take(maximum):
-            for result in work(items):
-                if not target.put(result):
-                    return
-    except BaseException as caught:  # raised again where the results are taken
-        error = caught
-    finally:
-        source.abandon()
+        finish()
         target.close(error)

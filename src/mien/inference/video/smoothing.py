@@ -112,15 +112,10 @@ class FlickerMeter:
         self._raw_changes = self._smoothed_changes = 0
         self._last: dict[int, tuple[float, str, str]] = {}
 
-    @property
-    def raw(self) -> float:
-        """Changes of the unsmoothed label per second of track time; 0 before any time has passed."""
-        return self._raw_changes / self.seconds if self.seconds else 0.0
-
-    @property
-    def smoothed(self) -> float:
-        """Changes of the smoothed label per second of track time; 0 before any time has passed."""
-        return self._smoothed_changes / self.seconds if self.seconds else 0.0
+    def rates(self) -> dict[str, float]:
+        """Return the `raw` and `smoothed` label changes per second of track time; 0 before any time has passed."""
+        seconds = self.seconds or math.inf
+        return {"raw": self._raw_changes / seconds, "smoothed": self._smoothed_changes / seconds}
 
     def update(self, track: int, raw: str, smoothed: str, time: float) -> None:
         """Add a face's unsmoothed and smoothed label at a time in seconds."""

@@ -121,7 +121,7 @@ class VideoSummary:
 
     def flicker(self) -> dict[str, float]:
         """Return the label changes per second of track time, before and after smoothing."""
-        return {"raw": self._flicker.raw, "smoothed": self._flicker.smoothed}
+        return self._flicker.rates()
 
     def to_json(self) -> dict[str, object]:
         """Return the content of the summary file."""

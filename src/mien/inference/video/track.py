@@ -17,49 +17,29 @@ from mien.inference.video.motion import Motion, measure_shift
 class TrackerSettings:
     """Thresholds of the tracker. Lengths are relative to a face's size, times are in seconds.
 
-    A cost is a sum of squared deviations of position, size and appearance, in standard deviations.
-
-    Attributes:
-        confirm_score: Report a detection with at least this score at once, others after a second detection.
-        tentative_time: How long a new face near a hidden one has no tracker id, since it may be the hidden one.
-        missed_time: How long a face counts as seen while it is followed well but the detector misses it.
-        predicted_time: How long the predicted box of a hidden face is reported.
-        memory_time: How long a hidden face can be re-identified.
-        position_error: Standard deviation of a detection's position.
-        position_drift: How much that grows per second while the face is not seen.
-        size_error: Standard deviation of the logarithm of a detection's size.
-        appearance_error: Standard deviation of 1 minus the similarity of appearance.
-        reidentification_threshold: Minimum similarity for re-identifying a hidden face.
-        reidentification_threshold_after_cut: The same after a cut, when positions say little.
-        max_appearance_deviation: Maximum deviation of appearance while a face is followed.
-        reidentification_cost: Added for hidden faces: most detections are of faces that were not hidden.
-        duplicate_cost: Maximum cost of position and size at which a second box is the same face.
-        max_cost: Maximum cost of a match.
-        min_similarity: Minimum similarity of a followed box to the face.
-        min_frame_similarity: Minimum similarity of a followed box to the previous frame; lower after a cut.
-        velocity_time: Time constant of a face's average velocity.
-        coast_time: Time constant with which the predicted motion of a hidden face ends.
+    A cost is a sum of squared deviations of position, size and appearance, in standard deviations. Similarities are
+    those of `Window`.
     """
 
-    confirm_score: float = 0.85
-    tentative_time: float = 0.5
-    missed_time: float = 0.3
-    predicted_time: float = 1.0
-    memory_time: float = 3.0
-    position_error: float = 0.25
-    position_drift: float = 0.5
-    size_error: float = 0.25
-    appearance_error: float = 0.2
-    reidentification_threshold: float = 0.45
-    reidentification_threshold_after_cut: float = 0.75
-    max_appearance_deviation: float = 2.0
-    reidentification_cost: float = 2.0
-    duplicate_cost: float = 2.0
-    max_cost: float = 12.0
-    min_similarity: float = 0.55
-    min_frame_similarity: float = 0.7
-    velocity_time: float = 0.25
-    coast_time: float = 1.5
+    confirm_score: float = 0.85  # a detection with at least this score is reported at once, others after a second one
+    tentative_time: float = 0.5  # how long a new face near a hidden one, which it may be, has no tracker id
+    missed_time: float = 0.3  # how long a face that is followed counts as seen without detections
+    predicted_time: float = 1.0  # how long the predicted box of a hidden face is reported
+    memory_time: float = 3.0  # how long a hidden face can be re-identified
+    position_error: float = 0.25  # standard deviation of a detection's position
+    position_drift: float = 0.5  # how much that grows per second without measurements
+    size_error: float = 0.25  # standard deviation of the logarithm of a detection's size
+    appearance_error: float = 0.2  # standard deviation of 1 minus the similarity
+    max_appearance_deviation: float = 2.0  # limits the deviation while a face is seen
+    reidentification_threshold: float = 0.45  # minimum similarity for re-identifying a hidden face
+    reidentification_threshold_after_cut: float = 0.75  # the same after a cut, when positions say little
+    reidentification_cost: float = 2.0  # added for hidden faces: most detections are of faces that were seen
+    duplicate_cost: float = 2.0  # maximum cost of position and size at which a second box is the same face
+    max_cost: float = 12.0  # maximum cost of a match
+    min_similarity: float = 0.55  # minimum similarity of a followed box to the face
+    min_frame_similarity: float = 0.7  # minimum similarity of a followed box to the last frame; lower after a cut
+    velocity_time: float = 0.25  # time constant of the average velocity
+    coast_time: float = 1.5  # time constant with which the predicted motion of a hidden face ends
 
 
 @dataclass(frozen=True)
@@ -78,26 +58,16 @@ class TrackedDetection:
 
 
 class Track:
-    """One face over time. Times are those of the tracker's clock.
-
-    Attributes:
-        tracker_id: From 1; 0 while the track is tentative.
-        motion: Position, size and velocity.
-        memory: Appearance embeddings of the face.
-        is_seen: Whether the face is detected or followed in the current frame.
-        is_overlapped: Whether another track touches this one, so that pixels may be the other's.
-        is_cut: Whether there was a cut since the face was seen, so that it may be anywhere.
-        seen_at: When the face was last seen.
-        started_at: When it was first detected.
-        detections: How often it was detected.
-    """
+    """One face over time. Times are those of the tracker's clock."""
 
     def __init__(self, detection: Detection, window: Window, settings: TrackerSettings, clock: float) -> None:
-        self.tracker_id = 0
+        self.tracker_id = 0  # while the track is tentative
         self.motion = Motion(detection.box, velocity_time=settings.velocity_time, coast_time=settings.coast_time)
         self.memory = AppearanceMemory()
         self.memory.add(window)
-        self.is_seen, self.is_overlapped, self.is_cut = True, False, False
+        self.is_seen = True  # detected or followed in the current frame
+        self.is_overlapped = False  # touched by another track, so that pixels may be the other's
+        self.is_cut = False  # a cut since the face was seen: it may be anywhere
         self.seen_at = self.started_at = clock
         self.detections = 1
         self._settings = settings
