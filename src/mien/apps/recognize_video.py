@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mien.inference.video import StreamSettings, VideoSource, VideoSummary
     from mien.inference.video.writers import FrameWriter
 
+
 @dataclass(frozen=True)
 class VideoOptions:
     """What to write.
