@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self
 
@@ -17,13 +17,16 @@ from mien.models.layers.observing import observe
 
 @dataclass(frozen=True)
 class Stage:
-    """A place in a backbone: its output has `channels` channels, on a grid `stride` times coarser.
+    """A place in a backbone where a modulator can be inserted.
 
-    `parts` are the channels of the maps that a dense stage concatenates, in their order: its input and the
-    output of each of its layers. Empty: the map is one whole.
-
-    `first` is the middle of what the map's first position sees, in pixels of the image from its upper left edge. Odd
-    kernels that are padded by half of themselves, whatever their stride, leave it in the middle of the first pixel.
+    Attributes:
+        name: "stem", "stage1" ...
+        channels: Channels of the stage's output.
+        stride: Pixels of the image from one position of the output to the next.
+        parts: Channels of the maps that a dense stage concatenates, in order: its input, then the output of each layer.
+            Empty: the map is one whole.
+        first: Centre of the first position's receptive field, in pixels from the image's top left corner. With odd
+            kernels and padding of half the kernel it is the middle of the first pixel, whatever the stride.
     """
 
     name: str
@@ -34,12 +37,12 @@ class Stage:
 
 
 class Outputs(NamedTuple):
-    """What a network gives to a loss.
+    """A network's outputs, as losses take them.
 
     Attributes:
         logits: (N, K).
-        features: (N, D), what the last linear layer sees, before its dropout.
-        attention: (N, heads, H, W) in (0, 1), the maps of a network with attention heads; None without.
+        features: (N, D), the input of the last linear layer, before its dropout.
+        attention: (N, heads, H, W) in (0, 1), the maps of the attention heads; None for a network without heads.
     """
 
     logits: Tensor
@@ -48,11 +51,11 @@ class Outputs(NamedTuple):
 
 
 class Network(nn.Module):
-    """A backbone of named stages with optional modulators after them, and a classifier.
+    """A backbone of named stages, with an optional modulator after each, and a linear classifier.
 
-    A subclass passes its stages, computes each in `run_stage`, and defines the last layer in `classify`; it
-    may replace `pool`. Modulators are inserted afterwards and appear in the state dict under
-    `modulators.<stage>`, so a backbone's own names do not depend on them.
+    A subclass passes its stages to the constructor and has a submodule of each stage's name, `dropout` and `fc`; or it
+    overrides `run_stage` and `classify`. It may override `pool`. Modulators are inserted afterwards. In the state dict
+    they are `modulators.<stage>`, so the backbone's names do not depend on them.
 
     Args:
         stages: The stages in the order they run.
@@ -62,10 +65,13 @@ class Network(nn.Module):
     """
 
     classifier_name: ClassVar[str] = "fc"
-    """The last linear layer in the state dict; weights for another number of classes leave it as it is."""
+    """The last linear layer in the state dict; weights for another number of classes do not replace it."""
 
     added_names: ClassVar[tuple[str, ...]] = ()
-    """Parts that a paper adds to its backbone: weight files of the plain backbone do not have them."""
+    """Parts that a paper adds to its backbone; weights files of the plain backbone lack them."""
+
+    dropout: nn.Module
+    fc: nn.Module
 
     def __init__(self, stages: Sequence[Stage], *, in_channels: int, num_classes: int, feature_size: int) -> None:
         super().__init__()
@@ -86,7 +92,7 @@ class Network(nn.Module):
         return tuple(stage.name for stage in self.stages)
 
     def stage(self, name: str) -> Stage:
-        """Return the stage of that name; `ModelError` names the valid ones."""
+        """Return the stage of that name; `ModelError` lists the names."""
         for stage in self.stages:
             if stage.name == name:
                 return stage
@@ -95,10 +101,9 @@ class Network(nn.Module):
         )
 
     def insert_modulator(self, stage_name: str, modulator: nn.Module) -> None:
-        """Put a modulator, (N, C, H, W) -> (N, C, H, W), after a stage; it replaces the one that is there.
+        """Insert a modulator, (N, C, H, W) -> (N, C, H, W), after a stage, in place of the present one.
 
-        A modulator's attribute `smallest_map` (1 when absent) raises the network's smallest input
-        accordingly.
+        Its attribute `smallest_map` (1 if absent) may raise the network's smallest input.
         """
         stage = self.stage(stage_name)
         self.modulators[stage_name] = modulator
@@ -106,11 +111,12 @@ class Network(nn.Module):
         self.smallest_input = max(self.smallest_input, smallest_map * stage.stride)
 
     def run_stage(self, name: str, maps: Tensor) -> Tensor:
-        """Return one stage's output, (N, C, H, W), without its modulator."""
-        raise NotImplementedError
+        """Return one stage's output, (N, C, H, W), without its modulator; by default, run the submodule `name`."""
+        output: Tensor = self.get_submodule(name)(maps)
+        return output
 
     def maps(self, images: Tensor) -> Tensor:
-        """Return the last stage's feature map (N, C, H / stride, W / stride), rounded up."""
+        """Return the last stage's feature map (N, C, H / stride, W / stride), sizes rounded up."""
         self._check(images)
         maps = images
         for name in self.stage_names:
@@ -121,19 +127,20 @@ class Network(nn.Module):
         return maps
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Return the features (N, D) of the last map: its mean over all positions."""
+        """Return the features (N, D) of the last map; by default, its mean over all positions."""
         return F.adaptive_avg_pool2d(maps, 1).flatten(1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of features (N, D)."""
-        raise NotImplementedError
+        """Return the logits (N, num_classes) of features (N, D); by default, run `dropout` and `fc`."""
+        logits: Tensor = self.fc(self.dropout(features))
+        return logits
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the features (N, D) that the last linear layer sees, before its dropout."""
+        """Return the features (N, D), the input of the last linear layer before its dropout."""
         return self.pool(self.maps(images))
 
     def outputs(self, images: Tensor) -> Outputs:
-        """Return logits, features and, where there are attention heads, their maps, from one pass."""
+        """Return logits, features and, for a network with attention heads, their maps, from one pass."""
         features = self.features(images)
         return Outputs(self.classify(features), features)
 
@@ -141,13 +148,18 @@ class Network(nn.Module):
         """Return the logits (N, num_classes) of images (N, in_channels, H, W).
 
         Raises:
-            ModelError: The images have another number of channels or are smaller than `smallest_input`.
+            ModelError: The images have the wrong number of channels or are smaller than `smallest_input`.
         """
         return self.classify(self.features(images))
 
     def folded(self) -> Self:
-        """Return a deployed copy in evaluation mode: RepConv and batch norms folded, the same function."""
+        """Return a copy for deployment, in evaluation mode: RepConv and batch norms folded, the function unchanged."""
         return fold(self)
+
+    def library_name(self, name: str, own: Container[str]) -> str | None:
+        """Return which of `own` tensors a file of the library behind this network calls `name`; None: none of them."""
+        del name, own
+        return None
 
     def _check(self, images: Tensor) -> None:
         if torch.onnx.is_in_onnx_export():  # sizes are symbols there; the exporter has run the network before

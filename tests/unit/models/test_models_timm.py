@@ -195,7 +195,7 @@ def images_for(network, n=2):
 
 def own_maps(network, images):
     maps = network.body(images)[-1]
-    return maps.permute(0, 3, 1, 2) if network.use_channels_last else maps
+    return maps.permute(0, 3, 1, 2) if network.is_channels_last else maps
 
 
 @pytest.mark.parametrize("model", MODELS)

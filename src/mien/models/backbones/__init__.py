@@ -1,1 +1,1 @@
-"""Backbones: networks whose stages can be addressed by name, listed in each file's `NETWORKS` table."""
+"""Backbones: networks of named stages; each file lists its own in a `NETWORKS` table."""

@@ -1,4 +1,4 @@
-"""The light dense net of SLDCNN: four dense blocks, each layer sees the maps of all before it.
+"""The light dense net of SLDCNN: four dense blocks in which each layer reads the maps of all layers before it.
 
 Source: Li, Sun, Liu, Wang and Zhou, "Dense-Attention CNN with Spatial-Attention Fusion for Robust Facial Expression
 Recognition", Information Technology and Control 54(3), 2025; the construction is that of Huang et al. 2017, "Densely
@@ -21,7 +21,7 @@ Composite = Literal["bottleneck", "plain"]
 
 
 class BottleneckLayer(nn.Module):
-    r"""Compress the channels, look at the neighbourhood, expand to the growth: "1 x 1 - 3 x 3 - 1 x 1".
+    r"""Compress the channels, convolve the neighbourhood, expand to the growth: "1 x 1 - 3 x 3 - 1 x 1".
 
     .. math:: y = \mathrm{drop}(W_3 * r(W_2 * r(W_1 * r(x)))), \qquad r(x) = \mathrm{ReLU}(\mathrm{BN}(x))
 
@@ -65,7 +65,7 @@ class PlainLayer(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    r"""Layers that each read everything before them.
+    r"""Layers that each read the block's input and all layers before them.
 
     .. math:: H^i = \mathrm{Conv}([H^0, H^1, \dots, H^{i-1}]), \qquad G = [H^0, \dots, H^n] \qquad \text{Eq. (16)}
 
@@ -77,7 +77,7 @@ class DenseBlock(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the block's input and its layers' maps, one after the other."""
+        """Return the block's input and its layers' maps, concatenated."""
         for layer in self.layers:
             maps = torch.cat([maps, layer(maps)], dim=1)
         return maps
@@ -95,7 +95,7 @@ class Transition(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the compressed map; at an odd edge the mean is over the positions that are there."""
+        """Return the compressed map; at an odd edge the mean is over the positions that exist."""
         return F.avg_pool2d(self.conv(F.relu(self.norm(maps))), 2, ceil_mode=True)
 
 
@@ -103,8 +103,8 @@ class DenseNet(Network):
     r"""Stem to stride 4, then four dense blocks at strides 4, 8, 16 and 32.
 
     Stages: `stem`, and `stage1` to `stage4`, each a dense block with the transition before it; `Stage.parts` are the
-    channels of the block's input and of each layer. `depth` counts the stem, every layer of a block once and the three
-    transitions: each block has (depth - 4) / 4 layers. Features: the last block's channels.
+    channels of the block's input and of each layer. `depth` counts the stem, each layer of a block once, and the three
+    transitions, so each block has (depth - 4) / 4 layers. Features: the last block's channels.
 
     Parameters with SLDCNN's spatial units, 7 classes:
 
@@ -116,13 +116,13 @@ class DenseNet(Network):
     ========= ======= ======= ========= =========
 
     Deviations: the paper gives a 224 x 224 input, the depths, the order of a transition, the 1 x 1 - 3 x 3 - 1 x 1
-    bottleneck and 1.78 M parameters, but no width. Stem (7 x 7 of stride 2 to 2 x growth channels, max pool),
-    compression 0.5 and the norm and ReLU before every convolution are those of Huang et al.'s DenseNet-BC; the middle
-    of the bottleneck is half the growth, so that it compresses and expands; the growth is then the integer that brings
-    depth 32 to 1.78 M with both 1 and 3 input channels (-0.4 %, +0.4 %). With one 3 x 3 convolution a layer
+    bottleneck and 1.78 M parameters, but no width. The stem (7 x 7 of stride 2 to 2 x growth channels, max pool),
+    compression 0.5, and norm and ReLU before every convolution are those of Huang et al.'s DenseNet-BC. The middle of
+    the bottleneck is half the growth, so that it compresses and expands; the growth is the integer for which depth 32
+    has 1.78 M parameters with both 1 and 3 input channels (-0.4 %, +0.4 %). With one 3 x 3 convolution per layer
     (`composite` "plain"), `depth` is the number of convolutions; growth 24, compression 0.75 and 32 stem channels then
-    give 1,781,579 parameters. The place of the dropout is Huang et al.'s: after each layer. Weights start as theirs (He
-    et al. 2015).
+    give 1,781,579 parameters. Dropout follows each layer, and weights are initialized, as in Huang et al. (He et al.
+    2015).
 
     Args:
         num_classes: Number of logits.
@@ -153,7 +153,7 @@ class DenseNet(Network):
         middle = max(1, growth // 2) if middle is None else middle
         _check(depth, growth, middle, stem, compression)
         parts = _parts(stem, (depth - BLOCKS) // BLOCKS, growth, compression)
-        # a transition reads 2 x 2 positions, so each moves the middle by half of the stride before it
+        # a transition reads 2 x 2 positions, so each shifts the centre by half of the stride before it
         stages = [
             Stage(f"stage{i + 1}", sum(p), 4 * 2**i, parts=p, first=0.5 + 2 * (2**i - 1)) for i, p in enumerate(parts)
         ]
@@ -168,17 +168,18 @@ class DenseNet(Network):
         self.bn0 = nn.BatchNorm2d(stem)
         before = stem
         for number, channels in enumerate(parts, start=1):
-            layers: list[nn.Module] = []
-            for i in range(1, len(channels)):
-                seen = sum(channels[:i])
-                if composite == "bottleneck":
-                    layers.append(BottleneckLayer(seen, middle, growth, dropout))
-                else:
-                    layers.append(PlainLayer(seen, growth, dropout))
+            inputs = (sum(channels[:i]) for i in range(1, len(channels)))
+            layers: list[nn.Module] = [
+                BottleneckLayer(n, middle, growth, dropout)
+                if composite == "bottleneck"
+                else PlainLayer(n, growth, dropout)
+                for n in inputs
+            ]
             step = [] if number == 1 else [Transition(before, channels[0])]
             self.add_module(f"stage{number}", nn.Sequential(*step, DenseBlock(layers)))
             before = sum(channels)
         self.norm = PreNorm(features)
+        self.dropout = nn.Identity()  # dropout is inside the layers
         self.fc = nn.Linear(features, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -188,18 +189,11 @@ class DenseNet(Network):
         """Return one stage's output."""
         if name == "stem":
             return F.max_pool2d(F.relu(self.bn0(self.conv0(maps))), 3, 2, 1)
-        layers: nn.Module = getattr(self, name)
-        output: Tensor = layers(maps)
-        return output
+        return super().run_stage(name, maps)
 
     def pool(self, maps: Tensor) -> Tensor:
         """Return the features (N, D): batch norm, ReLU, mean over all positions."""
         return super().pool(F.relu(self.norm(maps)))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of features (N, D)."""
-        logits: Tensor = self.fc(features)
-        return logits
 
 
 def _check(depth: int, growth: int, middle: int, stem: int, compression: float) -> None:

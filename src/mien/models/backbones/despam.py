@@ -16,8 +16,9 @@ class Block(nn.Module):
         h &= \mathrm{ReLU}(\mathrm{Rep}_{dw}(x)) \\
         y &= x + \mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 * h)))
 
-    where :math:`\mathrm{Rep}_{dw}` is a depthwise `RepConv` and :math:`W_1` is 1 x 1 and multiplies the
-    channels by `expansion`, :math:`W_2` brings them back.
+    where :math:`\mathrm{Rep}_{dw}` is a depthwise `RepConv`, and the 1 x 1 convolutions :math:`W_1` and :math:`W_2`
+    multiply the channels by `expansion` and divide them again.
+
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -41,9 +42,8 @@ class Block(nn.Module):
 class DeSpaMBackbone(Network):
     """Stem to stride 2, three stages at strides 2, 4 and 8, then a 1 x 1 convolution to the features.
 
-    Stages (defaults, at a 112 x 112 image): `stem` 48 x 56 x 56, `stage1` 48 x 56 x 56, `stage2` 96 x 28 x
-    28, `stage3` 160 x 14 x 14. A RepConv 3 x 3 of stride 2 begins the second and third. ReLU follows every
-    RepConv.
+    Stages (defaults, 112 x 112 image): `stem` 48 x 56 x 56, `stage1` 48 x 56 x 56, `stage2` 96 x 28 x 28, `stage3`
+    160 x 14 x 14. The second and third begin with a RepConv 3 x 3 of stride 2. ReLU follows every RepConv.
 
     Args:
         num_classes: Number of logits.
@@ -70,7 +70,7 @@ class DeSpaMBackbone(Network):
     ) -> None:
         if not depths or len(depths) != len(channels):
             raise ValueError(
-                f"depths and channels have {len(depths)} and {len(channels)} entries; each needs one a stage."
+                f"depths and channels have {len(depths)} and {len(channels)} entries; each needs one per stage."
             )
         if min(*depths, *channels, expansion, features) < 1 or channels[0] < 2:
             raise ValueError("depths, channels, expansion and features must be at least 1, the first channels 2.")
@@ -97,17 +97,6 @@ class DeSpaMBackbone(Network):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(features, num_classes)
 
-    def run_stage(self, name: str, maps: Tensor) -> Tensor:
-        """Return one stage's output."""
-        layers: nn.Module = getattr(self, name)
-        output: Tensor = layers(maps)
-        return output
-
     def pool(self, maps: Tensor) -> Tensor:
         """Return the features (N, D): 1 x 1 convolution, batch norm, ReLU, mean over all positions."""
         return super().pool(self.head(maps))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of features (N, D)."""
-        logits: Tensor = self.fc(self.dropout(features))
-        return logits

@@ -1,8 +1,8 @@
 """MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", Table 2).
 
-Parameters carry torchvision's names (`features.0.0`, `features.1.conv.0.0` ... `classifier.1`), so weight files in that
-spelling fit; the stages are addressed as `stem`, `stage1` ... `stage7`. With 3 input channels and 1000 classes it has
-the published 3,504,872 parameters.
+Parameters have torchvision's names (`features.0.0`, `features.1.conv.0.0` ... `classifier.1`), so its weights
+files fit; the stages are `stem`, `stage1` ... `stage7`. With 3 input channels and 1000 classes it has the published
+3,504,872 parameters.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 
 class InvertedResidual(nn.Module):
-    r"""Widen, filter each channel by itself, narrow without an activation.
+    r"""Expand the channels, filter each by itself, project without an activation.
 
     .. math::
         y = \mathrm{BN}(W_n * \mathrm{ReLU6}(\mathrm{BN}(W_d *_{dw} \mathrm{ReLU6}(\mathrm{BN}(W_w * x))))) \; [+\, x]
 
-    where :math:`W_w` is 1 x 1 to t times the channels and left out for t = 1, :math:`W_d` a depthwise 3 x 3 with the
-    stride, :math:`W_n` 1 x 1, and x is added where the shape stays (Fig. 3b).
+    where :math:`W_w` is 1 x 1 to t times the channels and omitted for t = 1, :math:`W_d` a depthwise 3 x 3 with the
+    stride, :math:`W_n` 1 x 1, and x is added if the shape stays the same (Fig. 3b).
+
     Shape: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
@@ -54,18 +55,19 @@ class MobileNetV2(Network):
     """MobileNetV2.
 
     Stages: `stem` (32 channels, stride 2) and `stage1` (16) to `stage7` (320, stride 32), the rows of the paper's
-    Table 2. The last 1 x 1 convolution, to 1280 channels, belongs to the pooling. Features: 1280.
+    Table 2. The last 1 x 1 convolution, to 1280 channels, is part of the pooling. Features: 1280.
 
     Args:
         num_classes: Number of logits.
         in_channels: Channels of the images.
-        width: Multiplier of all channels, each rounded to a multiple of 8 but not by more than a tenth downwards;
-            the last 1280 only grow.
-        stem_stride: Stride of the stem, 1 or 2; 1 keeps more of small images.
+        width: Multiplier of all channels, rounded to multiples of 8 but never down by more than a tenth; the last 1280
+            never shrink.
+        stem_stride: Stride of the stem, 1 or 2; 1 suits small images.
         strides: Stride of the first block of each of the seven stages.
         dropout: Probability before the linear layer.
-        use_zero_gamma: Start each block that has a shortcut as that shortcut: the last batch norm's scale is 0
-            (Goyal et al. 2017). With random weights 17 blocks deep, training from scratch hardly moves for an epoch.
+        use_zero_gamma: Initialize each block with a shortcut as that shortcut: the last batch norm's scale is 0
+            (Goyal et al. 2017). Without it, training 17 blocks from random weights makes hardly any progress in the
+            first epoch.
     """
 
     classifier_name: ClassVar[str] = "classifier.1"
@@ -96,7 +98,7 @@ class MobileNetV2(Network):
             stages.append(Stage(name, out, stages[-1].stride * step))
         super().__init__(stages, in_channels=in_channels, num_classes=num_classes, feature_size=last)
         self._blocks_of_stage = ranges
-        # Torchvision's name for the layers is the name of a network's method, which hides them as an attribute.
+        # Torchvision's name of the layers is also a method of Network, so they cannot be an attribute.
         self._modules["features"] = nn.Sequential(*blocks, _norm_relu(nn.Conv2d(before, last, 1, bias=False)))
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
         self._initialize(use_zero_gamma)
@@ -135,13 +137,13 @@ class MobileNetV2(Network):
 
 
 def rounded_channels(channels: float, divisor: int = 8) -> int:
-    """Return the nearest multiple of `divisor`, at least one, and the next one up where that loses over a tenth."""
+    """Return the nearest positive multiple of `divisor`; the next one up if that is more than a tenth lower."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
 def _norm_relu(conv: nn.Conv2d) -> nn.Sequential:
-    """Return a convolution with batch norm and ReLU6 behind it."""
+    """Return a convolution followed by batch norm and ReLU6."""
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU6())
 
 

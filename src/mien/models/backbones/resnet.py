@@ -1,7 +1,7 @@
 """ResNet of basic blocks (He et al. 2016, "Deep Residual Learning for Image Recognition", Table 1).
 
-Parameters carry torchvision's names (`conv1`, `bn1`, `layer1.0.conv1`, `downsample.0`, `fc`), so weight
-files in that spelling fit; the stages are addressed as `stem`, `stage1` ... as in every backbone.
+Parameters have torchvision's names (`conv1`, `bn1`, `layer1.0.conv1`, `downsample.0`, `fc`), so its weights files fit;
+the stages are `stem`, `stage1` ... as in every backbone.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ from mien.models.network import Network, NetworkSpec, Stage
 
 Stem = Literal["imagenet", "small", "full"]
 # Kernel, stride, and whether a 3x3 max pool of stride 2 follows.
-STEMS: dict[Stem, tuple[int, int, bool]] = {
-    "imagenet": (7, 2, True),
-    "small": (3, 2, False),
-    "full": (3, 1, False),
-}
+STEMS: dict[Stem, tuple[int, int, bool]] = {"imagenet": (7, 2, True), "small": (3, 2, False), "full": (3, 1, False)}
 
 
 class BasicBlock(nn.Module):
@@ -28,7 +24,8 @@ class BasicBlock(nn.Module):
 
     .. math:: y = \mathrm{ReLU}(\mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 * x))) + s(x))
 
-    where :math:`s` is the identity, or a 1 x 1 convolution with batch norm when the shape changes.
+    where :math:`s` is the identity, or a 1 x 1 convolution with batch norm if the shape changes.
+
     Shape: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
@@ -54,7 +51,7 @@ class BasicBlock(nn.Module):
 class ResNet(Network):
     """A ResNet of basic blocks; the defaults are ResNet-18.
 
-    Stages: `stem` and `stage1`, `stage2` ..., one an entry of `depths`. Features: the last stage's channels.
+    Stages: `stem`, and `stage1`, `stage2` ... for the entries of `depths`. Features: the last stage's channels.
 
     Args:
         num_classes: Number of logits.
@@ -65,8 +62,7 @@ class ResNet(Network):
         strides: Stride of the first block of each stage.
         stem: "imagenet": 7x7, stride 2, max pool; "small": 3x3, stride 2; "full": 3x3, stride 1.
         dropout: Probability before the linear layer.
-        use_zero_gamma: Start each block as its shortcut: the last batch norm's scale is 0 (Goyal et al.
-            2017).
+        use_zero_gamma: Initialize each block as its shortcut: the last batch norm's scale is 0 (Goyal et al. 2017).
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -84,52 +80,43 @@ class ResNet(Network):
     ) -> None:
         channels = _checked_channels(depths, width, multipliers, strides)
         kernel, stride, use_pool = STEMS[stem]
+        rows = [*enumerate(zip(depths, strides, channels, strict=True), start=1)]
         stages = [Stage("stem", width, stride * 2 if use_pool else stride)]
-        for number, (step, out) in enumerate(zip(strides, channels, strict=True), start=1):
+        for number, (_, step, out) in rows:
             stages.append(Stage(f"stage{number}", out, stages[-1].stride * step))
         super().__init__(stages, in_channels=in_channels, num_classes=num_classes, feature_size=channels[-1])
         self.conv1 = nn.Conv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.use_pool = use_pool
         before = width
-        for number, (depth, step, out) in enumerate(zip(depths, strides, channels, strict=True), start=1):
+        for number, (depth, step, out) in rows:
             blocks = [BasicBlock(before if i == 0 else out, out, step if i == 0 else 1) for i in range(depth)]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             before = out
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(before, num_classes)
-        self._initialize(use_zero_gamma)
-
-    def run_stage(self, name: str, maps: Tensor) -> Tensor:
-        """Return one stage's output."""
-        if name == "stem":
-            maps = F.relu(self.bn1(self.conv1(maps)))
-            return F.max_pool2d(maps, 3, 2, 1) if self.use_pool else maps
-        layer: nn.Module = getattr(self, name.replace("stage", "layer"))
-        output: Tensor = layer(maps)
-        return output
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of features (N, D)."""
-        logits: Tensor = self.fc(self.dropout(features))
-        return logits
-
-    def _initialize(self, use_zero_gamma: bool) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, BasicBlock) and use_zero_gamma:
                 nn.init.zeros_(module.bn2.weight)
 
+    def run_stage(self, name: str, maps: Tensor) -> Tensor:
+        """Return one stage's output."""
+        if name != "stem":
+            return super().run_stage(name.replace("stage", "layer"), maps)
+        maps = F.relu(self.bn1(self.conv1(maps)))
+        return F.max_pool2d(maps, 3, 2, 1) if self.use_pool else maps
+
 
 def _checked_channels(
     depths: tuple[int, ...], width: int, multipliers: tuple[float, ...], strides: tuple[int, ...]
 ) -> list[int]:
-    """Return the channels of each stage; `ValueError` when the tuples do not fit together."""
+    """Return the channels of each stage; `ValueError` if the tuples do not fit together."""
     if not depths or not len(depths) == len(multipliers) == len(strides):
         raise ValueError(
             f"depths, multipliers and strides have {len(depths)}, {len(multipliers)} and {len(strides)} "
-            "entries; each needs one a stage."
+            "entries; each needs one per stage."
         )
     channels = [round(width * multiplier) for multiplier in multipliers]
     if min(*depths, *strides, width, *channels) < 1:

@@ -1,12 +1,12 @@
-"""YOLOv8-cls: the classification network of YOLOv8 (Jocher et al. 2023), written afresh from its published structure.
+"""YOLOv8-cls: the classification network of YOLOv8 (Jocher et al. 2023), written anew from its published structure.
 
-Verified to the unit for the small one, with 3 input channels: 5,089,703 parameters with 7 classes. With 1000 classes
-the three sizes have 2,719,288, 6,361,736 and 17,053,336: the published 2.7 M, 6.4 M and 17.0 M.
+Exact parameter counts, with 3 input channels: the small size has 5,089,703 with 7 classes. With 1000 classes the three
+sizes have 2,719,288, 6,361,736 and 17,053,336: the published 2.7 M, 6.4 M and 17.0 M.
 
-The largest of the stages' channels is limited to 1024 before the width multiple in all three sizes. The detector of the
-same family limits its medium size to 768; with that, the classifier would have 13.0 M.
+In all three sizes a stage has at most 1024 channels before the width multiple. The detector of the same family limits
+its medium size to 768; with that, the classifier would have 13.0 M parameters.
 
-Weights start from PyTorch's defaults.
+Weights have PyTorch's default initialization.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Bottleneck(nn.Module):
 
 
 class C2f(nn.Module):
-    r"""A cross-stage partial block: half of the channels run through a chain whose every link is kept.
+    r"""A cross-stage partial block: half of the channels pass through a chain of blocks, all outputs are merged.
 
     .. math::
         (h_0, h_1) &= \mathrm{split}(f_{\mathrm{in}}(x)), \qquad h_{i+1} = b_i(h_i) \\
@@ -94,7 +94,7 @@ class YoloV8Cls(Network):
     """A YOLOv8 classifier; the defaults are its small size.
 
     Stages: `stem` (stride 2) and `stage1` to `stage4` (strides 4 to 32), each a 3 x 3 convolution of stride 2 and a
-    `C2f`. A 1 x 1 layer then widens the map before it is averaged. Features: `feature_size`.
+    `C2f`. A 1 x 1 layer then expands the channels before the mean. Features: `feature_size`.
 
     Args:
         num_classes: Number of logits.
@@ -104,8 +104,8 @@ class YoloV8Cls(Network):
         max_channels: Limit of the channels before the multiple.
         feature_size: Channels of the last convolution.
         dropout: Probability before the linear layer.
-        norm_momentum: Share of the newest batch in the batch norms' running statistics; runs of a few hundred steps
-            need more than the 0.03 of YOLO.
+        norm_momentum: Weight of the newest batch in the batch norms' running statistics; runs of a few hundred steps
+            need more than YOLO's 0.03.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -144,20 +144,9 @@ class YoloV8Cls(Network):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = norm_momentum
 
-    def run_stage(self, name: str, maps: Tensor) -> Tensor:
-        """Return one stage's output."""
-        layer: nn.Module = getattr(self, name)
-        output: Tensor = layer(maps)
-        return output
-
     def pool(self, maps: Tensor) -> Tensor:
-        """Return the features (N, feature_size): the widened map's mean over all positions."""
+        """Return the features (N, feature_size): the expanded map's mean over all positions."""
         return super().pool(self.head(maps))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of features (N, feature_size)."""
-        logits: Tensor = self.fc(self.dropout(features))
-        return logits
 
 
 PAPER = "Jocher et al. 2023, Ultralytics YOLOv8"

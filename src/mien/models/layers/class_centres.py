@@ -1,4 +1,4 @@
-"""Where the features of each class lie: what centre-based losses measure distances from."""
+"""Running means of each class's features, for losses that measure distances from class centres."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class ClassCentres(nn.Module):
 
     .. math:: z_k \leftarrow (1 - \mu)\, z_k + \mu \frac{\sum_i t_{ik} f_i}{\sum_i t_{ik}}
 
-    for every class in the batch; the first batch that shows a class sets its centre. :math:`t` are the targets: for
-    class numbers written as one-hot rows, this is the mean over the class's samples.
+    for every class in the batch; the first batch with a class sets its centre. :math:`t` are the targets; if they are
+    one-hot, the quotient is the mean over the class's samples.
 
     Args:
         classes: Number of classes K.
         feature_size: Number of features D.
-        momentum: The share mu of the new batch, in (0, 1]; 1 takes the batch's own means.
+        momentum: Weight mu of the new batch, in (0, 1]; 1 uses the batch's own means.
     """
 
     centres: Tensor
@@ -33,12 +33,12 @@ class ClassCentres(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, targets: Tensor) -> None:
-        """Move the centres towards a batch: features (N, D), targets (N, K) with rows that sum to 1."""
+        """Update the centres with a batch: features (N, D), targets (N, K) with rows that sum to 1."""
         weights = targets.to(self.centres.dtype)
         mass = weights.sum(dim=0)
         with torch.autocast(features.device.type, enabled=False):
             sums = weights.T @ features.to(self.centres.dtype)
-        if distributed.is_available() and distributed.is_initialized():  # each process has a share of the batch
+        if distributed.is_available() and distributed.is_initialized():  # each process has a part of the batch
             distributed.all_reduce(mass)
             distributed.all_reduce(sums)
         means = sums / mass.clamp_min(1e-12)[:, None]

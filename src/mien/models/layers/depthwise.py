@@ -1,4 +1,4 @@
-"""Depthwise convolutions that train as fast in 16 bits as they should."""
+"""Depthwise convolutions, fast in 16-bit training on processors too."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mien.models.layers.precision import full_precision, widened
 class DepthwiseConv2d(nn.Conv2d):
     """A convolution of each channel by itself, without bias, padded to keep the size at stride 1.
 
-    On processors, oneDNN has no fast backward pass in bf16 for strided depthwise convolutions and for maps smaller than
-    the kernel: they take many times as long as in 32 bits, most of a training step of MobileNetV2. Those run in
-    32 bits there; the output has the type of the input. Everywhere else it is `nn.Conv2d`.
+    On processors, oneDNN has no fast backward pass in bf16 for strided depthwise convolutions, nor for maps smaller
+    than the kernel: they take many times as long as in 32 bits, most of a training step of MobileNetV2. These cases run
+    in 32 bits; the output has the type of the input. Everything else is `nn.Conv2d`.
 
     Shape: (N, channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride)).
     """

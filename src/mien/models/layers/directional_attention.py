@@ -1,7 +1,7 @@
 """DAF, directional attention fusion (Shao et al. 2025): a map's rows and columns attend to themselves and each other.
 
-The paper works on one size of map, 7 x 7. Here kernels and positional encodings have the length of that nominal map
-and are resized for any other, so that height and width are free.
+The paper has one map size, 7 x 7. Here kernels and positional encodings have the length of that nominal map and are
+resized for any other, so height and width are free.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Cross = Literal["equation", "algorithm"]
 
 
 def hat_weights(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): the weight of each old place on each new one, linear in their distance.
+    """Return (wanted, length): the weight of each old position on each new one, linear in their distance.
 
-    Both lines cover the same extent. A line that shrinks averages over the places that one new place covers.
+    Both lines cover the same extent. Shrinking averages over the old positions that a new one covers.
     """
     step = length / wanted
     places = (np.arange(wanted) + 0.5) * step - 0.5
@@ -43,13 +43,13 @@ def resized_rows(rows: Tensor, wanted: int) -> Tensor:
 
 
 def _averages(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): `hat_weights` by which each new place is a mean of old ones."""
+    """Return (wanted, length): `hat_weights` with rows that sum to 1, so each new position is a mean of old ones."""
     weights = hat_weights(length, wanted)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _shares(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): `hat_weights` by which each old place is shared out among new ones."""
+    """Return (wanted, length): `hat_weights` with columns that sum to 1, so each old value is distributed."""
     weights = hat_weights(length, wanted)
     return np.asarray(weights / weights.sum(axis=0))
 
@@ -60,16 +60,15 @@ class GlobalConvolution(nn.Conv2d):
     .. math:: y_{c,h} = \sum_{w=1}^{W} k_{c,w}\, x_{c,h,w} \quad \text{for the height, and} \quad
         y_{c,w} = \sum_{h=1}^{H} k_{c,h}\, x_{c,h,w} \quad \text{for the width}
 
-    For a map of another length than the kernel's, the kernel is resized linearly, and each of its values spreads over
-    the new ones without loss, so that the sum of the kernel stays. It has no bias: a 1 x 1 convolution follows that
-    has one.
+    For a map of another length the kernel is resized linearly: each of its values is distributed over the new ones, so
+    its sum stays the same. It has no bias: the 1 x 1 convolution that follows has one.
 
     Shape: (N, C, H, W) -> (N, C, H, 1) for the height, (N, C, 1, W) for the width.
 
     Args:
         channels: C.
         length: Length of the kernel.
-        axis: The axis that stays.
+        axis: The axis that is kept.
     """
 
     def __init__(self, channels: int, length: int, axis: Axis) -> None:
@@ -78,7 +77,7 @@ class GlobalConvolution(nn.Conv2d):
         self.length, self.axis = length, axis
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return one value for each channel and position of the axis that stays."""
+        """Return one value for each channel and position of the kept axis."""
         height, width = map_size(maps)
         wanted = width if self.axis == "height" else height
         return F.conv2d(maps, self._kernel(wanted), groups=self.groups)
@@ -92,7 +91,7 @@ class GlobalConvolution(nn.Conv2d):
 
 
 class DirectionFeatures(nn.Module):
-    r"""What one direction contributes: queries, keys and values for self- and for cross-attention.
+    r"""The queries, keys and values of one direction, for self- and for cross-attention.
 
     .. math::
         x_H &= W_2 * \mathrm{GDConv}_H(W_1 * x) && \text{Eq. (4)} \\
@@ -144,18 +143,17 @@ class DirectionalAttention(nn.Module):
 
     with the inputs of `DirectionFeatures`, one for each direction.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.3.
+    Source: Shao, Li and Wu 2025, section 2.3; full reference in `mien.models.papers.daf_mhsca`.
 
     Deviations: Eq. (8) multiplies an (H, C) by a (W, C) array and calls the result a spatial attention map; it is read
-    as the outer product over positions, the only reading that has H x W values. Eq. (7) takes the scores of one
-    direction and the values of the other, which fits H = W only. For H != W the other direction's values, and its half
-    of the concatenation, are resized linearly to this direction's length; so there are two :math:`x_{Ca}`, of H and of
-    W rows, equal for H = W. Algorithm 2 says "cross-attend x_H with x_W and vice versa" instead: `cross="algorithm"`
-    computes :math:`a(Q_{Hc}, K_{Wc}, V_{Wc})` and :math:`a(Q_{Wc}, K_{Hc}, V_{Hc})`. The paper calls GDConv both global
-    dilated and global; it is a depthwise convolution over the whole axis. The patches that it speaks of are single
-    rows and columns. Positional encodings are learnt and shared by the two projections of a direction; queries, keys,
-    values and :math:`W_{Ca}` have no bias, as the equations have none.
+    as the outer product over positions, the only reading with H x W values. Eq. (7) combines the scores of one
+    direction with the values of the other, which is defined for H = W only. For H != W the other direction's values,
+    and its half of the concatenation, are resized linearly to this direction's length; so there are two
+    :math:`x_{Ca}`, with H and with W rows, equal for H = W. Algorithm 2 has "cross-attend x_H with x_W and vice versa"
+    instead: `cross="algorithm"` computes :math:`a(Q_{Hc}, K_{Wc}, V_{Wc})` and :math:`a(Q_{Wc}, K_{Hc}, V_{Hc})`. The
+    paper calls GDConv both global dilated and global; it is a depthwise convolution over the whole axis. Its patches
+    are single rows and columns. Positional encodings are learnt and shared by the two projections of a direction.
+    Queries, keys, values and :math:`W_{Ca}` have no bias, as in the equations.
 
     Shape: (N, C, H, W) -> (N, C, H, W), values in (0, 1).
 

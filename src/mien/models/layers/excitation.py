@@ -1,17 +1,19 @@
-"""The excitation of channel attention: a two-layer perceptron that scores every channel."""
+"""The excitation of channel attention: a two-layer perceptron that scores each channel."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class Excitation(nn.Module):
-    r"""Score channels from one number a channel.
+    r"""Score channels from one number per channel.
 
     .. math:: e = W_2\, \mathrm{ReLU}(W_1 z + b_1) + b_2
 
-    with :math:`W_1` of `hidden` rows; the biases only with `use_bias`. No sigmoid: CBAM adds two scores first.
+    where :math:`W_1` has `hidden` rows, and there are biases only with `use_bias`. The sigmoid is in `gate`: CBAM adds
+    two scores first.
 
     Shape: (..., C) -> (..., C).
     """
@@ -26,9 +28,7 @@ class Excitation(nn.Module):
         scores: Tensor = self.expand(F.relu(self.reduce(descriptors)))
         return scores
 
-
-def reduced_channels(channels: int, reduction: int, stage_name: str) -> int:
-    """Return channels // reduction, the hidden channels; `ValueError` unless that is at least 1."""
-    if not 1 <= reduction <= channels:
-        raise ValueError(f"reduction is {reduction}; stage '{stage_name}' allows 1 to {channels}.")
-    return channels // reduction
+    def gate(self, maps: Tensor) -> Tensor:
+        """Return one value in (0, 1) for each channel, (N, C, 1, 1), from the means of a map (N, C, H, W)."""
+        scores: Tensor = self(maps.mean(dim=(2, 3)))
+        return torch.sigmoid(scores)[:, :, None, None]

@@ -1,7 +1,6 @@
 """Folding: the same function with fewer layers, for deployment.
 
-In evaluation a batch norm is a fixed scale and shift for each channel, so it merges into the convolution
-before it.
+In evaluation a batch norm is a fixed scale and shift of each channel, so it merges into the convolution before it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ M = TypeVar("M", bound=nn.Module)
 
 @runtime_checkable
 class Foldable(Protocol):
-    """A module that knows a cheaper module with the same function in evaluation."""
+    """A module that can be replaced by a cheaper one with the same function in evaluation."""
 
     def fold(self) -> nn.Module:
         """Return the cheaper module."""
@@ -27,11 +26,11 @@ class Foldable(Protocol):
 
 
 def fold(module: M) -> M:
-    """Return a copy in evaluation mode, without gradients, with everything folded that can be.
+    """Return a folded copy in evaluation mode, without gradients.
 
-    Folded are `Foldable` parts, and batch norms that stand directly after their convolution: neighbours in a
-    `Sequential`, or attributes named alike, `conv1` and `bn1`. So these names promise that the second is
-    applied to the first's output and that nobody else reads it.
+    Folded are `Foldable` parts, and batch norms directly after their convolution: neighbours in a `Sequential`, or
+    attributes named alike, `conv1` and `bn1`. These names promise that the second is applied to the first's output and
+    that nothing else reads it.
     """
     module = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
     _fold_children(module)

@@ -1,7 +1,7 @@
 """The two-dimensional discrete Fourier transform as products with constant matrices.
 
-Feature maps are small, so two matrix products cost less than a fast transform and export to standard operators
-that every ONNX runtime has, in a browser too.
+Feature maps are small, so two matrix products cost less than a fast transform, and they are exported as standard
+operators that every ONNX runtime has, also in a browser.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folding of batch norms in networks written elsewhere, whose names promise nothing: a pass shows what follows what."""
+"""Folding of batch norms in other libraries' networks, whose names promise nothing: a forward pass shows the order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mien.models.layers.folding import convolution_like, folded_weight_and_bias
 
 @torch.no_grad()
 def fold_observed(module: nn.Module, images: Tensor) -> None:
-    """Fold, in place, every batch norm of a module in evaluation mode that alone reads a convolution's output.
+    """Fold every batch norm that is the only reader of a convolution's output.
 
     Args:
-        module: Changed in place; layers that run more than once in a pass stay as they are.
+        module: In evaluation mode; changed in place. Layers that run more than once in a pass stay as they are.
         images: A batch that the module accepts; its values do not matter.
     """
     convolutions = {name: m for name, m in module.named_modules() if isinstance(m, nn.Conv2d)}
@@ -45,13 +45,13 @@ def fold_observed(module: nn.Module, images: Tensor) -> None:
 
 
 class _Watch(TorchFunctionMode):
-    """Notes which batch norm reads which convolution's output, and who else does."""
+    """Records which batch norm reads which convolution's output, and all other reads of it."""
 
     def __init__(self, convolutions: Mapping[int, str], norms: Mapping[int, str]) -> None:
         super().__init__()
         self.convolutions, self.norms = convolutions, norms
         self.made_by: dict[int, str] = {}
-        self.kept: list[Tensor] = []  # an id is unique only as long as its tensor lives
+        self.kept: list[Tensor] = []  # keeps the tensors alive, so that their ids stay unique
         self.reads: Counter[int] = Counter()
         self.runs: Counter[str] = Counter()
         self.normalized: list[tuple[int, str]] = []
@@ -61,7 +61,7 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        # to ask for a shape is not to read the values
+        # asking for a shape is not reading the values
         if any(isinstance(value, Tensor) for value in tree_leaves(result)):
             self.reads.update(id(value) for value in tree_leaves((args, kwargs)) if id(value) in self.made_by)
         if func in (torch.conv2d, F.conv2d) and (name := self.convolutions.get(id(args[1]))):
@@ -75,7 +75,7 @@ class _Watch(TorchFunctionMode):
         return result
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Return (convolution, batch norm) where nothing else reads between them and both run once."""
+        """Return (convolution, batch norm) where nothing else reads the convolution's output and both run once."""
         return [
             (self.made_by[source], norm)
             for source, norm in self.normalized
@@ -84,7 +84,7 @@ class _Watch(TorchFunctionMode):
 
 
 def _after_normalizing(norm: Any) -> nn.Module | None:
-    """Return what a batch norm layer does after it has normalised; None for a kind that is not known."""
+    """Return what a batch norm layer does after normalizing; None for an unknown kind."""
     if type(norm) is nn.BatchNorm2d:
         return nn.Identity()
     if type(norm).__name__ == "BatchNormAct2d" and hasattr(norm, "drop") and hasattr(norm, "act"):  # timm's

@@ -1,7 +1,7 @@
-"""Looking into a network while it runs: parts say what they computed, and somebody may be listening.
+"""Recording what parts of a network compute.
 
-A part passes what is worth seeing through `observe`. Nothing happens there, and nothing is kept, unless the network
-runs inside `observing`; so neither outputs nor exported files depend on it.
+A part passes tensors worth seeing through `observe`. Unless the network runs inside `observing`, that does and keeps
+nothing, so neither outputs nor exported files depend on it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-# The attribute of a module that is listened to: (its path in the network, where to write).
+# The attribute of a module that is being observed: (its path in the network, the dictionary to write to).
 LISTENER = "_observed_as"
 Observations = dict[tuple[str, str], Tensor]
 
 
 def observe(module: nn.Module, part: str, values: Tensor) -> Tensor:
-    """Return `values` as they are, and show them to whoever observes the network that `module` is in.
+    """Return `values` unchanged, and record them if the network is being observed.
 
     Args:
         module: The part of the network that computed them.
-        part: What they are, one name a module.
+        part: Their name, unique in the module.
         values: Any tensor.
     """
     listener = module.__dict__.get(LISTENER)
@@ -33,15 +33,18 @@ def observe(module: nn.Module, part: str, values: Tensor) -> Tensor:
 
 @contextmanager
 def observing(network: nn.Module) -> Iterator[Observations]:
-    """Listen to a network: what its parts pass through `observe` stands in the dictionary, by (module path, part).
+    """Record what a network's parts pass through `observe`, in a dictionary by (module path, part).
 
-    The tensors are the very ones that the network goes on with, so gradients by them can be taken. What a part
-    computes twice is kept once, the last. One listener at a time, in one thread.
+    The network continues with the very same tensors, so gradients by them can be taken. Of a part that computes
+    something twice, the last is kept. One observer at a time, in one thread.
 
     Example:
-        >>> with observing(network) as seen:  # doctest: +SKIP
-        ...     logits = network(images)
-        >>> seen["modulators.stage2", "gate"].shape  # doctest: +SKIP
+        >>> import torch
+        >>> from mien.models import registry
+        >>> network = registry.create("despam", in_channels=3).eval()
+        >>> with observing(network) as seen:
+        ...     logits = network(torch.zeros(1, 3, 112, 112))
+        >>> seen["modulators.stage2", "gate"].shape
         torch.Size([1, 1, 28, 28])
     """
     seen: Observations = {}

@@ -1,4 +1,4 @@
-"""Batch norms that stand before their convolution, as in pre-activation networks, and what they fold to."""
+"""Batch norms before their convolution, as in pre-activation networks, and what they fold to."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class ScaleShift(nn.Module):
 
 
 class PreNorm(nn.BatchNorm2d):
-    """A batch norm whose input others read too, so that no convolution before it can absorb it.
+    """A batch norm whose input other layers read too, so that it cannot merge into the convolution before it.
 
-    Folded, it is a `ScaleShift`: in a dense net every layer norms the concatenated maps in its own way.
+    In a dense net every layer has its own norm of the concatenated maps. Folded, it is a `ScaleShift`.
     """
 
     def fold(self) -> ScaleShift:
-        """Return this norm's function in evaluation."""
+        """Return the same function in evaluation."""
         scale, shift = norm_scale_and_shift(self)
         return ScaleShift(scale.to(self.weight.dtype), shift.to(self.weight.dtype))

@@ -1,4 +1,4 @@
-"""Parts that must not run in 16 bits."""
+"""Helpers for parts that must not run in 16 bits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 def full_precision(maps: Tensor) -> AbstractContextManager[object]:
-    """Return a context without automatic 16-bit arithmetic on the device of `maps`; cast inputs by `widened`."""
-    if maps.device.type == "meta":  # counting only; there is nothing to round
+    """Return a context without autocast on the device of `maps`; cast the inputs by `widened`."""
+    if maps.device.type == "meta":  # used for counting only, where nothing is rounded
         return nullcontext()
     return torch.autocast(maps.device.type, enabled=False)
 

@@ -13,19 +13,19 @@ class RepConv(nn.Module):
 
     .. math:: y = \mathrm{BN}(W_k * x) + \mathrm{BN}(W_1 * x) + \mathrm{BN}(x)
 
-    where no convolution has a bias and every branch has its own batch norm. The identity is there when the
-    layer keeps both channels and resolution. No activation: the caller applies it.
+    where no convolution has a bias and every branch has its own batch norm. The identity exists if the layer keeps both
+    channels and resolution. The caller applies the activation.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
-    Source: DeSpaM's figure and released code; the branches are settled by its parameter counts
+    Source: DeSpaM's figure and released code; its parameter counts determine the branches
     (`mien.models.papers.despam`).
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Odd, at least 3.
-        stride: Step of all branches, in positions.
+        stride: Stride of all branches, in positions.
         groups: Groups of both convolutions; `in_channels` makes the layer depthwise.
     """
 
@@ -47,8 +47,8 @@ class RepConv(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the sum of the branches."""
-        # The step is taken here and not by the 1 x 1 convolution: it is the same map, and oneDNN's gradient of that
-        # convolution with a stride writes past its buffers where an image's few channels lie last (torch 2.13).
+        # Strided here, not in the 1 x 1 convolution: the result is the same, and oneDNN's gradient of that convolution
+        # with a stride writes past its buffers for few channels in channels-last order (torch 2.13).
         positions = maps[:, :, :: self.stride, :: self.stride]
         summed: Tensor = self.bn(self.conv(maps)) + self.point_bn(self.point_conv(positions))
         return summed if self.identity_bn is None else summed + self.identity_bn(maps)
@@ -64,7 +64,7 @@ class RepConv(nn.Module):
         if self.identity_bn is not None:
             scale, shift = norm_scale_and_shift(self.identity_bn)
             channels = torch.arange(len(scale), device=scale.device)
-            # Output channel c reads input channel c, which is number (c mod group width) of its group.
+            # Output channel c reads input channel c, which has the index (c mod group width) in its group.
             weight[channels, channels % weight.shape[1], middle, middle] += scale
             bias = bias + shift
         return convolution_like(self.conv, weight, bias)

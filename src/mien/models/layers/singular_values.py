@@ -1,9 +1,9 @@
 """All singular values of a batch of small matrices, also where only standard ONNX operators exist.
 
-In training and evaluation torch's decomposition computes them, with gradients. No ONNX operator does, so an exported
-network carries two loops of standard operators instead: Householder reflections reduce the matrix to two diagonals
+In training and evaluation they come from torch's decomposition, with gradients. No ONNX operator computes them, so an
+exported network has two loops of standard operators instead: Householder reflections reduce the matrix to two diagonals
 (Golub and Kahan 1965, "Calculating the Singular Values and Pseudo-Inverse of a Matrix"), and Sturm counts locate all
-the values at once. Their number of steps depends on the size of the matrix only, so no input fails to converge and
+the values at once. The number of steps depends only on the size of the matrix, so there is no failure to converge and
 every input costs the same.
 """
 
@@ -24,12 +24,12 @@ from mien.models.layers.tracing import constant, map_size
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Cells that the interval of the values is cut into: half a cell is the resolution of float32 at its upper end.
+# Cells that the interval of the values is divided into: half a cell is float32's resolution at its upper end.
 CELLS = 2**24
-# Rounds that cut every value's cell again; three take the fewest steps at 7 to 112 columns.
+# Rounds that subdivide every value's cell; three need the fewest steps for 7 to 112 columns.
 ROUNDS = 3
-# Side of the largest matrices that CUDA's library decomposes many at once. Of larger ones it makes a loop, slower than
-# a processor (results/accelerator.json).
+# Side of the largest matrices that CUDA's library decomposes in batches. For larger ones it loops, slower than a
+# processor (results/accelerator.json).
 LARGEST_BATCHED = 32
 # Guards of quotients. `clamp_min`, never `x + tiny`: exporters drop a small addition and leave 0 / 0.
 TINY = 1e-30
@@ -45,8 +45,8 @@ def singular_values(matrices: Tensor) -> Tensor:
 
     The gradient has no difference of singular values in a denominator, so it is finite for repeated and for zero ones.
 
-    Shape: (N, H, W) -> (N, min(H, W)). Types: as `matrices`, at least float32. Errors while exporting: under 1e-6 of
-    the largest value of the matrix. A matrix that is not finite is an error of torch's in training and evaluation.
+    Shape: (N, H, W) -> (N, min(H, W)). Types: as `matrices`, at least float32. Error in exported files: below 1e-6 of
+    the matrix's largest value. In training and evaluation torch raises an error for a matrix that is not finite.
     """
     with full_precision(matrices):
         matrices = widened(matrices)
@@ -59,7 +59,7 @@ def singular_values(matrices: Tensor) -> Tensor:
 
 
 def values_by_processor(matrices: Tensor) -> Tensor:
-    """Return the same as `singular_values`, calculated by torch's threads on the processor; with gradients."""
+    """Return the same as `singular_values`, computed by torch's threads on the processor; with gradients."""
     parts = matrices.cpu().chunk(torch.get_num_threads())
     with ThreadPoolExecutor(len(parts)) as pool:
         return torch.cat(list(pool.map(torch.linalg.svdvals, parts))).to(matrices.device)
@@ -70,7 +70,7 @@ def portable_singular_values(matrices: Tensor) -> Tensor:
     height, width = map_size(matrices)
     size = max(height, width, 2)
     largest = matrices.abs().amax((1, 2), keepdim=True).clamp_min(TINY)
-    # Zero rows or columns make the matrix square and add zero values, which stand last.
+    # Zero rows or columns make the matrix square and add zero values, which come last.
     square = _padded(_padded(matrices / largest, 1, size - height), 2, size - width)
     entries = torch.zeros_like(square[:, 0, :1]).expand(-1, 2 * size - 1)
     entries = _as_loop(_bidiagonalize)(square, entries, 2 * size - 1)
@@ -81,8 +81,8 @@ def _bidiagonalize(square: Tensor, entries: Tensor, steps: int) -> Tensor:
     """Return the absolute entries d_1, e_1, d_2, e_2 ... d_n of the bidiagonal form, (N, 2n - 1).
 
     A reflection zeroes the first column below its first entry, whose absolute value is then the column's norm; the
-    rest is transposed, so that the next one does the same to the row. A zero column comes in for the one that is done:
-    a loop of an exported file keeps its shapes.
+    rest is transposed, so the next reflection does the same to the row. A zero column replaces the finished one: in an
+    exported file the loop must keep its shapes.
 
     Args:
         square: The matrices (N, n, n).
@@ -108,17 +108,17 @@ def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
     r"""Return the n largest singular values (N, n) of bidiagonal matrices (N, 2 size - 1), descending.
 
     The symmetric tridiagonal matrix with a zero diagonal and :math:`b = (d_1, e_1, d_2, \dots)` beside it has the
-    eigenvalues :math:`\pm\sigma_i`. As many of them are less than x as there are negative ones among
+    eigenvalues :math:`\pm\sigma_i`. The number of them below x is the number of negative values among
 
     .. math:: q_1 = -x, \qquad q_{k+1} = -x - b_k^2 / q_k
 
-    (Barth, Martin and Wilkinson 1967). The first round asks this on one grid for all values, the next ones on a grid
+    (Barth, Martin and Wilkinson 1967). The first round counts on one grid for all values, the next ones on a grid
     inside each value's cell.
     """
     bound = torch.maximum((entries[:, 1:] + entries[:, :-1]).amax(1, keepdim=True), entries[:, :1]).clamp_min(TINY)
     squares = (entries / bound).square().clamp_min(LEAST_SQUARE)
     squares = squares.transpose(0, 1).unsqueeze(2).unsqueeze(3)
-    # Less than x are `size` negative eigenvalues and the singular values below x.
+    # Below x are the `size` negative eigenvalues and the singular values below x.
     most_below = constant(np.arange(2.0 * size - 1, 2 * size - 1 - n, -1)[:, None], entries)
     points = int(np.ceil((CELLS / size) ** (1 / ROUNDS)))
     lower, cell = torch.zeros_like(bound).unsqueeze(2), 1.0
@@ -133,7 +133,7 @@ def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
 def _count_negative(squares: Tensor, points: Tensor) -> Tensor:
     """Return how many q are negative: squares b^2 (2 size - 1, N, 1, 1) at points x > 0 (N, ..., S), shape as points.
 
-    A q of zero counts as positive and makes the next one minus infinity, which arithmetic by IEEE 754 carries through.
+    A q of zero counts as positive and makes the next one minus infinity, which IEEE 754 arithmetic handles.
     """
     start = -points
     q = start
@@ -150,10 +150,10 @@ def _padded(matrices: Tensor, axis: int, by: int) -> Tensor:
 
 
 def _as_loop(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose loop stays one while a network is exported, instead of as many copies of its body."""
+    """Return a function whose loop is exported as a loop, not as copies of its body."""
     if not torch.onnx.is_in_onnx_export():
         return function
-    with warnings.catch_warnings():  # the exporter of standard operators knows no other way to a loop
+    with warnings.catch_warnings():  # the exporter has no other way to make a loop
         warnings.simplefilter("ignore", DeprecationWarning)
         scripted: Callable[P, R] = torch.jit.script(function)
     return scripted

@@ -20,21 +20,20 @@ class SpatialChannelHead(nn.Module):
         \tilde x_c &= A_c \odot x_c, \quad A_c = \mathrm{GAP}(A_s) && \text{Eq. (12)}
 
     The head returns :math:`\mathrm{GAP}(\tilde x_c)`. The weights of Eq. (11) and (12) are the same at every position,
-    so they multiply the pooled :math:`\tilde x_s`: the same value without further maps.
+    so they multiply the pooled :math:`\tilde x_s`, which gives the same value without further maps.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.4.
+    Source: Shao, Li and Wu 2025, section 2.4; full reference in `mien.models.papers.daf_mhsca`.
 
-    Deviations: x is the output of AFC, as in Algorithm 3, where Eq. (9) writes its input. The sigmoid's argument has
-    one channel, so that a head has one map: the shape that Eq. (16) gives the attention weights, (B, H, W, heads). The
-    three convolutions read one 1 x 1 convolution with half the channels, as in the heads of DAN (Wen et al. 2023),
-    which these descend from; Eq. (9) leaves its channels open. Eq. (10) and (12) write a dot and call it a matrix
-    multiplication; Algorithm 3 multiplies elements. The paper's Eq. (11) has one "Linear", its text two layers with a
-    reduction in between; the ReLU between them is that of DAN's channel attention.
+    Deviations: x is the output of AFC, as in Algorithm 3; Eq. (9) has AFC's input. The sigmoid's argument has one
+    channel, so a head has one map: the shape of the attention weights in Eq. (16), (B, H, W, heads). The three
+    convolutions read one 1 x 1 convolution with half the channels, as in the heads of DAN (Wen et al. 2023), from which
+    these derive; Eq. (9) leaves its channels open. Eq. (10) and (12) have a dot, called a matrix multiplication;
+    Algorithm 3 multiplies elements. The paper's Eq. (11) has one "Linear", its text two layers with a reduction in
+    between; the ReLU between them is that of DAN's channel attention.
 
     Args:
         channels: C.
-        reduction: C over the middle features of the channel weights; at least one stays.
+        reduction: C over the middle features of the channel weights, of which there is at least one.
         use_channel_attention: False leaves out Eq. (11) and (12).
     """
 
@@ -61,7 +60,7 @@ class SpatialChannelHead(nn.Module):
 
         Args:
             maps: x, (N, C, H, W).
-            spatial_map: What `spatial_map` returns of them, (N, 1, H, W).
+            spatial_map: `self.spatial_map(maps)`, (N, 1, H, W).
             attention: A_s, (N, C, H, W); None counts as 1 everywhere.
         """
         spatial = spatial_map * maps

@@ -1,4 +1,4 @@
-"""What SPAM is made of: spatial branches of several scales, a spectrum as values, gates of whole channels."""
+"""The parts of SPAM: spatial branches of several scales, and values from a spectrum with a gate per channel."""
 
 from __future__ import annotations
 
@@ -10,73 +10,34 @@ from mien.models.layers.fourier import dft2
 from mien.models.layers.observing import observe
 
 
-class ScaleBranches(nn.ModuleList):
-    """Parallel convolutions of one map, one a kernel size: dense where the kernel is 1, else depthwise, all with bias.
+class MultiScale(nn.Module):
+    r"""Parallel convolutions of one map, merged and projected to the map's channels.
 
-    Shape: (N, channels, H, W) -> one (N, channels, H, W) for each kernel.
+    .. math:: y = W * \mathrm{cat}_i[f_i(x)] + b, \quad \text{or with } \texttt{use\_sum} \quad
+        y = W * \Big(\sum_i \alpha_i f_i(x)\Big) + b \qquad \text{Eq. (1)}
+
+    where :math:`f_i` are dense for kernel 1, else depthwise, all with bias; :math:`W` is 1 x 1 and the scalars
+    :math:`\alpha_i` are learnt and start at 1. Shape: (N, channels, H, W), kept.
     """
 
-    def __init__(self, channels: int, kernels: tuple[int, ...]) -> None:
-        super().__init__(
+    def __init__(self, channels: int, kernels: tuple[int, ...], *, use_sum: bool = False) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
             nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=1 if kernel == 1 else channels)
             for kernel in kernels
         )
-
-    def forward(self, maps: Tensor) -> list[Tensor]:
-        """Return each branch's output."""
-        return [branch(maps) for branch in self]
-
-
-class ConcatenatedScales(nn.Module):
-    r"""Several scales side by side, compressed to the map's channels.
-
-    .. math:: y = W * \mathrm{cat}_i[f_i(x)] + b
-
-    where :math:`f_i` are `ScaleBranches` and :math:`W` is 1 x 1. Shape: (N, channels, H, W), kept.
-    """
-
-    def __init__(self, channels: int, kernels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.branches = ScaleBranches(channels, kernels)
-        self.compress = nn.Conv2d(len(kernels) * channels, channels, 1)
+        self.alpha = nn.Parameter(torch.ones(len(kernels))) if use_sum else None
+        self.compress = nn.Conv2d(channels if use_sum else len(kernels) * channels, channels, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the compressed map."""
-        compressed: Tensor = self.compress(torch.cat(self.branches(maps), dim=1))
+        """Return the merged map."""
+        found = [branch(maps) for branch in self.branches]
+        if self.alpha is None:
+            merged = torch.cat(found, dim=1)
+        else:
+            merged = sum(alpha * branch for alpha, branch in zip(self.alpha.unbind(), found, strict=True))
+        compressed: Tensor = self.compress(merged)
         return compressed
-
-
-class SummedScales(nn.Module):
-    r"""Several scales, weighted and added: Eq. (1) of SPAYOLO.
-
-    .. math:: F_s = W * \Big(\sum_i \alpha_i f_i(x)\Big) + b \qquad \text{Eq. (1)}
-
-    where :math:`f_i` are `ScaleBranches`, the scalars :math:`\alpha_i` are learnt from 1, and :math:`W` is 1 x 1.
-    Shape: (N, channels, H, W), kept.
-    """
-
-    def __init__(self, channels: int, kernels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.branches = ScaleBranches(channels, kernels)
-        self.alpha = nn.Parameter(torch.ones(len(kernels)))
-        self.compress = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return the compressed sum."""
-        summed = sum(a * branch for a, branch in zip(self.alpha.unbind(), self.branches(maps), strict=True))
-        compressed: Tensor = self.compress(summed)
-        return compressed
-
-
-def channel_gate(excitation: Excitation, maps: Tensor) -> Tensor:
-    r"""Return one value in (0, 1) for each channel, from the means of all channels.
-
-    .. math:: g(z) = \sigma(W_2\, \mathrm{ReLU}(W_1\, \mathrm{GAP}(z)))
-
-    Shape: (N, C, H, W) -> (N, C, 1, 1).
-    """
-    scores: Tensor = excitation(maps.mean(dim=(2, 3)))
-    return torch.sigmoid(scores)[:, :, None, None]
 
 
 class SpectralValues(nn.Module):
@@ -88,7 +49,7 @@ class SpectralValues(nn.Module):
         V &= F_c \odot \varphi(u) \qquad \text{Eq. (6), (7)}
 
     where :math:`\mathcal{F}` is the orthonormal transform over the positions, :math:`\gamma` (from 1) and
-    :math:`\beta` (from 0) have one value for each channel, :math:`W` is 1 x 1 and :math:`\varphi` is `channel_gate`
+    :math:`\beta` (from 0) have one value for each channel, :math:`W` is 1 x 1 and :math:`\varphi` is `Excitation.gate`
     with `hidden` middle channels: of :math:`u = F_c` and with biases where `use_mixed_gate`, else of :math:`u = z`
     without, as Eq. (6) has it. There is no inverse transform: positions of V are frequencies, the zero frequency first.
 
@@ -119,4 +80,4 @@ class SpectralValues(nn.Module):
         """Return V."""
         modulated = self.spectrum(maps) * self.gamma + self.beta if self.use_fft else self.spectrum(maps)
         mixed: Tensor = self.mix(modulated)
-        return mixed * channel_gate(self.excitation, mixed if self.use_mixed_gate else modulated)
+        return mixed * self.excitation.gate(mixed if self.use_mixed_gate else modulated)

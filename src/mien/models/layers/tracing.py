@@ -1,8 +1,8 @@
 """Sizes and constants while a network is traced for export.
 
-There sizes are symbols and the tracer warns when a part reads one as a number or makes a tensor from numbers. An
-exported file has one input size, so for parts that build constants from the map's size (a Fourier matrix, a
-resized kernel) both are right.
+While tracing, sizes are symbols, and the tracer warns when a part reads one as a number or makes a tensor from numbers.
+An exported file has one input size, so both are correct for parts that build constants from the map's size (a Fourier
+matrix, a resized kernel).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def map_size(maps: Tensor) -> tuple[int, int]:
 
 
 def constant(values: NDArray[np.float64], like: Tensor) -> Tensor:
-    """Return numbers as a tensor on the device of `like`, in float64 where that is float64, else in float32."""
+    """Return numbers as a tensor on the device of `like`, in float64 if that is float64, else in float32."""
     if not torch.onnx.is_in_onnx_export():
         return torch.as_tensor(values, dtype=_dtype(like), device=like.device)
     with warnings.catch_warnings():
@@ -37,9 +37,9 @@ def constant(values: NDArray[np.float64], like: Tensor) -> Tensor:
 
 
 def constant_of(function: Callable[..., NDArray[np.float64]], *arguments: float, like: Tensor) -> Tensor:
-    """Return `constant(function(*arguments), like)`, calculated and uploaded once for a type and a device.
+    """Return `constant(function(*arguments), like)`, computed and uploaded once per type and device.
 
-    An upload waits for the device, so parts that need one at every step would keep it from running ahead.
+    An upload waits for the device, so one at every step would stop it from running ahead.
     """
     if torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling():
         return constant(function(*arguments), like)
@@ -50,7 +50,7 @@ def constant_of(function: Callable[..., NDArray[np.float64]], *arguments: float,
 def _kept(
     function: Callable[..., NDArray[np.float64]], arguments: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    with torch.inference_mode(mode=False):  # made while validating, it must serve training too
+    with torch.inference_mode(mode=False):  # a constant made in validation must also work in training
         return torch.as_tensor(function(*arguments), dtype=dtype, device=device)
 
 

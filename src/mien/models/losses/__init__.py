@@ -1,6 +1,6 @@
-"""Losses: one file a loss; the file name is its name in recipes, and it defines one subclass of `Loss`.
+"""Losses: one file each; the file name is the loss's name in recipes, and the file defines one subclass of `Loss`.
 
-Outsiders add theirs with an entry point of the group `mien.losses` that names such a class.
+Other packages add theirs by an entry point of the group `mien.losses`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from mien.models.network import Outputs
 
 @dataclass(frozen=True)
 class Problem:
-    """What a loss is made for.
+    """What a loss must know of the training set and the network.
 
     Attributes:
-        class_counts: For each of the K outputs, how many training images it has; soft targets count in shares.
+        class_counts: Training images of each of the K classes; soft targets count fractionally.
         feature_size: Number of features D of the network.
     """
 
@@ -29,12 +29,12 @@ class Problem:
 class Loss(nn.Module):
     """Base of every loss.
 
-    A subclass takes the `Problem`, then its options as keyword arguments with a default and a simple type. What
-    it remembers from batch to batch are buffers, so checkpoints hold it.
+    A subclass takes the `Problem`, then its options: keyword arguments with a default and a simple type. State that
+    outlives a batch must be buffers, so that checkpoints store it.
     """
 
     can_compile: bool = True
-    """False: the loss follows how the outputs depend on each other, which a compiled network does not show."""
+    """False: the loss needs the autograd graph between the outputs, which a compiled network hides."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Loss(nn.Module):
         """Return the mean loss of a batch.
 
         Args:
-            outputs: The network's, any floating type; computed in float32.
+            outputs: The network's, of any floating type; the loss is computed in at least float32.
             targets: (N, K) distributions over the K classes, each row summing to 1.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Attention diversity: heads that look at different places (Shao et al. 2025, Eq. 16)."""
+"""Attention diversity: heads that attend to different positions (Shao et al. 2025, Eq. 16)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from mien.models.network import Outputs
 
 
 class AttentionDiversity(Loss):
-    r"""Raise the variance of the attention over the heads and lower the similarity of any two heads.
+    r"""Reward variance of the attention between heads and penalize the similarity of any two heads.
 
     .. math:: L_{mhv} = -\frac{\alpha}{BHW} \sum_{b,h,w} \mathrm{Var}_n(A_{b,n,h,w})
         + \frac{2 \beta}{N (N - 1)} \sum_{i \ne j} \cos(A_i, A_j) \qquad \text{Eq. (16)}
 
     where A, (B, N, H, W), are the spatial maps of the N heads. With one head both terms are 0.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.5.3.
+    Source: Shao, Li and Wu 2025, section 2.5.3; full reference in `mien.models.papers.daf_mhsca`.
 
-    Deviations: the text praises the variance *of each head* over positions; the equation has the variance over heads at
-    each position, and is followed. The variance is the population's, over N, which is 0 and not undefined for one head.
-    The cosine is that of two heads' maps of one image, H W values each, then the mean over the batch; the paper does
-    not say whether images are joined. The sum runs over all ordered pairs as printed, so that equal heads give 2 beta;
-    if the factor 2 was meant for unordered pairs, that is half of `beta`.
+    Deviations: the text speaks of the variance *of each head* over positions; the equation, which is followed, has the
+    variance over heads at each position. It is the population variance, over N, which is 0 and not undefined for one
+    head. The cosine compares two heads' maps of one image, H W values each, and is averaged over the batch; the paper
+    does not say whether images are joined. The sum runs over all ordered pairs as printed, so equal heads give 2 beta;
+    if the factor 2 was meant for unordered pairs, halve `beta`.
 
     Args:
         problem: Not used.
@@ -48,8 +47,8 @@ class AttentionDiversity(Loss):
         """
         if outputs.attention is None:
             raise ModelError(
-                "The loss 'attention_diversity' works on the maps of attention heads, which this network does not "
-                "have; the network 'daf_mhsca' has them (with use_mhsca = true)."
+                "The loss 'attention_diversity' needs the maps of attention heads, which this network does not have; "
+                "the network 'daf_mhsca' has them (with use_mhsca = true)."
             )
         attention = widened(outputs.attention)
         heads = attention.shape[1]

@@ -1,4 +1,4 @@
-"""Feature affinity: features near their class's centre, measured by how far the centres lie apart (Eq. 15)."""
+"""Feature affinity: distances from features to their class centres, relative to the spread of the centres (Eq. 15)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.models.network import Outputs
 
 
 class FeatureAffinity(Loss):
-    r"""Mean squared distance of the features to their class's centre, over the variance of the centres.
+    r"""Mean squared distance of the features from their class centre, divided by the variance of the centres.
 
     .. math::
         L_{dna} &= \frac{1}{N} \sum_{i=1}^{N} \sum_{k=1}^{K} w_k\, t_{ik}
@@ -22,22 +22,19 @@ class FeatureAffinity(Loss):
         \sigma_M^2 &= \frac{1}{K} \sum_{k=1}^{K} \lVert m_k - \bar m \rVert^2, \qquad
             \bar m = \frac{1}{K} \sum_{k=1}^{K} m_k
 
-    with the class weights w of Eq. (14) and :math:`\epsilon = 10^{-6}`. The sums over k in the variance run over the
-    classes that training has shown so far.
+    with the class weights w of Eq. (14) and :math:`\epsilon = 10^{-6}`. The variance runs over the classes seen so far.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.5.2.
+    Source: Shao, Li and Wu 2025, section 2.5.2; full reference in `mien.models.papers.daf_mhsca`.
 
     Deviations: the paper does not say how centres are found. Here they are running means of the features, updated in
-    training before each batch is measured, and constants to the gradient, :math:`\sigma_M^2` too: without that, the
-    loss would fall by moving whole classes. The paper does not define "the variance of class centroids"; it is taken
-    over classes and summed over features, so that the loss does not change when all features are scaled. As long as
-    fewer than two classes have been seen there is no variance, and the loss is 0. Distributions count each class by
-    its share.
+    training before each batch's loss is computed. Centres and :math:`\sigma_M^2` are constants to the gradient;
+    otherwise moving whole classes would lower the loss. The paper does not define "the variance of class centroids"; it
+    is taken over classes and summed over features, so scaling all features does not change the loss. Until two classes
+    have been seen there is no variance, and the loss is 0. Soft targets weight each class by its share.
 
     Args:
-        problem: Gives the class counts and the number of features.
-        momentum: The share of the new batch in a centre, in (0, 1]; ours.
+        problem: Its class counts and number of features are used.
+        momentum: Weight of the new batch in a centre, in (0, 1]; ours.
     """
 
     weights: Tensor
@@ -48,12 +45,12 @@ class FeatureAffinity(Loss):
         self.class_centres = ClassCentres(len(problem.class_counts), problem.feature_size, momentum)
 
     def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
-        """Return the scalar mean over (N, D) features and (N, K) `targets`; in training, the centres move."""
+        """Return the scalar mean over (N, D) features and (N, K) `targets`; in training, update the centres first."""
         check_shapes(outputs.logits, targets)
         features = widened(outputs.features)
         if features.shape[1] != self.problem.feature_size:
             raise ModelError(
-                f"The loss 'feature_affinity' got {features.shape[1]} features an image; "
+                f"The loss 'feature_affinity' got {features.shape[1]} features per image; "
                 f"it was made for {self.problem.feature_size}."
             )
         if self.training:

@@ -1,4 +1,4 @@
-"""SLDCNN's intra-class distance penalty (Li et al. 2025): features far from their class's centre are drawn to it."""
+"""SLDCNN's intra-class distance penalty (Li et al. 2025): pull features far from their class centre towards it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ class IntraClassDistance(Loss):
         t_{ik} \max\{\lVert f_i - z_k \rVert_2^2 - d_k^2,\ 0\} & \text{Eq. (27)} \\
         d_k &= \tfrac{1}{2} \min_{l \ne k} \lVert z_k - z_l \rVert_2 & \text{Eq. (28)}
 
-    where :math:`f` are the features, :math:`t` the targets, of which Eq. (27) has one-hot rows, and :math:`z` the
-    running means of the classes' features. The centres and :math:`d` are constants to the gradient, which for one
-    sample is :math:`f_i - z_{c_i}` outside :math:`d_{c_i}` and 0 inside (Eq. 29). Each training batch moves the
-    centres before its distances are measured; in evaluation they stay.
+    where :math:`f` are the features, :math:`t` the targets (one-hot in Eq. 27), and :math:`z` the running means of the
+    classes' features. The centres and :math:`d` are constants to the gradient, which for one sample is
+    :math:`f_i - z_{c_i}` outside :math:`d_{c_i}` and 0 inside (Eq. 29). Each training batch updates the centres before
+    its penalty is computed; in evaluation they are fixed.
 
-    Source: Li, Sun, Liu, Wang and Zhou, "Dense-Attention CNN with Spatial-Attention Fusion for Robust Facial
-    Expression Recognition", Information Technology and Control 54(3), 2025.
+    Source: Li, Sun, Liu, Wang and Zhou 2025; full reference in `mien.models.papers.sldcnn`.
 
-    Deviations: the prose beside the equations says the reverse, that samples *nearer* than d are drawn in and those
+    Deviations: the text beside the equations says the reverse, that samples *nearer* than d are pulled in and those
     farther away are not; Eq. (27) and (29) agree with each other and with the aim, so they are followed. The sum over
-    the batch is a mean here, as that of the cross-entropy (Eq. 25) is: the ratio of the two terms stays the paper's.
-    Classes without a centre yet are left out; with fewer than two centres the penalty is 0.
+    the batch is a mean here, as in the cross-entropy (Eq. 25), so the ratio of the two terms is the paper's. Classes
+    without a centre are left out; with fewer than two centres the penalty is 0.
 
     Args:
-        problem: K and the number of features are taken from it.
-        momentum: The share of a new batch in the running means (not given in the paper; ours).
+        problem: Its K and number of features are used.
+        momentum: Weight of a new batch in the running means, in (0, 1] (not given in the paper; ours).
     """
 
     def __init__(self, problem: Problem, *, momentum: float = 0.1) -> None:

@@ -23,10 +23,10 @@ def names() -> list[str]:
 
 
 def create_loss(name: str, problem: Problem, options: Mapping[str, object] | None = None) -> Loss:
-    """Make a loss from its name, what it is made for, and its options.
+    """Make a loss by name.
 
     Raises:
-        RecipeError: No such loss or option, or a value that does not fit.
+        RecipeError: No such loss or option, or an invalid value.
     """
     build = partial(table().load(name, RecipeError), problem)
     return call_with_options(build, options, owner=f"loss '{name}'")

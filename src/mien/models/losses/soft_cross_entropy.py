@@ -1,9 +1,10 @@
-"""Cross-entropy against distributions, as FER+ votes give them (Barsoum et al. 2016)."""
+"""Cross-entropy against distributions, such as FER+ votes (Barsoum et al. 2016)."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from mien.models.layers.precision import widened
 from mien.models.losses import Loss, check_shapes
 from mien.models.network import Outputs
 
@@ -19,4 +20,4 @@ class SoftCrossEntropy(Loss):
     def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the scalar mean over (N, K) logits and (N, K) `targets`."""
         check_shapes(outputs.logits, targets)
-        return -(targets.float() * outputs.logits.float().log_softmax(dim=1)).sum(dim=1).mean()
+        return -(targets * widened(outputs.logits).log_softmax(dim=1)).sum(dim=1).mean()

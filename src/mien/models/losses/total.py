@@ -19,7 +19,7 @@ TINY = 1e-30
 
 
 class Total(Loss):
-    r"""Add up named losses; no auxiliary loss may pull harder than the first one.
+    r"""Add up named losses, and limit the gradient of each auxiliary loss by that of the first.
 
     .. math::
         L &= \lambda_0 L_0 + \sum_{j \ge 1} \gamma_j \lambda_j L_j && \text{Eq. (17)} \\
@@ -28,28 +28,27 @@ class Total(Loss):
 
     where :math:`L_0` is the first term, the classification loss, :math:`\lambda` are the weights, and :math:`a_j` is
     the tensor that term j acts on: the batch's features, or the attention maps if it depends on these alone. The gates
-    :math:`\gamma` are constants to the gradient. They act in training only; without them they are 1. So the gradient of
-    an auxiliary term at :math:`a_j` is at most :math:`\rho \lambda_j` times as long as that of the first, whatever the
-    scale of the losses.
+    :math:`\gamma` are constants to the gradient, apply in training only, and are 1 otherwise. So whatever the scale of
+    the losses, the gradient norm of an auxiliary term at :math:`a_j` is at most :math:`\rho \lambda_j` times that of
+    the first.
 
     With the terms weighted cross-entropy (weight 1), feature affinity (1) and attention diversity (theta = .3) this is
     the paper's loss.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.5.4.
+    Source: Shao, Li and Wu 2025, section 2.5.4; full reference in `mien.models.papers.daf_mhsca`.
 
-    Deviations: of gradient gating the paper says only that it "automatically adjusts the effective weights during
+    Deviations: the paper describes gradient gating only as "automatically adjusts the effective weights during
     backpropagation by monitoring the relative magnitudes of each loss component's gradients"; the equation is ours.
-    With :math:`\rho = 1` a network that starts from random weights can stall: its features are drawn to their centres
-    before the classification loss has told the classes apart; hence the default.
+    With :math:`\rho = 1` a randomly initialized network can stall: its features move to their centres before the
+    classification loss has separated the classes. Hence the lower default.
 
     Args:
         problem: Passed on to every term.
-        terms: Weight by name of the loss, `{"weighted_cross_entropy": 1.0}`, or a table with `weight` (1 when absent)
-            and that loss's options, `{"attention_diversity": {"weight": 0.3, "alpha": 0.7}}`. The first is the
-            classification loss; a term of weight 0 is left out. None: weighted cross-entropy alone.
-        use_gradient_gate: Gate all terms but the first. Needs a network that is not compiled.
-        gate_limit: rho, how long the gradient of an auxiliary term may be beside that of the first; above 0.
+        terms: Weights by loss name, `{"weighted_cross_entropy": 1.0}`, or a table with `weight` (1 if absent) and that
+            loss's options, `{"attention_diversity": {"weight": 0.3, "alpha": 0.7}}`. The first is the classification
+            loss; a term of weight 0 is left out. None: weighted cross-entropy alone.
+        use_gradient_gate: Gate all terms but the first. Requires a network that is not compiled.
+        gate_limit: rho, the largest gradient norm of an auxiliary term relative to that of the first; above 0.
 
     Attributes:
         gates: The gates of the last training batch, by name of the term.
@@ -82,7 +81,7 @@ class Total(Loss):
         """Return the scalar sum of all terms for a batch.
 
         Raises:
-            ModelError: A term's; or gates are asked for and the outputs do not depend on each other.
+            ModelError: A term raises it, or gates are requested and the outputs do not depend on each other.
         """
         values = {name: cast(Tensor, term(outputs, targets)) for name, term in self.terms.items()}
         if self.use_gradient_gate and self.training and torch.is_grad_enabled():
@@ -94,7 +93,7 @@ class Total(Loss):
 
 
 def _gates(values: Mapping[str, Tensor], outputs: Outputs, limit: float) -> dict[str, Tensor]:
-    """Return the gate of every term but the first; of those that act on neither tensor there is none."""
+    """Return the gate of every term but the first, without terms that act on neither tensor."""
     found = {"features": outputs.features, "attention": outputs.attention}
     tensors = {kind: tensor for kind, tensor in found.items() if tensor is not None and tensor.requires_grad}
     (_, first), *others = values.items()
@@ -107,15 +106,15 @@ def _gates(values: Mapping[str, Tensor], outputs: Outputs, limit: float) -> dict
         kind, norm = next(iter(of_term.items()))
         if kind not in of_first:
             raise ModelError(
-                f"The gradient gate of '{name}' needs a first term that depends on the {kind}; without such a "
-                "network, or for a compiled one, set use_gradient_gate = false."
+                f"The gradient gate of '{name}' needs a first term that depends on the {kind}; for a network without "
+                "this dependence, or a compiled one, set use_gradient_gate = false."
             )
         gates[name] = (limit * of_first[kind] / norm.clamp_min(TINY)).clamp_max(1.0)
     return gates
 
 
 def _gradient_norms(value: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the length of the gradient of a scalar by each tensor that it depends on, in float32."""
+    """Return the norm of a scalar's gradient by each tensor that it depends on, in float32."""
     if not tensors or not value.requires_grad:
         return {}
     gradients = torch.autograd.grad(value, list(tensors.values()), retain_graph=True, allow_unused=True)
@@ -125,16 +124,16 @@ def _gradient_norms(value: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, T
 
 
 def _checked_terms(terms: object) -> Iterator[tuple[str, float, dict[str, object]]]:
-    """Yield name, weight and options of each term; `ValueError` says what does not fit."""
+    """Yield name, weight and options of each term; `ValueError` if one is invalid."""
     if not isinstance(terms, Mapping) or not terms:
         raise ValueError(f"terms is {terms!r}; expected losses and their weights, {{ cross_entropy = 1.0 }}.")
     for number, (name, value) in enumerate(terms.items()):
         if name == "total":
-            raise ValueError("terms holds 'total', the sum itself; name the losses to add.")
+            raise ValueError("terms contains 'total', the sum itself; name the losses to add.")
         options = dict(value) if isinstance(value, Mapping) else {"weight": value}
         weight = options.pop("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
             raise ValueError(f"the weight of term '{name}' is {weight!r}; it must be a number, at least 0.")
         if number == 0 and weight == 0:
-            raise ValueError(f"the weight of term '{name}' is 0; the first term, the classification loss, must count.")
+            raise ValueError(f"the weight of term '{name}' is 0; the first term, the classification loss, needs more.")
         yield str(name), float(weight), options

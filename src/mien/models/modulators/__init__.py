@@ -1,7 +1,7 @@
-"""Modulators: one idea a file, (N, C, H, W) -> (N, C, H, W), insertable after any stage of any backbone.
+"""Modulators: one file each, (N, C, H, W) -> (N, C, H, W), insertable after any stage of any backbone.
 
-The file name is the modulator's name in recipes; the file defines exactly one subclass of `Modulator`.
-Outsiders add theirs with an entry point of the group `mien.modulators` that names such a class.
+The file name is the modulator's name in recipes; the file defines one subclass of `Modulator`. Other packages add
+theirs by an entry point of the group `mien.modulators`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mien.models.network import Stage
 class Modulator(nn.Module):
     """Base of every modulator: re-weights the feature map of one stage and keeps its shape.
 
-    A subclass takes the `Stage` that it follows, then its options as keyword arguments with defaults and
-    simple types (int, float, bool, str, Literal, tuples of these): recipes set them by name.
+    A subclass takes the `Stage` that it follows, then its options: keyword arguments with defaults and simple types
+    (int, float, bool, str, Literal, tuples of these), which recipes set by name.
     """
 
     smallest_map: ClassVar[int] = 1
@@ -30,3 +30,16 @@ class Modulator(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the modulated map; both are (N, C, H, W)."""
         raise NotImplementedError
+
+    def reduced_channels(self, reduction: int) -> int:
+        """Return the stage's channels // reduction; `ValueError` unless that is at least 1."""
+        channels = self.stage.channels
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction is {reduction}; stage '{self.stage.name}' allows 1 to {channels}.")
+        return channels // reduction
+
+
+def check_odd(kernel: int, name: str = "kernel") -> None:
+    """Raise `ValueError` unless a kernel's size is odd: only then does padding keep the map's size."""
+    if kernel < 1 or kernel % 2 == 0:
+        raise ValueError(f"{name} is {kernel}; it must be odd.")

@@ -1,4 +1,4 @@
-"""AFC, adaptive feature calibration (Shao et al. 2025): dilated branches, a gate a position, a gate a channel."""
+"""AFC, adaptive feature calibration (Shao et al. 2025): dilated branches, then weights by position and by channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Fusion = Literal["sum", "concat"]
 
 
 class AFC(Modulator):
-    r"""Look at the map with several dilations, weight the result by position and by channel, and add it to the map.
+    r"""Convolve the map with several dilations, weight the result by position and channel, and add it to the map.
 
     .. math::
         x_d &= \mathrm{ReLU}(W_d *_d x), \quad d \in \{1, 2, 4\}, \qquad x_{sum} = \textstyle\sum_d x_d
@@ -29,22 +29,21 @@ class AFC(Modulator):
     where :math:`*_d` is a 3 x 3 convolution with dilation and padding d, all others are 1 x 1, :math:`\sigma` is the
     sigmoid and GAP the mean over positions.
 
-    Source: Shao, Li and Wu, "A Directional Attention Fusion and Multi-Head Spatial-Channel Attention Network for
-    Facial Expression Recognition", Journal of Machine Learning and Information Security 1(1), 2025, section 2.2.
+    Source: Shao, Li and Wu 2025, section 2.2; full reference in `mien.models.papers.daf_mhsca`.
 
     Deviations: Eq. (1) and Algorithm 1 add the branches; the text below the algorithm concatenates them and halves the
-    number of channels. "sum" follows the former. "concat" follows the latter: 3C channels become half, 3C / 2, in
-    :math:`W_{int}`, and because the paper does not say how C channels come back for the residual, a 1 x 1 convolution
-    after the channel weights does it. The text calls the product with the spatial weights a matrix multiplication; Eq.
-    (2) and Algorithm 1 multiply elements. The spatial weights have one channel, one weight a position, as spatial
-    attention is understood elsewhere; the paper gives neither their number nor the reduction of the channel weights.
-    A convolution has a bias unless a batch norm follows.
+    number of channels. "sum" follows the former. "concat" follows the latter: :math:`W_{int}` reduces 3C channels to
+    3C / 2, and a 1 x 1 convolution after the channel weights restores C for the residual, which the paper leaves open.
+    The text calls the product with the spatial weights a matrix multiplication; Eq. (2) and Algorithm 1 multiply
+    elements. The spatial weights have one channel, one weight per position, as is usual in spatial attention; the paper
+    gives neither their number nor the reduction of the channel weights. A convolution has a bias unless a batch norm
+    follows.
 
     Args:
         stage: The stage that it follows; C is its channels.
-        fusion: How the branches become one map, "sum" or "concat".
+        fusion: How the branches are merged, "sum" or "concat".
         reduction: C over the middle channels of the channel weights; at least one channel stays.
-        dilations: The dilation of each branch.
+        dilations: Dilation of each branch.
     """
 
     def __init__(

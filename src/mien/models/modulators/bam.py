@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mien.models.layers.excitation import reduced_channels
 from mien.models.layers.observing import observe
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
@@ -17,7 +16,7 @@ Combination = Literal["sum", "product"]
 
 
 class BAM(Modulator):
-    r"""Add to each value its product with a gate from what the channels and what the positions say.
+    r"""Add to each value its product with a gate, computed from a channel branch and a spatial branch.
 
     .. math::
         F' &= F + F \odot M(F), \qquad M(F) = \sigma(M_c(F) + M_s(F)) \qquad \text{Eq. (1), (2)} \\
@@ -32,20 +31,20 @@ class BAM(Modulator):
     Source: Park, Woo, Lee and Kweon, "BAM: Bottleneck Attention Module", BMVC 2018, arXiv:1807.06514. The defaults are
     its equations.
 
-    Deviations: the equations do not write the ReLUs; they are those of the authors' released code, which differs
-    from the paper in two more points: the batch norms stand after the hidden layers (`norm_position = "hidden"`), and
-    the gate is the sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with
-    BAM may use yet another form: `mien.models.papers.hfc` names its own. In training, the channel branch's batch norm
-    needs at least two images. The channel branch's biases start at zero (ours).
+    Deviations: the equations do not show the ReLUs; they are those of the authors' released code. It differs from the
+    paper in two more points: the batch norms follow the hidden layers (`norm_position = "hidden"`), and the gate is the
+    sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with BAM may use another
+    form again, as `mien.models.papers.hfc` does. In training, the channel branch's batch norm needs at least two
+    images. The channel branch's biases are initialized to zero (ours).
 
     Args:
         stage: The stage that it follows; C is its channels.
         reduction: r.
-        dilation: Step between the taps of the 3 x 3 convolutions, in positions.
-        use_batch_norm: Have batch norms at all.
+        dilation: Dilation of the 3 x 3 convolutions, in positions.
+        use_batch_norm: Use batch norms at all.
         norm_position: "output": one after each branch; "hidden": one after each hidden layer.
-        use_spatial_bias: Give the convolutions of the spatial branch biases.
-        combination: How the branches meet before the sigmoid.
+        use_spatial_bias: Use biases in the convolutions of the spatial branch.
+        combination: How the branches are merged before the sigmoid.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -62,7 +61,7 @@ class BAM(Modulator):
         super().__init__(stage)
         if dilation < 1:
             raise ValueError(f"dilation is {dilation}; it must be at least 1.")
-        channels, middle = stage.channels, reduced_channels(stage.channels, reduction, stage.name)
+        channels, middle = stage.channels, self.reduced_channels(reduction)
         use_hidden, use_output = (use_batch_norm and norm_position == position for position in ("hidden", "output"))
         self.channel = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
@@ -80,7 +79,10 @@ class BAM(Modulator):
             *_layer(nn.Conv2d(middle, 1, 1, bias=use_spatial_bias), use_norm=use_output),
         )
         self.combination = combination
-        self._initialize()
+        # 16 channels leave the channel branch one ReLU, which a random bias could switch off.
+        for module in self.channel:
+            if isinstance(module, nn.Conv2d):
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def gate(self, maps: Tensor) -> Tensor:
         """Return M, (N, C, H, W) in (0, 1), of a map (N, C, H, W)."""
@@ -90,12 +92,6 @@ class BAM(Modulator):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the modulated map (N, C, H, W)."""
         return maps + maps * self.gate(maps)
-
-    def _initialize(self) -> None:
-        """Start the channel branch without offsets: 16 channels leave it one ReLU, which an offset can switch off."""
-        for module in self.channel:
-            if isinstance(module, nn.Conv2d):
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
 def _layer(conv: nn.Conv2d, *, use_norm: bool) -> list[nn.Module]:

@@ -7,10 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mien.models.layers.channel_pooling import pool_channels
-from mien.models.layers.excitation import Excitation, reduced_channels
+from mien.models.layers.excitation import Excitation
 from mien.models.layers.observing import observe
-from mien.models.modulators import Modulator
+from mien.models.modulators import Modulator, check_odd
 from mien.models.network import Stage
 
 
@@ -26,14 +25,14 @@ class CBAM(Modulator):
 
     Source: Woo, Park, Lee and Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018.
 
-    Deviations: none as "written". The authors' released code has biases in the linear layers and a batch norm after the
-    convolution: `version` "released".
+    Deviations: none in `version` "written". The authors' released code has biases in the linear layers and a batch norm
+    after the convolution: `version` "released".
 
     Args:
         stage: The stage that it follows; C is its channels.
         reduction: r.
-        kernel: Kernel of the convolution, odd; the paper tries 3 and 7.
-        order: What comes first; "parallel": both see F, F'' = M_c(F) * M_s(F) * F (the paper's Table 3).
+        kernel: Kernel of the convolution, odd; the paper compares 3 and 7.
+        order: Which weights come first; "parallel": F'' = M_c(F) * M_s(F) * F (the paper's Table 3).
         version: "written" or "released".
     """
 
@@ -47,11 +46,10 @@ class CBAM(Modulator):
         version: Literal["written", "released"] = "written",
     ) -> None:
         super().__init__(stage)
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}; it must be odd.")
+        check_odd(kernel)
         self.order = order
         use_released = version == "released"
-        hidden = reduced_channels(stage.channels, reduction, stage.name)
+        hidden = self.reduced_channels(reduction)
         self.excitation = Excitation(stage.channels, hidden, use_bias=use_released)
         self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(1, momentum=0.01) if use_released else nn.Identity()
@@ -63,7 +61,8 @@ class CBAM(Modulator):
 
     def spatial_weights(self, maps: Tensor) -> Tensor:
         """Return M_s, (N, 1, H, W) in (0, 1), of a map (N, C, H, W)."""
-        return observe(self, "spatial", torch.sigmoid(self.bn(self.conv(pool_channels(maps)))))
+        pooled = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
+        return observe(self, "spatial", torch.sigmoid(self.bn(self.conv(pooled))))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the weighted map (N, C, H, W)."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mien.models.layers.observing import observe
 from mien.models.layers.rep_conv import RepConv
-from mien.models.modulators import Modulator
+from mien.models.modulators import Modulator, check_odd
 from mien.models.network import Stage
 
 
@@ -23,9 +23,8 @@ class DeSpaM(Modulator):
     where :math:`\mathrm{Rep}_7` is a dense 7 x 7 `RepConv`, :math:`W_3` is 3 x 3 without a bias, :math:`r` is
     `reduction`, drop removes whole channels in training, and there is no residual.
 
-    Source: "Decomposed Spatial Modulator for Efficient Facial-Expression Recognition", IEEE Signal
-    Processing Letters 33, 2026, doi 10.1109/LSP.2026.3690096; the details are those of its figure and
-    released code.
+    Source: "Decomposed Spatial Modulator for Efficient Facial-Expression Recognition", IEEE Signal Processing Letters
+    33, 2026, doi 10.1109/LSP.2026.3690096; the details are those of its figure and released code.
 
     Args:
         stage: The stage that it follows; C is its channels.
@@ -47,11 +46,8 @@ class DeSpaM(Modulator):
         dropout: float = 0.2,
     ) -> None:
         super().__init__(stage)
-        if not 1 <= reduction <= stage.channels:
-            raise ValueError(f"reduction is {reduction}; stage '{stage.name}' allows 1 to {stage.channels}.")
-        if gate_kernel < 1 or gate_kernel % 2 == 0:
-            raise ValueError(f"gate_kernel is {gate_kernel}; it must be odd.")
-        middle = stage.channels // reduction
+        check_odd(gate_kernel, "gate_kernel")
+        middle = self.reduced_channels(reduction)
         self.context = RepConv(stage.channels, middle, kernel)
         self.gate_dropout = nn.Dropout2d(gate_dropout)
         self.score = nn.Conv2d(middle, 1, gate_kernel, padding=gate_kernel // 2, bias=False)

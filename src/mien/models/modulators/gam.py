@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.models.layers.excitation import Excitation, reduced_channels
+from mien.models.layers.excitation import Excitation
 from mien.models.layers.observing import observe
-from mien.models.modulators import Modulator
+from mien.models.modulators import Modulator, check_odd
 from mien.models.network import Stage
 
 
@@ -24,22 +24,21 @@ class GAM(Modulator):
     are 7 x 7, :math:`W_1` to C / r channels and :math:`W_2` back to C.
 
     Source: Liu, Shao and Hoffmann, "Global attention mechanism: Retain information to enhance channel-spatial
-    interactions", arXiv 2112.05561, 2021. Norms, biases and r = 4 are those of its published code, of which several
-    copies leave out the first sigmoid; the paper's Figure 2 has it, and so has this.
+    interactions", arXiv 2112.05561, 2021. Norms, biases and r = 4 are those of its published code. Several copies of it
+    leave out the first sigmoid; here it is kept, as in the paper's Figure 2.
 
     Args:
         stage: The stage that it follows; C is its channels.
         reduction: r.
         kernel: Kernel of both convolutions, odd.
-        groups: Groups of both convolutions; above 1 the channels are shuffled between them, which is the paper's way to
-            save parameters in wide networks.
+        groups: Groups of both convolutions; above 1 the channels are shuffled between the two, by which the paper saves
+            parameters in wide networks.
     """
 
     def __init__(self, stage: Stage, *, reduction: int = 4, kernel: int = 7, groups: int = 1) -> None:
         super().__init__(stage)
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}; it must be odd.")
-        channels, hidden = stage.channels, reduced_channels(stage.channels, reduction, stage.name)
+        check_odd(kernel)
+        channels, hidden = stage.channels, self.reduced_channels(reduction)
         if groups < 1 or channels % groups or hidden % groups:
             raise ValueError(f"groups is {groups}; it must divide {channels} and {hidden} channels.")
         self.groups = groups
@@ -58,7 +57,7 @@ class GAM(Modulator):
         """Return M_s, (N, C, H, W) in (0, 1), of a map of that shape."""
         hidden = F.relu(self.bn1(self.conv1(maps)))
         if self.groups > 1:
-            # a group's channels go to all groups of the second convolution
+            # spread each group's channels over all groups of the second convolution
             n, channels, height, width = hidden.shape
             hidden = hidden.reshape(n, self.groups, channels // self.groups, height, width)
             hidden = hidden.transpose(1, 2).flatten(1, 2)

@@ -34,7 +34,7 @@ def create_modulator(choice: Mapping[str, object] | str, stage: Stage) -> Modula
 
     Raises:
         ModelError: No such modulator.
-        RecipeError: No such option, or a value that does not fit.
+        RecipeError: No such option, or an invalid value.
     """
     options = {} if isinstance(choice, str) else dict(choice)
     name = choice if isinstance(choice, str) else options.pop("name", None)

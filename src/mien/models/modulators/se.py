@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from mien.models.layers.excitation import Excitation, reduced_channels
+from mien.models.layers.excitation import Excitation
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
 
 
 class SE(Modulator):
-    r"""Weight each channel by what its mean, and those of all others, say.
+    r"""Weight each channel by a gate computed from the means of all channels.
 
     .. math::
         z_c &= \frac{1}{HW} \sum_{h,w} x_{chw} & \text{Eq. (2)} \\
@@ -22,7 +21,7 @@ class SE(Modulator):
 
     Source: Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018.
 
-    Deviations: none. The equations have no biases; many implementations do, so there is an option.
+    Deviations: none. The equations have no biases; many implementations do, hence the option.
 
     Args:
         stage: The stage that it follows; C is its channels.
@@ -32,13 +31,12 @@ class SE(Modulator):
 
     def __init__(self, stage: Stage, *, reduction: int = 16, use_bias: bool = False) -> None:
         super().__init__(stage)
-        hidden = reduced_channels(stage.channels, reduction, stage.name)
+        hidden = self.reduced_channels(reduction)
         self.excitation = Excitation(stage.channels, hidden, use_bias=use_bias)
 
     def weights(self, maps: Tensor) -> Tensor:
         """Return s, (N, C, 1, 1) in (0, 1), of a map (N, C, H, W)."""
-        scores: Tensor = self.excitation(maps.mean(dim=(2, 3)))
-        return torch.sigmoid(scores)[:, :, None, None]
+        return self.excitation.gate(maps)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the weighted map (N, C, H, W)."""

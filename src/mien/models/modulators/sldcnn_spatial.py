@@ -1,18 +1,17 @@
-"""SLDCNN's spatial attention unit (Li et al. 2025): every layer of a dense block has a say in one mask."""
+"""SLDCNN's spatial attention unit (Li et al. 2025): one mask from the maps of every layer of a dense block."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from mien.models.layers.channel_pooling import pool_channels
 from mien.models.layers.observing import observe
-from mien.models.modulators import Modulator
+from mien.models.modulators import Modulator, check_odd
 from mien.models.network import Stage
 
 
 class SLDCNNSpatial(Modulator):
-    r"""Strengthen positions by a mask that sees each of the maps a dense block concatenates.
+    r"""Amplify positions by a mask computed from each of the maps that a dense block concatenates.
 
     .. math::
         G_j &= [H_j^0, \dots, H_j^n] \\
@@ -22,30 +21,28 @@ class SLDCNNSpatial(Modulator):
         m &= \sigma(W^p S) \in (0, 1)^{1 \times H \times W} & \text{Eq. (21) to (23)} \\
         F_j &= (1 + m) \odot G_j & \text{Eq. (24)}
 
-    where the parts :math:`H_j^i` are `Stage.parts`; a stage without parts is one part. Neither convolution has a bias,
-    as the equations have none.
+    where the parts :math:`H_j^i` are `Stage.parts`; a stage without parts is one part. As in the equations, neither
+    convolution has a bias.
 
-    Source: Li, Sun, Liu, Wang and Zhou, "Dense-Attention CNN with Spatial-Attention Fusion for Robust Facial
-    Expression Recognition", Information Technology and Control 54(3), 2025.
+    Source: Li, Sun, Liu, Wang and Zhou 2025, section 3.3; full reference in `mien.models.papers.sldcnn`.
 
     Deviations: D and the dilation :math:`\varepsilon` are not given. D = 1 is ours. Table 1 has a 7 x 7 kernel with
-    padding 3, which keeps the map's size at dilation 1 only, so that is the default although the text speaks of a
-    dilated convolution; other dilations pad by 3 times as much. The one :math:`W` of Eq. (18) is shared by the parts.
+    padding 3, which keeps the map's size at dilation 1 only. So 1 is the default, although the text speaks of a dilated
+    convolution; another dilation has 3 times itself as padding. The one :math:`W` of Eq. (18) is shared by the parts.
 
     Args:
         stage: The stage that it follows.
         kernel: Kernel of the dilated convolution, odd.
         dilation: Its dilation.
-        maps: D, the maps that it makes of each part.
-        use_shared_kernel: One W for all parts; otherwise each has its own.
+        maps: D, its output channels for each part.
+        use_shared_kernel: Use one W for all parts; otherwise one for each.
     """
 
     def __init__(
         self, stage: Stage, *, kernel: int = 7, dilation: int = 1, maps: int = 1, use_shared_kernel: bool = True
     ) -> None:
         super().__init__(stage)
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}; it must be odd.")
+        check_odd(kernel)
         if dilation < 1 or maps < 1:
             raise ValueError(f"dilation and maps are {dilation} and {maps}; both must be at least 1.")
         self.parts = stage.parts or (stage.channels,)
@@ -54,20 +51,14 @@ class SLDCNNSpatial(Modulator):
         self.use_shared_kernel = use_shared_kernel
         count = len(self.parts)
         groups = 1 if use_shared_kernel else count
-        self.context = nn.Conv2d(
-            2 * groups,
-            maps * groups,
-            kernel,
-            padding=dilation * (kernel // 2),
-            dilation=dilation,
-            groups=groups,
-            bias=False,
-        )
+        padding = dilation * (kernel // 2)
+        self.context = nn.Conv2d(2 * groups, maps * groups, kernel, 1, padding, dilation, groups, bias=False)
         self.point = nn.Conv2d(maps * count, 1, 1, bias=False)
 
     def mask(self, maps: Tensor) -> Tensor:
         """Return m, (N, 1, H, W) in (0, 1), of a map (N, C, H, W)."""
-        pooled = [pool_channels(part) for part in torch.split(maps, list(self.parts), dim=1)]
+        parts = torch.split(maps, list(self.parts), dim=1)
+        pooled = [torch.cat([p.mean(dim=1, keepdim=True), p.amax(dim=1, keepdim=True)], dim=1) for p in parts]
         if self.use_shared_kernel:
             by_part = self.context(torch.stack(pooled, dim=1).flatten(0, 1))
             context = by_part.reshape(-1, self.point.in_channels, *by_part.shape[-2:])
@@ -76,5 +67,5 @@ class SLDCNNSpatial(Modulator):
         return observe(self, "mask", torch.sigmoid(self.point(context)))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the strengthened map (N, C, H, W)."""
+        """Return the amplified map (N, C, H, W)."""
         return maps * (1 + self.mask(maps))

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mien.models.layers.excitation import Excitation, reduced_channels
+from mien.models.layers.excitation import Excitation
 from mien.models.layers.observing import observe
 from mien.models.layers.precision import full_precision, widened
-from mien.models.layers.spectral_attention import ConcatenatedScales, SpectralValues, SummedScales, channel_gate
+from mien.models.layers.spectral_attention import MultiScale, SpectralValues
 from mien.models.modulators import Modulator
 from mien.models.network import Stage
 
@@ -40,31 +40,30 @@ class SPAM(Modulator):
         g &= \sigma(W_2\, \mathrm{ReLU}(W_1\, \mathrm{GAP}(V))) \qquad \text{Eq. (9)} \\
         y &= (A \odot V) \times g + x \qquad \text{Eq. (10)}
 
-    where :math:`f_1` is a dense 1 x 1 convolution and :math:`f_3, f_5, f_7` are depthwise, each use with weights of its
-    own; :math:`\mathcal{F}` is the orthonormal transform without an inverse; SE is a squeeze-and-excitation gate.
+    where :math:`f_1` is a dense 1 x 1 convolution and :math:`f_3, f_5, f_7` are depthwise, each use with its own
+    weights; :math:`\mathcal{F}` is the orthonormal transform without an inverse; SE is a squeeze-and-excitation gate.
 
     Neither a softmax nor a scale by :math:`1 / \sqrt C` limits the pairwise form: at 14 x 14 each output is a sum of
-    196 values with weights around 1/2. Its sums leave the precision and range of 16 bits, so the whole module runs in
-    at least 32 bits. A is (HW)^2 numbers an image: a map of 56 x 56 needs 39 MB of them.
+    196 values with weights around 1/2. These sums exceed the precision and range of 16 bits, so the whole module runs
+    in at least 32 bits. A has (HW)^2 values per image: 39 MB for a map of 56 x 56.
 
     Source: "Spectral-spatial feature fusion for real-time facial expression recognition", Scientific Reports 2025.
 
-    Deviations: the released form has exactly 655,936 parameters at 256 channels. The weights as described make 652,544;
-    a bias for each of its convolutions and linear layers (11 of 256, one of 64) and the scale and shift of Eq. (4) (2
-    of 256) make the rest. So every bias and these two are deduced from the count. Before a 1 x 1 convolution with a
-    bias, scale and shift change no function that the module can have.
-    In Eq. (4) the attention is a map, in Eq. (6) a weight for each channel: we take Eq. (6) and (7). The paper writes
-    that the branches "combine standard and depthwise separable convolutions"; the 1 x 1 convolution after them is the
-    pointwise half. K of Eq. (2) is never used in Eq. (8)-(10), so the elementwise form has none. Eq. (6) and (9) have
-    no biases. Without multi-scale "query and key vectors are generated from a unified transformation": Q and K are one
-    1 x 1 convolution each, and :math:`F_s` is one. Without FFT, V is made of x itself: z = x, with
-    neither scale nor shift.
+    Deviations: the released form has exactly 655,936 parameters at 256 channels. The weights as described are 652,544;
+    a bias for each convolution and linear layer (11 of 256, one of 64) and the scale and shift of Eq. (4) (2 of 256)
+    are the rest. So every bias and these two are inferred from the count. Scale and shift before a 1 x 1 convolution
+    with a bias do not extend the functions that the module can represent. In Eq. (4) the attention is a map, in Eq. (6)
+    a weight for each channel: Eq. (6) and (7) are followed. The paper writes that the branches "combine standard and
+    depthwise separable convolutions"; the 1 x 1 convolution after them is the pointwise half. K of Eq. (2) is not used
+    in Eq. (8)-(10), so the elementwise form has none. Eq. (6) and (9) have no biases. Without multi-scale "query and
+    key vectors are generated from a unified transformation": Q and K are one 1 x 1 convolution each, and :math:`F_s` is
+    one. Without FFT, z = x, with neither scale nor shift.
 
     Args:
         stage: The stage that it follows; C is its channels.
         form: "pairwise" as in the released code, "elementwise" as in the paper's equations.
-        use_fft: Values from the spectrum; else from the map itself (Table 4, row 3).
-        use_multi_scale: Several kernel sizes; else 1 x 1 alone (Table 4, row 4).
+        use_fft: Compute the values from the spectrum, not from the map itself (Table 4, row 3).
+        use_multi_scale: Use several kernel sizes, not 1 x 1 alone (Table 4, row 4).
         reduction: C over the middle channels of the channel gates.
     """
 
@@ -79,7 +78,7 @@ class SPAM(Modulator):
     ) -> None:
         super().__init__(stage)
         channels = stage.channels
-        hidden = reduced_channels(channels, reduction, stage.name)
+        hidden = self.reduced_channels(reduction)
         attention = Pairwise if form == "pairwise" else Elementwise
         self.fusion = attention(channels, hidden, use_fft=use_fft, use_multi_scale=use_multi_scale)
 
@@ -101,15 +100,15 @@ class SPAM(Modulator):
 
 
 class Pairwise(nn.Module):
-    """The released form: (N, C, H, W), kept."""
+    """The released form. Shape: (N, C, H, W), kept."""
 
     def __init__(self, channels: int, hidden: int, *, use_fft: bool, use_multi_scale: bool) -> None:
         super().__init__()
         self.query: nn.Module = nn.Conv2d(channels, channels, 1)
         self.key: nn.Module = nn.Conv2d(channels, channels, 1)
         if use_multi_scale:
-            self.query = ConcatenatedScales(channels, (1, 3, 5))
-            self.key = ConcatenatedScales(channels, (3, 5, 7))
+            self.query = MultiScale(channels, (1, 3, 5))
+            self.key = MultiScale(channels, (3, 5, 7))
         self.value = SpectralValues(channels, hidden, use_fft=use_fft, use_mixed_gate=True)
         self.context = nn.Linear(channels, channels)
 
@@ -128,13 +127,13 @@ class Pairwise(nn.Module):
 
 
 class Elementwise(nn.Module):
-    """The written form: (N, C, H, W), kept."""
+    """The written form. Shape: (N, C, H, W), kept."""
 
     def __init__(self, channels: int, hidden: int, *, use_fft: bool, use_multi_scale: bool) -> None:
         super().__init__()
         self.spatial: nn.Module = nn.Conv2d(channels, channels, 1)
         if use_multi_scale:
-            self.spatial = SummedScales(channels, (1, 3, 5, 7))
+            self.spatial = MultiScale(channels, (1, 3, 5, 7), use_sum=True)
         self.query = nn.Conv2d(channels, channels, 1)
         self.value = SpectralValues(channels, hidden, use_fft=use_fft, use_mixed_gate=False)
         self.excitation = Excitation(channels, hidden)
@@ -146,7 +145,7 @@ class Elementwise(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the gated values and the residual."""
         values: Tensor = self.value(maps)
-        return self._attention(maps, values) * values * channel_gate(self.excitation, values) + maps
+        return self._attention(maps, values) * values * self.excitation.gate(values) + maps
 
     def _attention(self, maps: Tensor, values: Tensor) -> Tensor:
         query: Tensor = self.query(self.spatial(maps))

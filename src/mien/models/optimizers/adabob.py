@@ -1,4 +1,4 @@
-"""AdaBoB: steps by the belief in each gradient, kept between dynamic bounds (Xiang et al. 2025)."""
+"""AdaBoB: learning rates by the belief in each gradient, clipped to dynamic bounds (Xiang et al. 2025)."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class AdaBoB(Optimizer):
 
     where :math:`g_t` is the gradient, :math:`\alpha_t` the learning rate, :math:`\lambda` the weight decay and
     :math:`\alpha^*_t` = `final_lr` :math:`\times\, \alpha_t / \alpha_0` follows the schedule of the learning rate.
-    At first the bounds are 0 and infinite; they close in on :math:`\alpha^*`, so the method ends as gradient descent
-    with momentum. The scale is 1 / gamma steps: 1,000 by default.
+    The bounds start at 0 and infinity and converge to :math:`\alpha^*`, so the method ends as gradient descent with
+    momentum. The time scale is 1 / gamma steps: 1,000 by default.
 
     Source: Xiang, Wang, Lei and Song, "Dynamic Bound Adaptive Gradient Methods with Belief in Observed Gradients",
     Pattern Recognition 2025, doi 10.1016/j.patcog.2025.111819.
 
-    Deviations: composed from what that paper's abstract says, "the adaptive learning rate bounds of AdaBound with the
+    Deviations: composed from that paper's abstract, "the adaptive learning rate bounds of AdaBound with the
     curvature-informed belief mechanism of AdaBelief", and the equations of those two. From AdaBelief (Zhuang et al.
     2020, Algorithm 2): :math:`m_t`, :math:`s_t` and :math:`\hat\eta_t` with both bias corrections and both epsilons.
-    From AdaBound (Luo et al. 2019, Algorithm 1 and section 5): the clipped rate, its bounds, and that they follow the
-    schedule. Its division by :math:`\sqrt t` serves the proof alone and is left out, as it is there. Defaults are
-    AdaBound's, and weight decay is decoupled, as in AdaBelief; AdaBound's L2 term in the gradient is an option.
+    From AdaBound (Luo et al. 2019, Algorithm 1 and section 5): the clipped rate, and bounds that follow the schedule.
+    Its division by :math:`\sqrt t` is needed for the proof only and is left out, as in its section 5. Defaults are
+    AdaBound's; weight decay is decoupled, as in AdaBelief, or optionally AdaBound's L2 term in the gradient.
 
     Args:
         params: Tensors or groups.
         lr: Learning rate alpha, at least 0.
         betas: Decay rates of m and s, in [0, 1).
-        final_lr: The rate alpha* that the bounds close in on, above 0.
-        gamma: How fast they do, above 0.
+        final_lr: The rate alpha* that the bounds converge to, above 0.
+        gamma: Speed of the convergence, above 0.
         eps: Epsilon, at least 0.
         weight_decay: Lambda, at least 0.
-        use_decoupled_decay: Shrink the parameters; else lambda times theta is added to the gradient.
+        use_decoupled_decay: Shrink the parameters; otherwise add lambda times theta to the gradient.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -77,7 +77,7 @@ class AdaBoB(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters; the learning rate that it has now is the one that a schedule starts from."""
+        """Add a group of parameters; its present learning rate is the one that a schedule starts from."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         group.setdefault("base_lr", group["lr"])
@@ -89,7 +89,7 @@ class AdaBoB(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step; return the loss of `closure`, which computes loss and gradients, if there is one."""
+        """Take one step; return the loss that `closure` returns, after it has computed loss and gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -123,7 +123,7 @@ class AdaBoB(Optimizer):
 
 
 def _bounds(group: dict[str, Any], step: int) -> tuple[float, float]:
-    """Return the least and the largest rate of a step, counted from 1."""
-    scale = group["lr"] / group["base_lr"] if group["base_lr"] else 1.0  # nothing to compare a rate of 0 with
+    """Return the lowest and highest rate of a step, counted from 1."""
+    scale = group["lr"] / group["base_lr"] if group["base_lr"] else 1.0  # a base rate of 0 gives no ratio
     final_lr, elapsed = group["final_lr"] * scale, group["gamma"] * step
     return final_lr * (1 - 1 / (elapsed + 1)), final_lr * (1 + 1 / elapsed)

@@ -1,1 +1,1 @@
-"""The papers' networks: each file composes backbones and modulators, in a `NETWORKS` table."""
+"""The papers' networks, composed of backbones and modulators; each file lists its own in a `NETWORKS` table."""

@@ -6,10 +6,10 @@ Expression Recognition", Journal of Machine Learning and Information Security 1(
 Ablations (Table 4): "w/o AFC" is `modulators = {stage4 = "none"}`, "w/o DAF", "w/o CA" and "w/o MHSCA" are the options
 `use_daf`, `use_channel_attention` and `use_mhsca`; Table 5 is `heads`.
 
-Deviations: the paper publishes no code. What it leaves open is decided, and said, in `modulators/afc.py`,
-`layers/directional_attention.py` and `layers/spatial_channel_head.py`; it does not define what remains of the network
-when a part of Table 4 is taken out: `DAFMHSCA` does. "Memory usage of only 16.5 MB" (section 3.8) is less than the
-weights of its ResNet-18 alone, 44.7 MB.
+Deviations: the paper has no published code. What it leaves open is decided, and listed under *Deviations*, in
+`modulators/afc.py`, `layers/directional_attention.py` and `layers/spatial_channel_head.py`. The paper does not define
+what remains of the network without a part of Table 4: see `DAFMHSCA`. "Memory usage of only 16.5 MB" (section 3.8) is
+less than the weights of its ResNet-18 alone, 44.7 MB.
 """
 
 from __future__ import annotations
@@ -32,29 +32,28 @@ class DAFMHSCA(ResNet):
     .. math:: f = \mathrm{GAP}\Big(\sum_{i=1}^{N_h} \tilde x_c^{(i)}\Big), \qquad
         \tilde x_c^{(i)} = \mathrm{head}_i(x', A_s), \qquad A_s = \mathrm{DAF}(x') \qquad \text{Eq. (13)}
 
-    with the heads of `SpatialChannelHead` and `DirectionalAttention` as DAF; f goes to the linear classifier. The
-    backbone keeps torchvision's names, so weights of face recognition fit.
+    where the heads are `SpatialChannelHead`, DAF is `DirectionalAttention`, and f is the classifier's input.
 
-    Parts that are taken out: without DAF, :math:`A_s = A_c = 1`; without channel attention, Eq. (11) and (12) are left
-    out, :math:`\tilde x_c = \tilde x_s`; without MHSCA, :math:`f = \mathrm{GAP}(A_s \odot x')`, and there are no
-    attention maps for a loss to work on. Without either, f is that of the plain ResNet.
+    Ablations: without DAF, :math:`A_s = A_c = 1`; without channel attention, Eq. (11) and (12) are left out,
+    :math:`\tilde x_c = \tilde x_s`; without MHSCA, :math:`f = \mathrm{GAP}(A_s \odot x')`, and there are no attention
+    maps for a loss. Without either, f is that of the plain ResNet.
 
     Args:
         num_classes: Number of logits.
         in_channels: Channels of the images.
         heads: N_h, the heads of MHSCA.
-        use_daf: Weight by A_s.
+        use_daf: Use A_s.
         use_channel_attention: Weight the channels in every head.
-        use_mhsca: Weight by the heads.
+        use_mhsca: Use the heads.
         cross: Cross-attention of DAF by "equation" (7) or by "algorithm" 2.
-        map_size: Height and width of the last map at the input that the network is meant for: 7 at 224 x 224.
-        depths: As in `ResNet`, like all that follow; four stages, unless the modulator after `stage4` is moved.
+        map_size: Height and width of the last map at the intended input: 7 at 224 x 224.
+        depths: This and all below as in `ResNet`; four stages, unless the modulator after `stage4` is moved.
         width: Channels of the stem.
         multipliers: Channels of each stage as multiples of `width`.
         strides: Stride of the first block of each stage.
         stem: "imagenet", "small" or "full".
         dropout: Probability before the linear layer.
-        use_zero_gamma: Start each block as its shortcut.
+        use_zero_gamma: Initialize each block as its shortcut.
     """
 
     added_names = ("directional_attention", "heads")
@@ -115,7 +114,7 @@ class DAFMHSCA(ResNet):
         heads = cast(Sequence[SpatialChannelHead], self.heads)
         if not heads:
             return super().pool(maps if weights is None else weights * maps), None
-        # The heads read their maps out of the tensor that losses get, so that gradients by it can be taken.
+        # The heads use slices of the tensor that losses get, so that gradients by it can be taken.
         attention = torch.cat([head.spatial_map(maps) for head in heads], dim=1)
         pieces = torch.split(attention, 1, dim=1)
         features = [head(maps, piece, weights) for head, piece in zip(heads, pieces, strict=True)]

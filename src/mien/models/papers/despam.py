@@ -3,19 +3,19 @@
 Source: Lee, Kim and Lee, "Decomposed Spatial Modulator for Efficient Facial-Expression Recognition", IEEE
 Signal Processing Letters 33, 2026, doi 10.1109/LSP.2026.3690096.
 
-Verified to the unit, with 3 input channels and 7 classes: 1,312,339 parameters in training and 1,279,439
-folded; 0.641 G multiply-accumulates folded, at 112 x 112. The construction that gives both counts: no
-convolution has a bias in training; each branch of a RepConv has its own batch norm; the identity branch
-exists exactly where channels and resolution stay (the depthwise convolutions of the blocks); folded, *every*
-batch norm becomes a bias, the pointwise ones and the head's too, while the gate's 3 x 3 convolution has none.
+Exact counts, with 3 input channels and 7 classes: 1,312,339 parameters in training, 1,279,439 folded; 0.641 G
+multiply-accumulates folded, at 112 x 112. The construction with both parameter counts: no convolution has a bias in
+training; each branch of a RepConv has its own batch norm; the identity branch exists exactly where channels and
+resolution stay the same (the depthwise convolutions of the blocks); folded, *every* batch norm becomes a bias, also the
+pointwise ones and the head's, while the gate's 3 x 3 convolution has none.
 
-Ablations: replace or remove the modulator with `modulators = {stage2 = "none"}` (or any other modulator,
-which is the letter's comparison), move it to another stage, or change its `reduction`, `kernel` and
-dropouts; the backbone's `depths`, `channels`, `kernel` and `expansion` are options.
+Ablations: remove the modulator with `modulators = {stage2 = "none"}`, replace it by another (the letter's comparison),
+move it to another stage, or change its `reduction`, `kernel` and dropouts. The backbone's `depths`, `channels`,
+`kernel` and `expansion` are options.
 
-Deviations: built from the letter's abstract and what its figure and released code settle. ReLU follows the
-stem's and the down-sampling RepConvs as it does those of the blocks and the modulator; no count depends on
-it. Weights start from PyTorch's defaults.
+Deviations: built from the letter's abstract, figure and released code. ReLU follows the RepConvs of the stem and of the
+down-sampling, as it follows those of the blocks and the modulator; no count depends on it. Weights have PyTorch's
+default initialization.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ units, Eq. 17 to 24); its Table 3 the depths 12, 20, 32 and 44 (option `depth`).
 has 1,773,035 parameters for grey images and 1,786,363 for colour: the paper's 1.78 M within 0.4 % both. The third
 part of the paper, the intra-class distance penalty, is the loss `intra_class_distance`.
 
-Deviations: where the channel attention stands is not said; it takes the places of the spatial units. Widths and the
-rest of the dense net: `mien.models.backbones.dense`. The catalogue's input is grey, as both public data sets are.
+Deviations: the paper does not say where the channel attention is; here it is in the places of the spatial units. For
+the widths and the rest of the dense net see `mien.models.backbones.dense`. The catalogue's input is grey, as in both
+public data sets.
 """
 
 from __future__ import annotations
@@ -21,28 +22,18 @@ PAPER = "Li et al. 2025, Dense-Attention CNN with Spatial-Attention Fusion for R
 INPUT = (1, 224, 224)
 AFTER_EVERY_BLOCK = tuple(f"stage{i + 1}" for i in range(BLOCKS))
 
-NETWORKS = (
+NETWORKS = tuple(
     NetworkSpec(
-        name="ldcnn",
+        name=name,
         build=DenseNet,
         paper=PAPER,
-        summary="SLDCNN's light dense net without attention.",
+        summary=summary,
         input=INPUT,
-    ),
-    NetworkSpec(
-        name="cldcnn",
-        build=DenseNet,
-        paper=PAPER,
-        summary="SLDCNN's light dense net with channel attention after every dense block.",
-        input=INPUT,
-        modulators=dict.fromkeys(AFTER_EVERY_BLOCK, "sldcnn_channel"),
-    ),
-    NetworkSpec(
-        name="sldcnn",
-        build=DenseNet,
-        paper=PAPER,
-        summary="Light dense net with a spatial attention unit after every dense block.",
-        input=INPUT,
-        modulators=dict.fromkeys(AFTER_EVERY_BLOCK, "sldcnn_spatial"),
-    ),
+        modulators=dict.fromkeys(AFTER_EVERY_BLOCK, modulator) if modulator else {},
+    )
+    for name, modulator, summary in (
+        ("ldcnn", "", "SLDCNN's light dense net without attention."),
+        ("cldcnn", "sldcnn_channel", "SLDCNN's light dense net with channel attention after every dense block."),
+        ("sldcnn", "sldcnn_spatial", "Light dense net with a spatial attention unit after every dense block."),
+    )
 )

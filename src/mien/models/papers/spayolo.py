@@ -1,16 +1,15 @@
 """SPAYOLO: YOLOv8s-cls with one spectral-spatial attention module after the stride-16 stage.
 
 Source: Ma, Lin, Qian, You and Gao, "Spectral-spatial feature fusion for real-time facial expression recognition",
-Scientific Reports, 2025; details from the paper's released code where its text is silent.
+Scientific Reports, 2025; details that the text leaves open are from the paper's released code.
 
-Verified to the unit, with 3 input channels and 7 classes: 5,745,639 parameters, of which 655,936 are the module's.
-The paper's 14.4 GFLOPs are the framework's own figure for a 640-pixel input, `complexity.yolo_gflops`. At the 224
-pixels that the network is trained at, it takes 1.78 GFLOPs, and 1.52 without the module: two for each
-multiply-accumulate of convolutions, linear layers and products of two maps.
+Exact count, with 3 input channels and 7 classes: 5,745,639 parameters, of which 655,936 are the module's. The paper's
+14.4 GFLOPs are the framework's own figure for a 640-pixel input: counted at 32 pixels, with 4 FLOPs for each value of a
+batch norm, and scaled by the area. At the training size of 224 pixels the network takes 1.78 GFLOPs, and 1.52 without
+the module: two for each multiply-accumulate of convolutions, linear layers and products of two maps.
 
 Ablations: `modulators = {stage3 = "none"}` is the baseline of Table 4; `{name = "spam", use_fft = false}` and
-`use_multi_scale = false` are its rows 3 and 4; `form = "elementwise"` is the module as the paper's equations have it;
-any other stage or modulator goes too.
+`use_multi_scale = false` are its rows 3 and 4; `form = "elementwise"` is the module of the paper's equations.
 
 Deviations: the paper places the module "typically at feature layers C3 or C4"; the released network has one, at C4.
 """
