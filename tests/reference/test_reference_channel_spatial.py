@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from numpy_layers import as_array, batch_norm, conv_of, made, relative_error, relu, sigmoid
+from numpy_layers import (
+    SHAPES,
+    as_array,
+    batch_norm,
+    check,
+    check_gradients,
+    conv_of,
+    excite,
+    made,
+    map_of,
+    relative_error,
+    relu,
+    sigmoid,
+)
 from torch import nn
 
 from mien.models.modulators.cbam import CBAM
@@ -13,38 +25,13 @@ from mien.models.modulators.gam import GAM
 from mien.models.modulators.se import SE
 from mien.models.network import Stage
 
-# Images, height, width.
-SHAPES = [(1, 9, 14), (3, 8, 8), (2, 1, 5)]
 STAGE = Stage("stage2", 16, 8)
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-def map_of(shape):
-    return torch.randn(shape[0], 16, *shape[1:], dtype=torch.double)
-
-
-def linear(x, layer):
-    y = x @ as_array(layer.weight).T
-    return y if layer.bias is None else y + as_array(layer.bias)
-
-
-def excite(z, layers):
-    return linear(relu(linear(z, layers.reduce)), layers.expand)
-
-
-def check(module, x, wanted):
-    assert relative_error(module(x), wanted) < 1e-10
-    assert relative_error(module.float()(x.float()), wanted) < 1e-5
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("options", [{}, {"reduction": 4}, {"reduction": 2, "use_bias": True}])
 def test_se_is_its_equations(shape, options):
-    module, x = made(SE(STAGE, **options)), map_of(shape)
+    module, x = made(SE(STAGE, **options)), map_of(16, shape)
     weights = sigmoid(excite(as_array(x).mean(axis=(2, 3)), module.excitation))[:, :, None, None]
     assert relative_error(module.weights(x), weights) < 1e-10
     check(module, x, weights * as_array(x))
@@ -64,7 +51,7 @@ def cbam_spatial(x, module):
 @pytest.mark.parametrize("order", ["channel_first", "spatial_first", "parallel"])
 @pytest.mark.parametrize("options", [{}, {"reduction": 4, "kernel": 3}, {"version": "released"}])
 def test_cbam_is_its_equations(shape, order, options):
-    module, x = made(CBAM(STAGE, order=order, **options)), map_of(shape)
+    module, x = made(CBAM(STAGE, order=order, **options)), map_of(16, shape)
     f = as_array(x)
     assert relative_error(module.channel_weights(x), cbam_channel(f, module)) < 1e-10
     assert relative_error(module.spatial_weights(x), cbam_spatial(f, module)) < 1e-10
@@ -80,7 +67,7 @@ def test_cbam_is_its_equations(shape, order, options):
 
 
 def shuffled(x, groups):
-    """Channel c of group g goes to place c x groups + g."""
+    """Channel c of group g goes to index c x groups + g."""
     size = x.shape[1] // groups
     out = np.empty_like(x)
     for group, channel in np.ndindex(groups, size):
@@ -103,7 +90,7 @@ def gam_spatial(x, module):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("options", [{}, {"reduction": 2, "kernel": 3}, {"groups": 4}, {"reduction": 2, "groups": 4}])
 def test_gam_is_its_equations(shape, options):
-    module, x = made(GAM(STAGE, **options)), map_of(shape)
+    module, x = made(GAM(STAGE, **options)), map_of(16, shape)
     f = as_array(x)
     assert relative_error(module.channel_weights(x), gam_channel(f, module)) < 1e-10
     assert relative_error(module.spatial_weights(x), gam_spatial(f, module)) < 1e-10
@@ -121,5 +108,4 @@ def test_gam_is_its_equations(shape, options):
     ],
 )
 def test_gradients_are_right(module):
-    x = torch.randn(2, 4, 3, 4, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(made(module), (x,))
+    check_gradients(made(module), 2, 4, 3, 4)

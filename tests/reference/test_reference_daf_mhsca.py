@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy_layers import as_array, relative_error, relu, sigmoid
+from numpy_layers import as_array, check, check_gradients, conv_of, linear, map_of, relative_error, relu, sigmoid
 
 from mien.models import registry
 from mien.models.layers.directional_attention import (
@@ -22,28 +22,6 @@ C = 8
 SHAPES = [(2, 7, 7), (1, 7, 7), (3, 4, 6), (1, 9, 5), (2, 1, 12), (1, 1, 1)]
 
 
-def linear(x, layer):
-    y = x @ as_array(layer.weight).T
-    return y if layer.bias is None else y + as_array(layer.bias)
-
-
-def point(x, conv):
-    y = np.einsum("oc,nchw->nohw", as_array(conv.weight)[:, :, 0, 0], x)
-    return y + as_array(conv.bias)[:, None, None]
-
-
-def correlate(x, conv):
-    """Cross-correlation with a kernel of odd sides, padded to keep the size."""
-    weight = as_array(conv.weight)
-    high, wide = weight.shape[2:]
-    padded = np.pad(x, ((0, 0), (0, 0), (high // 2, high // 2), (wide // 2, wide // 2)))
-    y = np.zeros((len(x), len(weight), *x.shape[2:]))
-    for i in range(high):
-        for j in range(wide):
-            y += np.einsum("oc,nchw->nohw", weight[:, :, i, j], padded[:, :, i:, j:][:, :, : x.shape[2], : x.shape[3]])
-    return y + as_array(conv.bias)[:, None, None]
-
-
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -55,7 +33,7 @@ def layer_norm(x, norm):
 
 
 def hats(length, wanted):
-    """Place by place: the share of old place j in new place i falls linearly with their distance."""
+    """The weight of old position j in new position i falls linearly with their distance."""
     weights = np.zeros((wanted, length))
     ratio = length / wanted
     for i in range(wanted):
@@ -77,13 +55,13 @@ def spread(kernel, wanted):
 
 def direction(x, part, axis):
     """Eq. (4) and (5) of one direction: (Q, K, V) of self- and of cross-attention."""
-    maps = point(x, part.point_in)
+    maps = conv_of(x, part.point_in)
     kernel = as_array(part.across.weight).reshape(x.shape[1], -1)
     if axis == "height":
         lines = np.einsum("nchw,cw->nch", maps, spread(kernel, x.shape[3]))
     else:
         lines = np.einsum("nchw,ch->ncw", maps, spread(kernel, x.shape[2]))
-    lines = point(lines[..., None], part.point_out)[..., 0].transpose(0, 2, 1)
+    lines = conv_of(lines[..., None], part.point_out)[..., 0].transpose(0, 2, 1)
     positions = resized(as_array(part.positions), lines.shape[1])
     alone = layer_norm(linear(lines, part.self_projection) + positions, part.self_norm)
     crossed = layer_norm(linear(lines, part.cross_projection) + positions, part.cross_norm)
@@ -114,9 +92,9 @@ def daf(x, module, cross):
 
 def head(x, module, attention):
     """Eq. (9)-(12) with whole maps, pooled at the end; the spatial map."""
-    hidden = point(x, module.point)
+    hidden = conv_of(x, module.point)
     scores = (module.row_score, module.square_score, module.column_score)
-    spatial = sigmoid(sum(correlate(hidden, score) for score in scores))
+    spatial = sigmoid(sum(conv_of(hidden, score) for score in scores))
     attended = np.ones_like(x) if attention is None else attention
     x_s = attended * (spatial * x)
     if module.use_channel_attention:
@@ -127,8 +105,7 @@ def head(x, module, attention):
 
 
 def directional_attention(cross="equation", **options):
-    torch.manual_seed(1)
-    module = DirectionalAttention(C, cross=cross, **options).eval()
+    module = DirectionalAttention(C, cross=cross, **options).double().eval()
     for part in (module.height, module.width):
         torch.nn.init.normal_(part.positions)
         for norm in (part.self_norm, part.cross_norm):
@@ -141,15 +118,12 @@ def directional_attention(cross="equation", **options):
 @pytest.mark.parametrize("cross", ["equation", "algorithm"])
 def test_directional_attention_is_its_equations(shape, cross):
     module = directional_attention(cross)
-    x = 2 * torch.randn(shape[0], C, *shape[1:])
-    given, wanted = module(x), daf(as_array(x), module, cross)
-    assert given.shape == x.shape
-    assert relative_error(given, wanted) < 1e-5
-    assert relative_error(module.double()(x.double()), wanted) < 1e-12
+    x = 2 * map_of(C, shape)
+    check(module, x, daf(as_array(x), module, cross))
 
 
 def test_both_readings_of_the_cross_attention_differ():
-    x = torch.randn(1, C, 7, 7)
+    x = map_of(C, (1, 7, 7))
     one, other = directional_attention("equation"), directional_attention("algorithm")
     assert relative_error(one(x), as_array(other(x))) > 1e-3
 
@@ -172,13 +146,13 @@ def test_resizing_keeps_constants_and_the_sum_of_a_kernel(length, wanted):
     torch.testing.assert_close(conv._kernel(wanted).sum(dim=(2, 3)), conv.weight.sum(dim=(2, 3)))
 
 
-def test_enlarged_lines_are_linear_between_the_old_places():
+def test_enlarged_lines_are_linear_between_the_old_positions():
     line = torch.arange(7.0).double()[:, None]
     torch.testing.assert_close(resized_rows(line, 14)[1:-1, 0], torch.linspace(0.25, 5.75, 12, dtype=torch.double))
 
 
 @pytest.mark.parametrize("axis", ["height", "width"])
-def test_a_global_convolution_looks_along_one_axis_only(axis):
+def test_a_global_convolution_sums_along_one_axis_only(axis):
     conv = GlobalConvolution(3, 7, axis)
     x = torch.randn(2, 3, 7, 7)
     wanted = as_array(x) * as_array(conv.weight)[:, 0]  # (1, 7) or (7, 1) against the map
@@ -190,7 +164,6 @@ def test_a_global_convolution_looks_along_one_axis_only(axis):
 @pytest.mark.parametrize("use_channel_attention", [True, False])
 @pytest.mark.parametrize("use_daf", [True, False])
 def test_a_head_is_its_equations(shape, use_channel_attention, use_daf):
-    torch.manual_seed(2)
     module = SpatialChannelHead(C, reduction=2, use_channel_attention=use_channel_attention)
     x = torch.randn(shape[0], C, *shape[1:])
     attention = torch.rand(x.shape) if use_daf else None
@@ -204,7 +177,6 @@ def test_a_head_is_its_equations(shape, use_channel_attention, use_daf):
 @pytest.mark.parametrize("use_mhsca", [True, False])
 @torch.no_grad()
 def test_the_network_adds_the_heads(use_daf, use_mhsca):
-    torch.manual_seed(3)
     network = DAFMHSCA(width=4, heads=3, use_daf=use_daf, use_mhsca=use_mhsca).eval()
     images = torch.randn(2, 1, 70, 100)
     maps = as_array(network.maps(images))
@@ -225,16 +197,13 @@ def test_the_network_adds_the_heads(use_daf, use_mhsca):
 @pytest.mark.parametrize("cross", ["equation", "algorithm"])
 @pytest.mark.parametrize("size", [(3, 3), (2, 4)])
 def test_gradients_of_the_attention_are_right(cross, size):
-    torch.manual_seed(0)
     module = DirectionalAttention(3, map_size=3, cross=cross).double()
-    x = torch.randn(2, 3, *size, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(module, (x,))
-    kernel = module.height.across.weight
-    assert torch.autograd.gradcheck(lambda _: module(x.detach()), (kernel,))
+    check_gradients(module, 2, 3, *size)
+    x = map_of(3, (2, *size))
+    assert torch.autograd.gradcheck(lambda _: module(x), (module.height.across.weight,))
 
 
 def test_gradients_of_a_head_are_right():
-    torch.manual_seed(0)
     module = SpatialChannelHead(4, reduction=2).double()
     x, attention = (torch.randn(2, 4, 3, 2, dtype=torch.double, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(lambda x, a: module(x, module.spatial_map(x), a), (x, attention))

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from numpy_layers import as_array, batch_norm, conv_of, made, relative_error, relu
+from numpy_layers import (
+    SHAPES,
+    as_array,
+    batch_norm,
+    check,
+    check_gradients,
+    conv_of,
+    linear,
+    made,
+    map_of,
+    relative_error,
+    relu,
+)
 
 from mien.models.backbones.dense import BottleneckLayer, DenseBlock, DenseNet, PlainLayer, Transition
 from mien.models.layers.pre_activation import PreNorm
-
-# Images, height, width.
-SHAPES = [(1, 9, 14), (3, 8, 8), (2, 1, 5)]
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-def map_of(channels, shape):
-    return torch.randn(shape[0], channels, *shape[1:], dtype=torch.double)
 
 
 def bottleneck(x, layer):
@@ -45,7 +44,7 @@ def block_of(x, block, kind):
 
 
 def mean_pool(x):
-    """The mean of each 2 x 2 positions, of fewer at an odd edge."""
+    """The mean of each 2 x 2 positions, or of fewer at an odd edge."""
     n, c, height, width = x.shape
     out = np.empty((n, c, -(-height // 2), -(-width // 2)))
     for i, j in np.ndindex(out.shape[2:]):
@@ -58,7 +57,7 @@ def transition(x, step):
 
 
 def max_pool(x):
-    """3 x 3, stride 2, one position of padding that never wins."""
+    """3 x 3, stride 2, padded by values that never win."""
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::2, ::2].max(axis=(4, 5))
 
@@ -99,15 +98,12 @@ def test_the_whole_net_is_its_equations(kind, shape):
         for part in getattr(net, f"stage{i}"):
             maps = transition(maps, part) if isinstance(part, Transition) else block_of(maps, part, kind)
     features = relu(batch_norm(maps, net.norm)).mean(axis=(2, 3))
-    logits = features @ as_array(net.fc.weight).T + as_array(net.fc.bias)
+    logits = linear(features, net.fc)
     assert relative_error(net.features(x), features) < 1e-10
-    assert relative_error(net(x), logits) < 1e-10
     assert relative_error(net.folded()(x), logits) < 1e-10
-    assert relative_error(net.float()(x.float()), logits) < 1e-5
+    check(net, x, logits)
 
 
 @pytest.mark.parametrize("module", [BottleneckLayer(4, 2, 3, 0.0), PlainLayer(4, 3, 0.0), Transition(4, 2), PreNorm(4)])
 def test_gradients_are_right(module):
-    made(module)
-    x = torch.randn(2, 4, 5, 3, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(module, (x,))
+    check_gradients(made(module), 2, 4, 5, 3)

@@ -11,11 +11,6 @@ from mien.models.layers.fourier import dft2, inverse_dft2
 SHAPES = [(1, 1, 1, 1), (2, 3, 8, 8), (1, 2, 7, 12), (3, 4, 14, 5), (2, 1, 1, 9), (5, 6), (4, 3, 28, 28)]
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_transform_is_numpys(shape, dtype, limit):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy_layers import Array, as_array, conv2d, relative_error, sigmoid
+from numpy_layers import Array, as_array, check, check_gradients, conv_of, map_of, relative_error, sigmoid
 
-from mien.models.modulators.hfc import HFC, low_pass
+from mien.models.modulators.hfc import HFC
+from mien.models.modulators.hfc import high_pass as filter_of
 from mien.models.network import Stage
 
 QUERIES = ("hfc", "lfc", "both", "both_hl")
@@ -15,17 +16,16 @@ QUERIES = ("hfc", "lfc", "both", "both_hl")
 SHAPES = [(1, 8, 8), (3, 7, 7), (2, 9, 14), (1, 6, 3), (2, 2, 2)]
 
 
-def made(query: str = "hfc", **options) -> HFC:
-    torch.manual_seed(0)
+def module_of(query: str = "hfc", **options) -> HFC:
     modulator = HFC(Stage("stage1", 6, 4), query=query, **options)
     torch.nn.init.normal_(modulator.score.weight, std=0.02)
     return modulator.eval()
 
 
-def high_pass(pictures: Array, cutoff: float) -> Array:
+def high_pass(maps: Array, cutoff: float) -> Array:
     """Frequency by frequency, with integer cycles over the map."""
-    height, width = pictures.shape[-2:]
-    spectrum = np.fft.fft2(pictures)
+    height, width = maps.shape[-2:]
+    spectrum = np.fft.fft2(maps)
     for row in range(height):
         for column in range(width):
             u, v = min(row, height - row), min(column, width - column)
@@ -34,8 +34,8 @@ def high_pass(pictures: Array, cutoff: float) -> Array:
     return np.fft.ifft2(spectrum).real
 
 
-def spectrum(pictures: Array, n: int) -> Array:
-    values = np.linalg.svd(pictures, compute_uv=False)
+def spectrum(maps: Array, n: int) -> Array:
+    values = np.linalg.svd(maps, compute_uv=False)
     return np.pad(values, ((0, 0), (0, n - values.shape[1])))
 
 
@@ -57,40 +57,39 @@ def correlation(x: Array, modulator: HFC) -> Array:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("query", QUERIES)
 def test_module_is_its_equations(query, shape):
-    modulator = made(query)
-    x = torch.randn(shape[0], 6, *shape[1:])
+    modulator = module_of(query).double()
+    x = map_of(6, shape)
     scores = correlation(as_array(x), modulator)
-    assert relative_error(modulator.correlation(x), scores) < 1e-5
-    gate = sigmoid(conv2d(scores, as_array(modulator.score.weight)))
-    assert relative_error(modulator.gate(x), gate) < 1e-5
-    assert relative_error(modulator(x), as_array(x) * gate) < 1e-5
-    assert relative_error(modulator.double()(x.double()), as_array(x) * gate) < 1e-10
+    assert relative_error(modulator.correlation(x), scores) < 1e-10
+    gate = sigmoid(conv_of(scores, modulator.score))
+    assert relative_error(modulator.gate(x), gate) < 1e-10
+    check(modulator, x, as_array(x) * gate)
 
 
 @pytest.mark.parametrize("cutoff", [0.0, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (9, 14), (2, 3)])
 def test_filter_is_its_definition(cutoff, size):
-    modulator = made(cutoff=cutoff)
-    pictures = torch.randn(2, 1, *size, dtype=torch.double)
-    wanted = high_pass(as_array(pictures), cutoff)
-    assert np.abs(as_array(modulator.high_frequencies(pictures)) - wanted).max() < 1e-12
-    passes = low_pass(*size, cutoff)
-    assert passes[0, 0] == 1
-    # symmetric in the signs of both frequencies, so that a picture stays real
+    modulator = module_of(cutoff=cutoff)
+    maps = torch.randn(2, 1, *size, dtype=torch.double)
+    wanted = high_pass(as_array(maps), cutoff)
+    assert np.abs(as_array(modulator.high_frequencies(maps)) - wanted).max() < 1e-12
+    passes = filter_of(*size, cutoff)
+    assert passes[0, 0] == 0
+    # symmetric in the signs of both frequencies, so that the filtered map is real
     mirrored = np.roll(passes[::-1, ::-1], 1, axis=(0, 1))
     assert np.array_equal(passes, mirrored)
 
 
-def test_a_flat_picture_has_no_high_frequencies():
-    modulator = made()
+def test_a_flat_map_has_no_high_frequencies():
+    modulator = module_of()
     flat = torch.full((1, 6, 8, 8), 0.7)
-    assert modulator.high_frequencies(modulator.picture(flat)).abs().max() < 1e-6
+    assert modulator.high_frequencies(modulator.compress(flat)).abs().max() < 1e-6
     assert modulator.correlation(flat).abs().max() < 1e-5
     torch.testing.assert_close(modulator.gate(flat), torch.full((1, 1, 8, 8), 0.5))
 
 
 def test_a_wave_is_high_or_low_by_its_cycles():
-    modulator = made(cutoff=0.25)
+    modulator = module_of(cutoff=0.25)
     angles = 2 * np.pi * torch.arange(16, dtype=torch.double) / 16
     for cycles, is_high in ((1, False), (2, False), (3, True), (8, True)):
         wave = torch.cos(cycles * angles).expand(1, 1, 12, 16)
@@ -99,18 +98,18 @@ def test_a_wave_is_high_or_low_by_its_cycles():
 
 
 def test_filtering_twice_is_filtering_once():
-    modulator = made()
+    modulator = module_of()
     high = modulator.high_frequencies(torch.randn(1, 1, 10, 7, dtype=torch.double))
     assert torch.allclose(modulator.high_frequencies(high), high, atol=1e-12)
 
 
-def test_score_of_a_rank_one_picture_is_one_number():
+def test_score_of_a_rank_one_map_is_one_number():
     """x~ = s u v^T has the one singular value s; with the mean taken out of u and v, h = x~ at cutoff 0."""
-    modulator = made(cutoff=0.0).double()
+    modulator = module_of(cutoff=0.0).double()
     torch.nn.init.constant_(modulator.compress.weight, 1 / 6)
     u, v = (t - t.mean() for t in (torch.randn(5, dtype=torch.double), torch.randn(8, dtype=torch.double)))
-    picture = 3 * torch.outer(u / u.norm(), v / v.norm())
-    scores = modulator.correlation(picture.expand(1, 6, 5, 8))
+    maps = 3 * torch.outer(u / u.norm(), v / v.norm())
+    scores = modulator.correlation(maps.expand(1, 6, 5, 8))
     wanted = torch.zeros(1, 1, 5, 8, dtype=torch.double)
     wanted[0, 0, 0, 0] = 9
     assert torch.allclose(scores, wanted, atol=1e-12)
@@ -118,9 +117,7 @@ def test_score_of_a_rank_one_picture_is_one_number():
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_gradients_are_right(query):
-    modulator = made(query).double()
-    x = torch.randn(2, 6, 5, 4, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(modulator, (x,))
+    check_gradients(module_of(query).double(), 2, 6, 5, 4)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -128,7 +125,7 @@ def test_gradients_of_degenerate_maps_are_finite(query):
     stripes = torch.ones(2, 6, 8, 8)
     stripes[..., ::2] = -1
     for maps in (torch.zeros(2, 6, 8, 8), torch.ones(2, 6, 8, 8), stripes):
-        modulator = made(query)
+        modulator = module_of(query)
         x = maps.clone().requires_grad_()
         modulator(x).sum().backward()
         assert x.grad.isfinite().all()

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from numpy_layers import Array, as_array, batch_norm, conv_of, relative_error
+from numpy_layers import (
+    SHAPES,
+    Array,
+    as_array,
+    batch_norm,
+    check,
+    check_gradients,
+    conv_of,
+    linear,
+    made,
+    map_of,
+    relative_error,
+)
 from torch import nn
 
 from mien.models import registry
 from mien.models.backbones.mobilenet_v2 import InvertedResidual
-
-
-def made(module: nn.Module) -> nn.Module:
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias)
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2)
-    return module.eval()
 
 
 def relu6(x: Array) -> Array:
@@ -39,25 +40,20 @@ def block(x: Array, module: InvertedResidual) -> Array:
     return x + y if y.shape == x.shape else y
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-@pytest.mark.parametrize("shape", [(1, 9, 14), (3, 8, 8), (2, 1, 5)])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("outside", "stride", "expansion"), [(8, 1, 6), (8, 2, 6), (12, 1, 3), (8, 1, 1)])
 def test_block_is_its_equation(shape, outside, stride, expansion):
     module = made(InvertedResidual(8, outside, stride, expansion))
-    x = torch.randn(shape[0], 8, *shape[1:])
+    x = map_of(8, shape)
     assert module.use_shortcut == (stride == 1 and outside == 8)
-    assert relative_error(module(x), block(as_array(x), module)) < 1e-5
+    check(module, x, block(as_array(x), module))
 
 
 def test_network_is_its_table():
     """Expansion, channels, repeats and first stride of each row of Table 2, read off the finished network."""
-    network = made(registry.create("mobilenet_v2", in_channels=3)).double()
+    network = made(registry.create("mobilenet_v2", in_channels=3))
     rows = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
-    x = torch.randn(2, 3, 40, 33, dtype=torch.double)
+    x = map_of(3, (2, 40, 33))
     y, number, channels = layer(as_array(x), network.layers[0]), 1, 32
     for expansion, out, repeats, stride in rows:
         for i in range(repeats):
@@ -70,12 +66,8 @@ def test_network_is_its_table():
     y = layer(y, network.layers[number]).mean((2, 3))
     assert number == len(network.layers) - 1
     assert relative_error(network.features(x), y) < 1e-9
-    linear = network.classifier[1]
-    assert relative_error(network(x), y @ as_array(linear.weight).T + as_array(linear.bias)) < 1e-9
+    assert relative_error(network(x), linear(y, network.classifier[1])) < 1e-9
 
 
 def test_gradients_are_right():
-    module = made(InvertedResidual(3, 3, 1, 2)).double()
-    # away from the corners of ReLU6
-    x = torch.randn(2, 3, 4, 3, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(module, (x,))
+    check_gradients(made(InvertedResidual(3, 3, 1, 2)), 2, 3, 4, 3)

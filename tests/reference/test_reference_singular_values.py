@@ -66,14 +66,6 @@ def error(given: np.ndarray, matrices: torch.Tensor) -> float:
     return float((np.abs(given - wanted) / scale).max())
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_both_ways_are_numpys_values(size):
     for name, matrices in matrices_of(*size).items():
@@ -139,7 +131,7 @@ def test_sixteen_bits_are_widened():
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_threads_give_the_same_values_and_gradients(threads, restored_threads):
+def test_threads_give_the_same_values_and_gradients(threads):
     torch.set_num_threads(threads)
     for height, width in SIZES:
         for name, matrices in matrices_of(height, width).items():
@@ -150,13 +142,6 @@ def test_threads_give_the_same_values_and_gradients(threads, restored_threads):
             for values in (values_by_processor, singular_values)
         ]
         torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture
-def restored_threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.gpu

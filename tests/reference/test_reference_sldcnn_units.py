@@ -5,38 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy_layers import as_array, relative_error, relu, sigmoid
+from numpy_layers import SHAPES, as_array, check, check_gradients, conv2d, map_of, relative_error, relu, sigmoid
 
 from mien.models.modulators.sldcnn_channel import SLDCNNChannel
 from mien.models.modulators.sldcnn_spatial import SLDCNNSpatial
 from mien.models.network import Stage
 
-# Images, height, width.
-SHAPES = [(1, 9, 14), (3, 8, 8), (2, 1, 5)]
 DENSE = Stage("stage1", 15, 4, parts=(6, 3, 3, 3))
 WHOLE = Stage("stage1", 15, 4)
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-def map_of(shape, channels=15):
-    return torch.randn(shape[0], channels, *shape[1:], dtype=torch.double)
-
-
-def dilated_conv(m, weight, dilation):
-    """Eq. (19): (N, 2, H, W) with (D, 2, K, R), positions outside the map are 0."""
-    n, _, height, width = m.shape
-    k = weight.shape[-1]
-    reach = dilation * (k // 2)
-    padded = np.pad(m, ((0, 0), (0, 0), (reach, reach), (reach, reach)))
-    out = np.zeros((n, weight.shape[0], height, width))
-    for i, j in np.ndindex(k, k):
-        window = padded[:, :, i * dilation : i * dilation + height, j * dilation : j * dilation + width]
-        out += np.einsum("nchw,dc->ndhw", window, weight[:, :, i, j])
-    return out
 
 
 def mask_of(x, unit, parts, *, dilation, shared, maps):
@@ -46,7 +22,7 @@ def mask_of(x, unit, parts, *, dilation, shared, maps):
         part = x[:, start : start + channels]
         pooled = np.stack([part.mean(axis=1), part.max(axis=1)], axis=1)
         kernel = kernels if shared else kernels[i * maps : (i + 1) * maps]
-        scores.append(dilated_conv(pooled, kernel, dilation))
+        scores.append(conv2d(pooled, kernel, dilation=dilation))
         start += channels
     point = as_array(unit.point.weight)[0, :, 0, 0]
     return sigmoid(np.einsum("nshw,s->nhw", np.concatenate(scores, axis=1), point))[:, None]
@@ -58,15 +34,14 @@ def mask_of(x, unit, parts, *, dilation, shared, maps):
 def test_spatial_unit_is_its_equations(shape, stage, sizes):
     kernel, dilation, maps, shared = sizes
     unit = SLDCNNSpatial(stage, kernel=kernel, dilation=dilation, maps=maps, use_shared_kernel=shared).double()
-    x = map_of(shape)
+    x = map_of(15, shape)
     mask = mask_of(as_array(x), unit, stage.parts or (stage.channels,), dilation=dilation, shared=shared, maps=maps)
     assert mask.shape == (shape[0], 1, *shape[1:])
     assert relative_error(unit.mask(x), mask) < 1e-10
-    assert relative_error(unit(x), (1 + mask) * as_array(x)) < 1e-10
-    assert relative_error(unit.float()(x.float()), (1 + mask) * as_array(x)) < 1e-5
+    check(unit, x, (1 + mask) * as_array(x))
 
 
-def test_spatial_unit_knows_what_a_zero_score_means():
+def test_a_zero_score_amplifies_by_a_half():
     unit = SLDCNNSpatial(DENSE)
     torch.nn.init.zeros_(unit.point.weight)
     x = torch.randn(1, 15, 4, 5)
@@ -89,12 +64,11 @@ def test_channel_attention_is_its_equations(shape, reduction, fixed, hidden):
     first, second = as_array(unit.excitation.reduce.weight), as_array(unit.excitation.expand.weight)
     assert first.shape == (hidden, 15)
     assert unit.excitation.reduce.bias is None
-    x = map_of(shape)
+    x = map_of(15, shape)
     z = as_array(x).mean(axis=(2, 3))
     s = sigmoid(relu(z @ first.T) @ second.T)[:, :, None, None]
     assert relative_error(unit.weights(x), s) < 1e-10
-    assert relative_error(unit(x), s * as_array(x)) < 1e-10
-    assert relative_error(unit.float()(x.float()), s * as_array(x)) < 1e-5
+    check(unit, x, s * as_array(x))
 
 
 @pytest.mark.parametrize(
@@ -106,5 +80,4 @@ def test_channel_attention_is_its_equations(shape, reduction, fixed, hidden):
     ],
 )
 def test_gradients_are_right(unit):
-    x = map_of((2, 4, 3)).requires_grad_()
-    assert torch.autograd.gradcheck(unit.double(), (x,))
+    check_gradients(unit.double(), 2, 15, 4, 3)

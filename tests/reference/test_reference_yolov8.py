@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from numpy_layers import Array, as_array, batch_norm, conv_of, relative_error, sigmoid
-from torch import nn
+from numpy_layers import (
+    SHAPES,
+    Array,
+    as_array,
+    batch_norm,
+    check_gradients,
+    conv_of,
+    linear,
+    made,
+    map_of,
+    relative_error,
+    sigmoid,
+)
 
 from mien.models.backbones.yolov8_cls import Bottleneck, C2f, ConvNormAct, YoloV8Cls
-
-# Images, height, width.
-SHAPES = [(1, 9, 14), (3, 8, 8), (2, 1, 5)]
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-def made(module: nn.Module) -> nn.Module:
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias, std=0.3)
-            norm.running_mean.normal_(std=0.3)
-            norm.running_var.uniform_(0.5, 2)
-    return module.double().eval()
 
 
 def layer(x: Array, module: ConvNormAct) -> Array:
@@ -51,7 +43,7 @@ def c2f(x: Array, module: C2f) -> Array:
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2)])
 def test_layer_is_its_equation(shape, kernel, stride):
     module = made(ConvNormAct(6, 10, kernel, stride))
-    x = torch.randn(shape[0], 6, *shape[1:], dtype=torch.float64)
+    x = map_of(6, shape)
     assert relative_error(module(x), layer(as_array(x), module)) < 1e-10
 
 
@@ -59,17 +51,17 @@ def test_layer_is_its_equation(shape, kernel, stride):
 @pytest.mark.parametrize("depth", [1, 3])
 def test_blocks_are_their_equations(shape, depth):
     module = made(C2f(8, depth))
-    x = torch.randn(shape[0], 8, *shape[1:], dtype=torch.float64)
+    x = map_of(8, shape)
     assert relative_error(module(x), c2f(as_array(x), module)) < 1e-10
     chain = module.blocks[0]
     half = x[:, :4]
     assert relative_error(chain(half), bottleneck(as_array(half), chain)) < 1e-10
 
 
-@pytest.mark.parametrize(("n", "height", "width"), [(1, 33, 64), (2, 40, 40)])
-def test_network_is_its_equations(n, height, width):
+@pytest.mark.parametrize("shape", [(1, 33, 64), (2, 40, 40)])
+def test_network_is_its_equations(shape):
     network = made(YoloV8Cls(width=0.125, depth=0.67, feature_size=20, in_channels=3))
-    images = torch.randn(n, 3, height, width, dtype=torch.float64)
+    images = map_of(3, shape)
     maps = layer(as_array(images), network.stem)
     for number in range(1, 5):
         down, block = getattr(network, f"stage{number}")
@@ -77,11 +69,8 @@ def test_network_is_its_equations(n, height, width):
     assert relative_error(network.maps(images), maps) < 1e-9
     features = layer(maps, network.head).mean((2, 3))
     assert relative_error(network.features(images), features) < 1e-9
-    logits = features @ as_array(network.fc.weight).T + as_array(network.fc.bias)
-    assert relative_error(network(images), logits) < 1e-9
+    assert relative_error(network(images), linear(features, network.fc)) < 1e-9
 
 
 def test_gradients_are_right():
-    module = made(C2f(4, 1))
-    x = torch.randn(2, 4, 3, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(module, (x,))
+    check_gradients(made(C2f(4, 1)), 2, 4, 3, 2)

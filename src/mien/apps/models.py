@@ -29,7 +29,7 @@ def models(
     """
     from mien.inference.model import model_files
 
-    found = [(name, str(file), file.stat().st_size) for name, file in model_files().items()]
+    found = [(name, str(file), len(file.read_bytes())) for name, file in model_files().items()]
     if files and as_json:
         typer.echo(json.dumps([dict(zip(("name", "file", "bytes"), row, strict=True)) for row in found], indent=1))
         return

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from mien.core.errors import RecipeError
-from mien.models.options import call_with_options, check_options
+from mien.models.options import call_with_options
 
 
 def build(
@@ -56,11 +56,11 @@ def test_values_of_the_annotated_types_pass_and_lists_become_tuples():
 )
 def test_others_are_refused_by_name(options, words):
     with pytest.raises(RecipeError) as caught:
-        check_options(build, options, owner="part 'x'", taken=("taken",))
+        call_with_options(build, options, owner="part 'x'", given={"stage": None, "taken": 7})
     assert words in str(caught.value)
 
 
-def test_a_value_that_the_part_refuses_is_told_with_its_owner():
+def test_an_error_of_the_part_names_its_owner():
     def picky(*, count: int = 1) -> int:
         if count < 1:
             raise ValueError(f"count is {count}; it must be at least 1.")

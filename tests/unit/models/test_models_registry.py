@@ -65,7 +65,7 @@ def test_names_are_sorted_and_hold_the_built_in_networks():
         ),
         ({"name": "resnet18", "options": {"num_classes": 3}}, RecipeError, "No option 'num_classes'"),
         ({"name": "resnet18", "options": {"stem": "big"}}, RecipeError, "one of 'imagenet', 'small', 'full'"),
-        ({"name": "resnet18", "options": {"depths": [2, 2]}}, RecipeError, "each needs one a stage"),
+        ({"name": "resnet18", "options": {"depths": [2, 2]}}, RecipeError, "each needs one per stage"),
         ({"name": "resnet18", "options": {"width": 0}}, RecipeError, "at least 1"),
         ({"name": "resnet18", "options": {"dropout": 2.0}}, RecipeError, "dropout probability"),
         ({"name": "resnet18", "num_classes": 0}, ModelError, "0 classes"),
@@ -90,7 +90,7 @@ def test_names_are_sorted_and_hold_the_built_in_networks():
             RecipeError,
             "stage 'stage1' allows 1 to 64",
         ),
-        ({"name": "despam", "options": {"depths": [1]}}, RecipeError, "each needs one a stage"),
+        ({"name": "despam", "options": {"depths": [1]}}, RecipeError, "each needs one per stage"),
         ({"name": "despam", "options": {"kernel": 4}}, RecipeError, "kernel_size is 4; it must be odd"),
     ],
 )

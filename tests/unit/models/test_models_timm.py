@@ -274,7 +274,8 @@ def test_timms_own_files_load(timm, model, tmp_path):
     notes = load_weights(network, tmp_path / "timm.pth")
     assert notes[1:] == [
         "ignored 1 that the network does not have: head.weight",
-        f"the classifier fc starts anew: it is not in the file, the network's are (7, {network.feature_size}), (7,)",
+        f"the classifier fc keeps its initial values: it is not in the file, "
+        f"and (7, {network.feature_size}), (7,) in the network",
     ]
     images = images_for(network)
     assert torch.equal(network.maps(images), given.maps(images))

@@ -39,7 +39,7 @@ def test_any_losses_add_up(outputs):
 
 
 @pytest.mark.parametrize("limit", [0.1, 1.0])
-def test_no_auxiliary_term_pulls_harder_than_its_share_of_the_first(outputs, limit):
+def test_the_gradient_of_an_auxiliary_term_is_limited_by_that_of_the_first(outputs, limit):
     gated, free = total(PAPER, gate_limit=limit), total(PAPER, use_gradient_gate=False)
     value = gated(outputs, TARGETS)
     assert set(gated.gates) == {"feature_affinity", "attention_diversity"}
@@ -51,7 +51,7 @@ def test_no_auxiliary_term_pulls_harder_than_its_share_of_the_first(outputs, lim
     value.backward()
 
 
-def test_a_weak_term_is_not_touched(outputs):
+def test_a_weak_term_is_not_gated(outputs):
     loss = total({"cross_entropy": 1.0, "attention_diversity": {"alpha": 1e-6, "beta": 0.0}})
     loss(outputs, TARGETS)
     assert loss.gates["attention_diversity"] == 1
@@ -77,7 +77,7 @@ def test_the_gate_rules_out_compilation_and_only_the_gate():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_compiled_network_is_told_to_do_without_the_gate():
+def test_a_compiled_network_needs_the_gate_off():
     head, classifier = nn.Linear(8, 128), nn.Linear(128, 7)
 
     def network(images):
@@ -85,22 +85,22 @@ def test_a_compiled_network_is_told_to_do_without_the_gate():
         return Outputs(classifier(features), features, features.view(8, 2, 8, 8).sigmoid())
 
     outputs = torch.compile(network, backend="aot_eager")(torch.randn(8, 8))
-    with pytest.raises(ModelError, match="for a compiled one, set use_gradient_gate = false"):
+    with pytest.raises(ModelError, match="or a compiled one, set use_gradient_gate = false"):
         total(PAPER)(outputs, TARGETS)
     total(PAPER, use_gradient_gate=False)(outputs, TARGETS).backward()
 
 
-def test_a_network_without_heads_is_told_which_has_some():
+def test_a_network_without_heads_is_an_error_that_names_one_with_heads():
     network = registry.create("resnet18", options={"width": 16, "stem": "small"})
     outputs = network.outputs(torch.randn(8, 1, 32, 32))
-    with pytest.raises(ModelError, match=r"'attention_diversity' works on .* 'daf_mhsca'"):
+    with pytest.raises(ModelError, match=r"'attention_diversity' needs the maps .* 'daf_mhsca'"):
         total(PAPER)(outputs, TARGETS)
     without = {**PAPER, "attention_diversity": {"weight": 0}}
     assert set(total(without).terms) == {"weighted_cross_entropy", "feature_affinity"}
     assert total(without)(outputs, TARGETS).isfinite()
 
 
-def test_what_terms_remember_is_saved():
+def test_the_state_of_terms_is_saved():
     loss, other = total(PAPER), total(PAPER)
     loss.terms["feature_affinity"].class_centres.update(torch.randn(8, 128), TARGETS)
     other.load_state_dict(loss.state_dict())
@@ -111,14 +111,14 @@ def test_what_terms_remember_is_saved():
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, float("inf"), float("nan")])
-def test_a_limit_without_meaning_is_refused(limit):
+def test_an_invalid_limit_is_refused(limit):
     with pytest.raises(RecipeError, match="it must be above 0 and finite"):
         total(PAPER, gate_limit=limit)
 
 
 def test_another_number_of_features_is_named():
     outputs = Outputs(torch.zeros(8, 7), torch.zeros(8, 12))
-    with pytest.raises(ModelError, match="got 12 features an image; it was made for 128"):
+    with pytest.raises(ModelError, match="got 12 features per image; it was made for 128"):
         create_loss("feature_affinity", PROBLEM)(outputs, TARGETS)
 
 
@@ -134,11 +134,11 @@ def test_another_number_of_features_is_named():
         ({"cross_entropy": -1}, "is -1; it must be a number, at least 0"),
         ({"cross_entropy": float("nan")}, "is nan; it must be a number"),
         ({"cross_entropy": {"weight": [1]}}, "it must be a number"),
-        ({"cross_entropy": 0}, "the first term, the classification loss, must count"),
+        ({"cross_entropy": 0}, "the first term, the classification loss, needs more"),
         ({"cross_entropy": {"smoothing": 0.1}}, "No option 'smoothing' of loss 'cross_entropy'."),
         ({"cross_entropy": 1.0, "attention_diversity": {"beta": -1}}, "both must be at least 0"),
         ({"cross_entropy": 1.0, "feature_affinity": {"momentum": 2.0}}, "momentum is 2.0"),
-        ({"cross_entropy": 1.0, "total": 1.0}, "terms holds 'total'"),
+        ({"cross_entropy": 1.0, "total": 1.0}, "terms contains 'total'"),
     ],
 )
 def test_bad_terms_are_named_in_one_line(terms, words):

@@ -32,7 +32,7 @@ def save(tmp_path):
 
 
 def refused(network, path):
-    """Return the one line that refuses a file, and hold that the network is as it was."""
+    """Return the one-line error of a file, after checking that the network is unchanged."""
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(ModelError) as caught:
         load_weights(network, path)
@@ -70,7 +70,7 @@ def test_wrappers_and_prefixes_are_taken_off(save, prefix, wrapper):
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in given.state_dict().items())
 
 
-def test_a_runs_checkpoint_is_read_and_what_else_it_holds_is_said(save):
+def test_a_runs_checkpoint_is_read_and_ignored_tensors_are_listed(save):
     given, network = resnet(0), resnet(1)
     state = {f"network.{name}": value for name, value in given.state_dict().items()}
     path = save({"epoch": 1, "state_dict": {**state, "loss.centres": torch.zeros(7, 64)}, "callbacks": {}}, "best.ckpt")
@@ -87,14 +87,14 @@ def test_a_name_with_and_without_a_prefix_is_the_one_without(save):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_classifier_for_other_classes_or_none_starts_anew(save, keep):
+def test_without_a_fitting_classifier_its_initial_values_stay(save, keep):
     given, network = resnet(0, num_classes=1000), resnet(1)
     start = network.fc.weight.clone()
     state = {name: value for name, value in given.state_dict().items() if keep or not name.startswith("fc.")}
     notes = load_weights(network, save(state))
     assert notes[0].startswith("loaded 120 of the network's 122 tensors")
-    assert notes[1].startswith("the classifier fc starts anew: it ")
-    assert ("(1000, 64), (1000,)" in notes[1]) == keep
+    assert notes[1].startswith("the classifier fc keeps its initial values: it ")
+    assert ("(1000, 64), (1000,) in the file" in notes[1]) == keep
     assert torch.equal(network.fc.weight, start)
     assert torch.equal(network.conv1.weight, given.conv1.weight)
 
@@ -116,7 +116,7 @@ def test_modulators_and_a_papers_parts_may_be_missing(save, monkeypatch):
     given, network = resnet(0), resnet(1, modulators={"stage2": "despam"})
     network.insert_modulator("stage1", torch.nn.Conv2d(8, 8, 1))
     notes = load_weights(network, save(given.state_dict()))
-    assert notes[1].startswith("not in the file, so left as they start: modulators.")
+    assert notes[1].startswith("not in the file, initial values kept: modulators.")
     assert torch.equal(network.conv1.weight, given.conv1.weight)
     state = {name: value for name, value in given.state_dict().items() if not name.startswith("layer4.1.")}
     path = save(state)
@@ -148,7 +148,7 @@ def test_missing_and_wrongly_shaped_names_are_listed_and_nothing_is_loaded(save)
 )
 def test_numbers_that_cannot_be_weights_are_refused(save, value):
     text = refused(resnet(1), save({**resnet(0).state_dict(), "bn1.bias": value}))
-    assert "1 not of finite numbers of the network's type: bn1.bias" in text
+    assert "1 not finite or of another type: bn1.bias" in text
 
 
 def test_half_precision_is_read(save):
@@ -158,14 +158,14 @@ def test_half_precision_is_read(save):
     assert torch.equal(network.fc.weight, given.fc.weight.float())
 
 
-def test_another_networks_file_is_said_to_be_one(save):
+def test_another_networks_file_is_refused(save):
     text = refused(resnet(1), save(registry.create("mobilenet_v2").state_dict()))
-    assert "none of its 314 names is the network's (features.0.0.weight, " in text
+    assert "none of the network's tensors, but 314 others (features.0.0.weight, " in text
     assert "expected conv1.weight, " in text
 
 
 class Command:
-    """What a file could run if it were unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self):
         return (pytest.fail, ("code was run",))
@@ -175,21 +175,21 @@ class Command:
     ("content", "words"),
     [
         ({"state_dict": {"conv1.weight": Command()}}, "could run code and is not loaded"),
-        ([1, 2], "holds no weights"),
-        ({"epoch": 3}, "holds no weights"),
+        ([1, 2], "contains no weights"),
+        ({"epoch": 3}, "contains no weights"),
     ],
 )
-def test_what_is_no_plain_weights_file_is_refused(save, content, words):
+def test_a_file_without_plain_weights_is_refused(save, content, words):
     assert words in refused(resnet(1), save(content))
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"this is no weights file", b"PK\x03\x04 damaged", b"\xff" * 64])
-def test_what_is_no_file_of_weights_at_all_is_refused(tmp_path, name, content):
+@pytest.mark.parametrize("content", [b"", b"not a weights file", b"PK\x03\x04 damaged", b"\xff" * 64])
+def test_a_damaged_file_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     text = refused(resnet(1), tmp_path / name)
     assert name in text
-    assert "cannot be read" in text or "is no weights file" in text
+    assert "cannot be read" in text or "is not a weights file" in text
 
 
 def test_a_plain_pickle_runs_nothing(tmp_path):
@@ -204,8 +204,8 @@ def test_a_missing_and_a_huge_file_are_refused_before_they_are_read(save, tmp_pa
     monkeypatch.setattr(weights, "LARGEST_FILE", 2**20)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was read"))
     with path.open("r+b") as file:
-        file.truncate(3 * 2**30)  # sparse: takes no room
-    assert "holds 3.0 GiB; weights files may hold" in refused(resnet(1), path)
+        file.truncate(3 * 2**30)  # sparse: uses no disk space
+    assert "holds 3.0 GiB; the limit is" in refused(resnet(1), path)
 
 
 def torchvision_tensors(depths):
