@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from mien.core.hardware import processor_name
 from mien.core.image import to_batch
-from mien.data.registry import LoadOptions, load
+from mien.data.options import LoadOptions
+from mien.data.registry import load
 from mien.evaluation.latency import measure_in_turns
 from mien.export.model_file import with_card
 from mien.export.quantization import QUANTIZED, CalibrationFaces, halve, quantize

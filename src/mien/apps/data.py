@@ -1,4 +1,4 @@
-"""`mien data`: look a data set over, start one of your own, or draw one."""
+"""`mien data`: check a data set, start one of your own, or draw one."""
 
 from __future__ import annotations
 
@@ -7,46 +7,47 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.errors import DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.data.check import DataReport
-    from mien.data.dataset import FaceDataset
 
 ALL_LABELS = "angry,disgust,fear,happy,sad,surprise,neutral"
-# Written into a new data set's folder; {labels}, {layout}, {apart} and {folder} are filled in.
+# Written into a new data set's folder; the fields in braces are filled in.
 GUIDE = """\
 # Label by folder
 
-Put every picture into the folder of the expression that the face *appears* to show: {labels}.
+Put every image into the folder of the expression that the face *appears* to show: {labels}.
 
     {layout}
 
-1. One face a picture, cut loosely: the frame is about 1.1 times the square root of the face's area, forehead to chin
-   and cheek to cheek. JPEG, PNG, WebP, BMP, GIF, TIFF or PPM; any size.
+1. One face per image, cropped loosely: the side of the frame is about 1.1 times the square root of the area of the
+   face, from forehead to chin and from cheek to cheek. JPEG, PNG, WebP, BMP, GIF, TIFF or PPM; any size.
 2. Let two people label independently, without seeing each other's choice, and leave out what they disagree on.
-   What nobody can name does not belong in any folder.
-3. {apart}
-4. Only pictures of people who agreed to it. Delete what they ask you to delete.
-5. A label without pictures is left out. Words other than the eight expressions that mien knows are an error.
+   Images without a clear expression belong in no folder.
+3. {people}
+4. Use only images of people who agreed to it. Delete images when they ask you to.
+5. Labels without images are left out. Words other than the eight expressions of mien are an error.
 
-Then look at what you have, before anything is trained on it:
+Then check the data before training on them:
 
     mien data check {folder} --dataset folder
     mien train default --data {folder} --set data.dataset=folder --set data.ferplus_weight=0
 """
 WITH_SPLITS = (
-    "No person may stand in two of train, validation and test: else the score says how well people are remembered."
+    "No person may be in two of train, validation and test: otherwise the score measures how well people are\n"
+    "   remembered."
 )
 WITHOUT_SPLITS = (
-    "A fifth of each label is set aside for validation at random. Where one person is in several pictures, make\n"
-    "   the folders with --splits instead and keep each person in one of them."
+    "A fifth of each label is set aside for validation at random. If one person is in several images, make the\n"
+    "   folders with --splits instead and keep each person in one split."
 )
 
 app = typer.Typer(
-    help="Look a data set over before training, start one of your own, or draw one.",
+    help="Check a data set, start your own, or draw one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -55,22 +56,23 @@ app = typer.Typer(
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="A data set's file or folder.")],
-    dataset: Annotated[
-        str | None, typer.Option(help="How to read it, e.g. fer2013 or folder; found out by default.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Read it as fer2013, folder ... [default: detected].")] = None,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Count images per label and split, duplicates, contradicting labels and constant images."""
+    """Count images, duplicates and label conflicts."""
     import json
 
     from rich.console import Console
 
+    from mien.data import check as checks
     from mien.data import registry
-    from mien.data.check import check as check_dataset
+    from mien.data.options import LoadOptions
 
-    # Nothing is set aside: the report is about the splits that the data set has itself.
-    options = registry.LoadOptions(validation_share=0)
-    report = check_dataset(registry.load(dataset or registry.detect(path), path, options))
+    load_plugin_files(plugin)
+    # Nothing is set aside: the report is about the data set's own splits.
+    options = LoadOptions(validation_share=0)
+    report = checks.check(registry.load(dataset or registry.detect(path), path, options))
     if as_json:
         typer.echo(json.dumps({"path": str(path)} | report.to_json()))
         return
@@ -78,35 +80,46 @@ def check(
     shape = " x ".join(map(str, report.image_shape))
     console.print(f"{path}: {report.name}, {report.n} images, read as {shape}")
     console.print(_counts_table(report))
-    for line in _findings(report):
-        console.print(line)
+    console.print("\n".join(_findings(report)))
 
 
 @app.command()
 def synthesize(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
     per_class: Annotated[int, typer.Option(help="Training faces per label; a third as many for validation.")] = 60,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same faces.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
 ) -> None:
-    """Draw cartoon faces with seven expressions, as PNG files train/angry/0000.png and so on."""
-    from mien.data import registry
+    """Draw cartoon faces as PNG files.
+
+    They show seven expressions, in train/angry/0000.png and so on. The same seed draws the same faces.
+    """
+    import cv2
+
+    from mien.data import synthetic
+    from mien.data.options import LoadOptions
 
     _check_empty(folder)
-    options = registry.LoadOptions(seed=seed, faces_per_class=per_class)
-    faces = registry.load("synthetic", None, options)
-    _write_faces(faces, folder)
+    faces = synthetic.load(None, LoadOptions(seed=seed, faces_per_class=per_class))
+    for image, label, split in zip(faces.images, faces.labels, faces.splits, strict=True):
+        target = folder / str(split) / faces.label_set.names[label]
+        target.mkdir(parents=True, exist_ok=True)
+        number = sum(1 for _ in target.iterdir())
+        (target / f"{number:04}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
     typer.echo(f"Wrote {len(faces)} drawn faces to {folder}.")
 
 
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
-    labels: Annotated[str, typer.Option(help="Expressions, with commas between.")] = ALL_LABELS,
+    labels: Annotated[str, typer.Option(help="Expressions, separated by commas.")] = ALL_LABELS,
     use_splits: Annotated[
         bool, typer.Option("--splits", help="Make train, validation and test, each with all labels.")
     ] = False,
 ) -> None:
-    """Make a folder per label for a data set of your own, with a short guide to labelling by folder."""
+    """Make label folders for your own data set.
+
+    A README.md in the folder explains how to sort images into them.
+    """
     import shlex
 
     from mien.core.expressions import LabelSet
@@ -114,16 +127,18 @@ def init(
 
     names = LabelSet.of([word for word in labels.split(",") if word.strip()]).names
     if len(names) < 2:
-        raise DataError(f"--labels '{labels}' names {len(names)} labels; two or more are expected, as angry,happy.")
+        raise DataError(f"--labels '{labels}' names {len(names)} labels; expected two or more, as angry,happy.")
     _check_empty(folder)
     parents = SPLITS if use_splits else ("",)
-    for parent in parents:
-        for name in names:
-            _make_folder(folder / parent / name)
+    for target in (folder / parent / name for parent in parents for name in names):
+        try:
+            target.mkdir(parents=True)
+        except OSError as error:
+            raise DataError(f"{target} cannot be made ({error.strerror or error}).") from None
     guide = GUIDE.format(
         labels=", ".join(names),
         layout="\n    ".join("/".join(filter(None, (parent, names[0], "1.jpg"))) for parent in parents),
-        apart=WITH_SPLITS if use_splits else WITHOUT_SPLITS,
+        people=WITH_SPLITS if use_splits else WITHOUT_SPLITS,
         folder=shlex.quote(str(folder)),
     )
     (folder / "README.md").write_text(guide, encoding="utf-8")
@@ -132,26 +147,7 @@ def init(
 
 def _check_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is not empty; expected a new or empty folder, so that nothing is mixed up.")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made ({error.strerror or error}).") from None
-
-
-def _write_faces(faces: FaceDataset, folder: Path) -> None:
-    import cv2
-
-    written: dict[Path, int] = {}
-    for image, label, split in zip(faces.images, faces.labels, faces.splits, strict=True):
-        target = folder / str(split) / faces.label_set.names[label]
-        target.mkdir(parents=True, exist_ok=True)
-        number = written.get(target, 0)
-        (target / f"{number:04}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        written[target] = number + 1
+        raise DataError(f"{folder} is not empty; expected a new or empty folder.")
 
 
 def _counts_table(report: DataReport) -> Table:
@@ -170,17 +166,17 @@ def _counts_table(report: DataReport) -> Table:
 
 
 def _findings(report: DataReport) -> list[str]:
-    """Return what was found, a line each."""
-    lines = ["Pixel-identical images:"]
-    for count in report.twins:
-        n = sum(report.counts[count.split].values())
+    """Return the findings, one per line."""
+    lines = ["Exact duplicates:"]
+    for pair in report.duplicates:
+        n = sum(report.counts[pair.split].values())
         lines.append(
-            f"  {count.split}: {count.twins} of {n} ({count.twins / n:.1%}) have a twin in {count.of_split},"
-            f" {count.conflicting} under another label"
+            f"  {pair.split}: {pair.duplicates} of {n} ({pair.duplicates / n:.1%}) have a duplicate in {pair.of_split},"
+            f" {pair.conflicting} under another label"
         )
     lines.append(f"Constant images (all pixels equal): {report.constant}")
     if report.not_face is not None:
-        lines.append(f"Images that annotators call no face: {report.not_face}")
-    lines.append(f"Several annotators' votes: {'yes' if report.has_votes else 'no'}")
+        lines.append(f"Images rejected as non-faces by annotators: {report.not_face}")
+    lines.append(f"Votes of several annotators: {'yes' if report.has_votes else 'no'}")
     lines.append(f"Fingerprint: {report.fingerprint}")
     return lines

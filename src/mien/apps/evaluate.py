@@ -111,7 +111,8 @@ def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceData
     Warns if the model was trained under another division of the same data set.
     """
     from mien.core.errors import DataError
-    from mien.data.registry import LoadOptions, detect, load
+    from mien.data.options import LoadOptions
+    from mien.data.registry import detect, load
 
     if dataset is None:
         if data is None:

@@ -1,26 +1,35 @@
-"""AffectNet in the layouts in which it is handed on: tables, annotation arrays, and folders by label.
+"""AffectNet in the layouts in which it is distributed: tables, annotation arrays, and folders by label.
 
 Mollahosseini, Hasani and Mahoor, "AffectNet: a database for facial expression, valence, and arousal computing
 in the wild", IEEE Transactions on Affective Computing 2019.
 
-Its test set was never published; papers report on its validation set. That one is `test` here, and validation
-images are set aside from training, so that nobody selects on what is reported.
+Its test set was never published, so papers report on its validation set. That set is `test` here, and validation
+images are set aside from training, so that the epoch is not selected on the reported images.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet, parse_expression
+from mien.core.expressions import Expression, LabelSet
 from mien.data import affectnet_tables as tables
 from mien.data.dataset import FaceDataset
 from mien.data.folder import SPLIT_NAMES
-from mien.data.image_files import LabelledPicture, build_dataset, list_entries, list_pictures, name_origin
-from mien.data.registry import LoadOptions
+from mien.data.image_files import (
+    LabelledImage,
+    build_dataset,
+    errors_with,
+    list_entries,
+    list_folders,
+    list_images,
+    parse_folder_label,
+)
+from mien.data.options import LoadOptions
 
 EXPRESSIONS = tables.EXPRESSIONS
 EXPECTS = (
@@ -29,7 +38,7 @@ EXPECTS = (
     " or with train/metadata.csv (file_name, label) and val alike; or with labels.csv (pth, label);"
     " or with train/anger/* (or train/6/*, AffectNet's numbers) and val alike"
 )
-ORIGIN = "AffectNet is given out on application: http://mohammadmahoor.com/affectnet/."
+ORIGIN = "AffectNet is available on request: http://mohammadmahoor.com/affectnet/."
 ARRAY_SETS = {"train_set": "train", "val_set": "validation", "test_set": "test"}
 # The original's are 132 bytes: a header and one short text or number.
 LARGEST_ARRAY = 4096
@@ -43,65 +52,57 @@ def is_affectnet(path: Path) -> bool:
 
 
 def load_affectnet(name: str, label_set: LabelSet, path: Path | None, options: LoadOptions) -> FaceDataset:
-    """Load the pictures whose expression is in `label_set`; the others are not even opened.
+    """Load the images whose expression is in `label_set`; the others are not opened.
 
-    Splits: where nothing is named test, AffectNet's validation set is `test`. Where that leaves no validation,
-    `options.validation_share` of train is set aside, per label and by `options.seed`. Metadata columns
-    `valence` and `arousal` (-1 to 1, as text) are set where the layout has them.
+    Unless a split is named test, AffectNet's validation set is `test`, and `options.validation_share` of train is set
+    aside for validation, per label. Metadata columns: `valence` and `arousal` (-1 to 1, as text), if the layout has
+    them.
 
     Args:
-        name: The adapter's name.
+        name: The data set's name.
         label_set: Which of the eight expressions to keep, in this order.
-        path: The folder of any of the layouts in `EXPECTS`.
+        path: A folder of any of the layouts in `EXPECTS`.
         options: Size, channels, seed and validation share.
 
     Raises:
-        DataError: A file is absent, a label is unknown, a picture stands twice or cannot be read.
+        DataError: A file is missing or unreadable, a label is unknown, or an image is listed twice.
     """
-    with name_origin(ORIGIN):
-        pictures = [] if path is None or not path.is_dir() else _list(path, label_set)
-        if not pictures:
+    with errors_with(ORIGIN):
+        images = [] if path is None or not path.is_dir() else _list(path, frozenset(label_set))
+        if not images:
             raise DataError(f"No AffectNet at {path}: expected {EXPECTS}.")
-        return build_dataset(name, _settle_splits(pictures), label_set, options, subject_apart=False)
+        if not any(image.split == "test" for image in images):
+            images = [dataclasses.replace(i, split="test") if i.split == "validation" else i for i in images]
+        return build_dataset(name, images, label_set, options)
 
 
-def _list(path: Path, label_set: LabelSet) -> list[LabelledPicture]:
-    kept = frozenset(label_set)
+def _list(path: Path, kept: frozenset[Expression]) -> list[LabelledImage]:
     if any((path / name).is_dir() for name in ARRAY_SETS):
-        return [p for name in ARRAY_SETS for p in _list_arrays(path / name, ARRAY_SETS[name], kept)]
-    found = tables.find_tables(path)
-    if found:
-        return [picture for table in found for picture in tables.read_table(table, kept)]
+        return [image for name, split in ARRAY_SETS.items() for image in _list_arrays(path / name, split, kept)]
+    if found := tables.find_tables(path):
+        return [image for table in found for image in tables.read_table(table, kept)]
     return list(_list_folders(path, kept))
 
 
-def _settle_splits(pictures: list[LabelledPicture]) -> list[LabelledPicture]:
-    if any(picture.split == "test" for picture in pictures):
-        return pictures
-    return [tables.with_split(p, "test") if p.split == "validation" else p for p in pictures]
-
-
-def _list_arrays(root: Path, split: str, kept: frozenset[Expression]) -> Iterator[LabelledPicture]:
+def _list_arrays(root: Path, split: str, kept: frozenset[Expression]) -> Iterator[LabelledImage]:
     if not root.is_dir():
         if split == "test":
             return
         raise DataError(f"{root}: no such folder; expected train_set and val_set with images/ and annotations/.")
-    annotations, images = root / "annotations", root / "images"
+    annotations, folder = root / "annotations", root / "images"
     labels = [f for f in list_entries(annotations) if f.stem.endswith(EXPRESSION_SUFFIX) and f.suffix == ".npy"]
     names = {file.stem.removesuffix(EXPRESSION_SUFFIX) for file in labels}
-    files: dict[str, Path] = {}
-    for picture in list_pictures(images):
-        if picture.stem in files:
-            raise DataError(f"Picture '{picture.stem}' stands twice: {files[picture.stem]} and {picture}; remove one.")
-        if picture.stem not in names:
-            raise DataError(
-                f"{annotations / picture.stem}{EXPRESSION_SUFFIX}.npy: no such file, but {picture} is there."
-            )
-        files[picture.stem] = picture
+    images: dict[str, Path] = {}
+    for image in list_images(folder):
+        if image.stem in images:
+            raise DataError(f"Image '{image.stem}' exists twice: {images[image.stem]} and {image}; remove one.")
+        if image.stem not in names:
+            raise DataError(f"{annotations / image.stem}{EXPRESSION_SUFFIX}.npy: no such file, but {image} exists.")
+        images[image.stem] = image
     for file in labels:
         name = file.stem.removesuffix(EXPRESSION_SUFFIX)
-        if name not in files:
-            raise DataError(f"{images / name}.jpg: no such file, but {file} labels it.")
+        if name not in images:
+            raise DataError(f"{folder / name}.jpg: no such file, but {file} labels it.")
         expression = tables.parse_label(_read_array(file), str(file))
         if expression in kept:
             metadata = {
@@ -109,7 +110,7 @@ def _list_arrays(root: Path, split: str, kept: frozenset[Expression]) -> Iterato
                 for column, suffix in MEASURES.items()
                 if (annotations / f"{name}{suffix}.npy").exists()
             }
-            yield LabelledPicture(files[name], f"{root.name}/{name}", expression, split, metadata=metadata)
+            yield LabelledImage(images[name], f"{root.name}/{name}", expression, split, metadata=metadata)
 
 
 def _read_array(file: Path) -> str:
@@ -127,22 +128,13 @@ def _read_array(file: Path) -> str:
     return str(np.asarray(value).item())
 
 
-def _list_folders(path: Path, kept: frozenset[Expression]) -> Iterator[LabelledPicture]:
-    folders = [entry for entry in list_entries(path) if entry.is_dir()]
-    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
-    for folder in splits:
-        split = SPLIT_NAMES[folder.name.lower()]
-        for label_folder in filter(Path.is_dir, list_entries(folder)):
-            expression = _folder_label(label_folder)
-            for file in list_pictures(label_folder):
-                if expression in kept:
-                    yield LabelledPicture(file, str(file), expression, split)
-
-
-def _folder_label(folder: Path) -> Expression | None:
-    if folder.name.isdigit():
-        return tables.parse_label(folder.name, str(folder))
-    try:
-        return parse_expression(folder.name)
-    except DataError as error:
-        raise DataError(f"{folder} is not named after a label: {error}") from None
+def _list_folders(path: Path, kept: frozenset[Expression]) -> Iterator[LabelledImage]:
+    for folder in list_folders(path):
+        split = SPLIT_NAMES.get(folder.name.lower())
+        for label_folder in list_folders(folder) if split else ():
+            if label_folder.name.isdigit():
+                expression = tables.parse_label(label_folder.name, str(label_folder))
+            else:
+                expression = parse_folder_label(label_folder)
+            if split and expression in kept:
+                yield from (LabelledImage(file, str(file), expression, split) for file in list_images(label_folder))

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from mien.core.errors import DataError
 from mien.core.expressions import Expression, parse_expression
 from mien.core.types import Box
 from mien.data.folder import SPLIT_NAMES
-from mien.data.image_files import LabelledPicture
+from mien.data.image_files import LabelledImage
 
-# AffectNet's numbers 0 to 7, in that order; 8 none, 9 uncertain and 10 no face are no expression.
+# AffectNet's numbers 0 to 7, in that order; 8 (none), 9 (uncertain) and 10 (no face) are not expressions.
 EXPRESSIONS = tuple(
     map(parse_expression, ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"))
 )
@@ -43,7 +42,7 @@ MEASURES = ("valence", "arousal")
 
 @dataclass(frozen=True)
 class LabelTable:
-    """A table, the split its rows are of, and the folder that its file names start from."""
+    """A table, the split of its rows, and the folder that its file names are relative to."""
 
     file: Path
     split: str
@@ -51,14 +50,14 @@ class LabelTable:
 
 
 def has_own_tables(path: Path) -> bool:
-    """Return whether a folder has the authors' tables, or Kaggle's labels.csv with its column `pth`."""
+    """Return whether a folder has the authors' tables, or Kaggle's labels.csv with the column `pth`."""
     if any(FILE_COLUMNS[0] in _read_header(path / folder / "training.csv") for folder in TABLE_FOLDERS):
         return True
     return "pth" in _read_header(path / "labels.csv")
 
 
 def _read_header(file: Path) -> list[str]:
-    """Return the words of the first line, none where there is no such file."""
+    """Return the words of the first line; none if the file does not exist."""
     try:
         with file.open("rb") as stream:
             return stream.readline(1024).decode("utf-8-sig", "replace").rstrip().split(",")
@@ -67,10 +66,10 @@ def _read_header(file: Path) -> list[str]:
 
 
 def find_tables(path: Path) -> list[LabelTable]:
-    """Return the tables of whichever edition a folder holds; none where it holds no table.
+    """Return the tables of whichever edition a folder holds; none if it has no table.
 
     Raises:
-        DataError: The authors' training.csv is there but validation.csv is not.
+        DataError: One of the authors' two tables is missing.
     """
     for folder in TABLE_FOLDERS:
         lists = path / folder
@@ -89,13 +88,11 @@ def find_tables(path: Path) -> list[LabelTable]:
     ]
 
 
-def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[LabelledPicture]:
-    """Read a table's rows whose expression is in `kept`.
-
-    A row is read and forgotten at a time: the authors' table has about 415,000 long ones.
+def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[LabelledImage]:
+    """Yield the images of a table whose expression is in `kept`, row by row: the authors' has about 415,000 long rows.
 
     Raises:
-        DataError: With the line number, where a column is absent or a field does not fit.
+        DataError: A column is missing or a field is invalid; the message has the line number.
     """
     try:
         with table.file.open(encoding="utf-8-sig", newline="") as file:
@@ -104,10 +101,10 @@ def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[Label
             has_header = len(first) != len(OWN_COLUMNS) or any(column in OWN_COLUMNS for column in first)
             header = first if has_header else list(OWN_COLUMNS)
             columns = _find_columns(header, table.file)
-            yield from [] if has_header else _picture(first, columns, table, kept, 1)
+            yield from [] if has_header else _image(first, columns, table, kept, 1)
             for fields in rows:
                 if fields:
-                    yield from _picture(fields, columns, table, kept, rows.line_num)
+                    yield from _image(fields, columns, table, kept, rows.line_num)
     except OSError as error:
         raise DataError(f"{table.file} cannot be read ({error.strerror or error}).") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -115,10 +112,10 @@ def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[Label
 
 
 def parse_label(text: str, where: str) -> Expression | None:
-    """Return the expression of one of AffectNet's numbers or of a word; None for 8 to 10, no expression.
+    """Return the expression for one of AffectNet's numbers or a word; None for 8 to 10, which are not expressions.
 
     Raises:
-        DataError: Neither; the text starts with `where`.
+        DataError: It is neither; the message starts with `where`.
     """
     text = text.strip()
     if text in OTHER_NUMBERS:
@@ -132,11 +129,6 @@ def parse_label(text: str, where: str) -> Expression | None:
         raise DataError(f"{where} has expression '{text[:20]}'; expected {known}, or 8 to 10 for none.") from None
 
 
-def with_split(picture: LabelledPicture, split: str) -> LabelledPicture:
-    """Return the same picture in another split."""
-    return dataclasses.replace(picture, split=split)
-
-
 def _find_columns(header: list[str], file: Path) -> dict[str, int]:
     columns = {name: i for i, name in enumerate(header)}
     for wanted, names in (("file", FILE_COLUMNS), ("label", LABEL_COLUMNS)):
@@ -148,9 +140,9 @@ def _find_columns(header: list[str], file: Path) -> dict[str, int]:
     return columns | {"count": len(header)}
 
 
-def _picture(
+def _image(
     fields: list[str], columns: dict[str, int], table: LabelTable, kept: frozenset[Expression], number: int
-) -> Iterator[LabelledPicture]:
+) -> Iterator[LabelledImage]:
     where = f"{table.file}, line {number}"
     if len(fields) != columns["count"]:
         raise DataError(f"{where} has {len(fields)} columns; expected {columns['count']}.")
@@ -163,11 +155,11 @@ def _picture(
     metadata = {measure: fields[columns[measure]] for measure in MEASURES if measure in columns}
     box = _parse_box(fields, columns, where)
     file = table.images / name
-    yield LabelledPicture(file, str(file), expression, table.split, box=box, metadata=metadata)
+    yield LabelledImage(file, str(file), expression, table.split, box=box, metadata=metadata)
 
 
 def _parse_box(fields: list[str], columns: dict[str, int], where: str) -> Box | None:
-    """Return the face's box in its picture's pixels; None where the table does not have it."""
+    """Return the face's box in the image's pixels; None if the table has no boxes."""
     if not all(column in columns for column in BOX_COLUMNS):
         return None
     texts = [fields[columns[column]] for column in BOX_COLUMNS]

@@ -1,7 +1,7 @@
 """Parses the ICML 2013 challenge's text file: `fer2013.csv`, or `icml_face_data.csv` of the same content.
 
-One row a face: a class number, 48 * 48 grey values as decimal text, and the part of the challenge it belongs
-to. 270 MB of digits are turned into 74 MB of pixels by whole-array arithmetic, a few hundred rows at a time.
+Each row is a face: a class number, 48 * 48 grey values as decimal text, and the part of the challenge it belongs
+to. Whole-array arithmetic turns 270 MB of digits into 74 MB of pixels, a few hundred rows at a time.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PIXELS = SIDE * SIDE
 COLUMNS = ("emotion", "pixels", "Usage")
 # Position i is usage code i.
 USAGES = ("Training", "PublicTest", "PrivateTest")
-# A correct line has at most 2304 * 4 bytes and two short columns; a longer one is not read further.
+# A valid line has at most 2304 * 4 bytes and two short columns.
 LINE_LIMIT = 64 * 1024
-# About 4 MB of text at a time: little memory, and large enough for whole-array arithmetic to pay.
+# About 4 MB of text: little memory, but enough for whole-array arithmetic to pay off.
 ROWS_PER_CHUNK = 512
 SPACE, ZERO = 32, 48
 
@@ -61,8 +61,8 @@ def parse_challenge(path: Path) -> ChallengeRows:
     """Parse the whole file.
 
     Raises:
-        DataError: With the line number, at the first thing that is not as expected: a column is missing, a
-            class number is outside 0 to 6, a usage is unknown, a row does not have 2304 pixels of 0 to 255.
+        DataError: A column is missing, a class number is outside 0 to 6, a usage is unknown, or a row does not have
+            2304 pixels of 0 to 255; the message has the line number.
     """
     images, emotions, usages = [], [], []
     try:
@@ -99,7 +99,7 @@ def _read_lines(file: BinaryIO, path: Path) -> Iterator[_Line]:
         if text.isspace():
             continue
         if len(text) == LINE_LIMIT:
-            _fail(path, number, f"is longer than {LINE_LIMIT} bytes; expected {PIXELS} pixels a line")
+            _fail(path, number, f"is longer than {LINE_LIMIT} bytes; expected {PIXELS} pixels per line")
         fields = _split(text)
         if len(fields) != len(header):
             _fail(path, number, f"has {len(fields)} columns; the header has {len(header)}")
@@ -116,7 +116,7 @@ def _split(text: bytes) -> list[bytes]:
 
 
 def _parse_pixels(lines: list[_Line], path: Path) -> NDArray[np.uint8]:
-    """Return the lines' pixels, (lines, 48, 48); `DataError` names the line that does not fit."""
+    """Return the lines' pixels, (lines, 48, 48); `DataError` names an invalid line."""
     images = _parse_regular([line.pixels for line in lines])
     if images is None:
         rows = [_parse_row(line, path) for line in lines]
@@ -125,14 +125,14 @@ def _parse_pixels(lines: list[_Line], path: Path) -> NDArray[np.uint8]:
 
 
 def _parse_regular(rows: list[bytes]) -> NDArray[np.uint8] | None:
-    """Parse rows of 2304 numbers of up to three digits, single blanks between; None if any differs."""
+    """Parse rows of 2304 numbers of up to three digits separated by single spaces; None if any row differs."""
     text = np.frombuffer(b" ".join([*rows, b""]), dtype=np.uint8)
     ends = np.flatnonzero(text == SPACE).astype(np.int32)  # (numbers,) the position after each number
     row_ends = np.cumsum([len(row) + 1 for row in rows]) - 1
     if len(ends) != len(rows) * PIXELS or not np.array_equal(ends[PIXELS - 1 :: PIXELS], row_ends):
         return None
     lengths = np.diff(ends, prepend=np.int32(-1)) - 1
-    digits = text - np.uint8(ZERO)  # wraps around, so that everything but a digit is above 9
+    digits = text - np.uint8(ZERO)  # wraps around, so everything but a digit is above 9
     all_digits = np.count_nonzero(digits <= 9) == len(text) - len(ends)
     if not all_digits or lengths.min() < 1 or lengths.max() > 3:
         return None
@@ -143,13 +143,13 @@ def _parse_regular(rows: list[bytes]) -> NDArray[np.uint8] | None:
 
 
 def _parse_row(line: _Line, path: Path) -> bytes:
-    """Parse one row number by number: slow, but it accepts any blanks and knows what is wrong."""
+    """Parse one row number by number: slow, but accepts any white space and finds what is wrong."""
     numbers = line.pixels.split()
     if len(numbers) != PIXELS:
-        _fail(path, line.number, f"has {len(numbers)} pixels; {PIXELS} ({SIDE} x {SIDE}) are expected")
+        _fail(path, line.number, f"has {len(numbers)} pixels; expected {PIXELS} ({SIDE} x {SIDE})")
     for text in numbers:
         if not (text.isdigit() and len(text) <= 9 and int(text) <= 255):
-            _fail(path, line.number, f"has pixel {_shown(text)}; whole numbers from 0 to 255 are expected")
+            _fail(path, line.number, f"has pixel {_shown(text)}; expected whole numbers from 0 to 255")
     return bytes(map(int, numbers))
 
 

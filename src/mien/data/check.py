@@ -1,4 +1,4 @@
-"""Looks a data set over before anything is trained on it."""
+"""Examines a data set before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ class DataReport:
     """What `mien data check` prints.
 
     Attributes:
-        name: The adapter's name.
+        name: The data set's name.
         n: Number of images.
         image_shape: (h, w) or (h, w, 3), as loaded.
-        labels: The label words, in the data set's order.
+        labels: The labels, in the data set's order.
         counts: Images per split and label.
-        twins: Pixel-identical images within each split and across each pair of splits.
+        duplicates: Exact duplicates within each split and across each pair of splits.
         constant: Images whose pixels are all equal.
-        not_face: Images that the annotators call no face; None where the data set does not say.
-        has_votes: Whether several annotators' votes are known.
+        not_face: Images that annotators rejected as non-faces; None if unknown.
+        has_votes: Whether the votes of several annotators are known.
         fingerprint: `FaceDataset.fingerprint`.
+        shares_duplicated_in_train: Share, 0 to 1, of the validation and test images with a duplicate in train.
     """
 
     name: str
@@ -33,39 +34,35 @@ class DataReport:
     image_shape: tuple[int, ...]
     labels: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    twins: tuple[DuplicateCount, ...]
+    duplicates: tuple[DuplicateCount, ...]
     constant: int
     not_face: int | None
     has_votes: bool
     fingerprint: str
-
-    @property
-    def shares_duplicated_in_train(self) -> dict[str, float]:
-        """For validation and test: the share, 0 to 1, of images that have an identical image in train."""
-        return {
-            count.split: count.twins / sum(self.counts[count.split].values())
-            for count in self.twins
-            if count.of_split == "train" and count.split != "train"
-        }
+    shares_duplicated_in_train: dict[str, float]
 
     def to_json(self) -> dict[str, object]:
-        """Return the report as it stands in `mien data check --json`."""
-        fields = dataclasses.asdict(self)
-        shares = {split: round(share, 6) for split, share in self.shares_duplicated_in_train.items()}
-        return fields | {"shares_duplicated_in_train": shares}
+        """Return the report as `mien data check --json` prints it."""
+        return dataclasses.asdict(self)
 
 
 def check(dataset: FaceDataset) -> DataReport:
-    """Count images, exact duplicates, contradicting labels, constant images and images of no face."""
+    """Count images, exact duplicates, contradicting labels, constant images and non-faces."""
+    counts, duplicates = dataset.counts(), count_duplicates(dataset)
     return DataReport(
         name=dataset.name,
         n=len(dataset),
         image_shape=dataset.images.shape[1:],
         labels=dataset.label_set.names,
-        counts=dataset.counts(),
-        twins=tuple(count_duplicates(dataset)),
+        counts=counts,
+        duplicates=tuple(duplicates),
         constant=sum(bool(image.min() == image.max()) for image in dataset.images),
         not_face=None if dataset.is_face is None else int(np.count_nonzero(~dataset.is_face)),
         has_votes=dataset.votes is not None,
         fingerprint=dataset.fingerprint,
+        shares_duplicated_in_train={
+            pair.split: round(pair.duplicates / sum(counts[pair.split].values()), 6)
+            for pair in duplicates
+            if pair.of_split == "train" and pair.split != "train"
+        },
     )

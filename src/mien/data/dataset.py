@@ -1,4 +1,4 @@
-"""What every adapter returns: faces, their labels and the split each belongs to."""
+"""What every adapter returns: faces, their labels and their splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 
 SPLITS = ("train", "validation", "test")
-# Rows hashed at once: a memory-mapped data set is never read into memory as a whole.
+# Rows hashed at once: a memory-mapped data set is never read into memory whole.
 ROWS_PER_CHUNK = 4096
 
 
@@ -23,19 +23,19 @@ class FaceDataset:
     """Labelled face crops of one size.
 
     Attributes:
-        name: The adapter's name, e.g. `fer2013`.
+        name: The data set's name, e.g. `fer2013`.
         images: (n, h, w) grey or (n, h, w, 3) RGB, uint8; may be memory-mapped and then read-only.
         labels: (n,) int64, position in `label_set`.
         splits: (n,) one of `train`, `validation`, `test`.
         label_set: The expressions, in this data set's order.
-        votes: (n, len(label_set)) float32, the annotators' distribution; every row sums to 1. None: one label
-            an image is all there is.
-        is_face: (n,) False where the annotators say that the picture shows no face. None: not known.
-        paths: The file each row came from; empty where images came from one file.
-        metadata: What else is known of each row, (n,) texts by column, e.g. `subject`; "" where unknown.
+        votes: (n, len(label_set)) float32, the annotators' distribution; every row sums to 1. None: each image has one
+            label only.
+        is_face: (n,) False where annotators rejected the image as a non-face. None: unknown.
+        paths: The file of each row; empty if all images came from one file.
+        metadata: Further columns by name, (n,) texts, e.g. `subject`; "" where unknown.
 
     Raises:
-        DataError: The arrays do not fit each other, or a label or split is unknown.
+        DataError: The lengths of the arrays differ, or a label or split is unknown.
     """
 
     name: str
@@ -60,7 +60,7 @@ class FaceDataset:
         }
         for name, length in lengths.items():
             if length != n:
-                raise DataError(f"Data set '{self.name}' has {n} images but {length} {name}; one each is expected.")
+                raise DataError(f"Data set '{self.name}' has {n} images but {length} {name}; expected one per image.")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.label_set)):
             raise DataError(f"Data set '{self.name}' has labels outside 0 to {len(self.label_set) - 1}.")
         unknown = sorted(set(np.unique(self.splits).tolist()) - set(SPLITS))
@@ -71,7 +71,7 @@ class FaceDataset:
         return len(self.images)
 
     def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> FaceDataset:
-        """Return the rows given by their numbers (m,), in that order, or by a mask (n,)."""
+        """Return the rows selected by number (m,), in that order, or by a mask (n,)."""
         numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         return FaceDataset(
             name=self.name,
@@ -89,16 +89,16 @@ class FaceDataset:
         """Return the rows of one split.
 
         Raises:
-            DataError: No row belongs to it; the text names the splits there are.
+            DataError: No row belongs to it; the message names the splits with images.
         """
         self.require_split(name)
         return self.subset(self.splits == name)
 
     def require_split(self, name: str) -> None:
-        """Raise `DataError` where no row belongs to a split; the text names the splits there are."""
+        """Raise `DataError` if no row belongs to a split; the message names the splits with images."""
         if not (self.splits == name).any():
-            there = ", ".join(self.split_names) or "none"
-            raise DataError(f"Data set '{self.name}' has no split '{name}'. Splits with images: {there}.")
+            present = ", ".join(self.split_names) or "none"
+            raise DataError(f"Data set '{self.name}' has no split '{name}'. Splits with images: {present}.")
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class FaceDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of shapes, pixels, labels and splits: equal exactly when training data are equal."""
+        """SHA-256 (hex) of shapes, pixels, labels and splits: equal if and only if the training data are equal."""
         digest = hashlib.sha256(f"{self.images.shape} {' '.join(self.label_set.names)}\n".encode())
         for start in range(0, len(self), ROWS_PER_CHUNK):
             digest.update(np.ascontiguousarray(self.images[start : start + ROWS_PER_CHUNK]).data)

@@ -1,4 +1,4 @@
-"""Finds pixel-identical images: a test image with a twin in training measures memory, not skill."""
+"""Finds exact duplicates: a test image that is also in training measures memory rather than skill."""
 
 from __future__ import annotations
 
@@ -13,25 +13,21 @@ from mien.data.dataset import FaceDataset
 
 @dataclass(frozen=True)
 class DuplicateCount:
-    """How many images of `split` have an identical *other* image in `of_split`, and how many disagree.
+    """How many images of `split` have a duplicate (another image) in `of_split`.
 
-    An image disagrees (`conflicting`) when at least one of its twins in `of_split` has another label.
+    `conflicting` counts those of them with at least one duplicate under another label.
     """
 
     split: str
     of_split: str
-    twins: int
+    duplicates: int
     conflicting: int
 
 
 def identical_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Number the images so that identical ones, and only those, share a number.
+    """Number the images (n, ...) uint8 so that identical ones, and only those, share a number: (n,), from 0.
 
-    Args:
-        images: (n, ...) uint8.
-
-    Returns:
-        (n,) numbers from 0. Images are compared by a 128-bit digest; a collision by chance is beyond reach.
+    Images are compared by a 128-bit digest, so a collision is practically impossible.
     """
     digests = [hashlib.blake2b(np.ascontiguousarray(i).data, digest_size=16).digest() for i in images]
     numbers: dict[bytes, int] = {}
@@ -39,22 +35,14 @@ def identical_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def duplicate_mask(dataset: FaceDataset, of_split: str = "train") -> NDArray[np.bool_]:
-    """Return (n,) True for images outside `of_split` that have a pixel-identical image in it."""
+    """Return (n,) True for images outside `of_split` that have a duplicate in it."""
     group = identical_groups(dataset.images)
     inside = dataset.splits == of_split
     return np.asarray(np.isin(group, group[inside]) & ~inside, dtype=np.bool_)
 
 
-def conflicting_groups(dataset: FaceDataset) -> list[NDArray[np.intp]]:
-    """Return the row numbers of each set of identical images that do not all have the same label."""
-    group = identical_groups(dataset.images)
-    order = np.argsort(group, kind="stable")
-    sets = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-    return [rows for rows in sets if len(set(dataset.labels[rows].tolist())) > 1]
-
-
 def count_duplicates(dataset: FaceDataset) -> list[DuplicateCount]:
-    """Count twins within each split and, for each pair, those of the later split in the earlier one."""
+    """Count duplicates within each split and, for each pair of splits, those of the later in the earlier one."""
     group = identical_groups(dataset.images)
     present = dataset.split_names
     counts = []
@@ -62,7 +50,7 @@ def count_duplicates(dataset: FaceDataset) -> list[DuplicateCount]:
         for of_split in present[: later + 1]:
             rows = np.flatnonzero(dataset.splits == split)
             inside = dataset.splits == of_split
-            # (groups, labels): how often each image stands in of_split under each label
+            # (groups, labels): how often each image is in of_split under each label
             table = np.zeros((group.max() + 1, len(dataset.label_set)), dtype=np.int64)
             np.add.at(table, (group[inside], dataset.labels[inside]), 1)
             others = table[group[rows]].sum(axis=1) - (split == of_split)

@@ -1,8 +1,7 @@
-"""FER2013 from the challenge's CSV file, with the FER+ votes where `fer2013new.csv` stands beside it.
+"""FER2013 from the challenge's CSV file, with the FER+ votes if `fer2013new.csv` is next to it.
 
 Goodfellow et al., "Challenges in representation learning", 2013: 48 x 48 grey faces from an image search,
-seven labels. Training, PublicTest and PrivateTest become train, validation and test; a file may lack some of
-them.
+seven labels. Training, PublicTest and PrivateTest become train, validation and test; a file need not have all of them.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from mien.core.image import resize_face
 from mien.data import votes
 from mien.data.challenge_csv import PIXELS, SIDE, USAGES, ChallengeRows, parse_challenge
 from mien.data.dataset import SPLITS, FaceDataset
+from mien.data.options import LoadOptions
 from mien.data.pixel_cache import cache_path, read_cache, write_cache
-from mien.data.registry import LoadOptions
 
 FILE_NAMES = ("fer2013.csv", "icml_face_data.csv")
 EXPECTS = "fer2013.csv or icml_face_data.csv with the columns emotion, pixels and Usage, or its folder"
@@ -29,7 +28,7 @@ BYTES_PER_ROW = PIXELS + 2
 
 
 def matches(path: Path) -> bool:
-    """Return whether `path` is a CSV file other than the votes, or a folder with one of the known names."""
+    """Return whether `path` is a CSV file other than the votes, or a folder with a file of one of the known names."""
     if path.is_dir():
         return any((path / name).is_file() for name in FILE_NAMES)
     return path.suffix.lower() == ".csv" and path.name != votes.FILE_NAME
@@ -38,12 +37,11 @@ def matches(path: Path) -> bool:
 def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     """Load FER2013.
 
-    `votes` (n, 7) and `is_face` are set when fer2013new.csv stands beside the file. At 48 pixels and one
-    channel the images are the file's own, read-only, and memory-mapped from the second load on; otherwise
-    they are resized.
+    `votes` (n, 7) and `is_face` are set if fer2013new.csv is next to the file. At 48 pixels and one channel the images
+    are read-only and memory-mapped from the second load on.
 
     Raises:
-        DataError: No such file, or a line that does not fit (with its number).
+        DataError: The file is missing, or a line is invalid (the message has its number).
     """
     source = locate(path)
     rows = read_rows(source)
@@ -61,7 +59,7 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
 
 
 def locate(path: Path | None) -> Path:
-    """Return the CSV file that a path means: itself, or the one in the folder."""
+    """Return the CSV file of a path: itself, or the one in the folder."""
     if path is not None and path.is_file():
         return path
     for name in FILE_NAMES:
@@ -71,7 +69,7 @@ def locate(path: Path | None) -> Path:
 
 
 def read_rows(source: Path) -> ChallengeRows:
-    """Return the file's rows, from the cache beside it if there is one, else parsed and then cached."""
+    """Return the file's rows from its cache, or parse and cache them."""
     cached_at = cache_path(source)
     flat = read_cache(cached_at)
     if flat is not None and len(flat) and len(flat) % BYTES_PER_ROW == 0:
@@ -80,7 +78,7 @@ def read_rows(source: Path) -> ChallengeRows:
             return rows
     rows = parse_challenge(source)
     write_cache(cached_at, np.concatenate([rows.images.ravel(), rows.emotions, rows.usages]), source.name)
-    rows.images.setflags(write=False)  # as they are when they come from the cache
+    rows.images.setflags(write=False)  # as when they come from the cache
     return rows
 
 
@@ -91,7 +89,7 @@ def _unpack(flat: NDArray[np.uint8]) -> ChallengeRows:
 
 
 def read_counts(source: Path, rows: ChallengeRows) -> NDArray[np.int64] | None:
-    """Return the taggers' votes (n, 10) from the fer2013new.csv beside `source`; None where there is none."""
+    """Return the taggers' votes (n, 10) from the fer2013new.csv next to `source`; None if there is none."""
     beside = source.parent / votes.FILE_NAME
     if not beside.exists():
         return None
@@ -99,7 +97,7 @@ def read_counts(source: Path, rows: ChallengeRows) -> NDArray[np.int64] | None:
 
 
 def resize_all(images: NDArray[np.uint8], options: LoadOptions) -> NDArray[np.uint8]:
-    """Return (n, 48, 48) images in the size and channels asked for; the same array where they fit already."""
+    """Return (n, 48, 48) images in the requested size and channels; the same array if nothing changes."""
     if options.channels == 1 and options.image_size == SIDE:
         return images
     return np.stack([resize_face(image, options.image_size, options.channels) for image in images])

@@ -1,4 +1,4 @@
-"""FER+: FER2013's pixels with labels from ten taggers an image, eight classes (see `votes`).
+"""FER+: FER2013's pixels with labels from ten taggers per image, eight classes (see `votes`).
 
 Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
 crowd-sourced label distribution", ICMI 2016, arXiv:1608.01041. The filters are those of the authors'
@@ -15,14 +15,14 @@ from mien.core.errors import DataError
 from mien.core.expressions import FERPLUS_LABELS
 from mien.data import fer2013, votes
 from mien.data.dataset import SPLITS, FaceDataset
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 EXPECTS = f"a folder with fer2013.csv (or icml_face_data.csv) and {votes.FILE_NAME}"
 NEEDS_PATH = True
 
 
 def matches(path: Path) -> bool:
-    """Return whether `path` is the votes file itself: a folder with both files is FER2013 unless asked."""
+    """Return whether `path` is the votes file itself; a folder with both files is FER2013 unless `ferplus` is named."""
     return path.is_file() and path.name == votes.FILE_NAME
 
 
@@ -34,13 +34,13 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
         options: `ferplus_mode` chooses `votes.majority_distribution` or `votes.probability_distribution`.
 
     Raises:
-        DataError: A file is absent, a line does not fit, or the filter keeps nothing.
+        DataError: A file is missing, a line is invalid, or the filter keeps nothing.
     """
     source = fer2013.locate(path.parent if path is not None and matches(path) else path)
     rows = fer2013.read_rows(source)
     counts = fer2013.read_counts(source, rows)
     if counts is None:
-        raise DataError(f"No {votes.FILE_NAME} beside {source}; FER+ needs it: expected {EXPECTS}.")
+        raise DataError(f"No {votes.FILE_NAME} next to {source}; FER+ needs it: expected {EXPECTS}.")
     majority = options.ferplus_mode == "majority"
     distribution = (votes.majority_distribution if majority else votes.probability_distribution)(counts)
     kept = np.flatnonzero(distribution.any(axis=1))

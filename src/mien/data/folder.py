@@ -5,80 +5,67 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.core.errors import DataError
-from mien.core.expressions import SYNONYMS, Expression, LabelSet, parse_expression
+from mien.core.expressions import SYNONYMS, Expression, LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.image_files import LabelledPicture, build_dataset, list_entries
-from mien.data.registry import LoadOptions
+from mien.data.image_files import LabelledImage, build_dataset, list_entries, list_folders, parse_folder_label
+from mien.data.options import LoadOptions
 
-EXPECTS = "a folder of pictures as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"
+EXPECTS = "a folder of images as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"
 NEEDS_PATH = True
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 
 def matches(path: Path) -> bool:
-    """Return whether a folder has a subfolder named like a split or an expression."""
-    if not path.is_dir():
-        return False
+    """Return whether a folder has a subfolder named after a split or an expression."""
     known = {*SPLIT_NAMES, *SYNONYMS, *(e.value for e in Expression)}
-    return any(folder.name.strip().lower() in known for folder in list_entries(path) if folder.is_dir())
+    return path.is_dir() and any(folder.name.strip().lower() in known for folder in list_folders(path))
 
 
 def load(path: Path | None, options: LoadOptions) -> FaceDataset:
-    """Read all pictures of a folder.
+    """Read all images of a folder.
 
-    The label set is FER2013's order of the expressions that have pictures, contempt last. Where no folder is
-    named validation, `options.validation_share` of the training pictures (those outside any split folder
-    included) is set aside as validation, per label and by `options.seed`; a `test` folder stays test.
+    The labels are the expressions that have images, in FER2013's order, contempt last. Without a validation folder,
+    `options.validation_share` of the training images is set aside, per label; without split folders, all images are
+    training images.
 
     Raises:
-        DataError: A folder is no label, a file is no readable picture, or there is no picture at all.
+        DataError: A folder is not named after a label, a file is not a readable image, or there are no images.
     """
-    pictures = [] if path is None or not path.is_dir() else _list_pictures(path)
-    if not pictures:
-        raise DataError(f"No pictures at {path}: expected {EXPECTS}.")
-    present = {picture.label for picture in pictures}
-    label_set = LabelSet(tuple(e for e in Expression if e in present))
-    return build_dataset("folder", pictures, label_set, options, subject_apart=False)
+    images = [] if path is None or not path.is_dir() else _list(path)
+    if not images:
+        raise DataError(f"No images at {path}: expected {EXPECTS}.")
+    present = {image.label for image in images}
+    return build_dataset("folder", images, LabelSet(tuple(e for e in Expression if e in present)), options)
 
 
-def _list_pictures(root: Path) -> list[LabelledPicture]:
+def _list(root: Path) -> list[LabelledImage]:
     """Return the files of all label folders, sorted: rows must not depend on the file system."""
-    folders = [entry for entry in list_entries(root) if entry.is_dir()]
-    has_splits = any(folder.name.lower() in SPLIT_NAMES for folder in folders)
-    pictures = []
+    folders = list_folders(root)
+    if not any(folder.name.lower() in SPLIT_NAMES for folder in folders):
+        return [image for folder in folders for image in _list_label(folder, "train")]
+    images = []
     for folder in folders:
-        if not has_splits:
-            pictures += _list_label(folder, "train")
-            continue
         if folder.name.lower() not in SPLIT_NAMES:
-            raise DataError(f"{folder} stands beside split folders; expected train, validation or test.")
+            raise DataError(f"{folder} is next to split folders; expected train, validation or test.")
         for label_folder in list_entries(folder):
             if not label_folder.is_dir():
                 raise DataError(f"{label_folder} is a file; expected a folder named after a label.")
-            pictures += _list_label(label_folder, SPLIT_NAMES[folder.name.lower()])
-    return pictures
+            images += _list_label(label_folder, SPLIT_NAMES[folder.name.lower()])
+    return images
 
 
-def _list_label(folder: Path, split: str) -> list[LabelledPicture]:
+def _list_label(folder: Path, split: str) -> list[LabelledImage]:
     if folder.name.strip().isdigit():
         raise DataError(
             f"{folder} is named by a number, which means another expression in every data set;"
             " rename it to a word such as angry or happy."
         )
-    try:
-        label = parse_expression(folder.name)
-    except DataError as error:
-        raise DataError(f"{folder} is not named after a label: {error}") from None
-    files = list_entries(folder)
+    label, files = parse_folder_label(folder), list_entries(folder)
     for file in files:
         if file.is_dir():
-            raise DataError(f"{file} is a folder; expected pictures directly in {folder}.")
-    return [LabelledPicture(file, str(file), label, split) for file in files]
+            raise DataError(f"{file} is a folder; expected images directly in {folder}.")
+    return [LabelledImage(file, str(file), label, split) for file in files]

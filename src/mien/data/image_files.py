@@ -1,4 +1,4 @@
-"""Picture files with a label each, read into a `FaceDataset`: what the adapters of file-based data sets share."""
+"""Labelled image files, read into a `FaceDataset`: what the adapters of file-based data sets share."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import Expression, LabelSet, parse_expression
 from mien.core.image import SUFFIXES
 from mien.core.types import Box
 from mien.data.dataset import FaceDataset
-from mien.data.lazy_images import read_pictures
-from mien.data.registry import LoadOptions
+from mien.data.lazy_images import read_images
+from mien.data.options import LoadOptions
 from mien.data.splits import assign_subjects, stratified_mask
 
-# What operating systems and archivers leave behind; hidden files and folders are passed over too.
+# What operating systems and archivers leave behind; hidden files and folders are skipped too.
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 SUBJECT = "subject"
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """One picture file of a data set.
+class LabelledImage:
+    """One image file of a data set.
 
     Attributes:
         path: The file.
-        identity: What makes it this picture of the data set; no two pictures may share it.
+        identity: Identifies the image within the data set; unique.
         label: The expression it shows.
         split: `train`, `validation` or `test`.
-        box: The face's box in pixels, where the picture shows more than the face. None: not known.
-        metadata: What else is known of it, by column.
+        box: The face's box in pixels if the image shows more than the face. None: the whole image is the face.
+        metadata: Further columns.
     """
 
     path: Path
@@ -46,8 +46,8 @@ class LabelledPicture:
 
 
 @contextlib.contextmanager
-def name_origin(origin: str) -> Iterator[None]:
-    """Add to every `DataError` raised inside where the data set is given out."""
+def errors_with(origin: str) -> Iterator[None]:
+    """Add to every `DataError` raised inside where the data set is available."""
     try:
         yield
     except DataError as error:
@@ -55,10 +55,10 @@ def name_origin(origin: str) -> Iterator[None]:
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, sorted and without hidden files and litter.
+    """Return a folder's entries, sorted, without hidden files and litter.
 
     Raises:
-        DataError: The folder is absent or cannot be read.
+        DataError: The folder is missing or cannot be read.
     """
     try:
         entries = sorted(folder.iterdir())
@@ -67,13 +67,26 @@ def list_entries(folder: Path) -> list[Path]:
     return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in LITTER]
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Return the picture files directly in a folder, sorted: those with a suffix that can be decoded."""
+def list_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in a folder, sorted."""
+    return [entry for entry in list_entries(folder) if entry.is_dir()]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, sorted: those with a suffix that can be decoded."""
     return [entry for entry in list_entries(folder) if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
 
 
+def parse_folder_label(folder: Path) -> Expression:
+    """Return the expression that a folder is named after; `DataError` names the folder if it is none."""
+    try:
+        return parse_expression(folder.name)
+    except DataError as error:
+        raise DataError(f"{folder} is not named after a label: {error}") from None
+
+
 def read_text(path: Path, largest: int) -> str:
-    """Read a small text file of at most `largest` bytes; `DataError` names it where that is not possible."""
+    """Read a text file of at most `largest` bytes; `DataError` names it if that fails."""
     try:
         with path.open("rb") as file:
             content = file.read(largest + 1)
@@ -90,64 +103,60 @@ def read_text(path: Path, largest: int) -> str:
 
 
 def build_dataset(
-    name: str, pictures: Sequence[LabelledPicture], label_set: LabelSet, options: LoadOptions, *, subject_apart: bool
+    name: str, images: Sequence[LabelledImage], label_set: LabelSet, options: LoadOptions, *, by_subject: bool = False
 ) -> FaceDataset:
-    """Read the pictures, in their order.
+    """Read images, in their order.
 
-    Where none is in split `validation`, `options.validation_share` of the training pictures is set aside for
-    it by `options.seed`: per label, or whole subjects where `subject_apart`.
+    If none belongs to the split `validation`, `options.validation_share` of the training images is set aside for it,
+    drawn by `options.seed`.
 
     Args:
-        name: The adapter's name.
-        pictures: At least one.
-        label_set: Holds every picture's label; a label without a picture stays in it.
+        name: The data set's name.
+        images: One or more.
+        label_set: Holds every image's label; a label without images stays in it.
         options: Size, channels, seed and validation share.
-        subject_apart: No subject (metadata column `subject`) may stand in training and in validation.
+        by_subject: Set whole subjects (metadata column `subject`) aside instead of a share of each label.
 
     Raises:
-        DataError: Two pictures have one identity, a picture is absent or cannot be read, or memory does not suffice.
+        DataError: Two images have one identity, a file is missing or cannot be read, or memory does not suffice.
     """
-    _check_files(pictures)
-    labels = np.array([label_set.expressions.index(p.label) for p in pictures], dtype=np.int64)
-    splits = np.array([p.split for p in pictures], dtype="<U10")
-    columns = sorted({column for p in pictures for column in p.metadata})
-    metadata = {c: np.array([p.metadata.get(c, "") for p in pictures], dtype=np.str_) for c in columns}
+    _check_files(images)
+    labels = np.array([label_set.expressions.index(image.label) for image in images], dtype=np.int64)
+    splits = np.array([image.split for image in images], dtype="<U10")
+    columns = sorted({column for image in images for column in image.metadata})
+    metadata = {c: np.array([image.metadata.get(c, "") for image in images], dtype=np.str_) for c in columns}
     if "validation" not in splits:
         train = np.flatnonzero(splits == "train")
         share, seed = options.validation_share, options.seed
-        aside = (
-            _subject_mask(metadata[SUBJECT][train], labels[train], share, seed)
-            if subject_apart
-            else stratified_mask(labels[train], share, seed)
-        )
+        if by_subject:
+            aside = _subject_mask(metadata[SUBJECT][train], labels[train], share, seed)
+        else:
+            aside = stratified_mask(labels[train], share, seed)
         splits[train[aside]] = "validation"
     return FaceDataset(
         name=name,
-        images=read_pictures([p.path for p in pictures], options, [p.box for p in pictures]),
+        images=read_images([image.path for image in images], options, [image.box for image in images]),
         labels=labels,
         splits=splits,
         label_set=label_set,
-        paths=tuple(str(p.path) for p in pictures),
+        paths=tuple(str(image.path) for image in images),
         metadata=metadata,
     )
 
 
-def _check_files(pictures: Sequence[LabelledPicture]) -> None:
-    """Find what is absent before anything is read: lazy pictures would tell in the middle of a training."""
+def _check_files(images: Sequence[LabelledImage]) -> None:
+    """Find missing files before anything is read: lazy images would fail in the middle of training."""
     seen: dict[str, Path] = {}
-    for picture in pictures:
-        if picture.identity in seen:
-            raise DataError(
-                f"'{picture.identity}' stands twice: {seen[picture.identity]} and {picture.path};"
-                " expected each once, remove one."
-            )
-        seen[picture.identity] = picture.path
-        if not picture.path.is_file():
-            raise DataError(f"{picture.path}: no such file.")
+    for image in images:
+        if image.identity in seen:
+            raise DataError(f"'{image.identity}' is listed twice: {seen[image.identity]} and {image.path}; remove one.")
+        seen[image.identity] = image.path
+        if not image.path.is_file():
+            raise DataError(f"{image.path}: no such file.")
 
 
 def _subject_mask(subjects: NDArray[np.str_], labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose one fold of 1 / share of the people; return (n,) True for their rows, none where there is one person."""
+    """Choose one fold of 1 / share of the people; return (n,) True for their rows, none if there is one person."""
     people = len(np.unique(subjects))
     if share <= 0 or people < 2:
         return np.zeros(len(subjects), dtype=np.bool_)

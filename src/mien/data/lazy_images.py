@@ -1,4 +1,4 @@
-"""Face crops that are files: read into memory at once, or each when it is needed."""
+"""Face crops in image files: read into memory at once, or each when it is needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,51 +15,53 @@ from mien.core.card import CropSpec
 from mien.core.errors import DataError, ImageError
 from mien.core.image import crop_face, read_image, resize_face
 from mien.core.types import Box
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
-# Decoding lets other threads run; with more than these the disk is what is waited for.
+# Decoding releases the interpreter lock; with more threads than these the disk is the limit.
 THREADS = 8
-WHOLE_PICTURE = (math.nan,) * 4
+WHOLE_IMAGE = (math.nan,) * 4
+
+Rows: TypeAlias = slice | NDArray[np.integer[Any]] | NDArray[np.bool_]
 
 
-def read_pictures(
+def read_images(
     paths: Sequence[Path], options: LoadOptions, boxes: Sequence[Box | None] | None = None
 ) -> NDArray[np.uint8]:
-    """Return pictures, cropped and resized: what an adapter of files gives `FaceDataset` as its `images`.
+    """Return cropped and resized images: what an adapter of files passes to `FaceDataset` as its `images`.
 
     Args:
         paths: n files, one face each.
         options: Size and channels; with `use_lazy_images` nothing is read yet.
-        boxes: n face boxes in pixels, None where the whole picture is the face. Not given: it always is.
+        boxes: n face boxes in pixels, None where the whole image is the face. Default: it always is.
 
     Returns:
-        (n, size, size) or (n, size, size, 3), uint8: an array, or a `LazyImages` that behaves as one.
+        (n, size, size) or (n, size, size, 3), uint8: an array, or a `LazyImages` that behaves like one.
 
     Raises:
-        DataError: A file cannot be read (the text names it), or memory does not suffice. Lazy pictures raise it where
-            they are needed.
+        DataError: A file cannot be read (the message names it), or memory does not suffice. Lazy images raise it when
+            they are read.
     """
-    corners = [WHOLE_PICTURE if box is None else (box.x, box.y, box.width, box.height) for box in boxes or ()]
-    pictures = LazyImages(
+    corners = [WHOLE_IMAGE if box is None else (box.x, box.y, box.width, box.height) for box in boxes or ()]
+    images = LazyImages(
         np.array([str(path) for path in paths], dtype=np.str_),
         options.image_size,
         options.channels,
         np.array(corners, dtype=np.float64) if boxes else None,
     )
-    return cast("NDArray[np.uint8]", pictures) if options.use_lazy_images else np.asarray(pictures)
+    return cast("NDArray[np.uint8]", images) if options.use_lazy_images else np.asarray(images)
 
 
 class LazyImages:
-    """Pictures in files, as much of a numpy array of them as data sets need: for those larger than memory.
+    """Images in files that look like one numpy array, for data sets larger than memory.
 
-    A row number decodes one file. Slices, row numbers and masks select files and read none; `np.asarray` reads them
-    all. Nothing is kept: the same row is read anew every time.
+    A row number decodes one file. Slices, arrays of row numbers and masks select files without reading them;
+    `np.asarray` reads them all. Nothing is cached.
 
     Args:
         paths: (n,) files, one face each; one block of text, which worker processes share.
         size: Side of the square images, in pixels.
         channels: 1 (grey) or 3 (RGB).
-        boxes: (n, 4) x, y, width and height of the faces in pixels, NaN for whole pictures. None: all are whole.
+        boxes: (n, 4) x, y, width and height of the faces in pixels, NaN for whole images. None: all are whole.
     """
 
     dtype = np.dtype(np.uint8)
@@ -74,18 +76,16 @@ class LazyImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, size, size), and 3 behind it for RGB."""
+        """(n, size, size), or (n, size, size, 3) for RGB."""
         return (len(self), self.size, self.size, 3)[: 3 if self.channels == 1 else 4]
 
     @overload
     def __getitem__(self, rows: int | np.integer[Any]) -> NDArray[np.uint8]: ...
 
     @overload
-    def __getitem__(self, rows: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> LazyImages: ...
+    def __getitem__(self, rows: Rows) -> LazyImages: ...
 
-    def __getitem__(
-        self, rows: int | np.integer[Any] | slice | NDArray[np.integer[Any]] | NDArray[np.bool_]
-    ) -> NDArray[np.uint8] | LazyImages:
+    def __getitem__(self, rows: int | np.integer[Any] | Rows) -> NDArray[np.uint8] | LazyImages:
         if isinstance(rows, int | np.integer):
             return self._read(int(rows))
         boxes = None if self.boxes is None else self.boxes[rows]
@@ -99,9 +99,9 @@ class LazyImages:
             images = np.empty(self.shape, dtype=np.uint8)
         except MemoryError:
             raise DataError(
-                f"{len(self)} pictures of {self.size} x {self.size} x {self.channels} need "
-                f"{math.prod(self.shape) / 2**30:.1f} GiB, more memory than there is; train with --set "
-                "training.workers=4, which leaves them in their files, or take a smaller image size."
+                f"{len(self)} images of {self.size} x {self.size} x {self.channels} need "
+                f"{math.prod(self.shape) / 2**30:.1f} GiB, more than the available memory; train with --set "
+                "training.workers=4, which reads them from their files, or use a smaller image size."
             ) from None
 
         def fill(row: int) -> None:
@@ -114,10 +114,10 @@ class LazyImages:
     def _read(self, row: int) -> NDArray[np.uint8]:
         path = Path(str(self.paths[row]))
         try:
-            picture = read_image(path)
+            image = read_image(path)
             if self.boxes is not None and not np.isnan(self.boxes[row]).any():
-                picture = crop_face(picture, Box(*self.boxes[row].tolist()), CropSpec())
-            return resize_face(picture, self.size, self.channels)
+                image = crop_face(image, Box(*self.boxes[row].tolist()), CropSpec())
+            return resize_face(image, self.size, self.channels)
         except ImageError as error:
             where = "" if str(path) in str(error) else f"{path}: "
             raise DataError(f"{where}{error}") from None

@@ -1,6 +1,6 @@
-"""Keeps a parsed text file as bytes beside it, so that the next start maps it into memory instead of parsing.
+"""Caches a parsed text file as bytes beside it, so that the next start maps it into memory instead of parsing.
 
-The cache is a convenience: where it cannot be written or read, everything works without it.
+If the cache cannot be written or read, everything works without it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from mien.core.whole_file import whole_file
 
 FOLDER = ".mien-cache"
-# Part of the file name: a change of the layout must not meet old files.
+# Part of the file name, so that a new layout does not read old files.
 LAYOUT = "v1"
 
 
 def cache_path(source: Path) -> Path:
-    """Return where the cache of a file stands; it changes when the file's size or modification time does."""
+    """Return the path of a file's cache; it changes when the file's size or modification time does."""
     status = source.stat()
     return source.parent / FOLDER / f"{source.name}-{LAYOUT}-{status.st_size}-{status.st_mtime_ns}.npy"
 
 
 def read_cache(path: Path) -> NDArray[np.uint8] | None:
-    """Return the cached bytes (n,), memory-mapped and read-only; None when there is no usable cache."""
+    """Return the cached bytes (n,), memory-mapped and read-only; None if there is no usable cache."""
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -37,7 +37,7 @@ def read_cache(path: Path) -> NDArray[np.uint8] | None:
 
 
 def write_cache(path: Path, content: NDArray[np.uint8], source_name: str) -> None:
-    """Write bytes (n,) at once or not at all, then drop older caches of the same file; never fails."""
+    """Write bytes (n,), whole or not at all, then remove older caches of the same file; never fails."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         with whole_file(path, is_contested=True) as file:

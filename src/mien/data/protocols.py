@@ -1,7 +1,7 @@
-"""Protocols: which faces train, which select the epoch, and which are scored.
+"""Protocols: which faces are trained on, which select the epoch, and which are scored.
 
-A data set's official splits, random or stratified shares of the whole set, and folds with or without regard to who is
-in the picture. Everything drawn here depends on the seed and the rows alone.
+A data set's official splits, random or stratified shares of the whole set, and folds, by subject or not. What is drawn
+depends only on the seed and the rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDED = ("k-fold", "subject-k-fold")
 SHARED = ("ratio", "random")
 SUBJECT = "subject"
 ROW = "row"
-# Of the training images, where a held-out test leaves none to select by.
+# Of the training images, if a held-out test set leaves none for validation.
 VALIDATION_SHARE = 0.1
 
 
@@ -32,21 +32,21 @@ class Protocol:
     """How a data set is divided.
 
     Attributes:
-        name: "official" keeps the data set's own splits; all others pool them and draw anew: "ratio" stratified by
-            label, "random" without regard to it, "k-fold" stratified, "subject-k-fold" with nobody on two sides.
-        shares: Of "ratio" and "random": train : validation : test in any unit; or two numbers, train : held out.
-        counts: Numbers of images in the place of `shares`; images beyond their sum are left out.
-        folds: Of the two k-folds: how many.
-        fold: The one held out, from 0.
-        seed: Of everything drawn.
-        held_out: What becomes of the held-out images. "test": they are scored, and the epoch is selected on others: on
-            the next fold, or on a stratified tenth of the training images. "validation": the epoch is selected on the
-            very images that are scored, as many papers do. Three shares name their parts themselves.
-        validation_from: Of "official": the splits that make up the validation split; () leaves them as they are.
-        use_clean: Take out of training every image with a pixel-identical twin in validation or test.
+        name: "official" keeps the data set's own splits; all others pool the images and draw splits: "ratio" stratified
+            by label, "random" regardless of labels, "k-fold" stratified, "subject-k-fold" with each person in one fold.
+        shares: For "ratio" and "random": train : validation : test in any unit; or two numbers, train : held out.
+        counts: Numbers of images instead of `shares`; images beyond their sum are left out.
+        folds: Number of folds of the two k-folds.
+        fold: The held-out fold, from 0.
+        seed: Seed of the drawn splits.
+        held_out: Use of the held-out images. "test": they are scored, and the epoch is selected on others: the next
+            fold, or a stratified tenth of the training images. "validation": the epoch is selected on the scored images
+            themselves, as in many papers. Ignored for three shares.
+        validation_from: For "official": the splits joined into the validation split; () leaves them as they are.
+        use_clean: Remove from training every image with an exact duplicate in validation or test.
 
     Raises:
-        DataError: The values do not fit together.
+        DataError: The values contradict each other.
     """
 
     name: ProtocolName = "official"
@@ -72,14 +72,14 @@ class Protocol:
         if unknown or "train" in self.validation_from:
             raise DataError(f"validation_from names '{(unknown or ['train'])[0]}'; validation and test can be joined.")
         if self.use_clean and self.name != "official" and self.scores_its_validation:
-            raise DataError("A clean protocol scores other images than it selects by: held_out must be 'test'.")
+            raise DataError("A clean protocol selects and scores on different images: held_out must be 'test'.")
 
     def _check_shares(self) -> None:
         given = self.shares or self.counts
         if bool(self.shares) == bool(self.counts):
             raise DataError(f"The protocol '{self.name}' needs either shares (as [7, 2, 1]) or counts (as [735, 246]).")
         if len(given) not in (2, 3) or not all(np.isfinite(value) and value > 0 for value in given):
-            raise DataError(f"{list(given)} are no shares; expected two or three numbers above 0.")
+            raise DataError(f"{list(given)} are not shares; expected two or three numbers above 0.")
 
     def _check_folds(self) -> None:
         least = 3 if self.held_out == "test" else 2
@@ -89,40 +89,34 @@ class Protocol:
             raise DataError(f"Fold {self.fold} is out of range; {self.folds} folds are 0 to {self.folds - 1}.")
 
     @property
-    def is_drawn(self) -> bool:
-        """Whether the data set's own splits are given up."""
-        return self.name != "official"
-
-    @property
     def scores_its_validation(self) -> bool:
-        """Whether the images that select the epoch are those that are scored."""
-        if not self.is_drawn:
-            return True
-        return self.held_out == "validation" and len(self.shares or self.counts) != 3
+        """Whether the epoch is selected on the scored images."""
+        return self.name == "official" or (self.held_out == "validation" and len(self.shares or self.counts) != 3)
 
     def describe(self) -> dict[str, Any]:
-        """Return what a record says of it: the values that matter to this protocol."""
+        """Return the values that matter to this protocol, for a record."""
         wanted = {"name", "use_clean"}
-        if self.is_drawn:
-            wanted |= {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
-        else:
+        if self.name == "official":
             wanted |= {"validation_from"}
-        said = {key: value for key, value in dataclasses.asdict(self).items() if key in wanted and value != ()}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
+        else:
+            wanted |= {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
+        values = {key: value for key, value in dataclasses.asdict(self).items() if key in wanted and value != ()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def divide(dataset: FaceDataset, protocol: Protocol) -> FaceDataset:
-    """Return the data set with the splits of a protocol; images that it leaves out are gone.
+    """Return the data set with the splits of a protocol.
 
-    Where some are, the metadata column `row` holds the number that each of the others had before.
+    If the protocol leaves images out, they are removed, and the metadata column `row` has the others' original row
+    numbers.
 
     Raises:
-        DataError: The protocol asks for more images, subjects or splits than there are, or leaves a label without
-            training images or a stratified part without a label.
+        DataError: The protocol needs more images, subjects or splits than exist, or leaves a label without training
+            images or a stratified part without a label.
     """
     if protocol == Protocol(seed=protocol.seed):
         return dataset
-    splits = _draw(dataset, protocol) if protocol.is_drawn else _join(dataset, protocol)
+    splits = _draw(dataset, protocol) if protocol.name != "official" else _join(dataset, protocol)
     if protocol.use_clean:
         group = identical_groups(dataset.images)
         is_duplicate = np.isin(group, group[np.isin(splits, ("validation", "test"))])
@@ -167,7 +161,7 @@ def _draw(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     if protocol.name in FOLDED:
         return _draw_fold(dataset, protocol)
     sizes = _sizes(len(dataset), protocol)
-    # without regard to labels: all of one kind
+    # "random" ignores labels
     labels = dataset.labels if protocol.name == "ratio" else np.zeros_like(dataset.labels)
     parts = apportion(labels, sizes, protocol.seed)
     names = ("train", "validation", "test") if len(sizes) == 3 else ("train", protocol.held_out)
@@ -182,7 +176,9 @@ def _draw_fold(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     folds = protocol.folds
     if protocol.name == "k-fold":
         if folds > len(dataset):
-            raise DataError(f"{folds} folds of {len(dataset)} images: there are not that many images.")
+            raise DataError(
+                f"{folds} folds need at least as many images; the data set has {len(dataset)}. Lower data.folds."
+            )
         number = apportion(dataset.labels, [(len(dataset) + k) // folds for k in range(folds)], protocol.seed)
     else:
         number = _subject_folds(dataset, protocol)
@@ -196,16 +192,16 @@ def _draw_fold(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
 def _subject_folds(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.int64]:
     if SUBJECT not in dataset.metadata:
         raise DataError(
-            f"Data set '{dataset.name}' does not say who is in its pictures (no column '{SUBJECT}'); "
-            "use the protocol 'k-fold', and mind that people then stand on both sides."
+            f"Data set '{dataset.name}' does not say who is in its images (no column '{SUBJECT}'); use the protocol "
+            "'k-fold', in which the same person may be trained on and scored."
         )
     subjects = dataset.metadata[SUBJECT]
     unknown = int((subjects == "").sum())
     if unknown:
-        raise DataError(f"Data set '{dataset.name}' does not say who is in {unknown} of its {len(dataset)} pictures.")
+        raise DataError(f"Data set '{dataset.name}' does not say who is in {unknown} of its {len(dataset)} images.")
     present = len(np.unique(subjects))
     if protocol.folds > present:
-        raise DataError(f"{protocol.folds} folds of {present} subjects: each fold needs one; lower data.folds.")
+        raise DataError(f"{protocol.folds} folds need as many subjects; the data set has {present}. Lower data.folds.")
     return assign_subjects(subjects, dataset.labels, protocol.folds, protocol.seed)
 
 
@@ -215,7 +211,7 @@ def _sizes(n: int, protocol: Protocol) -> list[int]:
         if sum(protocol.counts) > n:
             raise DataError(
                 f"The protocol asks for {' + '.join(map(str, protocol.counts))} = {sum(protocol.counts)} images; "
-                f"there are {n}."
+                f"the data set has {n}."
             )
         return list(protocol.counts)
     exact = n * np.array(protocol.shares) / sum(protocol.shares)
@@ -227,7 +223,7 @@ def _sizes(n: int, protocol: Protocol) -> list[int]:
 
 
 def _check_labels(dataset: FaceDataset, splits: NDArray[np.str_], protocol: Protocol) -> None:
-    """Refuse splits that lack a label of the data: in training always, elsewhere where labels are stratified."""
+    """Reject splits without a label of the data: the training split always, the others if stratified by label."""
     stratified = protocol.name in ("ratio", "k-fold")
     needed = [name for name in SPLITS if (splits == name).any()] if stratified else ["train"]
     for label in np.unique(dataset.labels).tolist():
@@ -235,6 +231,6 @@ def _check_labels(dataset: FaceDataset, splits: NDArray[np.str_], protocol: Prot
             if not ((splits == name) & (dataset.labels == label)).any():
                 images = int((dataset.labels == label).sum())
                 raise DataError(
-                    f"Label '{dataset.label_set.names[label]}' has {images} images and none of them in {name} under "
+                    f"Label '{dataset.label_set.names[label]}' has {images} images, none of which is in {name} under "
                     f"the protocol '{protocol.name}'; choose fewer folds, larger shares or another data.split_seed."
                 )

@@ -1,4 +1,4 @@
-"""Splits a data set that has no split of its own."""
+"""Draws splits: a share per label, parts of exact sizes, and folds by subject."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ LEFT_OUT = ""
 
 
 def stratified_mask(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose about `share` of the rows of every label, at random but the same for the same seed.
+    """Choose about `share` of the rows of every label, at random by `seed`.
 
-    Per label the number is rounded; at least one row is chosen where a label has two or more, and at least
-    one is left, so that no label is absent from either side. A label's choice does not depend on the other
-    labels.
+    The number per label is rounded. Of a label with two or more rows, at least one is chosen and at least one is not.
+    A label's choice does not depend on the other labels.
 
     Args:
         labels: (n,) class numbers, 0 or more.
@@ -36,17 +35,17 @@ def stratified_mask(labels: NDArray[np.int64], share: float, seed: int) -> NDArr
 
 
 def apportion(labels: NDArray[np.int64], sizes: Sequence[int], seed: int) -> NDArray[np.int64]:
-    """Deal the rows out to parts of exactly these sizes, every label in nearly the same proportions.
+    """Distribute the rows over parts of exactly these sizes, every label in nearly the same proportions.
 
-    Label by label and in random order within a label, each row goes to the part that lacks most of its share so far.
+    Label by label, in random order within a label, each row goes to the part that is furthest below its share so far.
 
     Args:
         labels: (n,) class numbers, 0 or more.
-        sizes: (p,) images of each part, at most n together.
+        sizes: (p,) number of images of each part, at most n together.
         seed: 0 or more.
 
     Returns:
-        (n,) part of each row, 0 to p - 1; `p` for the rows that no part wants.
+        (n,) part of each row, 0 to p - 1; `p` for the remaining rows.
     """
     n = len(labels)
     wanted = np.array([*sizes, n - sum(sizes)], dtype=np.float64)
@@ -66,13 +65,13 @@ def apportion(labels: NDArray[np.int64], sizes: Sequence[int], seed: int) -> NDA
 
 
 def assign_subjects(subjects: NDArray[np.str_], labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Give every person to one fold, so that folds and the labels in them come out about equally large.
+    """Assign every person to one fold, so that the folds and the labels in them are about equally large.
 
-    People go in the order of how many images they have, most first and at random where equal, each to the fold where
-    the sum of squared shares of the labels grows least.
+    People are assigned in descending order of their number of images (ties at random), each to the fold in which the
+    sum of squared shares of the labels grows least.
 
     Args:
-        subjects: (n,) who is in the picture.
+        subjects: (n,) the person in each image.
         labels: (n,) class numbers, 0 or more.
         folds: At most the number of people.
         seed: 0 or more.
@@ -90,7 +89,7 @@ def assign_subjects(subjects: NDArray[np.str_], labels: NDArray[np.int64], folds
     fold_of = np.empty(len(table), dtype=np.int64)
     for place, number in enumerate(order.tolist()):
         growth = (((filled + table[number]) ** 2 - filled**2) / totals**2).sum(axis=1)
-        # the first ones go one to a fold, so that none stays empty
+        # the first people go to one fold each, so that none stays empty
         fold = place if place < folds else int(np.argmin(growth))
         filled[fold] += table[number]
         fold_of[number] = fold

@@ -1,8 +1,8 @@
 """Drawn cartoon faces: data for tests and a first try without any download.
 
-Every face has a random identity (head, skin, hair, distances, pose, light, noise) and one of seven
-expressions, told by mouth, brows, eyes and nose. Strength and details vary, so that neighbouring expressions
-come close to each other. Scores on these drawings say nothing about faces of people.
+Every face has a random identity (head, skin, hair, distances, pose, light, noise) and one of seven expressions, shown
+by mouth, brows, eyes and nose. Strength and details vary, so that similar expressions are hard to tell apart. Scores on
+these drawings say nothing about real faces.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from mien.core.expressions import FER2013_LABELS, Expression
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 EXPECTS = "nothing: the faces are drawn"
 NEEDS_PATH = False
-# Drawn at four times 48 pixels and shrunk by area, which smooths the edges.
+# Drawn at four times 48 pixels and downsized by area, which smooths the edges.
 CANVAS = 192
 # Fractional bits of OpenCV's drawing coordinates.
 SHIFT = 4
@@ -30,10 +30,10 @@ CENTRE = CANVAS / 2
 
 @dataclass(frozen=True)
 class Look:
-    """What an expression does to a face; lengths in canvas pixels, relative to a face at rest.
+    """How an expression changes a face; lengths in canvas pixels, relative to a neutral face.
 
     Attributes:
-        corners: How far the mouth's corners rise (negative: fall).
+        corners: How far the corners of the mouth rise (negative: drop).
         opening: Height of the open mouth.
         width: The mouth's width as a factor.
         brow_tilt: How far the brows' inner ends rise above the outer ones (negative: a frown).
@@ -67,26 +67,26 @@ LOOKS = {
 }
 
 
-@dataclass(frozen=True)
 class Identity:
-    """One drawn person and picture: lengths in canvas pixels, brightness 0 to 255."""
+    """One drawn person: lengths in canvas pixels, brightness 0 to 255."""
 
-    skin: float
-    hair: float
-    background: float
-    head_width: float
-    head_height: float
-    hairline: float
-    eye_distance: float
-    eye_size: float
-    mouth_width: float
-    mouth_height: float
-    brow_weight: int
-    nose: float
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.skin = rng.uniform(110, 225)
+        self.hair = rng.uniform(15, 0.75 * self.skin)
+        self.background = rng.uniform(20, 235)
+        self.head_width = rng.uniform(56, 70)
+        self.head_height = rng.uniform(72, 86)
+        self.hairline = rng.uniform(28, 46)
+        self.eye_distance = rng.uniform(24, 31)
+        self.eye_size = rng.uniform(10, 13)
+        self.mouth_width = rng.uniform(23, 29)
+        self.mouth_height = rng.uniform(36, 44)
+        self.brow_weight = int(rng.integers(5, 9))
+        self.nose = rng.uniform(14, 22)
 
 
 def matches(path: Path) -> bool:
-    """Return False: no file is a drawn data set."""
+    """Return False: the data set is drawn, not read."""
     return False
 
 
@@ -96,19 +96,14 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     Equal options draw equal pixels; `path` is not used.
     """
     per_split = {"train": options.faces_per_class, "validation": max(options.faces_per_class // 3, 1)}
-    images, labels, splits = [], [], []
+    rows = [(split, label) for split, n in per_split.items() for label in range(len(FER2013_LABELS)) for _ in range(n)]
     rng = np.random.default_rng(options.seed)
-    for split, count in per_split.items():
-        for label, expression in enumerate(FER2013_LABELS):
-            for _ in range(count):
-                images.append(resize_face(draw_face(expression, rng), options.image_size, options.channels))
-                labels.append(label)
-                splits.append(split)
+    faces = (draw_face(FER2013_LABELS.expressions[label], rng) for _, label in rows)
     return FaceDataset(
         name="synthetic",
-        images=np.stack(images),
-        labels=np.array(labels, dtype=np.int64),
-        splits=np.array(splits),
+        images=np.stack([resize_face(face, options.image_size, options.channels) for face in faces]),
+        labels=np.array([label for _, label in rows], dtype=np.int64),
+        splits=np.array([split for split, _ in rows]),
         label_set=FER2013_LABELS,
     )
 
@@ -118,9 +113,9 @@ def draw_face(expression: Expression, rng: np.random.Generator) -> NDArray[np.ui
 
     Args:
         expression: One of FER2013's seven.
-        rng: Everything that varies is taken from it.
+        rng: Source of all variation.
     """
-    person = _draw_identity(rng)
+    person = Identity(rng)
     look = _vary(LOOKS[expression], rng)
     canvas = np.full((CANVAS, CANVAS), person.background, dtype=np.uint8)
     cv2.rectangle(canvas, (0, int(rng.uniform(60, 200))), (CANVAS, CANVAS), rng.uniform(20, 235), -1)
@@ -132,26 +127,8 @@ def draw_face(expression: Expression, rng: np.random.Generator) -> NDArray[np.ui
     return _photograph(canvas, rng)
 
 
-def _draw_identity(rng: np.random.Generator) -> Identity:
-    skin = rng.uniform(110, 225)
-    return Identity(
-        skin=skin,
-        hair=rng.uniform(15, 0.75 * skin),
-        background=rng.uniform(20, 235),
-        head_width=rng.uniform(56, 70),
-        head_height=rng.uniform(72, 86),
-        hairline=rng.uniform(28, 46),
-        eye_distance=rng.uniform(24, 31),
-        eye_size=rng.uniform(10, 13),
-        mouth_width=rng.uniform(23, 29),
-        mouth_height=rng.uniform(36, 44),
-        brow_weight=int(rng.integers(5, 9)),
-        nose=rng.uniform(14, 22),
-    )
-
-
 def _vary(look: Look, rng: np.random.Generator) -> Look:
-    """Return the look at a random strength, with every part a little off."""
+    """Return the look at a random strength, with noise on every part."""
     strength = rng.uniform(0.75, 1.25)
 
     def part(name: str, spread: float) -> float:
@@ -234,14 +211,14 @@ def _draw_mouth(canvas: NDArray[np.uint8], person: Identity, look: Look) -> None
 
 
 def _photograph(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn, shift and scale the drawing, light it from one side and add noise: (192, 192) uint8."""
+    """Rotate, shift and scale the drawing, light it from one side and add noise: (192, 192) uint8."""
     matrix = cv2.getRotationMatrix2D((CENTRE, CENTRE), rng.normal(0, 4), rng.uniform(0.95, 1.15))
     matrix[:, 2] += rng.normal(0, 3, size=2)
     matrix[0, 1] += rng.normal(0, 0.04)
     turned = cv2.warpAffine(canvas, matrix, (CANVAS, CANVAS), borderMode=cv2.BORDER_REPLICATE)
     slope = np.linspace(-1, 1, CANVAS)
     light = 1 + rng.normal(0, 0.12) * slope[None, :] + rng.normal(0, 0.08) * slope[:, None]
-    # Noise of 48 x 48 grains survives the shrinking.
+    # Noise of 48 x 48 grains survives downsizing.
     grain = cv2.resize(rng.normal(0, 6, (48, 48)), (CANVAS, CANVAS), interpolation=cv2.INTER_NEAREST)
     exposed = np.asarray(turned, dtype=np.float64) * light * rng.uniform(0.8, 1.15) + grain
     return np.asarray(np.clip(exposed, 0, 255), dtype=np.uint8)

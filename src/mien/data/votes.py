@@ -1,9 +1,9 @@
-"""Reads the FER+ votes, ten taggers' opinions on each FER2013 image, and applies its authors' filters.
+"""Reads the FER+ votes, ten taggers' choices for each FER2013 image, and applies its authors' filters.
 
 Barsoum et al., ICMI 2016, arXiv:1608.01041.
 
-`fer2013new.csv` has a row per row of `fer2013.csv`, in the same order within each usage, with the number of
-taggers who chose each of eight expressions, "unknown" or "NF" (not a face).
+`fer2013new.csv` has one row per row of `fer2013.csv`, in the same order within each usage: the numbers of taggers who
+chose each of eight expressions, "unknown" or "NF" (not a face).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def read_votes(path: Path) -> Votes:
     """Read fer2013new.csv.
 
     Raises:
-        DataError: With the line number, where a column, a usage or a number of votes is not as expected.
+        DataError: A column, a usage or a number of votes is invalid; the message has the line number.
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_FILE} are expected.")
+            raise DataError(f"{path} has {path.stat().st_size} bytes; expected at most {LARGEST_FILE}.")
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.reader(file))
     except OSError as error:
@@ -80,10 +80,9 @@ def _parse_row(fields: list[str], where: str) -> tuple[int, list[int]]:
 
 
 def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
-    """Return the votes for each image: within a usage, the i-th row of the one file is the i-th of the other.
+    """Return the votes for each image: within a usage, row i of one file belongs to row i of the other.
 
-    Usages that only the votes have are left out, so a pixel file without PrivateTest goes with complete
-    votes.
+    Votes of usages that the pixel file lacks are ignored.
 
     Args:
         votes: What `read_votes` returned.
@@ -94,7 +93,7 @@ def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray
         (n, 10) taggers per choice.
 
     Raises:
-        DataError: A usage has another number of rows in the two files.
+        DataError: The two files differ in the number of rows of a usage.
     """
     aligned = np.empty((len(usages), CHOICES), dtype=np.int64)
     for code in np.unique(usages).tolist():
@@ -102,23 +101,23 @@ def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray
         theirs = np.flatnonzero(votes.usages == code)
         if len(rows) != len(theirs):
             raise DataError(
-                f"{FILE_NAME} has {len(theirs)} {USAGES[code]} rows but {source} has {len(rows)}; the same"
-                f" rows in the same order are expected. Move {FILE_NAME} away to do without votes."
+                f"{FILE_NAME} has {len(theirs)} {USAGES[code]} rows but {source} has {len(rows)}; expected the"
+                f" same rows in the same order. Move {FILE_NAME} away to work without votes."
             )
         aligned[rows] = votes.counts[theirs]
     return aligned
 
 
 def shows_face(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (n,) False where NF (not a face) has more votes than each other choice of `counts` (n, 10)."""
+    """Return (n,) False where NF (not a face) has more votes than any other choice of `counts` (n, 10)."""
     return np.asarray(counts[:, NOT_A_FACE] <= counts[:, :NOT_A_FACE].max(axis=1), dtype=np.bool_)
 
 
 def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the votes as a distribution over FER2013's seven labels.
 
-    Contempt, unknown and NF are left out and the rest is rescaled to sum to 1; an image with no vote for any
-    of the seven gets its own label with probability 1.
+    Contempt, unknown and NF are left out and the rest is rescaled to sum to 1. An image without votes for any of the
+    seven gets its FER2013 label with probability 1.
 
     Args:
         counts: (n, 10) taggers per choice, in the order of fer2013new.csv.
@@ -136,14 +135,14 @@ def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -
 def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     """Apply the majority rule of FER+'s authors.
 
-    A choice of a single tagger counts as an outlier and is removed. An image is kept when one *expression*
-    holds more than half of the votes that remain, those for unknown and NF included.
+    Single votes are removed as outliers. An image is kept if one *expression* has more than half of the remaining
+    votes, including those for unknown and NF.
 
     Args:
         counts: (n, 10) taggers per choice.
 
     Returns:
-        (n, 8) the remaining votes for expressions, rescaled to sum to 1; all 0 where the image is dropped.
+        (n, 8) the remaining votes for expressions, rescaled to sum to 1; all 0 if the image is dropped.
     """
     remaining = _without_single_votes(counts)
     best = remaining[:, :EXPRESSIONS].max(axis=1)
@@ -154,16 +153,15 @@ def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
 def probability_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     """Apply the probability rule of FER+'s authors.
 
-    Single votes are removed as in `majority_distribution`. Then choices are taken from the most to the least
-    chosen, equal ones together, until three quarters of the votes or three choices are taken, or until
-    unknown or NF is reached. The image is dropped when the expressions taken are more than three or hold at
-    most half of the votes.
+    Single votes are removed as outliers. Then choices are taken in descending order of votes, ties together, until
+    three quarters of the votes or three choices are taken, or unknown or NF is reached. The image is dropped if more
+    than three expressions are taken or they have at most half of the votes.
 
     Args:
         counts: (n, 10) taggers per choice.
 
     Returns:
-        (n, 8) the votes of the expressions taken, rescaled to sum to 1; all 0 where the image is dropped.
+        (n, 8) the votes of the expressions taken, rescaled to sum to 1; all 0 if the image is dropped.
     """
     remaining = _without_single_votes(counts)
     taken = np.zeros((len(counts), EXPRESSIONS), dtype=np.int64)

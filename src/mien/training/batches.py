@@ -18,8 +18,9 @@ from mien.core.errors import DataError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
 from mien.data.lazy_images import LazyImages
+from mien.data.options import LoadOptions
 from mien.data.protocols import divide
-from mien.data.registry import LoadOptions, load, needs_path
+from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
 from mien.training.sampling import FaceSampler
 

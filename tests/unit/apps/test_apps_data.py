@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from mien.apps.data import app
 from mien.core.errors import DataError
+from mien.core.plugins import plugin_files
 
 
 def run(*arguments: str | Path) -> Result:
@@ -30,12 +31,12 @@ def test_synthesized_folder_has_the_split_layout(drawn: Path) -> None:
 
 
 def test_check_prints_counts_and_findings(drawn: Path) -> None:
-    twin = drawn / "validation" / "happy" / "twin.png"
-    twin.write_bytes((drawn / "train" / "sad" / "0000.png").read_bytes())
+    duplicate = drawn / "validation" / "happy" / "duplicate.png"
+    duplicate.write_bytes((drawn / "train" / "sad" / "0000.png").read_bytes())
     result = run("check", drawn)
     assert result.exit_code == 0
     assert f"{drawn}: folder, 29 images" in result.stdout
-    assert "validation: 1 of 8 (12.5%) have a twin in train, 1 under another label" in result.stdout
+    assert "validation: 1 of 8 (12.5%) have a duplicate in train, 1 under another label" in result.stdout
     (row,) = [line for line in result.stdout.splitlines() if "happy" in line and "│" in line]
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["happy", "3", "2", "5"]
 
@@ -60,6 +61,19 @@ def test_check_with_a_named_data_set(drawn: Path) -> None:
     result = run("check", drawn, "--dataset", "fer2013")
     assert isinstance(result.exception, DataError)
     assert "No FER2013 at" in str(result.exception)
+
+
+def test_check_reads_a_data_set_of_a_plugin_file(drawn: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own_faces.py"
+    file.write_text(
+        "from mien.data import folder\nEXPECTS, NEEDS_PATH, load = folder.EXPECTS, True, folder.load\n"
+        "def matches(path): return False\n"
+    )
+    try:
+        result = run("check", drawn, "--plugin", file, "--dataset", "own_faces", "--json")
+        assert json.loads(result.stdout)["n"] == 28
+    finally:
+        plugin_files.pop(file.resolve(), None)
 
 
 def test_synthesize_refuses_a_folder_with_content(drawn: Path) -> None:
@@ -90,7 +104,7 @@ def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
     assert not set("{}") & set(guide)
 
 
-def test_init_with_splits_is_read_once_pictures_are_in_it(drawn: Path, tmp_path: Path) -> None:
+def test_init_with_splits_is_read_once_images_are_in_it(drawn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ours"
     assert "Made 21 label folders" in run("init", folder, "--splits").stdout
     for name in ("train/angry/0000.png", "validation/angry/0000.png"):
@@ -105,7 +119,7 @@ def test_init_with_splits_is_read_once_pictures_are_in_it(drawn: Path, tmp_path:
     [
         ("happy,hungry", "Unknown label 'hungry'"),
         ("happy,joy", "A label stands twice"),
-        ("happy", "names 1 labels; two or more are expected"),
+        ("happy", "names 1 labels; expected two or more"),
         (",", "names 0 labels"),
     ],
 )
@@ -119,8 +133,8 @@ def test_init_refuses_labels_that_could_not_be_read_back(tmp_path: Path, labels:
 def test_init_refuses_a_folder_with_content_and_one_that_cannot_be_made(drawn: Path) -> None:
     before = sorted(drawn.rglob("*"))
     assert "is not empty" in str(run("init", drawn).exception)
-    picture = drawn / "train" / "angry" / "0000.png"
-    refused = run("init", picture / "ours")
+    image = drawn / "train" / "angry" / "0000.png"
+    refused = run("init", image / "ours")
     assert isinstance(refused.exception, DataError)
     assert "cannot be made" in str(refused.exception)
     assert sorted(drawn.rglob("*")) == before

@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 WORDS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
 KEEP = LoadOptions(validation_share=0)
@@ -20,12 +20,12 @@ FOLDERS = {"training": ("training.csv", 5), "validation": ("validation.csv", 2)}
 def write_picture(path: Path, grey: int, around: int = 0) -> None:
     """A face of one shade, 40 pixels a side, with `around` black pixels on every side."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.pad(np.full((40, 40), grey, dtype=np.uint8), around)
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    image = np.pad(np.full((40, 40), grey, dtype=np.uint8), around)
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def make_tables(root: Path) -> Path:
-    """The authors' tables: eight expressions, and a row each of none, uncertain and no face without its picture."""
+    """The authors' tables: eight expressions, and a row each of none, uncertain and no face without its image."""
     for stem, (table, count) in FOLDERS.items():
         rows = [f"9/{stem}_{code}.jpg,0,0,0,0,,{code},-2,-2" for code in (8, 9, 10)]
         for code in range(8):
@@ -100,7 +100,7 @@ def test_the_tables_face_box_is_cut(tmp_path: Path) -> None:
     assert (faces.images[faces.labels == 6] > 60).mean() > 0.95
 
 
-def test_pictures_left_in_their_files_are_the_same_and_missed_at_once(tmp_path: Path) -> None:
+def test_images_left_in_their_files_are_the_same_and_missed_at_once(tmp_path: Path) -> None:
     make_tables(tmp_path)
     lazy = registry.load("affectnet7", tmp_path, LoadOptions(use_lazy_images=True))
     assert not isinstance(lazy.images, np.ndarray)
@@ -162,7 +162,7 @@ IMAGES = "Manually_Annotated_Images/"
         (replace("validation.csv", ROW, ROW.replace(",6,", ",11,")), r"validation\.csv, line 18 has expression '11'"),
         (replace("validation.csv", ROW, ROW.replace(",6,", ",,")), r"line 18 has expression ''"),
         (lambda r: (r / IMAGES / "6/validation_1.png").write_bytes(b"x"), r"validation_1\.png is not an image"),
-        (replace("validation.csv", "6/validation_1.png", "6/validation_0.png"), r"validation_0\.png' stands twice"),
+        (replace("validation.csv", "6/validation_1.png", "6/validation_0.png"), r"validation_0\.png' is listed twice"),
         (replace("validation.csv", ROW, ROW + ",7"), r"line 18 has 10 columns; expected 9"),
         (
             replace("validation.csv", ROW, ROW.replace("20,20,40,40", "20,20,0,40")),
@@ -199,14 +199,14 @@ LABEL = "val_set/annotations/61_exp.npy"
             lambda r: (r / "val_set/images/61.jpg").unlink(),
             r"images/61\.jpg: no such file, but .*61_exp\.npy labels it",
         ),
-        (lambda r: (r / LABEL).unlink(), r"61_exp\.npy: no such file, but .*61\.jpg is there"),
+        (lambda r: (r / LABEL).unlink(), r"61_exp\.npy: no such file, but .*61\.jpg exists"),
         (lambda r: np.save(r / LABEL, np.array("joyful")), r"61_exp\.npy has expression 'joyful'; expected 0 neutral"),
         (lambda r: np.save(r / LABEL, np.array({"a": 1}), allow_pickle=True), r"61_exp\.npy is not a NumPy file"),
         (lambda r: np.save(r / LABEL, np.arange(3)), r"61_exp\.npy holds 3 values"),
         (lambda r: (r / LABEL).write_bytes(b""), r"61_exp\.npy is not a NumPy file"),
         (lambda r: (r / LABEL).write_bytes(b"x" * 5000), r"61_exp\.npy has more than 4096 bytes"),
         (lambda r: (r / "val_set/images/61.jpg").write_bytes(b"x"), r"61\.jpg is not an image"),
-        (lambda r: (r / "val_set/images/61.png").touch(), r"Picture '61' stands twice"),
+        (lambda r: (r / "val_set/images/61.png").touch(), r"Image '61' exists twice"),
         (lambda r: (r / "val_set").rename(r / "other"), r"val_set: no such folder; expected train_set and val_set"),
         (lambda r: (r / "val_set/images").rename(r / "val_set/x"), r"images cannot be read"),
     ],

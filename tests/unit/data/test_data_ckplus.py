@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 LABELS = ("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
 KEEP = LoadOptions(validation_share=0)
@@ -19,11 +19,11 @@ FRAMES = 5
 def write_frame(path: Path, grey: int, shape: tuple[int, int] = (490, 640)) -> None:
     """A frame of black, with a face of one shade: the square from (220, 145) to (420, 345)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.zeros(shape, dtype=np.uint8)
+    image = np.zeros(shape, dtype=np.uint8)
     if shape == (48, 48):
-        picture[:] = grey
-    picture[145:345, 220:420] = grey
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        image[:] = grey
+    image[145:345, 220:420] = grey
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def write_landmarks(path: Path, left: float, top: float, side: float) -> None:
@@ -122,11 +122,11 @@ MARKS = "Landmarks/S003/001/S003_001_00000005_landmarks.txt"
         (lambda r: (r / EMOTION).with_name("S003_001_00000004_emotion.txt").write_text("1.0"), r"001 has two emotions"),
         (
             lambda r: (r / IMAGE).with_name("a.png").write_bytes((r / IMAGE).read_bytes()),
-            r"a\.png is not named as CK\+'s",
+            r"a\.png is not named like CK\+'s",
         ),
         (lambda r: (r / MARKS).unlink(), r"S003_001_00000005_landmarks\.txt: no such file"),
         (lambda r: (r / MARKS).write_text("1 2 3"), r"has 3 numbers; expected x and y of 68 points"),
-        (lambda r: (r / MARKS).write_text("one two"), r"holds something that is no number"),
+        (lambda r: (r / MARKS).write_text("one two"), r"holds something other than numbers"),
         (lambda r: (r / "Emotion").rename(r / "FACS"), r"has cohn-kanade-images but no folder Emotion"),
         (lambda r: (r / "cohn-kanade-images").rename(r / "x"), r"has Emotion but no folder cohn-kanade-images"),
     ],
@@ -142,11 +142,14 @@ def test_broken_original_is_one_line(tmp_path: Path, damage: Callable[[Path], ob
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda r: [f.unlink() for f in (r / "fear").iterdir()], "fear holds no pictures"),
+        (lambda r: [f.unlink() for f in (r / "fear").iterdir()], "fear holds no images"),
         (lambda r: (r / "fear").rename(r / "dread"), "dread is not named after a label: Unknown label 'dread'"),
-        (lambda r: (r / "fear").rename(r / "neutral"), "neutral: 'neutral' is no label of CK+"),
+        (lambda r: (r / "fear").rename(r / "neutral"), "neutral: 'neutral' is not a label of CK+"),
         (lambda r: (r / "fear" / "S003_001_00000004.png").write_bytes(b"x"), "S003_001_00000004.png is not an image"),
-        (lambda r: write_frame(r / "anger" / "S003_001_00000004.png", 1, (48, 48)), "'S003_001_00000004' stands twice"),
+        (
+            lambda r: write_frame(r / "anger" / "S003_001_00000004.png", 1, (48, 48)),
+            "'S003_001_00000004' is listed",
+        ),
     ],
 )
 def test_broken_crops_are_one_line(tmp_path: Path, damage: Callable[[Path], object], expected: str) -> None:

@@ -10,7 +10,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.check import check
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import DuplicateCount, conflicting_groups, count_duplicates, duplicate_mask
+from mien.data.duplicates import DuplicateCount, count_duplicates, duplicate_mask
 from mien.data.splits import stratified_mask
 
 LABELS = LabelSet.of(["happy", "sad"])
@@ -95,30 +95,25 @@ def test_columns_that_do_not_fit(faces: FaceDataset, fields: dict[str, Any], exp
         dataclasses.replace(faces, **fields)
 
 
-def test_twin_mask_marks_only_images_outside_the_split(faces: FaceDataset) -> None:
+def test_duplicate_mask_marks_only_images_outside_the_split(faces: FaceDataset) -> None:
     assert duplicate_mask(faces).tolist() == [False, False, False, True, True, False, False]
     assert np.flatnonzero(duplicate_mask(faces, of_split="test")).tolist() == [5]
 
 
-def test_twins_are_counted_by_pair_of_splits(faces: FaceDataset) -> None:
+def test_duplicates_are_counted_by_pair_of_splits(faces: FaceDataset) -> None:
     assert count_duplicates(faces) == [
-        DuplicateCount("train", "train", twins=2, conflicting=0),
-        DuplicateCount("validation", "train", twins=2, conflicting=1),
-        DuplicateCount("validation", "validation", twins=0, conflicting=0),
-        DuplicateCount("test", "train", twins=0, conflicting=0),
-        DuplicateCount("test", "validation", twins=1, conflicting=0),
-        DuplicateCount("test", "test", twins=0, conflicting=0),
+        DuplicateCount("train", "train", duplicates=2, conflicting=0),
+        DuplicateCount("validation", "train", duplicates=2, conflicting=1),
+        DuplicateCount("validation", "validation", duplicates=0, conflicting=0),
+        DuplicateCount("test", "train", duplicates=0, conflicting=0),
+        DuplicateCount("test", "validation", duplicates=1, conflicting=0),
+        DuplicateCount("test", "test", duplicates=0, conflicting=0),
     ]
 
 
-def test_twins_within_a_split_can_conflict() -> None:
+def test_duplicates_within_a_split_can_conflict() -> None:
     faces = make([5, 5, 5, 6], [0, 1, 0, 0], ["train"] * 4)
-    assert count_duplicates(faces) == [DuplicateCount("train", "train", twins=3, conflicting=3)]
-    assert [rows.tolist() for rows in conflicting_groups(faces)] == [[0, 1, 2]]
-
-
-def test_conflicting_groups_cross_splits(faces: FaceDataset) -> None:
-    assert [rows.tolist() for rows in conflicting_groups(faces)] == [[2, 4]]
+    assert count_duplicates(faces) == [DuplicateCount("train", "train", duplicates=3, conflicting=3)]
 
 
 def test_check_reports_all(faces: FaceDataset) -> None:
@@ -128,14 +123,13 @@ def test_check_reports_all(faces: FaceDataset) -> None:
     assert report.constant == 1
     assert report.not_face == 1
     assert report.has_votes
-    assert report.shares_duplicated_in_train == {"validation": 2 / 3, "test": 0}
+    assert report.shares_duplicated_in_train == {"validation": 0.666667, "test": 0}
     as_json = report.to_json()
     assert as_json["n"] == 7
-    assert as_json["shares_duplicated_in_train"] == {"validation": 0.666667, "test": 0}
-    assert as_json["twins"][1] == {  # type: ignore[index]
+    assert as_json["duplicates"][1] == {  # type: ignore[index]
         "split": "validation",
         "of_split": "train",
-        "twins": 2,
+        "duplicates": 2,
         "conflicting": 1,
     }
 

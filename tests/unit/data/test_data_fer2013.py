@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.data import fer2013, registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 USAGES = ["Training", "PublicTest", "Training", "PrivateTest", "Training"]
 EMOTIONS = [0, 6, 3, 2, 5]
@@ -129,8 +129,8 @@ GOOD = " ".join(["7"] * 2304)
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (f"0,{GOOD[:-2]},Training", "line 3 has 2303 pixels; 2304"),
-        (f"0,{GOOD} 7,Training", "line 3 has 2305 pixels; 2304"),
+        (f"0,{GOOD[:-2]},Training", "line 3 has 2303 pixels; expected 2304"),
+        (f"0,{GOOD} 7,Training", "line 3 has 2305 pixels; expected 2304"),
         (f"0,{GOOD[:-1]}x,Training", "line 3 has pixel 'x'"),
         (f"0,{GOOD[:-1]}256,Training", "line 3 has pixel '256'"),
         (f"0,{GOOD[:-1]}-1,Training", "line 3 has pixel '-1'"),

@@ -7,7 +7,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry, votes
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
 
@@ -98,5 +98,5 @@ def test_probability_mode_keeps_more(folder: Path) -> None:
 
 def test_missing_votes_are_an_error(folder: Path) -> None:
     (folder / votes.FILE_NAME).unlink()
-    with pytest.raises(DataError, match=r"No fer2013new\.csv beside"):
+    with pytest.raises(DataError, match=r"No fer2013new\.csv next to"):
         registry.load("ferplus", folder)

@@ -9,22 +9,22 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
-AddPicture = Callable[..., None]
+AddImage = Callable[..., None]
 
 
 @pytest.fixture
-def add(tmp_path: Path) -> AddPicture:
-    def add_picture(name: str, grey: int = 0, side: int = 48) -> None:
+def add(tmp_path: Path) -> AddImage:
+    def add_image(name: str, grey: int = 0, side: int = 48) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(".png", np.full((side, side), grey, dtype=np.uint8))[1].tobytes())
 
-    return add_picture
+    return add_image
 
 
-def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddPicture) -> None:
+def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddImage) -> None:
     add("train/sadness/b.png", 2)
     add("train/sadness/a.png", 1)
     add("validation/Happy/c.png", 3)
@@ -36,7 +36,7 @@ def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddPicture) -> None:
     assert [Path(p).name for p in faces.paths] == ["d.png", "a.png", "b.png", "c.png"]
 
 
-def test_label_layout_sets_a_fifth_aside_by_seed(tmp_path: Path, add: AddPicture) -> None:
+def test_label_layout_sets_a_fifth_aside_by_seed(tmp_path: Path, add: AddImage) -> None:
     for i in range(10):
         add(f"angry/{i}.png", i)
         add(f"joy/{i}.png", 100 + i)
@@ -47,7 +47,7 @@ def test_label_layout_sets_a_fifth_aside_by_seed(tmp_path: Path, add: AddPicture
     assert registry.load("folder", tmp_path, LoadOptions(seed=1)).fingerprint != faces.fingerprint
 
 
-def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, add: AddPicture) -> None:
+def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, add: AddImage) -> None:
     for i in range(5):
         add(f"train/fear/{i}.png")
         add(f"test/fear/{i}.png")
@@ -60,7 +60,7 @@ def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, 
     assert kept.split_names == ("train", "test")
 
 
-def test_size_and_channels(tmp_path: Path, add: AddPicture) -> None:
+def test_size_and_channels(tmp_path: Path, add: AddImage) -> None:
     add("train/angry/a.png", 77, side=100)
     add("train/angry/b.png", 77, side=9)
     faces = registry.load("folder", tmp_path, LoadOptions(image_size=64, channels=3))
@@ -68,7 +68,7 @@ def test_size_and_channels(tmp_path: Path, add: AddPicture) -> None:
     assert (faces.images == 77).all()
 
 
-def test_hidden_files_and_litter_are_passed_over(tmp_path: Path, add: AddPicture) -> None:
+def test_hidden_files_and_litter_are_passed_over(tmp_path: Path, add: AddImage) -> None:
     add("angry/a.png")
     (tmp_path / ".mien-cache").mkdir()
     (tmp_path / "__MACOSX").mkdir()
@@ -77,8 +77,8 @@ def test_hidden_files_and_litter_are_passed_over(tmp_path: Path, add: AddPicture
     assert len(registry.load("folder", tmp_path)) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_unreadable_picture_is_named(tmp_path: Path, add: AddPicture, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_unreadable_image_is_named(tmp_path: Path, add: AddImage, content: bytes) -> None:
     add("angry/a.png")
     (tmp_path / "angry" / "bad.png").write_bytes(content)
     with pytest.raises(DataError, match=r"bad\.png"):
@@ -90,31 +90,31 @@ def test_unreadable_picture_is_named(tmp_path: Path, add: AddPicture, content: b
     [
         ("angri/a.png", r"angri is not named after a label: Unknown label 'angri'\. Did you mean 'angry'"),
         ("3/a.png", "3 is named by a number, which means another expression"),
-        ("happy/sub/a.png", "sub is a folder; expected pictures directly in"),
+        ("happy/sub/a.png", "sub is a folder; expected images directly in"),
     ],
 )
-def test_layout_that_does_not_fit_is_named(tmp_path: Path, add: AddPicture, name: str, expected: str) -> None:
+def test_layout_that_does_not_fit_is_named(tmp_path: Path, add: AddImage, name: str, expected: str) -> None:
     add("angry/a.png")
     add(name)
     with pytest.raises(DataError, match=expected):
         registry.load("folder", tmp_path)
 
 
-def test_label_folder_beside_splits_is_named(tmp_path: Path, add: AddPicture) -> None:
+def test_label_folder_beside_splits_is_named(tmp_path: Path, add: AddImage) -> None:
     add("train/angry/a.png")
     add("sad/a.png")
-    with pytest.raises(DataError, match="sad stands beside split folders"):
+    with pytest.raises(DataError, match="sad is next to split folders"):
         registry.load("folder", tmp_path)
 
 
-def test_file_in_a_split_folder_is_named(tmp_path: Path, add: AddPicture) -> None:
+def test_file_in_a_split_folder_is_named(tmp_path: Path, add: AddImage) -> None:
     add("train/angry/a.png")
     add("train/b.png")
     with pytest.raises(DataError, match=r"b\.png is a file; expected a folder"):
         registry.load("folder", tmp_path)
 
 
-def test_folder_without_pictures(tmp_path: Path) -> None:
+def test_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "train" / "angry").mkdir(parents=True)
-    with pytest.raises(DataError, match="No pictures at"):
+    with pytest.raises(DataError, match="No images at"):
         registry.load("folder", tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 SUBJECTS = ("KA", "KL", "KM", "KR", "MK")
@@ -20,9 +20,9 @@ def make_jaffe(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for i, subject in enumerate(SUBJECTS):
         for j, code in enumerate(CODES):
-            picture = np.full((256, 256), 30 * j + i, dtype=np.uint8)
+            image = np.full((256, 256), 30 * j + i, dtype=np.uint8)
             name = f"{subject}.{code}1.{7 * i + j + 1}.tiff"
-            (folder / name).write_bytes(cv2.imencode(".tiff", picture)[1].tobytes())
+            (folder / name).write_bytes(cv2.imencode(".tiff", image)[1].tobytes())
     (folder / "README_FIRST.txt").write_text("ratings")
     return folder
 
@@ -64,9 +64,9 @@ def test_one_person_alone_is_all_training(tmp_path: Path) -> None:
             lambda r: (r / "KA.AN1.1.tiff").rename(r / "KA.XX1.1.tiff"),
             "KA.XX1.1.tiff has expression 'XX'; expected one",
         ),
-        (lambda r: (r / "KA.AN1.1.tiff").rename(r / "angry.tiff"), "angry.tiff is not named as JAFFE's"),
+        (lambda r: (r / "KA.AN1.1.tiff").rename(r / "angry.tiff"), "angry.tiff is not named like JAFFE's"),
         (lambda r: (r / "KL.HA1.11.tiff").write_bytes(b"II*\0"), "KL.HA1.11.tiff"),
-        (lambda r: (r / "KL.SA1.1.tiff").touch(), "'picture 1' stands twice: .*KA.AN1.1.tiff and .*KL.SA1.1.tiff"),
+        (lambda r: (r / "KL.SA1.1.tiff").touch(), "'image 1' is listed twice: .*KA.AN1.1.tiff and .*KL.SA1.1.tiff"),
     ],
 )
 def test_broken_tree_is_one_line(tmp_path: Path, damage: Callable[[Path], object], expected: str) -> None:

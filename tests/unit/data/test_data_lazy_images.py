@@ -1,4 +1,4 @@
-"""Pictures left in their files: the same images as those read at once, and nothing read before it is needed."""
+"""Images left in their files: the same images as those read at once, and nothing read before it is needed."""
 
 import pickle
 
@@ -11,8 +11,9 @@ from mien.core.types import Box
 from mien.data import lazy_images
 from mien.data.check import check
 from mien.data.duplicates import duplicate_mask
-from mien.data.lazy_images import LazyImages, read_pictures
-from mien.data.registry import LoadOptions, load
+from mien.data.lazy_images import LazyImages, read_images
+from mien.data.options import LoadOptions
+from mien.data.registry import load
 
 
 def draw(path, seed, size=(40, 30)):
@@ -24,7 +25,7 @@ def draw(path, seed, size=(40, 30)):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Two labels in two splits; the first validation picture is the first training picture again."""
+    """Two labels in two splits; the first validation image is the first training image again."""
     for number in range(6):
         draw(tmp_path / "faces" / "train" / ("angry", "happy")[number % 2] / f"{number}.png", number)
     draw(tmp_path / "faces" / "validation" / "angry" / "0.png", 0)
@@ -65,7 +66,7 @@ def test_faces_are_cut_out_where_boxes_are_known(tmp_path):
     paths = [draw(tmp_path / f"{seed}.png", seed) for seed in range(2)]
     box = Box(5, 5, 20, 20)
     for lazy in (False, True):
-        images = read_pictures(paths, LoadOptions(image_size=16, use_lazy_images=lazy), [None, box])
+        images = read_images(paths, LoadOptions(image_size=16, use_lazy_images=lazy), [None, box])
         cut = crop_face(read_image(paths[1]), box, CropSpec())
         assert np.array_equal(images[0], resize_face(read_image(paths[0]), 16, 1))
         assert np.array_equal(images[1], resize_face(cut, 16, 1))
@@ -80,9 +81,9 @@ def test_worker_processes_can_be_sent_them(tree):
 @pytest.mark.parametrize("lazy", [False, True])
 def test_unreadable_files_are_named(tmp_path, lazy):
     paths = [draw(tmp_path / "good.png", 0), tmp_path / "bad.png"]
-    paths[1].write_bytes(b"no picture")
+    paths[1].write_bytes(b"no image")
     with pytest.raises(DataError, match=r"bad\.png") as caught:
-        np.asarray(read_pictures(paths, LoadOptions(use_lazy_images=lazy)))
+        np.asarray(read_images(paths, LoadOptions(use_lazy_images=lazy)))
     assert "\n" not in str(caught.value)
 
 
@@ -90,7 +91,7 @@ def test_no_memory_is_one_line(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise MemoryError
 
-    pictures = LazyImages(np.array(["a"] * 4), 1024, 3)
+    images = LazyImages(np.array(["a"] * 4), 1024, 3)
     monkeypatch.setattr(lazy_images.np, "empty", refuse)
-    with pytest.raises(DataError, match=r"4 pictures of 1024 x 1024 x 3 need 0\.0 GiB.*training\.workers"):
-        pictures.__array__()
+    with pytest.raises(DataError, match=r"4 images of 1024 x 1024 x 3 need 0\.0 GiB.*training\.workers"):
+        images.__array__()

@@ -16,7 +16,7 @@ SUBJECTS = 23
 
 
 def make_dataset(counts=(60, 20, 45, 90, 30, 15, 40), metadata=True):
-    """Distinct pictures; everybody shows every expression, some more often."""
+    """Distinct images; everybody shows every expression, some more often."""
     rng = np.random.default_rng(1)
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int64)
     n = len(labels)
@@ -129,15 +129,15 @@ def test_official_splits_are_joined():
 
 
 @pytest.mark.parametrize("protocol", [Protocol(), Protocol("k-fold", folds=3), Protocol("ratio", shares=(2, 1))])
-def test_clean_takes_twins_of_other_splits_out_of_training(protocol):
+def test_clean_takes_duplicates_of_other_splits_out_of_training(protocol):
     images = FACES.images.copy()
     images[200:210] = images[0:10]
     faces = dataclasses.replace(FACES, images=images)
     plain, clean = (divide(faces, dataclasses.replace(protocol, use_clean=use)) for use in (False, True))
     outside = images[np.isin(plain.splits, ("validation", "test"))]
-    twins = sum((image == outside).all(axis=(1, 2)).any() for image in plain.images[plain.splits == "train"])
-    assert twins > 0
-    assert len(clean) == len(faces) - twins
+    duplicates = sum((image == outside).all(axis=(1, 2)).any() for image in plain.images[plain.splits == "train"])
+    assert duplicates > 0
+    assert len(clean) == len(faces) - duplicates
     inside = clean.images[clean.splits == "train"]
     assert not any((image == inside).all(axis=(1, 2)).any() for image in outside)
     np.testing.assert_array_equal(clean.splits, plain.splits[original_rows(clean)])
@@ -149,21 +149,21 @@ def test_clean_takes_twins_of_other_splits_out_of_training(protocol):
         ({"name": "k-fold", "folds": 5, "fold": 5}, "Fold 5 is out of range; 5 folds are 0 to 4"),
         ({"name": "k-fold", "fold": -1}, "Fold -1 is out of range"),
         ({"name": "k-fold", "folds": 2}, "2 folds are too few"),
-        ({"name": "k-fold", "folds": 301}, "301 folds of 300 images"),
-        ({"name": "subject-k-fold", "folds": 24}, "24 folds of 23 subjects"),
-        ({"name": "ratio", "counts": (250, 55)}, r"250 \+ 55 = 305 images; there are 300"),
+        ({"name": "k-fold", "folds": 301}, "301 folds need .* has 300"),
+        ({"name": "subject-k-fold", "folds": 24}, "24 folds need .* has 23"),
+        ({"name": "ratio", "counts": (250, 55)}, r"250 \+ 55 = 305 images; the data set has 300"),
         ({"name": "ratio"}, "needs either shares"),
         ({"name": "ratio", "shares": (7, 2, 1), "counts": (1, 2)}, "needs either shares"),
-        ({"name": "ratio", "shares": (1,)}, "no shares"),
-        ({"name": "random", "shares": (1, -1)}, "no shares"),
-        ({"name": "random", "shares": (1, float("nan"))}, "no shares"),
+        ({"name": "ratio", "shares": (1,)}, "are not shares"),
+        ({"name": "random", "shares": (1, -1)}, "are not shares"),
+        ({"name": "random", "shares": (1, float("nan"))}, "are not shares"),
         ({"name": "random", "shares": (1, 1e-9)}, "leave a part empty"),
         ({"name": "official", "shares": (8, 2)}, "has no shares"),
         ({"name": "k-fold", "validation_from": ("test",)}, "joins official splits"),
         ({"validation_from": ("train",)}, "names 'train'"),
         ({"validation_from": ("exam",)}, "names 'exam'"),
-        ({"name": "k-fold", "held_out": "validation", "use_clean": True}, "other images than it selects by"),
-        ({"name": "ratio", "counts": (290, 2)}, "Label 'disgust' has 20 images and none of them in"),
+        ({"name": "k-fold", "held_out": "validation", "use_clean": True}, "selects and scores on different images"),
+        ({"name": "ratio", "counts": (290, 2)}, "Label 'disgust' has 20 images, none of which is in"),
     ],
 )
 def test_wrong_requests_are_one_clear_line(wanted, message):
@@ -177,7 +177,7 @@ def test_subjects_must_be_known():
         divide(make_dataset(metadata=False), Protocol("subject-k-fold"))
     subject = FACES.metadata["subject"].copy()
     subject[:4] = ""
-    with pytest.raises(DataError, match="who is in 4 of its 300 pictures"):
+    with pytest.raises(DataError, match="who is in 4 of its 300 images"):
         divide(dataclasses.replace(FACES, metadata={"subject": subject}), Protocol("subject-k-fold"))
 
 
@@ -194,7 +194,7 @@ def test_a_label_without_training_images_is_refused():
     def divide_all():
         return [divide(single, Protocol("subject-k-fold", folds=5, fold=fold)) for fold in range(5)]
 
-    with pytest.raises(DataError, match="Label 'disgust' has 20 images and none of them in train"):
+    with pytest.raises(DataError, match="Label 'disgust' has 20 images, none of which is in train"):
         divide_all()
 
 

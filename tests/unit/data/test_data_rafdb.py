@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 NUMBERS = range(1, 8)
 KEEP = LoadOptions(validation_share=0)
@@ -21,7 +21,7 @@ def write_picture(path: Path, grey: int, side: int = 100) -> None:
 
 
 def make_original(root: Path) -> Path:
-    """Five training and one test picture of each label, with the authors' attributes."""
+    """Five training and one test image of each label, with the authors' attributes."""
     lines = []
     for label in NUMBERS:
         for i in range(5):
@@ -112,7 +112,7 @@ def break_list(old: str, new: str) -> Callable[[Path], object]:
         (break_list("test_0003.jpg 3", "test_0003.jpg 9"), r"label\.txt, line 18 has label '9'; expected 1 surprise"),
         (break_list("test_0003.jpg 3", "test_0003.jpg happy"), r"line 18 has label 'happy'"),
         (lambda r: (r / "Image/aligned/test_0002_aligned.jpg").write_bytes(b"x"), r"test_0002_aligned\.jpg is not an"),
-        (break_list("test_0003.jpg", "test_0002.jpg"), r"'test_0002' stands twice"),
+        (break_list("test_0003.jpg", "test_0002.jpg"), r"'test_0002' is listed twice"),
         (break_list("test_0003.jpg 3", "face.png 3"), r"line 18 is 'face\.png 3'; expected a file name and a label"),
         (lambda r: (r / "Image/aligned").rename(r / "Image/original"), r"but no folder Image/aligned"),
         (lambda r: (r / "EmoLabel/list_patition_label.txt").write_text(""), r"has no lines"),
@@ -138,7 +138,7 @@ def test_broken_original_is_one_line(tmp_path: Path, damage: Callable[[Path], ob
             "train_00003_aligned.jpg,3",
             "line 4 is 'train_00003_aligned.jpg,3'; expected test_",
         ),
-        ("test_0003_aligned.jpg,3", "test_0004_aligned.jpg,4", "'test_0004' stands twice"),
+        ("test_0003_aligned.jpg,3", "test_0004_aligned.jpg,4", "'test_0004' is listed twice"),
         ("test_0003_aligned.jpg,3", "test_0009_aligned.jpg,3", "test_0009_aligned.jpg: no such file"),
         ("image,label", "file,class", "line 1: expected the columns image, label"),
         ("test_0003_aligned.jpg,3", "x" * 200_000, r"test_labels\.csv is not CSV text \(field larger than field limit"),

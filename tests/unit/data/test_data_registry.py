@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from mien.core import plugins
 from mien.core.errors import DataError
 from mien.data import registry, synthetic
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 
 def add_plugin(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -97,21 +97,47 @@ def test_plugin_is_an_adapter_by_its_entry_point(monkeypatch: pytest.MonkeyPatch
     [
         ("folder", synthetic.__name__, "The data set name 'folder' of plug-in mien.data.synthetic is taken"),
         ("other", "no_such_module_anywhere", "cannot be loaded .ModuleNotFoundError"),
-        ("other", "json", "must be a module with load, matches, EXPECTS and NEEDS_PATH"),
+        ("other", "json", "must be a module with load, matches, EXPECTS, NEEDS_PATH"),
     ],
 )
 def test_bad_plugin_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
     add_plugin(monkeypatch, name, value)
     with pytest.raises(DataError, match=expected):
-        registry.names()
+        registry.load(name, None)
 
 
-def test_no_training_library_is_imported() -> None:
-    code = (
-        "import sys; from mien.data import registry; registry.load('synthetic', None,"
-        " registry.LoadOptions(faces_per_class=1));"
-        " heavy = {'torch', 'kornia', 'sklearn', 'pydantic', 'matplotlib'};"
-        " print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+PLUGIN = """
+from mien.data import synthetic
+EXPECTS, NEEDS_PATH = "a file faces.own", True
+def matches(path):
+    return path.name == "faces.own"
+def load(path, options):
+    return synthetic.load(None, options)
+"""
+
+
+@pytest.fixture
+def own_data(tmp_path: Path) -> Iterator[Path]:
+    """A plug-in file with a data set, forgotten after the test."""
+    file = tmp_path / "own_faces.py"
+    file.write_text(PLUGIN)
+    yield file
+    plugins.plugin_files.pop(file.resolve(), None)
+
+
+def test_plugin_file_is_a_data_set_by_its_name(own_data: Path) -> None:
+    assert plugins.load_plugin_file(own_data, lambda: [registry.table()]) == [("data set", "own_faces")]
+    faces = own_data.with_name("faces.own")
+    faces.touch()
+    assert registry.detect(faces) == "own_faces"
+    assert registry.needs_path("own_faces")
+    assert len(registry.load("own_faces", faces, LoadOptions(faces_per_class=1))) == 14
+    with pytest.raises(DataError, match=r"Data set .own_faces. needs a path"):
+        registry.load("own_faces", None)
+
+
+def test_plugin_file_cannot_take_a_name(own_data: Path) -> None:
+    taken = own_data.rename(own_data.with_name("fer2013.py"))
+    with pytest.raises(DataError, match=r"The data set name .fer2013. of plug-in file .* is taken"):
+        plugins.load_plugin_file(taken, lambda: [registry.table()])
+    assert taken.resolve() not in plugins.plugin_files

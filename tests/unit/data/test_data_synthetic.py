@@ -6,7 +6,7 @@ import pytest
 from mien.core.expressions import FER2013_LABELS
 from mien.data import registry
 from mien.data.dataset import FaceDataset
-from mien.data.registry import LoadOptions
+from mien.data.options import LoadOptions
 
 
 @pytest.fixture(scope="module")

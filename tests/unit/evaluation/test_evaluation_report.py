@@ -19,7 +19,8 @@ from mien.apps.cli import app
 from mien.apps.report import embed_features
 from mien.core.errors import DataError, MienError
 from mien.core.expressions import FER2013_LABELS
-from mien.data.registry import LoadOptions, load
+from mien.data.options import LoadOptions
+from mien.data.registry import load
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report import efficiency, figures
 from mien.evaluation.report.groups import NONE, group_runs, mean_and_deviation

@@ -172,7 +172,8 @@ def test_a_gallery_says_what_is_wrong(call, run, tmp_path, monkeypatch, words, e
 
 
 def test_neighbours_of_a_training_face_begin_with_itself(call, run, tmp_path):
-    from mien.data.registry import LoadOptions, load
+    from mien.data.options import LoadOptions
+    from mien.data.registry import load
 
     faces = load("synthetic", None, LoadOptions(image_size=32)).split("train")
     imsave(tmp_path / "face.png", np.asarray(faces.images[33]))

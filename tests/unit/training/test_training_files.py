@@ -9,7 +9,8 @@ from PIL import Image
 
 from mien.core.card import InputSpec
 from mien.core.errors import DataError
-from mien.data.registry import LoadOptions, load
+from mien.data.options import LoadOptions
+from mien.data.registry import load
 from mien.recipes import Recipe
 from mien.training.augment import Augmentation
 from mien.training.batches import FaceBatches, FaceFiles, Faces, make_faces

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError, MienError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
-from mien.data.registry import LoadOptions, load, needs_path
+from mien.data.options import LoadOptions
+from mien.data.registry import load, needs_path
 from mien.evaluation.metrics import predicted
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report.groups import Group
