@@ -60,7 +60,7 @@ def browse(page, folder, *options):
 def test_report_holds_both_runs(work):
     page = (work / "report" / "index.html").read_text(encoding="utf-8")
     assert [path.name for path in (work / "report").iterdir()] == ["index.html"]
-    for words in ("seed 0", "seed 1", "Reliability on 140 predictions", "2 runs added up", "Most confident mistakes"):
+    for words in ("seed 0", "seed 1", "Reliability on 140 predictions", "sum of 2 runs", "Most confident mistakes"):
         assert words in page
     assert page.count('src="data:image/png;base64,') == 12
     assert len(page) < 600_000

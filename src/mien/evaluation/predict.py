@@ -16,7 +16,7 @@ from mien.data.duplicates import duplicate_mask
 from mien.data.protocols import original_rows
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.views import Views, views_of
-from mien.inference.model import OnnxModel, Scores
+from mien.inference.model import Model, Scores
 
 BATCH_SIZE = 256
 Progress = Callable[[int], None]
@@ -25,7 +25,7 @@ Change = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
 def predict_scores(  # noqa: PLR0913 - what is predicted, and how
-    model: OnnxModel,
+    model: Model,
     faces: FaceDataset,
     *,
     batch_size: int = BATCH_SIZE,
@@ -63,7 +63,7 @@ def predict_scores(  # noqa: PLR0913 - what is predicted, and how
 
 
 def predict_split(  # noqa: PLR0913 - what is predicted, and how
-    model: OnnxModel,
+    model: Model,
     dataset: FaceDataset,
     split: str,
     *,

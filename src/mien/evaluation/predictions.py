@@ -135,9 +135,10 @@ class Predictions:
                     raise DataError(f"{name} is {arrays[name].dtype}, not {np.dtype(kind)}")
             # files of the first release have neither views nor metadata
             columns = enumerate(about.get("metadata", ()))
+            fields: dict[str, Any] = {name: arrays[name] for name in TYPES}
+            fields |= {name: str(about[name]) for name in ORIGIN}
             return cls(
-                **{name: arrays[name] for name in TYPES},
-                **{name: str(about[name]) for name in ORIGIN},
+                **fields,
                 label_set=LabelSet.of(about["label_names"]),
                 paths=tuple(str(path) for path in arrays["paths"]),
                 views=str(about.get("views", "one")),

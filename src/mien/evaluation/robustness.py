@@ -18,7 +18,7 @@ from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Image, corrupt,
 from mien.evaluation.metrics import Probabilities
 from mien.evaluation.predict import Progress, match_labels, predict_scores, predict_split
 from mien.evaluation.predictions import Predictions
-from mien.inference.model import OnnxModel
+from mien.inference.model import Model
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Robustness:
 
 
 def measure_robustness(  # noqa: PLR0913 - what is measured, and how
-    model: OnnxModel,
+    model: Model,
     dataset: FaceDataset,
     split: str,
     *,

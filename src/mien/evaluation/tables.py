@@ -1,4 +1,4 @@
-"""Reported beside ours: the papers' figures joined with run records, without saying more than the records do."""
+"""Reported and ours: the papers' figures joined with run records."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from mien.recipes.departures import Record, RunSettings, read_settings
 from mien.recipes.record import name_hardware
 
 LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "ckplus", "jaffe", "own"})
-# Counted on the network, whatever its training.
+# Metrics of the network itself, whatever its training.
 UNTRAINED = frozenset({"parameters"})
 
 
 @dataclass(frozen=True)
 class Row:
-    """A reported figure and what our runs made of it.
+    """A reported figure and ours.
 
     Attributes:
         figure: What the paper prints.
-        ours: Mean over our runs in the unit of `figure.value`; None where nothing was measured.
-        deviation: Sample standard deviation over the runs; None below two of them.
+        ours: Mean over our runs in the unit of `figure.value`; None if not measured.
+        deviation: Sample standard deviation over the runs; None if there are fewer than two.
         n: Number of runs.
-        difference: `ours - figure.value`; None where there is nothing of ours, and where the runs are shortened and
-            so cannot be compared.
-        remark: Why there is nothing ("not run", "not run: licence-gated", ...), or how the runs were shortened or
-            differ from the recipe; "" where they are what the recipe says.
-        protocol, selection, hardware: Of our runs; "" without any.
-        seeds: Of our runs, in ascending order.
+        difference: `ours - figure.value`; None if not measured, or not comparable because the runs are shortened.
+        remark: Why there are no runs ("not run", "not run: licence-gated", ...), or how they were shortened or differ
+            from the recipe; "" if they follow the recipe.
+        protocol, selection, hardware: Those of our runs; "" without any.
+        seeds: The seeds of our runs, in ascending order.
         runs: The names of our runs.
     """
 
@@ -50,23 +49,23 @@ class Row:
 
     @property
     def is_shortened(self) -> bool:
-        """Whether our runs had fewer epochs or smaller pictures than the recipe."""
+        """Whether our runs had fewer epochs or smaller images than the recipe."""
         return self.remark.startswith("shortened")
 
 
 def compare(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tuple[Row, ...]:
     """Join reported figures with run records.
 
-    Runs of one recipe and ablation are averaged where nothing but seed, fold and machine tells them apart. A figure
-    that several such groups can stand beside (two protocols, a whole and a shortened run) gives a row for each.
+    Runs of one recipe and ablation are averaged if they differ only by seed, fold and machine. A figure with several
+    such groups of runs (two protocols, whole and shortened runs) has a row for each.
 
     Args:
-        reported: Figures, in the order that the rows shall have.
-        records: Run records as read from JSON. Those without scores, and of a recipe that is none of mien's, are
-            passed over.
+        reported: Figures, in the order of the rows.
+        records: Run records as read from JSON. Those without scores, or of a recipe that mien does not ship, are
+            ignored.
 
     Returns:
-        At least one row a figure; whole runs before shortened ones.
+        One row or more per figure; whole runs before shortened ones.
     """
     groups: dict[RunSettings, list[Record]] = defaultdict(list)
     for record in records:
@@ -78,7 +77,7 @@ def compare(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tu
 
 
 def measure(record: Record, metric: str) -> float | None:
-    """Return a metric of a run in the unit of the reported figures; None where the record does not have it."""
+    """Return a metric of a run in the unit of the reported figures; None if the record lacks it."""
     scores = group(record, "scores")
     kind, _, label = metric.partition(":")
     if kind in {"accuracy", "mean_class_accuracy"}:
@@ -96,10 +95,11 @@ def measure(record: Record, metric: str) -> float | None:
 
 
 def _rows(figure: ReportedFigure, groups: Sequence[tuple[RunSettings, list[Record]]]) -> list[Row]:
-    rows = []
-    for settings, records in groups:
-        if figure.recipe and (settings.recipe, settings.ablation) == (figure.recipe, figure.ablation):
-            rows.append(_row(figure, settings, records))
+    rows = [
+        _row(figure, settings, records)
+        for settings, records in groups
+        if figure.recipe and (settings.recipe, settings.ablation) == (figure.recipe, figure.ablation)
+    ]
     return rows or [Row(figure, remark=_why_not_run(figure))]
 
 
@@ -120,22 +120,22 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
         protocol=settings.protocol,
         selection=settings.selection,
         hardware=", ".join(sorted({name_hardware(group(record, "hardware")) for record in used} - {""})),
-        seeds=tuple(sorted(_seed(record) for record in used)),
+        seeds=tuple(sorted(int(finite(_training(record).get("seed")) or 0) for record in used)),
         runs=tuple(sorted({str(record.get("name", "")) for record in used})),
     )
 
 
 def _why_not_run(figure: ReportedFigure) -> str:
     if figure.is_of_one_image:
-        return "not run: the pictures are not published"
+        return "not run: the images are not published"
     if not figure.recipe:
         return "another method"
     dataset = figure.dataset or figure.recipe.partition("/")[2]
     return "not run: licence-gated" if dataset in LICENCE_GATED else "not run"
 
 
-def _seed(record: Record) -> int:
-    return int(finite(group(group(record, "recipe"), "training").get("seed")) or 0)
+def _training(record: Record) -> Record:
+    return group(group(record, "recipe"), "training")
 
 
 def _percent(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Agreement with FER+'s majorities, against hand counts and scikit-learn's kappa."""
+"""Agreement with FER+'s majorities: counted by hand, and scikit-learn's kappa."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_predictions import certain
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
@@ -23,18 +24,8 @@ def vote(**counts: int) -> list[int]:
 
 
 def make(answers: list[str], labels: list[str], rows: list[int]) -> Predictions:
-    n = len(rows)
-    return Predictions(
-        probabilities=np.eye(7, dtype=np.float32)[[FER2013_LABELS.index(word) for word in answers]],
-        labels=np.array([FER2013_LABELS.index(word) for word in labels]),
-        label_set=FER2013_LABELS,
-        model="small",
-        dataset="fer2013",
-        split="validation",
-        fingerprint="abc",
-        is_duplicate=np.zeros(n, dtype=np.bool_),
-        rows=np.array(rows),
-    )
+    classes, truth = ([FER2013_LABELS.index(word) for word in words] for words in (answers, labels))
+    return certain(classes, truth, FER2013_LABELS.names, rows=np.array(rows))
 
 
 COUNTS: NDArray[np.int64] = np.array(
@@ -44,7 +35,7 @@ COUNTS: NDArray[np.int64] = np.array(
         vote(neutral=8, sadness=2),  # model right, label sad
         vote(sadness=6, neutral=4),  # label right, model neutral
         vote(fear=7, surprise=3),  # both surprise
-        vote(contempt=10),  # contempt is none of the seven
+        vote(contempt=10),  # contempt is not one of the seven
         vote(nf=10),
         vote(happiness=3, sadness=3, neutral=4),  # no majority
     ]
@@ -71,7 +62,7 @@ def test_counts_by_hand() -> None:
     assert given["kappa_label"] == pytest.approx(cohen_kappa_score(["happy", "sad", "sad", "surprise"], majority))
 
 
-def test_one_word_from_both_has_no_kappa() -> None:
+def test_a_single_label_has_no_kappa() -> None:
     one = make(["happy"], ["happy"], [1])
     assert measure_agreement(one, COUNTS, OWN)["kappa_model"] is None
 

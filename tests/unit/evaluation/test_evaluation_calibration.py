@@ -1,4 +1,4 @@
-"""Temperature and thresholds against what made the numbers."""
+"""Temperature and thresholds on data made with known ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_temperature_is_the_minimum() -> None:
     assert fit_temperature(logits, labels) == pytest.approx(best, rel=1e-3)
 
 
-def test_the_threshold_is_low_for_a_sure_network() -> None:
+def test_the_threshold_is_low_for_a_confident_network() -> None:
     assert choose_reject_threshold(np.full(100, 0.01, np.float32), None) == 0.1
 
 
@@ -49,30 +49,30 @@ def test_only_faces_count() -> None:
     assert choose_reject_threshold(reject, reject < 0.5) == 0.1
 
 
-def answers(confidence: list[float], is_right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
-    """Two-class probabilities that say class 0, and the labels that make them right or wrong."""
+def make_two_classes(confidence: list[float], is_right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities whose largest is that of class 0, and labels that make them correct or wrong."""
     top = np.array(confidence, dtype=np.float32)
     return np.stack([top, 1 - top], axis=1), np.where(is_right, 0, 1).astype(np.int64)
 
 
 def test_the_unsure_threshold_is_the_smallest_that_meets_the_share() -> None:
-    # shares right from the top: 1, 1, 2/3, 3/4, 3/5
-    given = answers([0.95, 0.9, 0.8, 0.7, 0.6], [True, True, False, True, False])
+    # shares correct from the top: 1, 1, 2/3, 3/4, 3/5
+    given = make_two_classes([0.95, 0.9, 0.8, 0.7, 0.6], [True, True, False, True, False])
     assert choose_unsure_threshold(*given, share_right=0.75) == pytest.approx(0.7, abs=1e-4)
     assert choose_unsure_threshold(*given, share_right=0.85) == pytest.approx(0.9, abs=1e-4)
     assert choose_unsure_threshold(*given, share_right=0.5) == pytest.approx(0.6, abs=1e-4)
 
 
-def test_equally_confident_answers_are_sure_together_or_not_at_all() -> None:
-    given = answers([0.9, 0.8, 0.8, 0.8], [True, True, False, False])
+def test_equally_confident_predictions_are_all_sure_or_all_unsure() -> None:
+    given = make_two_classes([0.9, 0.8, 0.8, 0.8], [True, True, False, False])
     assert choose_unsure_threshold(*given, share_right=0.85) == pytest.approx(0.9, abs=1e-4)
 
 
-def test_a_network_that_is_never_right_is_never_sure() -> None:
-    assert choose_unsure_threshold(*answers([0.9, 0.8], [False, False])) == 1.0
+def test_a_network_that_is_never_correct_is_never_sure() -> None:
+    assert choose_unsure_threshold(*make_two_classes([0.9, 0.8], [False, False])) == 1.0
 
 
-def test_the_share_holds_on_other_answers() -> None:
+def test_the_share_holds_on_other_images() -> None:
     generator = np.random.default_rng(1)
     logits = generator.normal(0, 2, (8000, 7))
     labels = np.argmax(logits + generator.gumbel(size=logits.shape), axis=1)

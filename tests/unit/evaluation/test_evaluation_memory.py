@@ -1,4 +1,4 @@
-"""Peak memory: what a process says of itself is true, and a model's peak is its own."""
+"""Peak memory: a process measures its own, and each model is measured in its own process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ print(read_peak() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
-def test_the_peak_is_in_bytes_and_stays():
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not report it")
+def test_the_peak_is_in_bytes_and_remains():
     grown = int(subprocess.run([sys.executable, "-c", GROW], capture_output=True, text=True, check=True).stdout)
     assert 95 * MIB < grown < 115 * MIB
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not report it")
 def test_each_network_is_measured_apart():
     measured = measure_memory(["default", "default"])
     one, other = measured.models
@@ -47,7 +47,7 @@ def test_each_network_is_measured_apart():
     assert not re.search(r"/(home|work|tmp|usr|root)|\b20\d\d-\d\d", json.dumps(record))
 
 
-def test_what_cannot_be_measured_is_said(monkeypatch):
+def test_what_cannot_be_measured_is_refused(monkeypatch):
     with pytest.raises(MienError, match="No model given"):
         measure_memory([])
     with pytest.raises(MienError, match=r"none\.onnx: no such model file"):

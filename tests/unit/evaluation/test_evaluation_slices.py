@@ -1,4 +1,4 @@
-"""Scores per group, the largest gap, and when it is chance."""
+"""Scores per group, the largest gap, and whether it is chance."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_predictions import certain
 
 from mien.core.errors import DataError
-from mien.core.expressions import LabelSet
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.slices import score_slices
 
 
 def make(sizes: dict[str, int], right: dict[str, int]) -> Predictions:
-    """Images of "happy"; each group has so many, of which so many are right."""
+    """Images of "happy"; the sizes of the groups, and how many are correct in each."""
     groups = np.concatenate([[name] * n for name, n in sizes.items()]).astype(np.str_)
     answers = np.concatenate([[0] * right[name] + [1] * (n - right[name]) for name, n in sizes.items()]).astype(int)
-    n = len(groups)
-    order = np.random.default_rng(1).permutation(n)
-    return Predictions(
-        probabilities=np.eye(2, dtype=np.float32)[answers][order],
-        labels=np.zeros(n, dtype=np.int64),
-        label_set=LabelSet.of(["happy", "sad"]),
-        model="small",
-        dataset="folder",
-        split="validation",
-        fingerprint="abc",
-        is_duplicate=np.zeros(n, dtype=np.bool_),
-        rows=np.arange(n),
-        metadata={"subject": groups[order]},
-    )
+    order = np.random.default_rng(1).permutation(len(groups))
+    metadata = {"subject": groups[order]}
+    return certain(answers[order], [0] * len(groups), ["happy", "sad"], metadata=metadata)
 
 
 def test_values_and_the_gap() -> None:

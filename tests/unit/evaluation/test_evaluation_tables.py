@@ -1,4 +1,4 @@
-"""Reported beside ours: who is averaged with whom, what is compared, and why there is nothing."""
+"""Reported and ours: which runs are averaged, what is compared, and why there is nothing of ours."""
 
 import copy
 
@@ -46,7 +46,7 @@ def test_without_runs_every_figure_has_one_row_and_a_reason():
     for row in rows:
         assert (row.ours, row.difference, row.n) == (None, None, 0)
         if not row.figure.recipe:
-            assert row.remark in {"another method", "not run: the pictures are not published"}
+            assert row.remark in {"another method", "not run: the images are not published"}
         elif row.figure.dataset in LICENCE_GATED:
             assert row.remark == "not run: licence-gated"
         elif row.figure.dataset in {"fer2013", "ferplus"}:
@@ -63,12 +63,7 @@ def test_seeds_are_averaged_in_the_unit_of_the_paper():
     assert row.selection == "best epoch on validation accuracy"
 
 
-def test_one_run_has_no_deviation():
-    (row,) = rows_for([make_record()])
-    assert row.deviation is None
-
-
-def test_an_ablation_stands_beside_its_own_row_only():
+def test_an_ablation_belongs_to_its_own_row_only():
     record = make_record(ablation="resnet18_bam")
     assert rows_for([record])[0].remark == "not run"
     assert rows_for([record], row="ResNet18 + BAM")[0].n == 1
@@ -93,7 +88,7 @@ def test_the_recipe_by_another_name_is_the_recipe():
         ),
     ],
 )
-def test_shortened_runs_are_not_compared_but_their_parameters_are(overrides, remark):
+def test_of_shortened_runs_only_the_parameters_are_comparable(overrides, remark):
     record = make_record(overrides=[*overrides, 'name="hfc/fer2013-short"'])
     (row,) = rows_for([record])
     assert row.is_shortened
@@ -103,12 +98,7 @@ def test_shortened_runs_are_not_compared_but_their_parameters_are(overrides, rem
     assert row.difference == 4539
 
 
-def test_a_run_that_was_stopped_is_shortened():
-    (row,) = rows_for([make_record(finished=False)])
-    assert row.remark == "shortened: 1 of 100 epochs"
-
-
-def test_a_changed_run_is_compared_and_says_what_was_changed():
+def test_a_changed_run_is_comparable_and_its_changes_are_named():
     (row,) = rows_for([make_record(overrides=["training.batch_size=64", "training.precision=bf16-mixed"])])
     assert row.remark == "changed: training.batch_size 64 (32)"
     assert row.difference is not None
@@ -126,24 +116,24 @@ def test_a_changed_run_is_compared_and_says_what_was_changed():
         ("network.input_size=256", "network.input_size 256 (224)"),
     ],
 )
-def test_whatever_decides_a_run_and_is_not_the_recipes_is_named_and_kept_apart(override, remark):
+def test_changed_settings_are_named_and_not_averaged(override, remark):
     changed, plain = make_record(overrides=[override]), make_record()
     rows = rows_for([changed, plain])
     assert sorted((row.n, row.remark) for row in rows) == [(1, ""), (1, f"changed: {remark}")]
 
 
-def test_whole_and_shortened_runs_are_not_mixed():
-    whole, short = make_record(accuracy=0.7), make_record(accuracy=0.5, overrides=["schedule.epochs=3"])
-    rows = rows_for([short, whole])
-    assert [(row.n, row.is_shortened) for row in rows] == [(1, False), (1, True)]
+def test_whole_and_shortened_runs_and_protocols_are_not_mixed():
+    stopped = make_record(accuracy=0.5, finished=False)
+    rows = rows_for([stopped, make_record(accuracy=0.7), make_record(split="test")])
+    assert {(row.remark, row.protocol, row.deviation) for row in rows} == {
+        ("", "official, scored on validation", None),
+        ("", "official, scored on test", None),
+        ("shortened: 1 of 100 epochs", "official, scored on validation", None),
+    }
+    assert rows[-1].is_shortened
 
 
-def test_protocols_are_not_mixed():
-    rows = rows_for([make_record(split="validation"), make_record(split="test")])
-    assert {row.protocol for row in rows} == {"official, scored on validation", "official, scored on test"}
-
-
-def test_the_papers_protocol_stands_beside_the_recipes_own():
+def test_the_papers_protocol_is_listed_beside_the_recipes_own():
     records = [make_record(accuracy=0.6), make_record(accuracy=0.7, ablation="paper_protocol")]
     rows = rows_for(records)
     assert sorted(row.ours for row in rows) == pytest.approx([50, 60])
@@ -151,7 +141,7 @@ def test_the_papers_protocol_stands_beside_the_recipes_own():
     assert len({row.protocol for row in rows}) == 2
 
 
-def test_runs_of_other_data_and_other_recipes_are_passed_over():
+def test_runs_of_other_data_and_other_recipes_are_ignored():
     elsewhere = make_record(overrides=["data.dataset=ferplus"])
     foreign = make_record("resnet18/fer2013")
     foreign["recipe"]["name"] = "mine/wide"
@@ -160,7 +150,7 @@ def test_runs_of_other_data_and_other_recipes_are_passed_over():
     assert row.remark == "not run"
 
 
-def test_what_a_record_does_not_have_is_not_measured():
+def test_what_a_record_lacks_is_not_measured():
     (row,) = rows_for([make_record()], column="Disgust")
     assert (row.ours, row.remark) == (None, "not measured")
     (row,) = rows_for([make_record()], column="Angry")
@@ -170,14 +160,14 @@ def test_what_a_record_does_not_have_is_not_measured():
 
 
 @pytest.mark.parametrize("value", [None, "0.7", True, float("nan")])
-def test_scores_that_are_no_numbers_are_none(value):
+def test_scores_that_are_not_numbers_are_none(value):
     record = copy.deepcopy(make_record())
     record["scores"]["accuracy"] = value
     assert measure(record, "accuracy") is None
     assert read_settings(record) is None
 
 
-def test_names_of_queues_lead_to_the_recipe():
+def test_a_queues_names_are_matched_to_the_recipe():
     for name, recipe in {
         "hfc/fer2013-short": "hfc/fer2013",
         "daf_mhsca/ferplus": "daf_mhsca/ferplus",
@@ -189,7 +179,7 @@ def test_names_of_queues_lead_to_the_recipe():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "words"),
     [
         ({}, "official, scored on test"),
         ({"protocol": "ratio", "shares": [7, 2, 1]}, "ratio 7:2:1, scored on test"),
@@ -199,5 +189,5 @@ def test_names_of_queues_lead_to_the_recipe():
         ({"validation_from": ["validation", "test"]}, "official, validation from validation and test, scored on test"),
     ],
 )
-def test_protocols_are_said_in_words(data, said):
-    assert describe_protocol({"recipe": {"data": data}, "scores": {"split": "test"}}) == said
+def test_protocols_in_words(data, words):
+    assert describe_protocol({"recipe": {"data": data}, "scores": {"split": "test"}}) == words

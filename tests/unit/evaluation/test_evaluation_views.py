@@ -1,4 +1,4 @@
-"""What a network sees of a face in test-time augmentation."""
+"""The views of test-time augmentation."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from mien.evaluation.views import check_views, views_of
 
 
 def ramp(size):
-    """Return one picture whose brightness is its column: (1, 1, size, size)."""
+    """Return one image whose brightness is its column: (1, 1, size, size)."""
     return np.broadcast_to(np.arange(size, dtype=np.float32), (1, 1, size, size)).copy()
 
 
-def test_one_view_is_the_picture():
+def test_one_view_is_the_image():
     images = ramp(8)
     assert [view is images for view in views_of(images, "one")] == [True]
 

@@ -1,4 +1,4 @@
-"""Runs that differ by nothing but their seed or fold, and what they say together."""
+"""Runs that differ only by seed or fold, and their scores together."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.dotted import finite, group
-from mien.evaluation.report.runs import Run
+from mien.evaluation.report.runs import Run, look_up
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import name_hardware
 
 NONE = "\N{EN DASH}"
-# In mean and deviation, and in a difference that is negative.
 MINUS, PLUS_MINUS = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe, ablation, data set and protocol; `runs` has one at least, in the order of their folders."""
+    """One or more runs of one recipe, ablation, data set and protocol, in the order of their folders."""
 
     runs: tuple[Run, ...]
 
     @property
     def first(self) -> Run:
-        """The run that speaks for all where one must: the first by folder."""
+        """The first run by folder, for what all have in common."""
         return self.runs[0]
 
     @property
@@ -37,7 +36,7 @@ class Group:
 
     @property
     def ablation(self) -> str:
-        """The ablation that was applied; "" for the recipe itself."""
+        """The applied ablation; "" for the recipe itself."""
         return self.first.text("recipe.ablation")
 
     @property
@@ -47,38 +46,32 @@ class Group:
 
     @property
     def title(self) -> str:
-        """Name, and ablation where there is one."""
+        """Name, and ablation if there is one."""
         return self.name + (f", {self.ablation}" if self.ablation else "")
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the runs have in common, besides their size."""
+        """What the runs have in common, apart from their size and settings."""
         return (self.name, self.ablation, self.dataset, self.protocol, self.selection)
 
     @property
-    def accuracies(self) -> list[float]:
-        """The accuracy of each run that has one, shares in [0, 1]."""
-        return [run.accuracy for run in self.runs if run.accuracy is not None]
-
-    @property
     def protocol(self) -> str:
-        """How the data were split, and what was scored."""
+        """How the data were split, and which part was scored."""
         return describe_protocol(self.first.record)
 
     @property
     def selection(self) -> str:
         """How the weights were chosen."""
-        chosen = (self.first.text("scores.selection.rule"), self.first.text("selection.rule"))
-        return next((words for words in chosen if words), "not said")
+        return self.first.text("scores.selection.rule") or self.first.text("selection.rule") or "unknown"
 
     @property
     def hardware(self) -> str:
-        """Accelerator, or processor where there is none; all kinds that were used."""
-        return "; ".join(sorted({name_hardware(group(run.record, "hardware")) or "not said" for run in self.runs}))
+        """Accelerators, or processors where there was none."""
+        return "; ".join(sorted({name_hardware(group(run.record, "hardware")) or "unknown" for run in self.runs}))
 
     @property
     def epochs(self) -> str:
-        """Epochs run, of those planned."""
+        """Completed epochs, and the planned number if it differs."""
         done = sorted({len(run.record["curves"]) for run in self.runs})
         planned = self.first.number("recipe.schedule.epochs")
         words = str(done[0]) if len(done) == 1 else f"{done[0]} to {done[-1]}"
@@ -86,39 +79,33 @@ class Group:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every run came to its end."""
-        return all(run.look_up("finished") is not False for run in self.runs)
+        """Whether no run was stopped early."""
+        return all(run.record.get("finished") is not False for run in self.runs)
 
     def scores(self, key: str) -> list[float]:
-        """Return one score of each run that has it."""
+        """Return one score, a share in [0, 1], of each run that has it."""
         found = (run.number(f"scores.{key}") for run in self.runs)
         return [value for value in found if value is not None]
 
+    def recalls(self, label: str) -> list[float]:
+        """Return the recall of one label in each run that has it."""
+        found = (group(group(group(run.record, "scores"), "per_class"), label).get("recall") for run in self.runs)
+        return [value for recall in found if (value := finite(recall)) is not None]
+
     def labels(self) -> tuple[str, ...]:
-        """Return the labels in their order; empty where the runs do not agree or do not say."""
+        """Return the labels in their order; empty if the runs do not agree."""
         sets = {_labels(run) for run in self.runs}
         return sets.pop() if len(sets) == 1 else ()
 
     def confusion(self) -> NDArray[np.int64] | None:
-        """Return the counts of all runs together, (k, k), truth in rows; None where no run has them."""
+        """Return the counts of all runs together, (k, k), truth in rows; None if no run has them."""
         k = len(self.labels())
         counts = [found for run in self.runs if (found := _counts(run, k)) is not None]
         return np.sum(counts, axis=0) if counts else None
 
-    def recalls(self, label: str) -> list[float]:
-        """Return the recall of one label in each run that has it."""
-        found = []
-        for run in self.runs:
-            row = run.look_up("scores.per_class")
-            row = row.get(label) if isinstance(row, dict) else None
-            value = finite(row.get("recall")) if isinstance(row, dict) else None
-            if value is not None:
-                found.append(value)
-        return found
-
 
 def group_runs(runs: Iterable[Run]) -> tuple[Group, ...]:
-    """Put runs together that differ only by seed or fold, in the order of the first of each."""
+    """Group runs that differ only by seed or fold, in the order of the first of each group."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         size = (run.text("recipe.schedule.epochs"), run.text("recipe.network.input_size"))
@@ -126,35 +113,33 @@ def group_runs(runs: Iterable[Run]) -> tuple[Group, ...]:
     return tuple(Group(tuple(members)) for members in groups.values())
 
 
-def percent(value: float) -> str:
-    """Return a share as "69.71"."""
-    return f"{100 * value:.2f}"
+def percent(value: float | None, digits: int = 2, *, is_signed: bool = False) -> str:
+    """Return a share in percent without its unit, "69.71"; a dash for None."""
+    return number(None if value is None else 100 * value, digits, is_signed=is_signed)
+
+
+def number(value: float | None, digits: int = 2, *, is_signed: bool = False) -> str:
+    """Return a number with so many decimals; a dash for None."""
+    return NONE if value is None else f"{value:{'+' if is_signed else ''}.{digits}f}".replace("-", MINUS)
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
-    """Return the mean of shares in percent, with the sample deviation where there are two or more."""
+    """Return the mean of shares in percent, with the sample deviation if there are two or more."""
     if not values:
         return NONE
     mean = percent(statistics.fmean(values))
     return mean if len(values) == 1 else f"{mean} {PLUS_MINUS} {percent(statistics.stdev(values))}"
 
 
-def signed(value: float) -> str:
-    """Return a number with its sign and two decimals."""
-    return f"{value:+.2f}".replace("-", MINUS)
-
-
 def _labels(run: Run) -> tuple[str, ...]:
-    names = run.look_up("scores.labels") or run.look_up("labels")
+    names = look_up(run.record, "scores.labels") or run.record.get("labels")
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _counts(run: Run, k: int) -> NDArray[np.int64] | None:
-    rows = run.look_up("scores.confusion")
-    if not (isinstance(rows, list) and len(rows) == k > 0):
+    rows = look_up(run.record, "scores.confusion")
+    if not (isinstance(rows, list) and len(rows) == k > 0 and all(isinstance(row, list) for row in rows)):
         return None
-    if not all(isinstance(row, list) and len(row) == k for row in rows):
-        return None
-    if not all(type(count) is int and 0 <= count < 2**40 for row in rows for count in row):
+    if not all(len(row) == k and all(type(count) is int and 0 <= count < 2**40 for count in row) for row in rows):
         return None
     return np.array(rows, dtype=np.int64)

@@ -1,12 +1,14 @@
-"""HTML and SVG as text that is escaped unless it was built here: a hostile name can become text, never an element."""
+"""HTML and SVG as text that is escaped unless it was built here, so that a name never becomes an element."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 VOID = {"meta", "link", "img", "br"}
-NOTHING: Mapping[str, object] = {}
+# Control characters are not allowed in HTML, and a lone surrogate cannot be written as UTF-8.
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Markup(str):
@@ -16,71 +18,60 @@ class Markup(str):
 
 
 def escape(text: str) -> Markup:
-    """Return text as markup; what is markup already comes back as it is."""
+    """Return text as markup; markup stays as it is."""
     if isinstance(text, Markup):
         return text
-    # control characters are not allowed in HTML, and a lone surrogate cannot be written as UTF-8
-    shown = "".join("\N{REPLACEMENT CHARACTER}" if _is_refused(char) else char for char in text)
-    return Markup(html.escape(shown, quote=True))
+    return Markup(html.escape(FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)))
 
 
-def element(name: str, attributes: Mapping[str, object] = NOTHING, *children: str) -> Markup:
-    """Return one element; children that are no markup, and all attribute values, are escaped.
+def element(name: str, *children: str, **attributes: object) -> Markup:
+    """Return one element; children that are not markup, and all attribute values, are escaped.
 
     Args:
         name: The element's name, from the code and never from data.
-        attributes: By name, from the code; a float is written with two decimals.
-        children: What stands inside; void elements have none.
+        children: The content; void elements have none.
+        attributes: By name, from the code: `class_` is class, `aria_label` aria-label. Floats get two decimals.
     """
-    words = "".join(f' {key}="{escape(_attribute(value))}"' for key, value in attributes.items())
-    if name in VOID:
-        return Markup(f"<{name}{words}>")
-    return Markup(f"<{name}{words}>{join(children)}</{name}>")
+    words = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_attribute(value))}"' for key, value in attributes.items()
+    )
+    return Markup(f"<{name}{words}>" if name in VOID else f"<{name}{words}>{join(children)}</{name}>")
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Put parts after each other; those that are no markup are escaped."""
-    return Markup("".join(escape(part) for part in parts))
+    """Concatenate parts; those that are not markup are escaped."""
+    return Markup("".join(map(escape, parts)))
 
 
-def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], figures: Collection[int]) -> Markup:
-    """Return a table in a container of its own that scrolls sideways, so that the page never does.
+def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Collection[int]) -> Markup:
+    """Return a table in a container that scrolls sideways.
 
     Args:
         caption: What the table shows.
-        headings: One a column.
+        headings: One per column.
         rows: The cells; the first of each row is its heading.
-        figures: Which columns, from 0, hold figures and are set to the right; the others hold words.
+        numeric: The columns, from 0, that contain numbers and are aligned right.
     """
-    kinds = ({"scope": "col", **({"class": "figure"} if i in figures else {})} for i in range(len(headings)))
-    head = element("tr", NOTHING, *(element("th", kind, text) for kind, text in zip(kinds, headings, strict=True)))
-    body = [_row(cells, figures) for cells in rows]
-    content = (element("thead", NOTHING, head), element("tbody", NOTHING, *body))
-    return scrolling(caption, element("table", NOTHING, *content))
+    head = element("tr", *(_cell("th", text, i in numeric, scope="col") for i, text in enumerate(headings)))
+    body = []
+    for first, *rest in rows:
+        cells = (_cell("td", text, i in numeric) for i, text in enumerate(rest, 1))
+        body.append(element("tr", element("th", first, scope="row"), *cells))
+    return scrolling(caption, element("table", element("thead", head), element("tbody", *body)))
 
 
 def scrolling(caption: str, content: Markup) -> Markup:
-    """Put a table into a container that scrolls sideways; the caption above it stays and wraps.
+    """Put a table into a container that scrolls sideways, so that the page never does; the caption above it wraps.
 
     The container takes the keyboard's focus, so that it can be scrolled without a mouse.
     """
-    attributes = {"class": "scroll", "role": "region", "aria-label": str(caption), "tabindex": "0"}
-    head = element("figcaption", NOTHING, caption)
-    return element("figure", {"class": "table"}, head, element("div", attributes, content))
+    box = element("div", content, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    return element("figure", element("figcaption", caption), box, class_="table")
 
 
-def _row(cells: Sequence[str], figures: Collection[int]) -> Markup:
-    first = element("th", {"scope": "row"}, cells[0])
-    rest = (
-        element("td", {"class": "figure"} if i in figures else NOTHING, cell) for i, cell in enumerate(cells[1:], 1)
-    )
-    return element("tr", NOTHING, first, *rest)
+def _cell(name: str, text: str, is_number: bool, **attributes: object) -> Markup:
+    return element(name, text, **attributes, **({"class_": "number"} if is_number else {}))
 
 
 def _attribute(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-
-
-def _is_refused(char: str) -> bool:
-    code = ord(char)
-    return (code < 0x20 and char not in "\t\n\r") or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000

@@ -1,7 +1,7 @@
-"""A chart as inline SVG: axes, lines, points and bars; colours come from the page's style, so dark mode has them too.
+"""Charts as inline SVG: axes, lines, points and bars, coloured by the page's style so that they follow dark mode.
 
-SVG is written here, without matplotlib: a page of text scales, prints and follows the reader's colours, and the report
-needs no more than the base installation.
+The SVG is written here, because the report must work with the base installation, which has no matplotlib. It scales,
+prints and follows the reader's colours, and a report of many runs takes seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mien.evaluation.report.markup import Markup, element
 
 Points = Sequence[tuple[float, float]]
-# Markers that differ in shape as well as in colour; each is a path around (0, 0), about 6 pixels wide.
+# Markers differ in shape as well as in colour; each is a path around (0, 0), about 6 pixels wide.
 SHAPES = (
     "m-2.5-2.5h5v5h-5z",
     "m0-3.4l3.2 5.6h-6.4z",
@@ -25,14 +25,15 @@ SHAPES = (
     "m-3-1.8l1.2-1.2l1.8 1.8l1.8-1.8l1.2 1.2l-1.8 1.8l1.8 1.8l-1.2 1.2l-1.8-1.8l-1.8 1.8l-1.2-1.2l1.8-1.8z",
 )
 RING = "m-4.6 0a4.6 4.6 0 1 0 9.2 0a4.6 4.6 0 1 0-9.2 0z"
+DASH = "m-6-1h12v2h-12z"
 COLOURS = 8
-# Half of the widest number at the end of an axis reaches that far beyond it, in pixels.
-RIGHT = 22
+# Margins around the drawing area, in pixels; the right one leaves room for half of the last tick's number.
+RIGHT, TOP, BOTTOM = 22, 10, 44
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its range, what stands beside it, and its ticks with their texts."""
+    """One axis: its range, its label, and its ticks with their texts."""
 
     low: float
     high: float
@@ -41,7 +42,7 @@ class Axis:
 
     @classmethod
     def over(cls, values: Sequence[float], label: str, unit: str = "") -> Axis:
-        """Return an axis that holds all values, with ticks at round numbers."""
+        """Return an axis that covers all values, with ticks at round numbers."""
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         if high - low < 1e-9:
             low, high = low - 0.5, high + 0.5
@@ -58,14 +59,16 @@ class Axis:
 
 @dataclass
 class Plot:
-    """A chart that is filled step by step and then turned into one SVG element.
+    """A chart that is filled step by step and then turned into one figure.
+
+    Colours are numbers from 0 to 7, see style.css; they also choose the shape of markers.
 
     Attributes:
         x, y: The axes.
-        title: What the chart shows, for readers who cannot see it too.
-        width, height: In pixels of the drawing; the page scales it.
-        left: Where the drawing area begins, in pixels.
-        parts, legend: What was drawn and named so far.
+        title: What the chart shows, also for screen readers.
+        width, height: Size of the drawing in pixels; the page scales it.
+        left: Left margin in pixels.
+        parts, legend: The elements so far.
     """
 
     x: Axis
@@ -77,71 +80,72 @@ class Plot:
     parts: list[Markup] = field(default_factory=list)
     legend: list[Markup] = field(default_factory=list)
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Return where a value lies in the drawing, in pixels from the top left."""
-        right, top, bottom = self.width - RIGHT, 10, self.height - 44
+    def position(self, x: float, y: float) -> tuple[float, float]:
+        """Return the position of a value in the drawing, in pixels from the top left."""
         across = (x - self.x.low) / (self.x.high - self.x.low)
         up = (y - self.y.low) / (self.y.high - self.y.low)
-        return self.left + across * (right - self.left), bottom - up * (bottom - top)
+        bottom = self.height - BOTTOM
+        return self.left + across * (self.width - RIGHT - self.left), bottom - up * (bottom - TOP)
 
     def line(self, points: Points, colour: int, style: str = "line") -> None:
         """Draw a line through points, in the order given."""
         if points:
-            places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.at(*point) for point in points))
-            self.parts.append(element("polyline", {"class": f"{style} s{colour % COLOURS}", "points": places}))
+            places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.position(*point) for point in points))
+            self.parts.append(element("polyline", class_=f"{style} s{colour % COLOURS}", points=places))
 
     def marks(self, points: Points, colour: int, shape: str = "", style: str = "mark") -> None:
-        """Draw a marker at each point; its shape goes with the colour unless one is given."""
+        """Draw a marker at each point, in the colour's shape unless another is given."""
         path = shape or SHAPES[colour % len(SHAPES)]
-        places = (self.at(*point) for point in points)
-        drawing = "".join(f"M{x:.1f} {y:.1f}{path}" for x, y in places)
-        if drawing:
-            self.parts.append(element("path", {"class": f"{style} s{colour % COLOURS}", "d": drawing}))
+        places = (self.position(*point) for point in points)
+        if drawing := "".join(f"M{x:.1f} {y:.1f}{path}" for x, y in places):
+            self.parts.append(element("path", class_=f"{style} s{colour % COLOURS}", d=drawing))
 
     def bar(self, span: tuple[float, float], height: float, colour: int) -> None:
         """Draw a bar from the axis up to a height, between two values of x."""
-        (x0, y0), (x1, y1) = self.at(span[0], height), self.at(span[1], max(self.y.low, 0.0))
-        box = {"x": x0, "y": y0, "width": max(x1 - x0, 0.0), "height": max(y1 - y0, 0.0)}
-        self.parts.append(element("rect", {"class": f"bar s{colour % COLOURS}", **box}))
+        (x0, y0), (x1, y1) = self.position(span[0], height), self.position(span[1], max(self.y.low, 0.0))
+        width, drop = max(x1 - x0, 0.0), max(y1 - y0, 0.0)
+        self.parts.append(element("rect", class_=f"bar s{colour % COLOURS}", x=x0, y=y0, width=width, height=drop))
 
     def text(self, point: tuple[float, float], words: str, anchor: str = "middle", shift: float = 0.0) -> None:
         """Write words at a value, `shift` pixels below it."""
-        x, y = self.at(*point)
-        self.parts.append(element("text", {"x": x, "y": y + shift, "text-anchor": anchor}, words))
+        x, y = self.position(*point)
+        self.parts.append(element("text", words, x=x, y=y + shift, text_anchor=anchor))
 
-    def name(self, words: str, colour: int, shape: str = "", style: str = "mark") -> None:
-        """Add a name to the legend, with its colour and its shape."""
+    def name(self, words: str, colour: int, shape: str = "") -> None:
+        """Add an entry to the legend."""
         drawing = f"M7 7{shape or SHAPES[colour % len(SHAPES)]}"
-        path = element("path", {"class": f"{style} s{colour % COLOURS}", "d": drawing})
-        swatch = element("svg", {"viewBox": "0 0 14 14", "width": 14, "height": 14, "aria-hidden": "true"}, path)
-        self.legend.append(element("li", {}, swatch, " ", words))
+        path = element("path", class_=f"mark s{colour % COLOURS}", d=drawing)
+        swatch = element("svg", path, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true")
+        self.legend.append(element("li", swatch, " ", words))
 
     def draw(self, caption: str) -> Markup:
         """Return the chart as a figure with its legend and caption."""
-        attributes = {"viewBox": f"0 0 {self.width} {self.height}", "role": "img", "aria-label": self.title}
-        drawing = element("svg", attributes, element("title", {}, self.title), *self._frame(), *self.parts)
-        names = (element("ul", {"class": "legend"}, *self.legend),) if self.legend else ()
-        return element("figure", {}, drawing, *names, element("figcaption", {}, caption))
+        content = (element("title", self.title), *self._frame(), *self.parts)
+        box = f"0 0 {self.width} {self.height}"
+        drawing = element("svg", *content, viewBox=box, role="img", aria_label=self.title)
+        names = [element("ul", *self.legend, class_="legend")] if self.legend else []
+        return element("figure", drawing, *names, element("figcaption", caption))
 
     def _frame(self) -> list[Markup]:
+        """Draw grid lines, the texts of ticks, and the labels of both axes."""
         parts = []
         for value, words in self.x.ticks:
-            (x, bottom), (_, top) = self.at(value, self.y.low), self.at(value, self.y.high)
-            parts.append(element("line", {"class": "grid", "x1": x, "x2": x, "y1": top, "y2": bottom}))
-            parts.append(element("text", {"x": x, "y": bottom + 15, "text-anchor": "middle"}, words))
+            (x, bottom), (_, top) = self.position(value, self.y.low), self.position(value, self.y.high)
+            parts.append(element("line", class_="grid", x1=x, x2=x, y1=top, y2=bottom))
+            parts.append(element("text", words, x=x, y=bottom + 15, text_anchor="middle"))
         for value, words in self.y.ticks:
-            (left, y), (right, _) = self.at(self.x.low, value), self.at(self.x.high, value)
-            parts.append(element("line", {"class": "grid", "x1": left, "x2": right, "y1": y, "y2": y}))
-            parts.append(element("text", {"x": left - 6, "y": y + 4, "text-anchor": "end"}, words))
+            (left, y), (right, _) = self.position(self.x.low, value), self.position(self.x.high, value)
+            parts.append(element("line", class_="grid", x1=left, x2=right, y1=y, y2=y))
+            parts.append(element("text", words, x=left - 6, y=y + 4, text_anchor="end"))
         middle = (self.left + self.width - RIGHT) / 2
-        parts.append(element("text", {"x": middle, "y": self.height - 8, "text-anchor": "middle"}, self.x.label))
+        parts.append(element("text", self.x.label, x=middle, y=self.height - 8, text_anchor="middle"))
         half = (self.height - 34) / 2
-        turned = {"x": -half, "y": 13, "transform": "rotate(-90)", "text-anchor": "middle"}
-        parts.append(element("text", turned, self.y.label))
+        turn = "rotate(-90)"
+        parts.append(element("text", self.y.label, x=-half, y=13, transform=turn, text_anchor="middle"))
         return parts
 
 
 def _round_step(rough: float) -> float:
-    """Return the smallest of 1, 2, 5 times a power of ten that is no less than `rough`."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is at least `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""Reads a results folder: every run record below it, with what lies beside; what is none is named and left out."""
+"""Reads a results folder: every run record in it and the files beside it; broken files are named and left out."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from mien.recipes.record import RECORD
 
 MAX_BYTES = 2**28
 Warn = Callable[[str], None]
+# What a record needs to be shown, and the kind of each.
+REQUIRED = {"name": str, "recipe": dict, "data": dict, "scores": dict, "curves": list}
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a network made of some faces before its last layer.
+    """A network's features of some faces.
 
     Attributes:
-        features: (n, d) float32.
+        features: (n, d) float32, the inputs of the last layer.
         labels: (n,) int64, the annotated class.
         rows: (n,) int64, row numbers in the whole data set.
     """
@@ -43,61 +45,57 @@ class Features:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as its record tells it.
+    """One run.
 
     Attributes:
-        folder: Where the record lies, as text relative to the results folder.
+        folder: The record's folder, relative to the results folder.
         record: The record's content.
-        accuracy: Share in [0, 1]; None while the run has no scores.
-        predictions, features, robustness: What lies beside the record; None where it does not.
+        predictions, features, robustness: The files beside the record; None if missing.
     """
 
     folder: str
     record: Mapping[str, Any]
-    accuracy: float | None
     predictions: Predictions | None = None
     features: Features | None = None
     robustness: Mapping[str, Any] | None = None
 
     def text(self, path: str, default: str = "") -> str:
-        """Return what stands at `a.b.c` of the record as text; `default` where there is nothing."""
-        value = self.look_up(path)
+        """Return the record's value at `a.b.c` as text; `default` if there is none."""
+        value = look_up(self.record, path)
         return default if value is None or isinstance(value, dict | list) else str(value)
 
     def number(self, path: str) -> float | None:
-        """Return the finite number at `a.b.c` of the record; None where there is none."""
-        return finite(self.look_up(path))
+        """Return the finite number at `a.b.c` of the record; None if there is none."""
+        return finite(look_up(self.record, path))
 
-    def look_up(self, path: str) -> Any:
-        """Return what stands at `a.b.c` of the record; None where there is nothing."""
-        value: Any = self.record
-        for key in path.split("."):
-            if not isinstance(value, dict) or key not in value:
-                return None
-            value = value[key]
-        return value
+
+def look_up(content: Any, path: str) -> Any:
+    """Return the value at `a.b.c` of nested JSON; None if there is none."""
+    for key in path.split("."):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
 
 
 def read_runs(folder: Path, warn: Warn) -> tuple[Run, ...]:
-    """Read every run at any depth below a folder, in the order of their paths; a copy of one is left out.
+    """Read every run at any depth of a folder, in the order of their paths; copies are left out.
 
     Args:
         folder: The results folder.
-        warn: Told in one line, naming the file, what is left out.
+        warn: Called with one line for each file that is left out.
 
     Raises:
-        DataError: The folder does not exist, or no run record is in it.
+        DataError: The folder does not exist, or contains no run record.
     """
     if not folder.is_dir():
-        raise DataError(f"No results folder {folder}; name one that holds run records ({RECORD}).")
+        raise DataError(f"No results folder {folder}; name one that contains run records ({RECORD}).")
     runs = tuple(_read_all(folder, warn))
     if not runs:
-        raise DataError(f"No run record ({RECORD}) below {folder}; make one with `mien train` or `mien train-all`.")
+        raise DataError(f"No run record ({RECORD}) in {folder}; make one with `mien train` or `mien train-all`.")
     return runs
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; `DataError` in one line where it is none."""
+    """Read a JSON file, with the present names of its keys; `DataError` in one line if it is not JSON."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB.")
@@ -107,7 +105,7 @@ def read_json(path: Path) -> Any:
 
 
 def _parse_int(digits: str) -> int | float:
-    """Read a whole number; one that no count can reach becomes a float, and an infinite one is passed over later."""
+    """Read an integer; one too large for a count becomes a float, perhaps infinite, which `finite` refuses."""
     return int(digits) if len(digits) < 19 else float(digits)
 
 
@@ -119,7 +117,7 @@ def _read_all(folder: Path, warn: Warn) -> Iterator[Run]:
         except DataError as error:
             warn(f"left out: {error}")
             continue
-        # counted twice, a run would pass for two seeds that agree
+        # a run that is counted twice would look like two seeds that agree
         first = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
         if first is path:
             yield run
@@ -129,40 +127,34 @@ def _read_all(folder: Path, warn: Warn) -> Iterator[Run]:
 
 def _read_run(path: Path, folder: str, warn: Warn) -> Run:
     record = read_json(path)
-    kinds = {"name": str, "recipe": dict, "data": dict, "scores": dict, "curves": list}
     if not isinstance(record, dict):
-        raise DataError(f"{path} is not a run record: it holds no object.")
-    wrong = [key for key, kind in kinds.items() if not isinstance(record.get(key), kind)]
+        raise DataError(f"{path} is not a run record: expected a JSON object.")
+    wrong = [key for key, kind in REQUIRED.items() if not isinstance(record.get(key), kind)]
     if wrong:
-        raise DataError(f"{path} is not a run record: {', '.join(wrong)} missing or of another kind.")
+        raise DataError(f"{path} is not a run record: {', '.join(wrong)} missing or of another type.")
     try:
         compare((), [record])
         describe_protocol(record)
         describe_changes(record)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is not a run record ({error}).") from None
-    beside: dict[str, Any] = {}
-    for name, read in (("predictions.npz", Predictions.load), ("features.npz", _load_features)):
-        beside[name] = _optional(path.with_name(name), read, warn)
     robustness = _optional(path.with_name("robustness.json"), read_json, warn)
     return Run(
         folder,
         record,
-        finite(record["scores"].get("accuracy")),
-        beside["predictions.npz"],
-        beside["features.npz"],
+        _optional(path.with_name("predictions.npz"), Predictions.load, warn),
+        _optional(path.with_name("features.npz"), _load_features, warn),
         robustness if isinstance(robustness, dict) else None,
     )
 
 
 def _optional(path: Path, read: Callable[[Path], Any], warn: Warn) -> Any:
-    if not path.exists():
-        return None
-    try:
-        return read(path)
-    except DataError as error:
-        warn(f"left out: {error}")
-        return None
+    if path.exists():
+        try:
+            return read(path)
+        except DataError as error:
+            warn(f"left out: {error}")
+    return None
 
 
 def _load_features(path: Path) -> Features:
@@ -174,9 +166,8 @@ def _load_features(path: Path) -> Features:
             features, labels, rows = (file[name] for name in ("features", "labels", "rows"))
     except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a file of features ({error}).") from None
-    whole = all(array.ndim == 1 and np.issubdtype(array.dtype, np.integer) for array in (labels, rows))
-    if not (whole and features.ndim == 2 and features.dtype.kind == "f" and len(features) == len(labels) == len(rows)):
-        raise DataError(f"{path} is not a file of features: expected features (n, d), labels (n,) and rows (n,).")
-    if not np.isfinite(features).all():
-        raise DataError(f"{path} holds NaN or infinity.")
+    are_numbers = all(array.ndim == 1 and np.issubdtype(array.dtype, np.integer) for array in (labels, rows))
+    is_matrix = features.ndim == 2 and features.dtype.kind == "f" and len(features) == len(labels) == len(rows)
+    if not (are_numbers and is_matrix and np.isfinite(features).all()):
+        raise DataError(f"{path} is not a file of features: expected finite features (n, d), labels (n,), rows (n,).")
     return Features(features.astype(np.float32), labels.astype(np.int64), rows.astype(np.int64))
