@@ -27,19 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        format: `table`, `json` or `csv`, to standard output.
-        save: The folder for result files, if any.
-        use_video: Whether these include an annotated video.
-        threads: CPU threads of the encoder.
-    """
-
-    format: str
-    save: Path | None = None
-    use_video: bool = True
-    threads: int = 1
+    format: str  # `table`, `json` or `csv`, to standard output
+    save: Path | None = None  # the folder for result files, if any
+    use_video: bool = True  # save an annotated video too
+    threads: int = 1  # CPU threads of the encoder
 
 
 class SavedResults:
@@ -93,17 +86,10 @@ def recognize_videos(
     options: VideoOptions,
     fail: Callable[[Exception], None],
 ) -> int:
-    """Recognise the faces of videos, one after the other.
+    """Recognise the faces of videos, cameras and streams, one after the other.
 
-    Args:
-        sources: Files, cameras and addresses.
-        recognizer: Used for all videos.
-        settings: How to process them.
-        options: What to write.
-        fail: Called with each error; the next video follows.
-
-    Returns:
-        The number of the signal that interrupted the run, or 0.
+    Each error is passed to `fail`, and the next video follows. Returns the number of the signal that interrupted the
+    run, or 0.
     """
     from mien.inference.video import open_video, stream_video
     from mien.inference.video.writers import FrameWriter

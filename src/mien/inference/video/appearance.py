@@ -31,6 +31,8 @@ EDGES = cv2.HOGDescriptor(
     (48, 48), (24, 24), (24, 24), (12, 12), 8, 1, -1.0, cv2.HOGDescriptor_L2Hys, 0.2, True, 1, True
 )
 BINS = 6  # per colour channel
+# So many windows of a face are remembered, all less similar to each other than this.
+CAPACITY, DISTINCT = 6, 0.95
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,14 @@ def cut_window(pixels: NDArray[np.uint8], box: Box) -> Window:
 
 
 class AppearanceMemory:
-    """The latest distinct appearances of one face, at most `capacity`."""
+    """The latest distinct appearances of one face."""
 
-    def __init__(self, capacity: int = 6, max_similarity: float = 0.95) -> None:
-        """Start empty. A window at least `max_similarity` similar to a known one is not added."""
-        self._windows: deque[Window] = deque(maxlen=capacity)
-        self._max_similarity = max_similarity
+    def __init__(self) -> None:
+        self._windows: deque[Window] = deque(maxlen=CAPACITY)
 
     def add(self, window: Window) -> None:
         """Remember a window, unless a similar one is known."""
-        if self.similarity(window) < self._max_similarity:
+        if self.similarity(window) < DISTINCT:
             self._windows.append(window)
 
     def similarity(self, window: Window) -> float:

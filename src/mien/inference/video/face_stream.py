@@ -30,24 +30,14 @@ CAPACITY, LARGE_FRAME, CAPACITY_LARGE = 4, 1920 * 1088, 1
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """How a video is processed.
+    """How a video is processed."""
 
-    Attributes:
-        detect_every: Run the detector on every n-th frame and track faces in between.
-        detect_within: Run the detector at least this often, in seconds. At low frame rates this is more often than
-            every n-th frame.
-        smoothing: `off`, `on` or `adaptive`, see `Smoother`.
-        time_constant: The time constant of the smoothing, in seconds.
-        rate: Frames per second if the source is arrays.
-        use_pixels: Include each frame's pixels in its result.
-    """
-
-    detect_every: int = 3
-    detect_within: float = 0.25
-    smoothing: SmoothingMode = "adaptive"
-    time_constant: float = TIME_CONSTANT
-    rate: float = DEFAULT_RATE
-    use_pixels: bool = True
+    detect_every: int = 3  # run the detector on every n-th frame, and track faces in between
+    detect_within: float = 0.25  # run it at least this often, in seconds, at low frame rates too
+    smoothing: SmoothingMode = "adaptive"  # see `Smoother`
+    time_constant: float = TIME_CONSTANT  # of the smoothing, in seconds
+    rate: float = DEFAULT_RATE  # frames per second if the source is arrays
+    use_pixels: bool = True  # include each frame's pixels in its result
 
     def __post_init__(self) -> None:
         if self.detect_every < 1:
@@ -66,21 +56,13 @@ DEFAULTS = StreamSettings()
 
 @dataclass(frozen=True)
 class FrameFaces:
-    """The tracked faces of a frame.
-
-    Attributes:
-        frame: The frame.
-        dropped: How many frames have been dropped so far.
-        active: The tracker ids that may still occur.
-        tracked: The faces.
-        crops: Crops of the faces that are seen, in order.
-    """
+    """The tracked faces of a frame."""
 
     frame: Frame
-    dropped: int
-    active: frozenset[int]
+    dropped: int  # how many frames have been dropped so far
+    active: frozenset[int]  # the tracker ids that may still occur
     tracked: list[TrackedDetection]
-    crops: list[NDArray[np.uint8]]
+    crops: list[NDArray[np.uint8]]  # of the faces that are seen, in order
 
 
 class FaceStream:

@@ -30,28 +30,16 @@ class Frame:
 
 
 class VideoSource(Protocol):
-    """Yields frames in order.
+    """Yields frames in order."""
 
-    Attributes:
-        name: What to call the source in results and errors.
-        is_live: Whether frames arrive in real time, read or not.
-        rate: Frames per second, if known.
-        length: The number of frames, if known.
-        frame_pixels: The number of pixels in a frame, if known.
-    """
-
-    name: str
-    is_live: bool
-    rate: float | None
-    length: int | None
-    frame_pixels: int | None
+    name: str  # in results and errors
+    is_live: bool  # frames arrive in real time, read or not
+    rate: float | None  # frames per second, if known
+    length: int | None  # number of frames, if known
+    frame_pixels: int | None  # pixels per frame, if known
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames. Call it once.
-
-        Raises:
-            VideoError: The source breaks off; raised after all readable frames.
-        """
+        """Yield the frames; then `VideoError` if the source breaks off. Call it once."""
         ...
 
     def close(self) -> None:

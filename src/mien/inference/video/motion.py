@@ -60,27 +60,14 @@ def _flow(before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[n
 
 
 class Motion:
-    """Position and velocity of a face. Positions are in pixels, times in seconds.
-
-    Attributes:
-        centre: (2,) centre of the box.
-        sides: (2,) its width and height.
-        velocity: (2,) in pixels per second.
-        blind_time: The time since the last measurement.
-    """
+    """Position and velocity of a face. Positions are in pixels, times in seconds."""
 
     def __init__(self, box: Box, *, velocity_time: float, coast_time: float) -> None:
-        """Start at a detection, at rest.
-
-        Args:
-            box: The first box.
-            velocity_time: Time constant of the average velocity.
-            coast_time: Time constant with which a face that is not seen slows down.
-        """
-        self.centre = np.array(box.centre)
+        """Start at a detection, at rest; see `TrackerSettings`."""
+        self.centre = np.array(box.centre)  # (2,)
         self.sides = np.array([box.width, box.height])
         self.velocity = np.zeros(2)
-        self.blind_time = 0.0
+        self.blind_time = 0.0  # since the last measurement
         self._velocity_time, self._coast_time = velocity_time, coast_time
         self._age = 0.0
         self._variance = _DETECTION  # of the centre and of the log sides, relative to `size`
@@ -119,12 +106,7 @@ class Motion:
         return _make_box(self._measured + shift[:2], self.sides * shift.growth)
 
     def shift(self, shift: Shift, *, is_reliable: bool) -> None:
-        """Replace the extrapolation by a measured movement since the last measurement.
-
-        Args:
-            shift: The movement.
-            is_reliable: Whether to update the velocity.
-        """
+        """Replace the extrapolation by a movement since the last measurement; update the velocity if reliable."""
         self.centre = self._measured + shift[:2]
         self.sides = self.sides * shift.growth
         self._variance += _FLOW_DRIFT * self.blind_time

@@ -29,19 +29,12 @@ LEFT_AFTER = 30.0
 
 
 class TrackHistory:
-    """When a person was seen, and with which expressions.
-
-    Attributes:
-        track: The tracker id.
-        first: When it was first seen, in seconds.
-        last: When it was last seen, in seconds.
-        slots: (SLOTS, labels) seconds of each expression in each time slot.
-    """
+    """When a person was seen, and with which expressions."""
 
     def __init__(self, track: int, time: float, labels: int) -> None:
         self.track = track
-        self.first = self.last = time
-        self.slots: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)
+        self.first = self.last = time  # when it was seen first and last, in seconds
+        self.slots: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)  # seconds of each expression
 
     @property
     def seconds(self) -> NDArray[np.float64]:

@@ -44,17 +44,11 @@ class TrackerSettings:
 
 @dataclass(frozen=True)
 class TrackedDetection:
-    """A tracked face in one frame.
+    """A tracked face in one frame."""
 
-    Attributes:
-        track: The tracker id, from 1; never reused for another face.
-        detection: The smoothed box, and the score and landmarks of the last detection, moved with the box.
-        is_seen: Whether the face was detected or followed in this frame. If not, it is hidden and the box predicted.
-    """
-
-    track: int
-    detection: Detection
-    is_seen: bool
+    track: int  # the tracker id, from 1; never reused for another face
+    detection: Detection  # the smoothed box; the score and landmarks of the last detection, moved with the box
+    is_seen: bool  # detected or followed in this frame; otherwise the face is hidden and the box predicted
 
 
 class Track:
