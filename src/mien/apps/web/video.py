@@ -6,12 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import tempfile
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -22,15 +18,13 @@ from mien.apps.web.problems import as_problem
 from mien.apps.web.settings import ServerLimits
 from mien.core.decoding import Limits
 from mien.inference.recognizer import Recognizer
-from mien.inference.video import FaceStream, StreamSettings, VideoError
+from mien.inference.video import FaceStream, StreamSettings
 from mien.inference.video.decoding import EncodedVideo
 
 logger = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 
-# The video's name in errors: its temporary path says nothing to the client.
-SUBJECT = "The video"
 # A client that reads nothing for this long, in seconds, is disconnected.
 PATIENCE = 30.0
 
@@ -99,35 +93,12 @@ async def process_video(
 def _recognize(
     data: bytes, limits: ServerLimits, recognizer: Recognizer, settings: StreamSettings
 ) -> Generator[Result]:
-    with _as_file(data) as path:
-        try:
-            video = EncodedVideo(path, Limits(max_pixels=limits.frame_pixels))
-        except VideoError as error:
-            raise VideoError(str(error).replace(str(path), SUBJECT)) from None
-        video.name = SUBJECT
-        faces, count = FaceStream(recognizer, settings), 0
-        with contextlib.closing(video):
-            for frame in video.frames():
-                if count == limits.video_frames:
-                    yield {"type": "end", "frames": count, "is_complete": False}
-                    return
-                result = replace(faces.process(frame.pixels, frame.time), index=frame.index)
-                yield {"type": "frame"} | result.to_json()
-                count += 1
+    faces, count = FaceStream(recognizer, settings), 0
+    with contextlib.closing(EncodedVideo(data, Limits(max_pixels=limits.frame_pixels))) as video:
+        for frame in video.frames():
+            if count == limits.video_frames:
+                yield {"type": "end", "frames": count, "is_complete": False}
+                return
+            yield {"type": "frame"} | faces.process(frame.pixels, frame.time).to_json()
+            count += 1
     yield {"type": "end", "frames": count, "is_complete": True}
-
-
-@contextlib.contextmanager
-def _as_file(data: bytes) -> Iterator[Path]:
-    """Give bytes a path until the end of the block: in memory under Linux, elsewhere in a private folder."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("video", os.MFD_CLOEXEC)
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-            file.flush()
-            yield Path(f"/proc/self/fd/{number}")
-        return
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        path = Path(folder, "video")
-        path.write_bytes(data)
-        yield path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LIMITS = Limits(max_pixels=8192 * 4320)  # 8K: several frames are in memory at once
 # The formats FFmpeg may recognise: containers, but no playlists, which name other files and addresses.
 FILE_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf,mjpeg,mxf,nut,gif,yuv4mpegpipe"
+FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
 STREAM_FORMATS = "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc"
 STREAM_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 TIMEOUT = 10.0  # seconds
@@ -43,11 +45,11 @@ class EncodedVideo:
     Frames are upright (a phone's rotation is applied) and have square pixels.
     """
 
-    def __init__(self, source: str | Path, limits: Limits = LIMITS, threads: int = 1) -> None:
-        """Open a file, or a stream at rtsp:// or http(s)://.
+    def __init__(self, source: str | Path | bytes, limits: Limits = LIMITS, threads: int = 1) -> None:
+        """Open a file, its content, or a stream at rtsp:// or http(s)://.
 
         Args:
-            source: The file or address. A file is never read as an address or a playlist.
+            source: The file, content or address. A file is never read as an address or a playlist.
             limits: `max_pixels` limits the size of a frame, checked before decoding.
             threads: CPU threads of the decoder.
 
@@ -56,9 +58,16 @@ class EncodedVideo:
             MissingExtraError: PyAV is not installed.
         """
         is_stream = isinstance(source, str) and source.startswith(NETWORK)
-        self.name = _without_password(str(source)) if is_stream else str(source)
         self._limits = limits
-        self._container = _open_stream(str(source), self.name) if is_stream else _open_file(Path(source))
+        if isinstance(source, bytes):
+            self.name = "The video"
+            self._container = _open(BytesIO(source), self.name, FILE_OPTIONS)
+        elif is_stream:
+            self.name = _without_password(str(source))
+            self._container = _open_stream(str(source), self.name)
+        else:
+            self.name = str(source)
+            self._container = _open_file(Path(source))
         try:
             self._video = self._find_video(threads)
         except VideoError:
@@ -170,7 +179,7 @@ def _open_file(path: Path) -> InputContainer:
         raise VideoError(f"{path} is a folder; expected a video file.")
     if path.is_file() and path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes); expected a video file.")
-    return _open(f"file:{path}", str(path), {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"})
+    return _open(f"file:{path}", str(path), FILE_OPTIONS)
 
 
 def _open_stream(address: str, name: str) -> InputContainer:
@@ -180,7 +189,7 @@ def _open_stream(address: str, name: str) -> InputContainer:
     return _open(address, name, options)
 
 
-def _open(address: str, name: str, options: dict[str, str]) -> InputContainer:
+def _open(address: str | BytesIO, name: str, options: dict[str, str]) -> InputContainer:
     av = import_av()
     try:
         container: InputContainer = av.open(address, options=options, timeout=TIMEOUT)
