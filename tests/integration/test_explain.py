@@ -31,15 +31,15 @@ def test_every_face_is_explained_and_saved(mien, run_folder, portraits, tmp_path
         "--save", tmp_path / "maps", "--format", "json", "--keep-all",
     )  # fmt: skip
     assert code == 0, err
-    pictures = [json.loads(line) for line in out.splitlines()]
-    assert [picture["source"] for picture in pictures] == [str(path) for path in portraits]
-    for picture in pictures:
-        face = picture["faces"][0]
+    images = [json.loads(line) for line in out.splitlines()]
+    assert [image["source"] for image in images] == [str(path) for path in portraits]
+    for image in images:
+        face = image["faces"][0]
         assert [one["method"] for one in face["maps"]] == ["gradcam", "stage2/despam/gate"]
         assert face["maps"][0]["layer"] == "stage3"
         assert face["explained"] == face["label"]
         assert sum(face["maps"][1]["quarters"].values()) == pytest.approx(1, abs=1e-3)
-        with np.load(picture["files"][0][2], allow_pickle=False) as saved:
+        with np.load(image["files"][0][2], allow_pickle=False) as saved:
             assert saved["maps"].shape == (2, 48, 48)
     assert sorted(path.name for path in (tmp_path / "maps").iterdir())[:3] == [
         "astronaut-face1.npz",
@@ -82,7 +82,7 @@ import mien.__main__
         (("--method", "parts", "--layer", "stage1"), "Parts: stage2/despam/gate."),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_right_ones(mien, run_folder, portraits, words, message):
+def test_errors_list_what_is_available(mien, run_folder, portraits, words, message):
     code, out, err = mien("explain", run_folder, portraits[0], "--detector", "none", *words)
     assert code == 1
     assert out == ""
@@ -90,15 +90,15 @@ def test_a_wrong_name_is_answered_with_the_right_ones(mien, run_folder, portrait
     assert err.count("\n") == 1
 
 
-def test_a_file_says_which_methods_remain(mien, tiny_model, portraits):
+def test_a_file_lists_the_available_methods(mien, tiny_model, portraits):
     code, _, err = mien("explain", tiny_model, portraits[0], "--method", "layercam")
     assert code == 1
-    assert "Methods that remain: occlusion" in err
+    assert "Available methods: occlusion" in err
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_goes_on(mien, run_folder, portraits, tmp_path):
+def test_an_unreadable_image_is_reported_and_skipped(mien, run_folder, portraits, tmp_path):
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"not an image")
     code, out, err = mien("explain", run_folder, broken, portraits[0], "--detector", "none", "--format", "json")
     assert code == 1
     assert "broken.png" in err

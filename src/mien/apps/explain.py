@@ -1,140 +1,138 @@
-"""`mien explain`: where in a face a network sees the expression that it appears to show."""
+"""`mien explain`: show where in a face a network sees the expression."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mien.apps.importing import import_quickly
 from mien.apps.options import DetectorName, KeepAll
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.recognize import Failures, picture_paths
+from mien.core.text import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mien.explain.faces import ExplainedFace, ExplainedImage
     from mien.explain.maps import ExplanationMap
 
+# Shared with the other commands on explanations.
+ExplainedModel = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Run folder; or a model's name or .onnx file, for occlusion only.")
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="gradcam, gradcam++, layercam, integrated_gradients, occlusion or parts (the modulators' own maps). "
+        "Repeatable. [default: gradcam; occlusion for .onnx]",
+    ),
+]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
-class Format(StrEnum):
-    """How results are printed."""
 
-    TABLE = "table"
-    JSON = "json"
-
-
-def explain(  # noqa: PLR0913, PLR0917 (the options of the command)
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A run folder; or a model's name or .onnx file, for occlusion only.")
-    ],
+def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
+    model: ExplainedModel,
     sources: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images, folders (searched with all in them) and globs.")
+        list[str], typer.Argument(metavar="IMAGE...", help="Images, folders (searched recursively) and globs.")
     ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="gradcam, gradcam++, layercam, integrated_gradients, occlusion or parts (the modulators' own maps); "
-            "may be given several times. [default: gradcam; occlusion for .onnx]",
-        ),
-    ] = None,
+    method: Methods = None,
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The network's stage; of parts, the part. [default: the last; all parts]"),
+        typer.Option(metavar="NAME", help="Stage; for parts, the part or stage. [default: the last stage; all parts]"),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The expression to explain. [default: the one recognised]")
+        str | None, typer.Option(metavar="NAME", help="Expression to explain. [default: the predicted one]")
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also save a figure (PNG, SVG) and the maps (.npz) of every face."),
+        typer.Option(metavar="DIR", help="Also save a figure (PNG, SVG) and the maps (.npz) of each face."),
     ] = None,
     detector: DetectorName = "auto",
-    format: Annotated[Format, typer.Option(help="How results are printed.")] = Format.TABLE,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    plugin: PluginFiles = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format.")] = "table",
+    threads: Threads = 1,
     keep_all: KeepAll = False,
 ) -> None:
-    """Show where in the faces of pictures a network sees the expression that each appears to show.
+    """Show where a network sees an expression.
 
-    A map tells what the network's answer hangs on, not what the face expresses, and not that the answer is right.
-    Printed are the middle of the evidence and its share in each quarter of the crop, left and right as the viewer sees
-    them. A picture that cannot be read gives one line on stderr and the rest goes on; the exit code is then 1.
+    A map shows what the network's prediction depends on, not what the face expresses, nor that the prediction is right.
+    Prints the centre of the evidence and its share in each quarter of the crop; left and right are the viewer's.
+    An image that cannot be read is reported on stderr and skipped; the exit code is then 1.
     """
+    load_plugin_files(plugin)
     import cv2
 
     from mien.core.errors import ImageError
-    from mien.core.image import read_image
-    from mien.explain.faces import FaceExplainer, Question
-    from mien.explain.methods import load_explainer, needs_torch
+    from mien.explain.faces import FaceExplainer
+    from mien.explain.loading import is_run_folder, load_explainer
 
     failures = Failures()
     paths = list(picture_paths(sources, failures))
     if not paths:
         raise typer.Exit(1)
     cv2.setNumThreads(threads)
-    if needs_torch(model):
+    if is_run_folder(model):
         import_quickly("mien.explain.torch_explainer", "mien.training.run")
     explainer = load_explainer(model, threads)
-    question = Question(tuple(method or ()), layer, label)
-    faces = FaceExplainer(explainer, question, detector, use_rejection=not keep_all)
+    faces = FaceExplainer(explainer, method or (), layer, label, detector, use_rejection=not keep_all)
     if save is not None:
         from mien.explain.face_figure import prepare_folder
 
         prepare_folder(save)
-    show = _show_json if format is Format.JSON else _show_table
+    show = _show_json if format == "json" else _show_table
     with _progress(len(paths)) as advance:
         for path in paths:
             try:
-                picture = faces.explain_image(read_image(path), str(path))
+                image = faces.explain_image(path)
             except ImageError as error:
                 failures.add(error)
             else:
-                show(picture, _save(picture, explainer.card.name, save))
+                show(image, _save(image, explainer.card.name, save))
             advance()
     if failures.count:
         raise typer.Exit(1)
 
 
-def _save(picture: ExplainedImage, model: str, folder: Path | None) -> list[list[Path]]:
-    """Write the files of every face, if they are wanted."""
+def _save(image: ExplainedImage, model: str, folder: Path | None) -> list[list[Path]]:
     if folder is None:
-        return [[] for _ in picture.faces]
+        return [[] for _ in image.faces]
     from mien.explain.face_figure import save_face
 
-    return [save_face(picture, number, model, folder) for number in range(len(picture.faces))]
+    return [save_face(image, number, model, folder) for number in range(len(image.faces))]
 
 
-def _show_json(picture: ExplainedImage, files: list[list[Path]]) -> None:
-    import json
-
-    content = picture.to_json()
-    content["files"] = [[str(path) for path in paths] for paths in files]
-    typer.echo(json.dumps(content))
+def _show_json(image: ExplainedImage, files: list[list[Path]]) -> None:
+    typer.echo(json.dumps(image.to_json() | {"files": [[str(path) for path in paths] for paths in files]}))
 
 
-def _show_table(picture: ExplainedImage, files: list[list[Path]]) -> None:
-    if not picture.faces:
-        typer.echo(f"{picture.source}: no face found")
-    for number, (face, paths) in enumerate(zip(picture.faces, files, strict=True), start=1):
-        typer.echo(f"{picture.source}: face {number}, appears {_answer(face)}")
+def _show_table(image: ExplainedImage, files: list[list[Path]]) -> None:
+    if not image.faces:
+        typer.echo(f"{image.source}: no faces detected")
+    for number, (face, paths) in enumerate(zip(image.faces, files, strict=True), start=1):
+        typer.echo(f"{image.source}: face {number}, appears {_describe(face)}")
         for one in face.maps:
-            typer.echo(f"  {_place(one)}")
+            typer.echo(f"  {_describe_map(one)}")
         if paths:
             typer.echo(f"  saved: {', '.join(str(path) for path in paths)}")
 
 
-def _answer(face: ExplainedFace) -> str:
-    answer = f"{face.face.label} {face.face.confidence:.0%}"
-    return answer if face.label == face.face.label else f"{answer}; explained: {face.label} {face.probability:.0%}"
+def _describe(face: ExplainedFace) -> str:
+    predicted = f"{face.face.label} {percent(face.face.confidence)}"
+    return (
+        predicted
+        if face.label == face.face.label
+        else f"{predicted}; explained: {face.label} {percent(face.probability)}"
+    )
 
 
-def _place(one: ExplanationMap) -> str:
-    """Return one line: the method, the size of its map, and where the evidence lies."""
+def _describe_map(one: ExplanationMap) -> str:
+    """Return the method, the size of its map, and where the evidence lies, in one line."""
     height, width = one.values.shape
     where = f" at {one.layer}" if one.label and one.layer else ""
     name = f"{one.method}{where} ({width} x {height})"
@@ -142,22 +140,20 @@ def _place(one: ExplanationMap) -> str:
         return f"{name:36} frequencies"
     centre = one.centre_of_mass()
     if centre is None:
-        return f"{name:36} no evidence for {one.label}" if one.label else f"{name:36} the same everywhere"
-    shares = ", ".join(f"{quarter} {share:.0%}" for quarter, share in one.quarters().items())
-    return f"{name:36} middle at {centre[0]:.0%} from left, {centre[1]:.0%} from top; {shares}"
+        return f"{name:36} no evidence for {one.label}" if one.label else f"{name:36} constant"
+    shares = ", ".join(f"{quarter} {percent(share)}" for quarter, share in one.quarters().items())
+    return f"{name:36} centre at {percent(centre[0])} from left, {percent(centre[1])} from top; {shares}"
 
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[], None]]:
-    """Show on stderr how many of the pictures are done, if there are several."""
-    if count == 1:
-        yield lambda: None
-        return
+    """Show a progress bar on stderr if there are several images."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     # standard output is for results
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("Pictures", total=count)
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=count == 1) as bar:
+        task = bar.add_task("Images", total=count)
         yield lambda: bar.advance(task)

@@ -1,80 +1,82 @@
-"""`mien neighbours`: the training faces that a network takes to be most like a given one."""
+"""`mien neighbours`: the training faces that a network considers most similar to given faces."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.evaluate import DataOption, DatasetOption, load_faces, show_progress
+from mien.apps.explain import Threads
 from mien.apps.options import DetectorName
+from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.core.text import percent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mien.data.dataset import FaceDataset
-    from mien.explain.neighbours import Neighbours
     from mien.explain.torch_explainer import TorchExplainer
-    from mien.training.run import Run
-
-    Floats = NDArray[np.floating[Any]]
 
 # t-SNE of more points shows no more and takes minutes.
 PLANE_FACES = 2000
-PLANE_BATCH = 256
+BATCH = 64
 
 
-@dataclass(frozen=True)
-class Given:
-    """The faces that neighbours are sought of: crops (m, size, size[, 3]), their names, and what the network says."""
-
-    crops: NDArray[np.uint8]
-    names: list[str]
-    probabilities: NDArray[np.float32]
-
-
-def neighbours(  # noqa: PLR0913, PLR0917 - one parameter an option
-    model: Annotated[Path, typer.Argument(help="Run folder: an .onnx file does not give its features.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Pictures; every face in them is looked up.")],
-    data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")] = None,
+def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
+    model: Annotated[Path, typer.Argument(help="Run folder; an .onnx file does not give features.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Images; all faces in them are looked up.")],
+    data: DataOption = None,
+    dataset: DatasetOption = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    k: Annotated[int, typer.Option(min=1, max=50, help="Neighbours of each face.")] = 8,
-    faces: Annotated[int, typer.Option(min=1, help="Search so many of the split's faces, drawn by label.")] = 5000,
+    k: Annotated[int, typer.Option(min=1, max=50, help="Neighbours per face.")] = 8,
+    faces: Annotated[int, typer.Option(min=1, help="Faces of the split to search, drawn by label.")] = 5000,
     out: Annotated[
-        list[Path] | None, typer.Option("--out", "-o", help="Draw strips: .png or .svg; without an ending both.")
+        list[Path] | None, typer.Option("--out", "-o", help="Draw strips: .png or .svg; both without an extension.")
     ] = None,
     plane: Annotated[
         list[Path] | None, typer.Option(help="Draw the searched faces' features by t-SNE: .png or .svg.")
     ] = None,
     detector: DetectorName = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    plugin: PluginFiles = None,
+    threads: Threads = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """Show the faces of a data set whose features lie nearest to those of given faces, by cosine distance."""
-    import json
+    """Show a data set's most similar faces.
 
-    from mien.apps.evaluate import load_faces
-    from mien.explain.figures import check_figure_paths
-    from mien.explain.neighbours import find_neighbours
-    from mien.training.experiment import sample_rows
+    Finds the faces of a data set whose features are nearest to those of given faces, by cosine distance.
+    """
+    load_plugin_files(plugin)
+    from mien.core.errors import ImageError, ModelError
+    from mien.explain.figures import check_figure_paths, save_figure
+    from mien.explain.neighbours import describe_neighbours, draw_neighbours, find_faces, find_neighbours
+    from mien.inference.recognizer import Recognizer
+    from mien.inference.sources import expand_source
 
     strips, planes = check_figure_paths(out or []), check_figure_paths(plane or [])
-    run, explainer = _load(model, threads)
-    given = _find_faces(explainer, images, detector)
+    if not model.is_dir():
+        raise ModelError(f"{model} is not a run folder; neighbours require a network's features.")
+    from mien.explain.torch_explainer import load_run_explainer
+    from mien.training.experiment import sample_rows
+
+    explainer = load_run_explainer(model, threads)
+    recognizer = Recognizer(explainer.model, detector)
+    given = find_faces(recognizer, (path for source in images for path in expand_source(source)))
+    if given is None:
+        raise ImageError(f"No faces detected in {', '.join(images)}; with --detector none each image is one face.")
     part = load_faces(explainer.model, data, dataset).split(split)
-    known = part.subset(sample_rows(part.labels, faces))
-    features, queries = _features(run, known), _features(run, _as_dataset(given, known))
-    rows = _describe(explainer, given, find_neighbours(queries, features, k), known)
+    searched = part.subset(sample_rows(part.labels, faces))
+    features, queries = _features(explainer, searched.images), _features(explainer, given.crops)
+    rows = describe_neighbours(given, find_neighbours(queries, features, k), searched.labels, searched.label_set)
     if strips:
-        note = (
-            f"{explainer.card.name}: nearest of {len(known)} faces of {known.name} {split} by cosine distance (0 to 2)."
-        )
-        _draw_strips(given, rows, known, note, strips)
+        where = f"{len(searched)} faces of {searched.name} {split}"
+        note = f"{explainer.card.name}: nearest of {where} by cosine distance (0 to 2)."
+        save_figure(lambda: draw_neighbours(given, rows, searched, note), strips)
     if planes:
-        _draw_plane(explainer, known, (features, queries), planes)
+        _draw_plane(explainer, searched, (features, queries), planes)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
@@ -83,136 +85,47 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.echo(f"Figure: {file}", err=True)
 
 
-def _load(model: Path, threads: int) -> tuple[Run, TorchExplainer]:
-    """Load a run folder; an .onnx file is refused with what to name instead."""
-    from mien.core.errors import ModelError
-
-    if not model.is_dir():
-        raise ModelError(
-            f"{model} is no run folder. Neighbours are found by a network's features, which an .onnx file does not "
-            "give; name the folder that `mien train` wrote."
-        )
-    import torch
-
-    from mien.explain.torch_explainer import TorchExplainer
-    from mien.training.run import load_run, run_card
-
-    torch.set_num_threads(threads)
-    run = load_run(model)
-    return run, TorchExplainer(run.network, run_card(run), str(model))
-
-
-def _find_faces(explainer: TorchExplainer, images: list[str], detector: str) -> Given:
-    """Cut every face out of the pictures, from left to right.
-
-    Raises:
-        ImageError: A picture cannot be read, or there is no face in any.
-    """
+def _features(explainer: TorchExplainer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     import numpy as np
 
-    from mien.core.errors import ImageError
-    from mien.inference.recognizer import Recognizer
-    from mien.inference.sources import expand_source
+    from mien.core.image import to_batch
 
-    recognizer = Recognizer(explainer.model, detector)
-    crops, names = [], []
-    for path in (path for source in images for path in expand_source(source)):
-        found = recognizer.find(path).crops
-        crops += found
-        names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
-    if not crops:
-        raise ImageError(f"No face was found in {', '.join(images)}; --detector none takes each picture as a face.")
-    return Given(np.stack(crops), names, recognizer.score(crops).probabilities)
-
-
-def _as_dataset(given: Given, known: FaceDataset) -> FaceDataset:
-    """Return given faces in the shape that features are computed from; they have no label, so all have the first."""
-    import numpy as np
-
-    from mien.data.dataset import FaceDataset
-
-    count = len(given.crops)
-    return FaceDataset(
-        "given", given.crops, np.zeros(count, dtype=np.int64), np.array(["test"] * count), known.label_set
-    )
-
-
-def _features(run: Run, faces: FaceDataset) -> Floats:
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import track
-
-    from mien.training.experiment import FEATURES_BATCH, compute_features
-
-    starts = range(0, len(faces), FEATURES_BATCH)
-    bar = track(starts, "Features", console=Console(stderr=True), transient=True)
-    batches = [np.arange(start, min(start + FEATURES_BATCH, len(faces))) for start in bar]
-    return np.concatenate([compute_features(run, faces.subset(rows)) for rows in batches])
-
-
-def _describe(
-    explainer: TorchExplainer, given: Given, found: tuple[Neighbours, ...], known: FaceDataset
-) -> list[dict[str, Any]]:
-    """Return what is known of each face and its neighbours, JSON-ready; `row` counts in the searched split."""
-    names = known.label_set.names
-    return [
-        {
-            "face": name,
-            "label": explainer.labels[chances.argmax()],
-            "probability": round(float(chances.max()), 6),
-            "neighbours": [
-                {"row": int(row), "label": names[known.labels[row]], "distance": round(float(distance), 6)}
-                for row, distance in zip(one.rows, one.distances, strict=True)
-            ],
-        }
-        for name, chances, one in zip(given.names, given.probabilities, found, strict=True)
-    ]
-
-
-def _draw_strips(
-    given: Given, rows: list[dict[str, Any]], known: FaceDataset, note: str, files: tuple[Path, ...]
-) -> None:
-    import numpy as np
-
-    from mien.explain.figures import save_figure
-    from mien.explain.neighbours import draw_neighbours
-
-    captions = [f"{row['face'][:24]}\n{row['label']} {row['probability']:.0%}" for row in rows]
-    strips = []
-    for row in rows:
-        near = row["neighbours"]
-        pictures = np.asarray(known.images[[one["row"] for one in near]])
-        strips.append((pictures, [f"{one['label']}\n{one['distance']:.3f}" for one in near]))
-    save_figure(lambda: draw_neighbours(list(given.crops), captions, strips, note), files)
+    batches = []
+    with show_progress(len(images)) as progress:
+        for start in range(0, len(images), BATCH):
+            crops = list(images[start : start + BATCH])
+            batches.append(explainer.compute_features(to_batch(crops, explainer.card.input)))
+            progress(len(crops))
+    return np.concatenate(batches)
 
 
 def _draw_plane(
-    explainer: TorchExplainer, known: FaceDataset, features: tuple[Floats, Floats], files: tuple[Path, ...]
+    explainer: TorchExplainer,
+    searched: FaceDataset,
+    features: tuple[NDArray[np.float32], NDArray[np.float32]],
+    files: tuple[Path, ...],
 ) -> None:
     """Draw features in the plane: at most `PLANE_FACES` of the searched faces, and the given ones as stars."""
     import numpy as np
 
     from mien.apps.report import embed_features
-    from mien.core.image import to_batch
+    from mien.evaluation.predict import match_labels, predict_scores
     from mien.explain.embedding import Plane, confident_mistakes, draw_plane
     from mien.explain.figures import save_figure
     from mien.training.experiment import sample_rows
 
-    searched, queries = features
-    rows = sample_rows(known.labels, PLANE_FACES)
-    shown = known.subset(rows)
-    batches = np.array_split(np.arange(len(shown)), max(len(shown) // PLANE_BATCH, 1))
-    chances = np.concatenate(
-        [explainer.predict(to_batch(list(shown.images[batch]), explainer.card.input)) for batch in batches]
+    rows = sample_rows(searched.labels, PLANE_FACES)
+    shown, given = searched.subset(rows), features[1]
+    scores = predict_scores(explainer.model, shown)
+    mistakes = confident_mistakes(match_labels(scores.probabilities, explainer.card, shown.label_set), shown.labels)
+    plane = Plane(
+        embed_features(np.concatenate([features[0][rows], given])),
+        np.concatenate([shown.labels, np.full(len(given), -1)]),
+        np.concatenate([mistakes, np.zeros(len(given), dtype=bool)]),
+        searched.label_set,
     )
-    columns = known.label_set.columns_from(explainer.card.labels)
-    mistakes = confident_mistakes(chances[:, columns], shown.labels)
-    together = np.concatenate([searched[rows], queries]).astype(np.float32)
-    labels = np.concatenate([shown.labels, np.full(len(queries), -1)])
-    marked = np.concatenate([mistakes, np.zeros(len(queries), dtype=bool)])
-    plane = Plane(embed_features(together), labels, marked, known.label_set)
     note = (
-        f"t-SNE of the features of {len(shown)} faces of {known.name} {known.splits[0]}, coloured by annotation. "
+        f"t-SNE of the features of {len(shown)} faces of {shown.name} {shown.splits[0]}, coloured by annotation. "
         "Distances between far groups mean nothing."
     )
     save_figure(lambda: draw_plane(plane, explainer.card.name, note), files)
@@ -227,5 +140,5 @@ def _print(rows: list[dict[str, Any]]) -> None:
     table = Table("face", "appears", "neighbours: annotation and distance", box=box.SIMPLE_HEAD)
     for row in rows:
         near = ", ".join(f"{one['label']} {one['distance']:.3f}" for one in row["neighbours"])
-        table.add_row(escape(row["face"]), f"{row['label']} {row['probability']:.0%}", near)
+        table.add_row(escape(row["face"]), f"{row['label']} {percent(row['probability'])}", near)
     Console().print(table)

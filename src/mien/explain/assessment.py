@@ -1,4 +1,4 @@
-"""Puts a method's measures together: curves against two baselines, parts of the face, stability, sanity check."""
+"""Assess methods: curves against two baselines, face regions, stability and sanity check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.explain.baselines import centre_gaussian, random_map
-from mien.explain.faithfulness import Curves, CurveSettings, Images, Labels, Maps, Predict, mean_interval, walk_curves
+from mien.explain.faithfulness import (
+    Curves,
+    CurveSettings,
+    Images,
+    Labels,
+    Maps,
+    Predict,
+    compute_curves,
+    mean_interval,
+)
 from mien.explain.randomization import Sanity
 from mien.explain.regions import REGIONS, Source, area_shares, attribution_shares, face_regions
 from mien.explain.similarity import is_constant
@@ -20,19 +29,19 @@ from mien.explain.stability import Explain, measure_stability
 
 FORMAT = "mien-faithfulness-1"
 BASELINES = ("random", "centre")
-# The sanity check makes five more maps of each of these faces.
+# Faces of the sanity check, which computes five more maps of each.
 SANITY_FACES = 32
 
 
 @dataclass(frozen=True)
 class Faces:
-    """The faces that maps are measured on.
+    """Faces to measure maps on.
 
     Attributes:
         images: (n, c, h, w) float32, normalised.
-        labels: (n,) int64, the class whose map is measured: the one the network predicts.
+        labels: (n,) int64, the explained class: the one the network predicts.
         regions: (n, h, w) int8, positions in `REGIONS`.
-        sources: n words, where each face's regions come from.
+        sources: Where the regions of each face come from, n of them.
     """
 
     images: Images
@@ -42,27 +51,23 @@ class Faces:
 
     @classmethod
     def of(cls, images: Images, labels: Labels, landmarks: Sequence[NDArray[np.float64] | None]) -> Faces:
-        """Divide each face around its landmarks (5, 2), or those of the mean face where it has None."""
+        """Divide each face around its landmarks (5, 2), or those of the mean face if it has none."""
         height, width = images.shape[2:]
         regions = np.stack([face_regions(height, width, points) for points in landmarks])
         sources: list[Source] = ["mean face" if points is None else "landmarks" for points in landmarks]
         return cls(images, labels, regions, tuple(sources))
 
-    def first(self, count: int) -> Faces:
-        """Return the first `count` faces."""
-        return Faces(self.images[:count], self.labels[:count], self.regions[:count], self.sources[:count])
-
 
 @dataclass(frozen=True)
 class Method:
-    """One way to make maps, and how it is measured.
+    """A method and how it is measured.
 
     Attributes:
-        name: As `mien explain` calls it.
-        layer: The layer, "" for the picture itself.
-        explain: Makes maps (n, h, w) as large as the images.
-        check_sanity: Randomises the network and compares maps; None where there are only its answers (.onnx).
-        use_stability: Whether to explain four shifted copies of every face too.
+        name: Its name in the results.
+        layer: The layer, "" for the input image.
+        explain: Returns maps (n, h, w) of the size of the images.
+        check_sanity: Randomises the network and compares maps; None without a torch network.
+        use_stability: Whether to measure stability, which explains four shifted copies of each face.
     """
 
     name: str
@@ -74,13 +79,13 @@ class Method:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What was measured of all methods of one network on the same faces.
+    """The measurements of all methods of one network on the same faces.
 
     Attributes:
-        settings: How the curves were walked.
+        settings: The settings of the curves.
         faces: The faces.
         curves: By baseline and method.
-        methods: The other measures by method, JSON-ready.
+        methods: The other measurements by method, as JSON values.
     """
 
     settings: CurveSettings
@@ -89,7 +94,7 @@ class Assessment:
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self, *, use_faces: bool = True) -> dict[str, Any]:
-        """Return all measures, JSON-ready; without `use_faces` only means, no figure a single face."""
+        """Return all measurements as JSON values; without `use_faces` only means, no value of a single face."""
         settings = asdict(self.settings)
         about = {"step": settings["step"], "deletion_to": settings["deletion"], "insertion_from": settings["insertion"]}
         areas = [area_shares(regions) for regions in self.faces.regions]
@@ -135,14 +140,14 @@ def assess(
         predict: The network.
         methods: At least one, of different names.
         faces: The faces.
-        settings: How to walk the curves.
-        report: Told the name of each baseline and method when it is done.
+        settings: The settings of the curves.
+        report: Called with the name of each baseline and method when it is done.
 
     Raises:
-        DataError: No method is given, or a method's maps hold NaN, or say the same of every pixel on every face.
+        DataError: No method is given, or a method's maps hold NaN, or are all constant.
     """
     if not methods:
-        raise DataError("No method to measure was given; name one at least.")
+        raise DataError("No method to measure is given; expected at least one.")
     height, width = faces.images.shape[2:]
     n = len(faces.labels)
     baselines = {
@@ -151,11 +156,11 @@ def assess(
     }
     curves, measures = {}, {}
     for name, maps in baselines.items():
-        curves[name] = walk_curves(predict, faces.images, maps, faces.labels, settings)
+        curves[name] = compute_curves(predict, faces.images, maps, faces.labels, settings)
         report(name)
     for method in methods:
         maps = checked_maps(method, faces)
-        curves[method.name] = walk_curves(predict, faces.images, maps, faces.labels, settings)
+        curves[method.name] = compute_curves(predict, faces.images, maps, faces.labels, settings)
         measures[method.name] = _measure(method, maps, faces, settings.seed)
         report(method.name)
     return Assessment(settings, faces, curves, measures)
@@ -165,47 +170,46 @@ def checked_maps(method: Method, faces: Faces) -> Maps:
     """Return a method's maps (n, h, w).
 
     Raises:
-        DataError: They hold NaN or infinity, or every one of them says the same of all its pixels.
+        DataError: They hold NaN or infinity, or all of them are constant.
     """
     maps = method.explain(faces.images, faces.labels)
     broken = int((~np.isfinite(maps)).any(axis=(1, 2)).sum())
     if broken:
-        raise DataError(f"'{method.name}' gave NaN or infinity on {broken} of {len(maps)} faces; no map can be scored.")
+        raise DataError(f"'{method.name}' returned NaN or infinity for {broken} of {len(maps)} faces.")
     if all(is_constant(values) for values in maps):
         raise DataError(
-            f"'{method.name}' says the same of every pixel on all {len(maps)} faces, so there is nothing to measure; "
-            "choose another layer or method."
+            f"The maps of '{method.name}' are constant on all {len(maps)} faces; choose another layer or method."
         )
     return maps
 
 
 def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, Any]:
-    """Return what is measured besides the curves, JSON-ready. Maps that are constant count there as a random order."""
+    """Return the measurements besides the curves, as JSON values; constant maps are left out of them."""
     constant = np.array([is_constant(values) for values in maps])
-    told = np.flatnonzero(~constant)
+    varying = np.flatnonzero(~constant)
     shares = [
         attribution_shares(values, regions)
-        for values, regions in zip(maps[told], faces.regions[told], strict=True)
+        for values, regions in zip(maps[varying], faces.regions[varying], strict=True)
         if (values > 0).any()
     ]
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "layer": method.layer,
         "constant_maps": int(constant.sum()),
         "regions": _by_region(np.mean(shares, axis=0)) if shares else None,
     }
     if method.use_stability:
-        values = measure_stability(method.explain, faces.images[told], maps[told], faces.labels[told])
+        values = measure_stability(method.explain, faces.images[varying], maps[varying], faces.labels[varying])
         values = values[np.isfinite(values)]
-        found["stability"] = (
+        measured["stability"] = (
             {"correlation": round(float(values.mean()), 6), "interval": _rounded(mean_interval(values, seed))}
             if len(values)
             else None
         )
     if method.check_sanity is not None:
-        rows = told[:SANITY_FACES]
+        rows = varying[:SANITY_FACES]
         stops = method.check_sanity(faces.images[rows], faces.labels[rows])
-        found["sanity"] = {"n": len(rows), "stops": [_rounded_values(asdict(stop)) for stop in stops]}
-    return found
+        measured["sanity"] = {"n": len(rows), "stops": [_rounded_values(asdict(stop)) for stop in stops]}
+    return measured
 
 
 def _by_region(shares: NDArray[np.float64]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Draws features in the plane: coloured by annotation, confident mistakes ringed, given faces as stars."""
+"""Draw features in the plane: coloured by annotation, confident mistakes ringed, given faces as stars."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
+from mien.core.text import percent
 from mien.evaluation.report.figures import CONFIDENT
 from mien.explain.figures import INK, SOFT
 from mien.inference.draw import COLOURS
@@ -26,8 +27,8 @@ class Plane:
 
     Attributes:
         positions: (n, 2), in any unit.
-        labels: (n,) the annotation, a position in `label_set`; -1 for a given face that has none.
-        is_mistake: (n,) whether the network is sure of another label than the annotated one.
+        labels: (n,) the annotations, positions in `label_set`; -1 for given faces.
+        is_mistake: (n,) whether the network is confident of another label than the annotated one.
         label_set: The labels.
     """
 
@@ -40,19 +41,19 @@ class Plane:
         n = len(self.labels)
         if self.positions.shape != (n, 2) or self.is_mistake.shape != (n,):
             raise DataError(
-                f"{n} labels came with positions {self.positions.shape} and marks {self.is_mistake.shape}; "
-                f"expected ({n}, 2) and ({n},)."
+                f"Got {n} labels, positions {self.positions.shape} and marks {self.is_mistake.shape}; expected "
+                f"positions ({n}, 2) and marks ({n},)."
             )
 
 
 def confident_mistakes(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (n,) where the largest of probabilities (n, k) is 80 % or more and stands at another than the label."""
+    """Return (n,) where the largest of probabilities (n, k) is at least 80 % and at another label than annotated."""
     wrong = probabilities.argmax(axis=1) != labels
     return np.asarray(wrong & (probabilities.max(axis=1) >= CONFIDENT) & (labels >= 0))
 
 
 def draw_plane(plane: Plane, title: str, notes: str) -> Figure:
-    """Return the figure of a plane; each label has its colour and its marker."""
+    """Return the figure of a plane; each label has a colour and a marker."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 5.6))
@@ -74,7 +75,7 @@ def draw_plane(plane: Plane, title: str, notes: str) -> Figure:
     rings = plane.positions[plane.is_mistake]
     axis.scatter(
         rings[:, 0], rings[:, 1], s=42, facecolors="none", edgecolors=INK, linewidths=0.8,
-        label=f"mistake with {CONFIDENT:.0%} and more ({len(rings)})",
+        label=f"mistake with {percent(CONFIDENT)} or more ({len(rings)})",
     )  # fmt: skip
     given = plane.positions[plane.labels < 0]
     if len(given):

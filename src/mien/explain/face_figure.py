@@ -1,4 +1,4 @@
-"""What `mien explain --save` leaves of a face: a figure as PNG and SVG, and the maps as numbers."""
+"""Save an explained face: a figure as PNG and SVG, and the maps as numbers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
+from mien.core.text import percent
 from mien.core.whole_file import whole_file
 from mien.explain.faces import ExplainedFace, ExplainedImage, place_on_image
-from mien.explain.figures import HEAT, INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map
+from mien.explain.figures import INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map, show_values
 from mien.explain.maps import ExplanationMap
 
 if TYPE_CHECKING:
@@ -23,64 +24,64 @@ if TYPE_CHECKING:
 
 COLUMNS = 6
 CELL = 2.0  # inches
-# The picture's longer side in a figure, in pixels: an SVG holds every one of them.
-PICTURE_SIDE = 480
-# Of a crop that is enlarged for the map's sake.
+# The image's longer side in a figure, in pixels; an SVG stores all of them.
+IMAGE_SIDE = 480
+# Side to which a small crop is enlarged under a map, in pixels.
 CROP_SIDE = 192
 BOX_COLOUR = "#E69F00"  # Okabe and Ito's orange
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder for figures.
+    """Create the folder for figures.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        DataError: The folder cannot be made.
+        DataError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: no folder can be made there ({error.strerror or error}).") from None
+        raise DataError(f"{folder}: the folder cannot be created ({error.strerror or error}).") from None
     check_figure_paths([folder / "face"])
 
 
-def save_face(picture: ExplainedImage, number: int, model: str, folder: Path) -> list[Path]:
-    """Write a face's figure and its maps, under the picture's name and the face's number; no file is overwritten.
+def save_face(image: ExplainedImage, number: int, model: str, folder: Path) -> list[Path]:
+    """Write a face's figure and maps, named after the image and the face's number; no file is overwritten.
 
     The .npz holds `maps` (n, size, size) at the crop's pixels, `methods`, `layers`, `labels` and `is_spatial` (n,),
-    `crop` and `square` (left, top, width, height of the crop in the picture).
+    `crop` and `square` (left, top, width, height of the crop in the image).
 
     Args:
-        picture: The picture.
-        number: Which face, from 0.
+        image: The explained image.
+        number: The face, counted from 0.
         model: The network's name, for the title.
         folder: An existing folder.
 
     Returns:
         The files: .png, .svg and .npz.
     """
-    face = picture.faces[number]
-    paths = _free_names(folder, f"{Path(picture.source).stem or 'image'}-face{number + 1}")
-    save_figure(lambda: draw_face(picture, face, model), paths[:2])
+    face = image.faces[number]
+    paths = _free_names(folder, f"{Path(image.source).stem or 'image'}-face{number + 1}")
+    save_figure(lambda: draw_face(image, face, model), paths[:2])
     _save_maps(face, paths[2])
     return paths
 
 
-def draw_face(picture: ExplainedImage, face: ExplainedFace, model: str) -> Figure:
-    """Return the figure: the picture, what the network saw, and each map over both."""
+def draw_face(image: ExplainedImage, face: ExplainedFace, model: str) -> Figure:
+    """Return the figure: the image, the crop, and each map over both."""
     from matplotlib.figure import Figure
 
-    scale = min(1.0, PICTURE_SIDE / max(picture.pixels.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in picture.pixels.shape[:2])
-    small = np.asarray(cv2.resize(picture.pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    scale = min(1.0, IMAGE_SIDE / max(image.pixels.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in image.pixels.shape[:2])
+    small = np.asarray(cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     panels: list[Callable[[Axes], None]] = [
-        lambda axis: _show_picture(axis, small, face, scale),
-        lambda axis: show_face(axis, face.crop, "what the network saw"),
+        lambda axis: _show_image(axis, small, face, scale),
+        lambda axis: show_face(axis, face.crop, "network input"),
     ]
     for one in face.maps:
         panels.append(lambda axis, one=one: _show_crop(axis, face, one))  # type: ignore[misc]
-        if one.label:  # a part's own map is of interest beside the others, not once more on the picture
-            panels.append(lambda axis, one=one: _show_on_picture(axis, small, face, one, scale))  # type: ignore[misc]
+        if one.label:  # parts' own maps are compared with each other, so the crop is enough
+            panels.append(lambda axis, one=one: _show_on_image(axis, small, face, one, scale))  # type: ignore[misc]
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(CELL * columns + 0.2, (CELL + 0.35) * rows + 0.5))
@@ -93,22 +94,22 @@ def draw_face(picture: ExplainedImage, face: ExplainedFace, model: str) -> Figur
 
 
 def _title(face: ExplainedFace, model: str) -> str:
-    seen = f"{model}: appears {face.face.label}, {face.face.confidence:.0%}"
-    return seen if face.label == face.face.label else f"{seen}; explained is {face.label}, {face.probability:.0%}"
+    seen = f"{model}: appears {face.face.label}, {percent(face.face.confidence)}"
+    return seen if face.label == face.face.label else f"{seen}; explained: {face.label}, {percent(face.probability)}"
 
 
 def _name(one: ExplanationMap) -> str:
-    if not one.label:  # a part's name says where it is
+    if not one.label:  # a part's name includes its stage
         return one.method
     return f"{one.method}{one.layer and f' at {one.layer}'}: {one.label}"
 
 
-def _show_picture(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale: float) -> None:
+def _show_image(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale: float) -> None:
     from matplotlib.patches import Rectangle
 
-    show_face(axis, small, "the picture")
+    show_face(axis, small, "image")
     square = face.square.scaled(scale)
-    # pixel i is drawn from i - 1/2 to i + 1/2
+    # pixel i extends from i - 1/2 to i + 1/2
     corner = (square.x - 0.5, square.y - 0.5)
     axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor="black", linewidth=2.2))
     axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor=BOX_COLOUR, linewidth=1.1))
@@ -120,14 +121,12 @@ def _show_crop(axis: Axes, face: ExplainedFace, one: ExplanationMap) -> None:
         crop = np.asarray(cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
         show_map(axis, crop, one.resized(side, side), is_signed=one.is_signed)
     else:
-        axis.imshow(one.values, cmap=HEAT, interpolation="nearest")
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_xlabel("frequencies, 0 in the middle", fontsize=6, color=SOFT, labelpad=2)
+        show_values(axis, one.values)
+        axis.set_xlabel("frequencies, 0 in the centre", fontsize=6, color=SOFT, labelpad=2)
     axis.set_title(_name(one), fontsize=7, color=INK)
 
 
-def _show_on_picture(
+def _show_on_image(
     axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, one: ExplanationMap, scale: float
 ) -> None:
     height, width = small.shape[:2]
@@ -135,7 +134,7 @@ def _show_on_picture(
     if is_inside.any() and not one.is_signed:
         values = np.where(is_inside, values, values[is_inside].min())
     show_map(axis, small, values, is_signed=one.is_signed)
-    axis.set_title("on the picture", fontsize=7, color=INK)
+    axis.set_title("on the image", fontsize=7, color=INK)
 
 
 def _save_maps(face: ExplainedFace, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From pictures to explained faces: found and cropped as recognition does it, then explained."""
+"""Explain faces in images: find and crop them as in recognition, then explain each crop."""
 
 from __future__ import annotations
 
@@ -14,37 +14,23 @@ from numpy.typing import NDArray
 from mien.core.errors import ModelError
 from mien.core.image import cut_square, to_batch
 from mien.core.types import Box, Face
+from mien.explain.loading import load_explainer
 from mien.explain.maps import ExplanationMap
-from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, load_explainer
+from mien.explain.methods import PARTS, STAGE_METHODS, Explainer
 from mien.inference.detectors.registry import DetectorSpec
 from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of every face.
-
-    Attributes:
-        methods: Names of methods; empty: the explainer's first.
-        layer: The stage for methods that look at one, or the part or the stage of "parts"; None: the last, and all.
-        label: The class to explain; None: the most probable of each face.
-    """
-
-    methods: tuple[str, ...] = ()
-    layer: str | None = None
-    label: str | None = None
-
-
-@dataclass(frozen=True)
 class ExplainedFace:
-    """A face and why it is taken for what it is.
+    """A face and its maps.
 
     Attributes:
         face: Its box, label and probabilities.
-        square: What was cut around the box, in pixels of the picture.
-        crop: What the network saw, (size, size) grey or (size, size, 3) RGB.
+        square: The square that was cut around the box, in pixels of the image.
+        crop: The network's input, (size, size) grey or (size, size, 3) RGB.
         label: The class that the maps explain.
-        maps: One a method; for "parts" one a part.
+        maps: One per method; for "parts" one per part.
     """
 
     face: Face
@@ -59,7 +45,10 @@ class ExplainedFace:
         return self.face.probabilities[self.label]
 
     def to_json(self, number: int) -> dict[str, object]:
-        """Return the image's face of that number as JSON values; places are fractions of the crop's sides."""
+        """Return the face as JSON values; `number` counts the faces of its image from 1.
+
+        Positions are fractions of the crop's sides.
+        """
         maps = []
         for one in self.maps:
             centre = one.centre_of_mass() if one.is_spatial else None
@@ -78,88 +67,96 @@ class ExplainedFace:
 
 @dataclass(frozen=True)
 class ExplainedImage:
-    """The explained faces of one picture, from left to right; `pixels` is the picture, (h, w, 3) RGB."""
+    """The explained faces of one image, from left to right; `pixels` is the image, (h, w, 3) RGB."""
 
     source: str
     pixels: NDArray[np.uint8] = field(repr=False)
     faces: list[ExplainedFace]
 
     def to_json(self) -> dict[str, object]:
-        """Return the picture as one object of `--format json`."""
+        """Return the image and its faces as JSON values."""
         height, width = self.pixels.shape[:2]
         faces = [face.to_json(number) for number, face in enumerate(self.faces, start=1)]
         return {"source": self.source, "image_width": width, "image_height": height, "faces": faces}
 
 
 class FaceExplainer:
-    """Finds the faces of pictures and explains them, one picture after the other."""
+    """Finds the faces of images and explains them, one image at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is explained, and how
         self,
         explainer: Explainer,
-        question: Question = Question(),
+        methods: Sequence[str] = (),
+        layer: str | None = None,
+        label: str | None = None,
         detector: DetectorSpec = "auto",
         *,
         use_rejection: bool = True,
     ) -> None:
-        """Check the question and load the detector.
+        """Check the request and load the detector.
 
         Args:
             explainer: The network.
-            question: What is asked.
-            detector: As `Recognizer` has it.
-            use_rejection: Leave out boxes that the network takes for no face.
+            methods: Names of methods; empty: the explainer's first.
+            layer: The stage of stage methods, the part or the stage of "parts"; None: the last stage, and all parts.
+            label: The class to explain; None: the most probable of each face.
+            detector: As in `Recognizer`.
+            use_rejection: Leave out boxes that the network rejects as non-faces.
 
         Raises:
             ModelError: The network has no such method, layer or label.
         """
         self.explainer = explainer
-        self.methods = question.methods or explainer.methods[:1]
+        self.methods = tuple(methods) or explainer.methods[:1]
         for method in self.methods:
             explainer.check_method(method)
-        uses_layer = [method for method in self.methods if method in (*STAGE_METHODS, PARTS)]
-        if question.layer is not None and not uses_layer:
+        if layer is not None and not set(self.methods) & {*STAGE_METHODS, PARTS}:
             raise ModelError(
-                f"--layer {question.layer} is given, but {', '.join(self.methods)} looks at the picture itself; leave "
-                "it out or name another method."
+                f"Layer '{layer}' is given, but {', '.join(self.methods)} explains the input image; leave it out or "
+                "name another method."
             )
-        self.layer = question.layer
-        if any(method in STAGE_METHODS for method in self.methods):
-            explainer.check_layer(self.layer)
-        self.label = None if question.label is None else explainer.label_number(question.label)
+        self.layer = layer
+        if set(self.methods) & set(STAGE_METHODS):
+            explainer.check_layer(layer)
+        self.label = None if label is None else explainer.label_number(label)
         self.recognizer = Recognizer(explainer.model, detector, use_rejection=use_rejection)
 
-    def explain_image(self, pixels: NDArray[np.uint8], source: str = "image") -> ExplainedImage:
-        """Explain every face of an upright RGB picture (h, w, 3).
+    def explain_image(self, image: ImageLike, source: str | None = None) -> ExplainedImage:
+        """Explain every face of an image.
+
+        Args:
+            image: As in `Recognizer.recognize`.
+            source: The image's name; by default its path.
 
         Raises:
-            ModelError: The network has no parts with maps, or not the one that was asked for.
+            ImageError: The image cannot be read.
+            ModelError: The network has no parts with maps, or not the requested one.
         """
-        faces = self.recognizer.recognize(pixels, source=source).faces
+        name = image_name(image) if source is None else source
+        pixels = read_pixels(image, name)
+        found = self.recognizer.find(pixels, name)
+        faces = self.recognizer.classify([found])[0].faces
         if not faces:
-            return ExplainedImage(source, pixels, [])
-        crops = [self.recognizer.crop(pixels, face.box) for face in faces]
+            return ExplainedImage(name, pixels, [])
+        kept = {face.box for face in faces}
+        crops = [crop for one, crop in zip(found.detections, found.crops, strict=True) if one.box in kept]
         images = to_batch(crops, self.explainer.card.input)
         own = [self.explainer.labels.index(face.label) for face in faces]
         labels = own if self.label is None else [self.label] * len(faces)
-        by_method = [self._maps(images, method, labels) for method in self.methods]
-        crop = self.recognizer.crop_spec
-        return ExplainedImage(
-            source,
-            pixels,
-            [
-                ExplainedFace(
-                    face,
-                    cut_square(face.box, crop),
-                    crops[i],
-                    self.explainer.labels[labels[i]],
-                    tuple(one for maps in by_method for one in maps[i]),
-                )
-                for i, face in enumerate(faces)
-            ],
-        )
+        by_method = [self._explain(images, method, labels) for method in self.methods]
+        explained = [
+            ExplainedFace(
+                face,
+                cut_square(face.box, self.recognizer.crop_spec),
+                crops[i],
+                self.explainer.labels[labels[i]],
+                tuple(one for maps in by_method for one in maps[i]),
+            )
+            for i, face in enumerate(faces)
+        ]
+        return ExplainedImage(name, pixels, explained)
 
-    def _maps(self, images: NDArray[np.float32], method: str, labels: Sequence[int]) -> list[list[ExplanationMap]]:
+    def _explain(self, images: NDArray[np.float32], method: str, labels: Sequence[int]) -> list[list[ExplanationMap]]:
         if method != PARTS:
             layer = self.layer if method in STAGE_METHODS else None
             return [[one] for one in self.explainer.explain(images, method, layer, labels)]
@@ -167,13 +164,13 @@ class FaceExplainer:
         if self.layer is None:
             return faces
         chosen = [[one for one in maps if self.layer in (one.method, one.layer)] for maps in faces]
-        if not chosen[0] and not any(name in STAGE_METHODS for name in self.methods):
+        if not chosen[0] and not set(self.methods) & set(STAGE_METHODS):
             names = [one.method for one in faces[0]]
-            raise ModelError(f"No part or stage '{self.layer}' with maps of its own. Parts: {', '.join(names)}.")
+            raise ModelError(f"No part or stage '{self.layer}' with a map of its own. Parts: {', '.join(names)}.")
         return chosen
 
 
-def explain(  # noqa: PLR0913 - what is asked, by name
+def explain(  # noqa: PLR0913 - the options, by name
     model: str | Path | Explainer,
     images: ImageLike | Sequence[ImageLike],
     *,
@@ -182,53 +179,50 @@ def explain(  # noqa: PLR0913 - what is asked, by name
     label: str | None = None,
     detector: DetectorSpec = "auto",
 ) -> list[ExplainedImage]:
-    """Say where in the faces of pictures a network sees their apparent expressions: `mien.explain`.
+    """Show where in faces a network sees their apparent expressions: `mien.explain`.
 
     Args:
-        model: A run folder of `mien train`, an .onnx file or a model's name (both for occlusion only), or an explainer
-            that is loaded already.
-        images: A picture or several, as `Recognizer.recognize` takes them.
-        method: One method or several of `mien.explain.methods.METHODS`; none: "gradcam", of an .onnx file "occlusion".
-        layer: The network's stage to look at; None: the last.
+        model: A run folder, or a model's name or .onnx file (these for occlusion only), or a loaded explainer.
+        images: One image or several, as in `Recognizer.recognize`.
+        method: One or several of `mien.explain.methods.METHODS`; none: "gradcam", for an .onnx file "occlusion".
+        layer: The stage to explain; None: the last.
         label: The class to explain; None: the most probable of each face.
-        detector: How faces are found; "none": each picture is a face.
+        detector: How faces are found; "none": each image is one face.
 
     Returns:
-        One result a picture, in order.
+        One result per image, in order.
 
     Raises:
-        MienError: The model, a picture, the method, the layer or the label cannot be used.
+        MienError: The model, an image, the method, the layer or the label cannot be used.
 
     Example:
+        >>> import numpy as np
         >>> import mien
-        >>> (result,) = mien.explain("results/runs/mine", "face.jpg", layer="stage3")  # doctest: +SKIP
-        >>> result.faces[0].maps[0].resized(112, 112).shape  # doctest: +SKIP
+        >>> (result,) = mien.explain("default", np.full((64, 64), 128, np.uint8), detector="none")
+        >>> result.faces[0].maps[0].resized(112, 112).shape
         (112, 112)
     """
     explainer = model if isinstance(model, Explainer) else load_explainer(model)
     methods = (method,) if isinstance(method, str) else tuple(method)
-    asked = FaceExplainer(explainer, Question(methods, layer, label), detector)
-    single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
-    pictures: Sequence[Any] = [images] if single else cast(Sequence[Any], images)
-    names = map(image_name, pictures)
-    return [
-        asked.explain_image(read_pixels(picture, name), name) for picture, name in zip(pictures, names, strict=True)
-    ]
+    faces = FaceExplainer(explainer, methods, layer, label, detector)
+    is_single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
+    several: Sequence[Any] = [images] if is_single else cast(Sequence[Any], images)
+    return [faces.explain_image(image) for image in several]
 
 
 def place_on_image(
     one: ExplanationMap, square: Box, height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Put a face's map where the face is.
+    """Place a face's map in its image.
 
     Args:
-        one: The map of what was cut at `square`.
-        square: In pixels of the picture; it may reach past the border.
-        height: Of the picture.
-        width: Of the picture.
+        one: The map of the crop cut at `square`.
+        square: In pixels of the image; it may reach past the border.
+        height: Of the image.
+        width: Of the image.
 
     Returns:
-        The values (height, width), 0 outside the square, and which pixels have their middle in it.
+        The values (height, width), 0 outside the square, and a mask of the pixels whose centres are inside it.
     """
     values = one.window(
         (-square.y / square.height, -square.x / square.width),

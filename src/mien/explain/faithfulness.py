@@ -1,9 +1,8 @@
-"""Deletion and insertion: does the network's answer hang on the pixels that a map calls important?
+"""Deletion and insertion curves: does the prediction depend on the pixels that a map ranks highest?
 
 Source: Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
-section 3.3. Deletion takes a face's pixels away, the most important first, and watches the probability of the class
-fall; insertion starts from a face without details and brings them back. A small area under the deletion curve and a
-large one under the insertion curve speak for the map.
+section 3.3. Deletion removes pixels, the most important first; insertion starts from a face without details and
+restores them. A faithful map has a small area under the deletion curve and a large one under the insertion curve.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from mien.explain.baselines import Replacement, replace_pixels
 Images = NDArray[np.float32]
 Maps = NDArray[np.float32]
 Labels = NDArray[np.int64]
-# (n, c, h, w) normalised images to (n, labels) probabilities.
+# (n, c, h, w) normalised images -> (n, labels) probabilities.
 Predict = Callable[[Images], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class CurveSettings:
-    """How the curves are walked.
+    """Settings of deletion and insertion curves.
 
     Attributes:
-        step: Share of the pixels that one step takes or brings, in (0, 1].
-        deletion: What stands in for pixels taken away.
-        insertion: What the walk to the whole face starts from.
-        batch_size: Images a forward pass, about.
+        step: Share of the pixels per step, in (0, 1].
+        deletion: Replacement of deleted pixels.
+        insertion: Replacement that insertion starts from.
+        batch_size: Images per forward pass, approximately.
         seed: Orders pixels of equal importance.
     """
 
@@ -45,17 +44,17 @@ class CurveSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.step <= 1:
-            raise DataError(f"Step {self.step} is outside 0 (excluded) to 1: it is a share of the pixels.")
+            raise DataError(f"Step {self.step} is not a share of the pixels; expected more than 0 and at most 1.")
         if self.batch_size < 1:
             raise DataError(f"Batch size {self.batch_size} is below 1.")
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The walks of n faces.
+    """The curves of n faces.
 
     Attributes:
-        shares: (steps + 1,) share of the pixels taken away or brought back, from 0 to 1.
+        shares: (steps + 1,) share of deleted or inserted pixels, from 0 to 1.
         deletion, insertion: (n, steps + 1) probability of the explained class.
     """
 
@@ -65,56 +64,56 @@ class Curves:
 
     @property
     def deletion_areas(self) -> NDArray[np.float64]:
-        """The area under each deletion curve, (n,) in [0, 1]; small is good."""
+        """The area under each deletion curve, (n,) in [0, 1]; smaller is better."""
         return area(self.shares, self.deletion)
 
     @property
     def insertion_areas(self) -> NDArray[np.float64]:
-        """The area under each insertion curve, (n,) in [0, 1]; large is good."""
+        """The area under each insertion curve, (n,) in [0, 1]; larger is better."""
         return area(self.shares, self.insertion)
 
 
-def walk_curves(predict: Predict, images: Images, maps: Maps, labels: Labels, settings: CurveSettings) -> Curves:
-    """Walk both curves of each face in the order of its map.
+def compute_curves(predict: Predict, images: Images, maps: Maps, labels: Labels, settings: CurveSettings) -> Curves:
+    """Compute both curves of each face in the order given by its map.
 
     Args:
         predict: The network.
         images: (n, c, h, w), normalised.
         maps: (n, h, w); larger is more important.
-        labels: (n,) the class whose probability is watched.
-        settings: How to walk.
+        labels: (n,) the explained classes.
+        settings: The settings.
 
     Raises:
-        DataError: The shapes do not fit, there is no face, or a map holds NaN or infinity.
+        DataError: The shapes do not match, there is no face, or a map holds NaN or infinity.
     """
     n, _, height, width = images.shape
     if n == 0 or maps.shape != (n, height, width) or labels.shape != (n,):
         raise DataError(
-            f"{n} faces of {height} x {width} pixels came with maps {maps.shape} and labels {labels.shape}; expected "
+            f"Got {n} faces of {height} x {width} pixels, maps {maps.shape} and labels {labels.shape}; expected "
             f"at least one face, maps ({n}, {height}, {width}) and labels ({n},)."
         )
     pixels = height * width
     steps = max(round(1 / settings.step), 1)
     counts = np.rint(np.linspace(0, pixels, steps + 1)).astype(np.int64)
     positions = np.stack([rank_pixels(values, settings.seed + i) for i, values in enumerate(maps)])
-    walks = []
+    curves = []
     for start, end in ((images, replace_pixels(images, settings.deletion)),
                        (replace_pixels(images, settings.insertion), images)):  # fmt: skip
-        walks.append(_walk(predict, (start, end), positions, counts, labels, settings.batch_size))
-    return Curves(counts / pixels, *walks)
+        curves.append(_compute_curve(predict, (start, end), positions, counts, labels, settings.batch_size))
+    return Curves(counts / pixels, *curves)
 
 
 def rank_pixels(values: NDArray[np.float32], seed: int = 0) -> NDArray[np.int64]:
-    """Return the position of each pixel, (h, w), in the order of falling values: 0 is the most important.
+    """Return the rank of each pixel, (h, w): 0 for the largest value.
 
-    Pixels of equal value come in an order drawn from the seed: in the order of their rows, a map that is zero over
-    half of the picture would be scored as one that prefers the forehead.
+    Ties are broken at random. In row order, a map that is zero over half of the image would count as one that prefers
+    the forehead.
 
     Raises:
         DataError: The map holds NaN or infinity.
     """
     if not np.isfinite(values).all():
-        raise DataError(f"The map of {values.shape[0]} x {values.shape[1]} holds NaN or infinity; it has no order.")
+        raise DataError("A map holds NaN or infinity, so its pixels cannot be ranked.")
     drawn = np.random.default_rng(seed).permutation(values.size)
     order = drawn[np.argsort(-values.ravel()[drawn], kind="stable")]
     positions = np.empty(values.size, dtype=np.int64)
@@ -128,7 +127,7 @@ def area(shares: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArray[np
 
 
 def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean of values (n,), one a face.
+    """Return the 95 % percentile bootstrap interval of the mean of values (n,), one per face.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
@@ -137,7 +136,7 @@ def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, fl
     return float(low), float(high)
 
 
-def _walk(  # noqa: PLR0913, PLR0917 - what is walked, and how
+def _compute_curve(  # noqa: PLR0913, PLR0917 - what is measured, and how
     predict: Predict,
     ends: tuple[Images, Images],
     positions: NDArray[np.int64],
@@ -145,7 +144,7 @@ def _walk(  # noqa: PLR0913, PLR0917 - what is walked, and how
     labels: Labels,
     batch_size: int,
 ) -> NDArray[np.float64]:
-    """Return the probabilities (n, steps + 1) on the way from the first images to the second."""
+    """Return the probabilities (n, steps + 1) on the way from the first to the second images of `ends`."""
     start, end = ends
     n, steps = len(start), len(counts)
     faces = max(batch_size // steps, 1)

@@ -1,4 +1,4 @@
-"""Draws maps over faces, and writes figures as PNG and SVG that are the same on every run."""
+"""Draw maps over faces, and write figures as reproducible PNG and SVG files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg")
 DPI = 160
-# Of the strongest evidence; weaker evidence lets more of the face through.
+# Opacity of the strongest evidence; weaker evidence is more transparent.
 LARGEST_OPACITY = 0.75
-# Lightness grows with the evidence, so that a print in grey tells as much (Okabe and Ito's blue and orange for signs).
+# Lightness grows with the evidence, so that it survives grey printing; Okabe and Ito's blue and orange for signs.
 HEAT, SIGNED_HEAT = "inferno", ("#0072B2", "#F7F7F7", "#D55E00")
 CONTOUR = 0.5
 MOST_PIECES = 5
@@ -31,10 +31,10 @@ INK, SOFT = "#1b1f24", "#57606a"
 
 
 def check_figure_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the files to write: a name without an ending stands for a PNG and an SVG.
+    """Return the files to write: a name without extension stands for a PNG and an SVG.
 
     Raises:
-        DataError: A name ends in something else, or its folder is missing.
+        DataError: A name has another extension, or its folder does not exist.
         MissingExtraError: matplotlib is not installed.
     """
     try:
@@ -44,19 +44,19 @@ def check_figure_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
     files: list[Path] = []
     for path in paths:
         if path.suffix and path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path}: a figure ends in {' or '.join(SUFFIXES)}; without an ending both are written.")
+            raise DataError(f"{path}: expected {' or '.join(SUFFIXES)}, or no extension for both.")
         if not path.parent.is_dir():
-            raise DataError(f"No folder {path.parent} for {path.name}; make it first.")
+            raise DataError(f"{path}: folder {path.parent} does not exist; create it first.")
         files += [path] if path.suffix else [path.with_name(path.name + suffix) for suffix in SUFFIXES]
     return tuple(files)
 
 
 def save_figure(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
-    """Draw a figure and write it to each file, whole or not at all; the same input gives the same bytes.
+    """Draw a figure and write it to each file atomically; the same input gives the same bytes.
 
     Args:
-        draw: Makes the figure, with matplotlib's settings of this function.
-        paths: Files that end in .png or .svg.
+        draw: Returns the figure; called under this function's matplotlib settings.
+        paths: .png and .svg files.
 
     Raises:
         DataError: A file cannot be written.
@@ -89,16 +89,16 @@ def show_face(axis: Axes, face: NDArray[np.uint8], title: str = "") -> None:
 
 
 def show_map(axis: Axes, face: NDArray[np.uint8], values: NDArray[np.float32], *, is_signed: bool) -> None:
-    """Draw a map over a face, and a line around what reaches half of its scale where that has few pieces.
+    """Draw a map over a face, with a contour at half of its scale unless it would have many pieces.
 
-    The colours run from the map's least value to its scale; of a signed map from minus to plus its scale, with blue
-    against the class and orange for it. A map that is the same everywhere is not drawn.
+    The colours run from the map's minimum to its scale; in a signed map from minus to plus its scale, blue against the
+    class and orange for it. A constant map is not drawn.
 
     Args:
-        axis: Where to.
+        axis: The axes to draw in.
         face: (h, w) grey or (h, w, 3) RGB.
-        values: (h, w), as large as the face.
-        is_signed: Whether values below 0 speak against the class.
+        values: (h, w), of the size of the face.
+        is_signed: Whether values below 0 are evidence against the class.
     """
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
@@ -119,16 +119,16 @@ def show_map(axis: Axes, face: NDArray[np.uint8], values: NDArray[np.float32], *
 
 
 def show_values(axis: Axes, values: NDArray[np.float32]) -> None:
-    """Draw a map (h, w) that does not lie on a face, such as frequencies, without ticks."""
+    """Draw a map (h, w) of frequencies, without a face and ticks."""
     axis.imshow(values, cmap=HEAT, interpolation="nearest")
     axis.set_xticks([])
     axis.set_yticks([])
 
 
 def scaled_map(values: NDArray[np.float32], *, is_signed: bool) -> NDArray[np.float64]:
-    """Return a map (h, w) scaled for the eye: to [0, 1], or to [-1, 1] with 0 at 0; all 0 where it is constant.
+    """Return a map (h, w) scaled for display: to [0, 1], or a signed map to [-1, 1]; all 0 if it is constant.
 
-    The scale is the size that 1 % of the pixels exceed, so that a single pixel does not hide all others.
+    The scale is the magnitude that 1 % of the pixels exceed, so that a single pixel does not hide all others.
     """
     exact = np.asarray(values, dtype=np.float64)
     exact = exact if is_signed else exact - exact.min()
@@ -140,7 +140,7 @@ def scaled_map(values: NDArray[np.float32], *, is_signed: bool) -> NDArray[np.fl
 
 
 def _has_outline(strength: NDArray[np.float64]) -> bool:
-    """Tell whether what reaches half of the scale has few pieces: a line around noise would only hide the face."""
+    """Tell whether the area above half of the scale has few pieces: contours around noise would hide the face."""
     above = (strength > CONTOUR).astype(np.uint8)
     pieces = cv2.connectedComponents(above)[0] - 1
     return bool(0 < pieces <= MOST_PIECES and not above.all())

@@ -1,8 +1,7 @@
-"""Explanations from a network's gradients: three class activation maps of a stage, and integrated gradients.
+"""Gradient methods: three class activation maps of a stage, and integrated gradients.
 
-The score of a class is its logit, before any softmax. captum makes the integrated gradients. Its Grad-CAM hooks a
-module, which a stage need not be (a stage may end in a function, or in its modulator), and it has neither of the other
-two; the three differ in one line, so they stand here together.
+The score of a class is its logit. Integrated gradients are captum's. Its Grad-CAM requires a module to hook, but a
+stage may end in a function or a modulator, and captum has neither of the other two methods; so all three are here.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from mien.models.layers.observing import observing
 from mien.models.network import Network
 
 STEPS = 32
-# Images in one pass along the path from the baseline.
+# Images per forward pass along the path from the baseline.
 PATH_BATCH = 64
 
 
@@ -40,23 +39,22 @@ def stage_maps(network: Network, images: Tensor, labels: Tensor, stage: str, met
     Networks", WACV 2018. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE
     TIP 30, 2021.
 
-    Deviations: Grad-CAM++'s score is exp(y); its factor exp(y) is the same at every position and left out. A quotient
-    0 / 0 is 0.
+    Deviations: Grad-CAM++'s score is exp(y); its factor exp(y) is constant over positions and omitted. 0 / 0 is 0.
 
     Args:
         network: In eval mode.
         images: (N, C, H, W).
         labels: (N,).
-        stage: One of the network's.
+        stage: A stage of the network.
         method: "gradcam", "gradcam++" or "layercam".
 
     Raises:
-        ModelError: The network does not show the stage.
+        ModelError: The network does not observe the stage.
     """
     with torch.enable_grad(), observing(network) as seen:
         logits = network(images.detach().requires_grad_())
         if ("", stage) not in seen:
-            raise ModelError(f"The network does not show its stage '{stage}'; its `maps` must call `observe`.")
+            raise ModelError(f"The network does not observe its stage '{stage}'; its `maps` must call `observe`.")
         maps = seen["", stage]
         (gradients,) = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), maps)
     maps = maps.detach()
@@ -77,8 +75,8 @@ def integrate_gradients(network: Network, images: Tensor, labels: Tensor) -> Ten
 
     .. math:: L = \sum_c (x_c - x'_c) \int_0^1 \frac{\partial y}{\partial x_c}\big(x' + t (x - x')\big)\, dt
 
-    where x' is 0, the network's mean grey, everywhere. Their sum is the logit's difference between x and x', up to the
-    integration in 32 steps (Gauss-Legendre). A pixel of the mean grey gets 0, whatever it means.
+    where x' is 0 everywhere, the network's mean grey. The values sum to the logit's difference between x and x', up to
+    the error of 32 integration steps (Gauss-Legendre). A mean-grey pixel always gets 0.
 
     Source: Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, Eq. (1); computed by
     captum.

@@ -1,4 +1,4 @@
-"""What every method of explanation returns: one map of evidence over a face."""
+"""The result of every explanation method: a map of evidence over a face."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from mien.core.errors import ModelError
 
 Pair = tuple[float, float]
-# Cells a side on which a map is summed up; a multiple of 2, so that quarters end between cells.
+# Cells per side of the grid for summaries; even, so that quarters end between cells.
 SUMMARY_SIDE = 128
 
 
 @dataclass(frozen=True)
 class ExplanationMap:
-    """Where in a picture the evidence lies, on the grid that the method works on.
+    """Where in an image the evidence lies, on the grid of the method.
 
     Attributes:
-        method: `gradcam` and so on; for a part's own map the part, as `stage3/despam/gate`.
-        layer: The network's stage that was looked at; empty for the picture itself.
-        label: The explained class; empty for a part's own map, which belongs to no class.
+        method: The method's name, or for a part's own map the part, such as `stage3/despam/gate`.
+        layer: The stage it was computed at; empty for the input image.
+        label: The explained class; empty for a part's own map.
         values: (h, w) float32, finite; larger: more evidence.
         is_signed: Whether values below 0 mean evidence against the class.
-        step: From one value to the next, in parts of the picture's height and width; None: (1 / h, 1 / w).
-        first: The middle of the first value, in parts of height and width; None: half a step, so that without either
-            the values cover the picture from edge to edge.
-        is_spatial: Whether the values lie on the picture; False for frequencies.
+        step: Distance between values, as fractions of the image's height and width; None: (1 / h, 1 / w).
+        first: Centre of the first value, as fractions of height and width; None: half a step. With neither given, the
+            values cover the image from edge to edge.
+        is_spatial: Whether the values are positions in the image; False for frequencies.
     """
 
     method: str
@@ -42,26 +42,26 @@ class ExplanationMap:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.size == 0:
-            raise ModelError(f"A map of '{self.method}' has the shape {self.values.shape}; expected (height, width).")
+            raise ModelError(f"A map of '{self.method}' has shape {self.values.shape}; expected (height, width).")
         if not np.isfinite(self.values).all():
-            raise ModelError(f"A map of '{self.method}' has values that are not finite; the network may have diverged.")
+            raise ModelError(f"A map of '{self.method}' has non-finite values; the network may have diverged.")
 
     def resized(self, height: int, width: int) -> NDArray[np.float32]:
-        """Return the values at the pixels of the picture, (height, width), each at the pixel's middle.
+        """Return the values at the image's pixel centres, (height, width).
 
-        Between the middles of the values they are interpolated (bilinearly), beyond the outermost they stay; a pixel
-        that is larger than a step has the mean over itself.
+        They are interpolated bilinearly; beyond the outermost value they are constant, and a pixel larger than a step
+        gets the mean over its area.
         """
         return self.window((0.0, 0.0), (1.0, 1.0), height, width)
 
     def window(self, upper_left: Pair, lower_right: Pair, height: int, width: int) -> NDArray[np.float32]:
-        """Return the values on a grid (height, width) over part of the picture: the only resampling of maps.
+        """Return the values on a grid (height, width) over part of the image: the only resampling of maps.
 
         Args:
-            upper_left: The window's corner (y, x), in parts of the picture; it may lie outside.
-            lower_right: The opposite one.
+            upper_left: Corner (y, x) of the window, as fractions of the image; may be outside it.
+            lower_right: The opposite corner.
             height: Rows of the grid.
-            width: Its columns.
+            width: Columns of the grid.
         """
         h, w = self.values.shape
         step = self.step or (1 / h, 1 / w)
@@ -75,9 +75,9 @@ class ExplanationMap:
         return np.asarray(down @ self.values @ across.T, dtype=np.float32)
 
     def centre_of_mass(self) -> Pair | None:
-        """Return the mean place (x, y) of the evidence, in parts of width and height; None without any.
+        """Return the centre of mass (x, y) of the evidence, as fractions of width and height; None without evidence.
 
-        Evidence against the class counts as 0; a part's own map counts from its least value up.
+        Evidence against the class counts as 0. A part's own map counts from its minimum.
         """
         evidence = self._evidence()
         total = float(evidence.sum())
@@ -87,7 +87,7 @@ class ExplanationMap:
         return float(evidence.sum(axis=0) @ places) / total, float(evidence.sum(axis=1) @ places) / total
 
     def quarters(self) -> dict[str, float]:
-        """Return the share of the evidence in each quarter of the picture; they sum to 1, or are all 0 without any.
+        """Return the share of the evidence in each quarter of the image: sums to 1, or all 0 without evidence.
 
         Left and right are the viewer's.
         """
@@ -110,9 +110,9 @@ class ExplanationMap:
 
 
 def _weights(count: int, wanted: int, window: Pair, first: float, step: float) -> NDArray[np.float64]:
-    """Return (wanted, count): how much each of a line's values adds to each pixel of a window."""
+    """Return (wanted, count): the weight of each value of a line in each pixel of a window."""
     start, end = window
-    # a pixel larger than a step is the mean of points in it, no further apart than a step
+    # a pixel larger than a step is the mean of points inside it, at most a step apart
     points = max(1, math.ceil(abs(end - start) / wanted / step - 1e-9))
     places = start + (np.arange(wanted * points) + 0.5) * (end - start) / (wanted * points)
     positions = np.clip((places - first) / step, 0, count - 1)

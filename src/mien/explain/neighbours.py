@@ -1,16 +1,21 @@
-"""The faces of a data set that a network takes to be most like a given one: nearest by the angle of their features."""
+"""The faces of a data set most similar to given faces for a network: nearest by the angle of their features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
+from mien.core.text import percent
+from mien.data.dataset import FaceDataset
 from mien.explain.figures import INK, SOFT, show_face
+from mien.inference.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,16 +25,51 @@ CELL = 1.15  # inches
 
 
 @dataclass(frozen=True)
+class GivenFaces:
+    """The faces whose neighbours are wanted, m of them.
+
+    Attributes:
+        crops: (m, size, size[, 3]).
+        names: m names: the image's, with a number if it shows several faces.
+        labels: The predicted labels.
+        probabilities: (m,) their probabilities.
+    """
+
+    crops: NDArray[np.uint8]
+    names: list[str]
+    labels: list[str]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Neighbours:
     """The k faces nearest to one face, the nearest first.
 
     Attributes:
-        rows: (k,) positions in the features that were searched.
+        rows: (k,) positions in the searched features.
         distances: (k,) 1 - cosine of the features, in [0, 2].
     """
 
     rows: NDArray[np.intp]
     distances: NDArray[np.float64]
+
+
+def find_faces(recognizer: Recognizer, paths: Iterable[Path]) -> GivenFaces | None:
+    """Find all faces in images, also those that would be rejected; None if there are none.
+
+    Raises:
+        ImageError: An image cannot be read.
+    """
+    crops, names = [], []
+    for path in paths:
+        found = recognizer.find(path).crops
+        crops += found
+        names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
+    if not crops:
+        return None
+    probabilities = recognizer.score(crops).probabilities
+    labels = [recognizer.card.labels.names[best] for best in probabilities.argmax(axis=1)]
+    return GivenFaces(np.stack(crops), names, labels, probabilities.max(axis=1))
 
 
 def find_neighbours(queries: Features, features: Features, k: int) -> tuple[Neighbours, ...]:
@@ -39,11 +79,9 @@ def find_neighbours(queries: Features, features: Features, k: int) -> tuple[Neig
         DataError: Sizes differ, values are not finite, k is below 1, or there are fewer than k features.
     """
     if queries.ndim != 2 or features.ndim != 2 or queries.shape[1] != features.shape[1]:
-        raise DataError(
-            f"Features {queries.shape} and {features.shape} cannot be compared; expected (m, d) and (n, d)."
-        )
+        raise DataError(f"Got features {queries.shape} and {features.shape}; expected (m, d) and (n, d).")
     if not 1 <= k <= len(features):
-        raise DataError(f"{k} neighbours were asked for; expected 1 to {len(features)}, the faces that are searched.")
+        raise DataError(f"{k} neighbours are requested; expected 1 to {len(features)}, the number of searched faces.")
     if not (np.isfinite(queries).all() and np.isfinite(features).all()):
         raise DataError("Features hold NaN or infinity; the network may have diverged.")
     distances = 1 - np.clip(_unit(queries) @ _unit(features).T, -1, 1)
@@ -51,41 +89,60 @@ def find_neighbours(queries: Features, features: Features, k: int) -> tuple[Neig
     return tuple(Neighbours(rows, row[rows]) for rows, row in zip(nearest, distances, strict=True))
 
 
-def agreement(neighbours: Neighbours, labels: NDArray[np.int64], label: int) -> float:
-    """Return the share of the neighbours that are annotated with a label."""
-    return float((labels[neighbours.rows] == label).mean())
-
-
-def draw_neighbours(
-    faces: Sequence[NDArray[np.uint8]],
-    captions: Sequence[str],
-    neighbours: Sequence[tuple[NDArray[np.uint8], Sequence[str]]],
-    notes: str,
-) -> Figure:
-    """Return a figure with one strip a face: the face, a line, its neighbours.
+def describe_neighbours(
+    given: GivenFaces, neighbours: Sequence[Neighbours], labels: NDArray[np.int64], label_set: LabelSet
+) -> list[dict[str, Any]]:
+    """Return each given face with its neighbours, as JSON values.
 
     Args:
-        faces: The given faces, m of them.
-        captions: Under each.
-        neighbours: For each its neighbours' pictures (k, h, w[, 3]) and their k captions.
-        notes: What was measured, below all.
+        given: The given faces.
+        neighbours: The neighbours of each.
+        labels: (n,) the annotations of the searched faces.
+        label_set: The names of these labels.
+    """
+    return [
+        {
+            "face": given.names[i],
+            "label": given.labels[i],
+            "probability": round(float(given.probabilities[i]), 6),
+            "neighbours": [
+                {"row": int(row), "label": label_set.names[labels[row]], "distance": round(float(distance), 6)}
+                for row, distance in zip(found.rows, found.distances, strict=True)
+            ],
+        }
+        for i, found in enumerate(neighbours)
+    ]
+
+
+def draw_neighbours(given: GivenFaces, rows: Sequence[dict[str, Any]], searched: FaceDataset, notes: str) -> Figure:
+    """Return a figure with one strip per given face: the face, then its neighbours.
+
+    Args:
+        given: The given faces.
+        rows: From `describe_neighbours`.
+        searched: The searched faces.
+        notes: A line below the strips.
     """
     from matplotlib.figure import Figure
 
-    rows, columns = len(faces), 1 + len(neighbours[0][0])
-    width, height = CELL * columns + 0.4, (CELL + 0.35) * rows + 0.45
+    columns = 1 + len(rows[0]["neighbours"])
+    width, height = CELL * columns + 0.4, (CELL + 0.35) * len(rows) + 0.45
     figure = Figure(figsize=(width, height))
     grid = figure.add_gridspec(
-        rows, columns, left=0.1 / width, right=1 - 0.1 / width, top=1 - 0.25 / height, bottom=0.5 / height,
+        len(rows), columns, left=0.1 / width, right=1 - 0.1 / width, top=1 - 0.25 / height, bottom=0.5 / height,
         wspace=0.08, hspace=0.35, width_ratios=[1.25] + [1] * (columns - 1),
     )  # fmt: skip
-    for i, (face, caption, (pictures, words)) in enumerate(zip(faces, captions, neighbours, strict=True)):
-        for j, (picture, text) in enumerate(zip([face, *pictures], [caption, *words], strict=True)):
+    for i, (crop, row) in enumerate(zip(given.crops, rows, strict=True)):
+        near = row["neighbours"]
+        faces = [crop, *(np.asarray(searched.images[one["row"]]) for one in near)]
+        captions = [f"{row['face'][:24]}\n{row['label']} {percent(row['probability'])}"]
+        captions += [f"{one['label']}\n{one['distance']:.3f}" for one in near]
+        for j, (face, caption) in enumerate(zip(faces, captions, strict=True)):
             axis = figure.add_subplot(grid[i, j])
-            show_face(axis, picture)
-            axis.set_xlabel(text, fontsize=7, labelpad=2, color=INK if j == 0 else SOFT)
+            show_face(axis, face)
+            axis.set_xlabel(caption, fontsize=7, labelpad=2, color=SOFT if j else INK)
             for spine in axis.spines.values():
-                spine.set_linewidth(1.8 if j == 0 else 0.5)
+                spine.set_linewidth(0.5 if j else 1.8)
     figure.text(0.1 / width, 0.06 / height, notes, fontsize=6.5, va="bottom", color=SOFT, wrap=True)
     return figure
 

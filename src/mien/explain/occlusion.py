@@ -1,11 +1,10 @@
-"""Occlusion sensitivity: how much less probable a class gets when part of the face is covered.
+"""Occlusion sensitivity: how much the probability of a class drops when part of the face is covered.
 
-Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2. It needs a
-network's answers only, no gradients.
+Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2. It requires
+only the network's output, so it works for .onnx files too (captum's implementation is for torch networks).
 
-Deviations: a pixel's value is the mean over all squares that cover it, so the map is as large as the picture; the
-paper draws one value a square. captum has this method for torch networks; there is one implementation here for those
-and for .onnx files, on arrays.
+Deviations: a pixel's value is the mean over all squares that cover it, so the map is as large as the image; the paper
+draws one value per square.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ Images = NDArray[np.float32]
 # (n, c, h, w) normalised images to (n, labels) probabilities.
 Predict = Callable[[Images], NDArray[np.float32]]
 
-# The square's side, in parts of the picture's shorter one, and the step between squares, in parts of theirs; ours.
+# Side of the square as a fraction of the image's shorter side, and step between squares as a fraction of theirs; ours.
 WINDOW, STRIDE = 1 / 6, 1 / 2
-# What covers: the normalised value of a network's mean grey.
+# Normalised value of the covered pixels: mean grey.
 COVER = 0.0
 BATCH = 32
 
 
 def occlude(predict: Predict, images: Images, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the maps (n, h, w): the mean loss of probability over the squares that cover a pixel, signed.
+    """Return signed maps (n, h, w): the mean drop in probability over the squares that cover a pixel.
 
     Args:
         predict: The network.
         images: (n, c, h, w), normalised.
-        labels: (n,) the class of each image that is explained.
+        labels: (n,) the class to explain for each image.
     """
     whole = predict(images)[np.arange(len(images)), labels]
     return np.stack([_occlude_one(predict, *row) for row in zip(images, labels, whole, strict=True)])
@@ -57,10 +56,10 @@ def _occlude_one(predict: Predict, image: Images, label: int, whole: float) -> N
 
 
 def _spans(length: int, side: int) -> list[slice]:
-    """Return squares' extents along an axis: they cover all of it, and lie alike seen from either end."""
+    """Return the extents of squares along an axis: they cover all of it and are symmetric."""
     free = length - side
     count = math.ceil(free / max(1, round(STRIDE * side))) + 1
-    count += count % 2 * free % 2  # one in the middle of an odd rest would lie half a pixel off
+    count += count % 2 * free % 2  # a middle square on an odd remainder would be half a pixel off
     first = [round(i * free / (count - 1)) for i in range(count // 2)]
     middle = [free // 2] if count % 2 else []
     return [slice(start, start + side) for start in (*first, *middle, *(free - start for start in reversed(first)))]

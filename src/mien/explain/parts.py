@@ -1,6 +1,6 @@
-"""The maps that a network's own parts weigh by: gates, masks and attention, as `models/layers/observing.py` shows them.
+"""The maps a network's own parts weight by: gates, masks and attention, collected by `models/layers/observing.py`.
 
-Such a map says what the part lets through, for every face alike or not, and nothing of which class that speaks for.
+Such a map shows what a part lets through; it belongs to no class.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from mien.core.errors import ModelError, did_you_mean
 from mien.explain.maps import ExplanationMap, Pair
 
-# Parts below 0 where they hold a position back; all others are gates from 0 to 1, or sizes.
+# Parts that are negative where they suppress a position; all others are gates from 0 to 1, or magnitudes.
 SIGNED = ("high_frequencies", "spatial_score")
 SPECTRUM, VALUES, ATTENTION, ATTENDED = "spectrum", "values", "attention", "attended"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What one part of a network showed of n faces.
+    """The output of one part of a network for n faces.
 
     Attributes:
-        name: Where it is and what it is: `stage3/spam/attention`.
-        stage: The stage on whose map it works.
-        tensor: (n, c, h, w) at the stage's positions, or (n, hw, hw) for what each position attends to.
+        name: Its path: `stage3/spam/attention`.
+        stage: The stage it works on.
+        tensor: (n, c, h, w) at the stage's positions, or (n, hw, hw) for attention between positions.
         size: Height and width of the stage's map.
     """
 
@@ -42,16 +42,16 @@ class Observed:
 
 
 def part_maps(observed: Sequence[Observed], grids: Mapping[str, tuple[Pair, Pair]]) -> list[list[ExplanationMap]]:
-    """Return the parts' maps of every face, in the order in which the network computes them.
+    """Return the parts' maps of each face, in the order in which the network computes them.
 
-    Several channels become their mean; of a spectrum and of plain values, the mean of their sizes. A spectrum is
-    ln(1 + size) with the zero frequency in the middle. Attention of every position to every other one (SPAM) becomes
-    two maps: `attention`, how much a position attends on average, and `attended`, how much it is attended to, which are
-    frequencies where the module works on a spectrum.
+    Channels are averaged; those of a spectrum and of plain values by magnitude. A spectrum is ln(1 + magnitude) with
+    the zero frequency in the centre. Attention between positions (SPAM) becomes two maps: `attention`, how much a
+    position attends on average, and `attended`, how much it is attended to. The latter are frequencies if the module
+    works on a spectrum.
 
     Args:
-        observed: What the parts showed.
-        grids: `step` and `first` of each stage's map, as `ExplanationMap` has them.
+        observed: The parts' outputs.
+        grids: `step` and `first` of each stage's map, as in `ExplanationMap`.
     """
     frequencies = {one.stage for one in observed if one.part == SPECTRUM}
     faces: list[list[ExplanationMap]] = [[] for _ in range(len(observed[0].tensor))] if observed else []
@@ -67,22 +67,24 @@ def part_maps(observed: Sequence[Observed], grids: Mapping[str, tuple[Pair, Pair
 
 
 def choose_part(maps: Sequence[ExplanationMap], wanted: str | None) -> ExplanationMap:
-    """Return the one map of a name; without a name the only one.
+    """Return the map with a name; without a name, the only map.
 
     Raises:
-        ModelError: None is called so, or there are several to choose from; the error names them.
+        ModelError: There is no such map, or no name is given and there are several; the error lists them.
     """
     names = [one.method for one in maps]
     if wanted is None and len(maps) == 1:
         return maps[0]
     if wanted in names:
         return maps[names.index(wanted)]
-    given = "Which part's map is wanted?" if wanted is None else f"No part '{wanted}'.{did_you_mean(wanted, names)}"
+    given = (
+        "Several parts have maps; name one." if wanted is None else f"No part '{wanted}'.{did_you_mean(wanted, names)}"
+    )
     raise ModelError(f"{given} Parts of this network: {', '.join(names)}.")
 
 
 def _maps_of(one: Observed, *, use_frequencies: bool) -> list[tuple[str, NDArray[np.float32], bool]]:
-    """Return name, maps (n, h, w) and whether they lie on the picture, of what one part showed."""
+    """Return name, maps (n, h, w) and `is_spatial` of each map of one part."""
     tensor = np.asarray(one.tensor, dtype=np.float32)
     if tensor.ndim == 3:  # (n, hw, hw), rows attend to columns
         attended = tensor.mean(axis=1).reshape(-1, *one.size)

@@ -1,10 +1,10 @@
-"""Does a map change when the network forgets what it has learnt? One that does not shows the picture, not the network.
+"""Sanity check: a map that does not change when the network's weights are randomised does not explain the network.
 
 Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, "Sanity Checks for Saliency Maps", NeurIPS 2018: weights
-are randomised from the last layer back to the first ("cascading"), and the map is compared with the original one.
+are randomised from the last layer back to the first ("cascading"), and the map is compared with the original.
 
-Deviation: a layer's weights are shuffled instead of drawn anew. So every layer keeps its distribution of weights, and a
-map changes because what was learnt is gone, not because the layers' outputs are larger or smaller than before.
+Deviation: a layer's weights are shuffled instead of drawn anew, which keeps their distribution. So a map changes
+because what was learnt is lost, not because the scale of the layer's output changes.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mien.explain.similarity import is_constant, spearman, ssim
 if TYPE_CHECKING:
     from torch import nn
 
-# Shares of the layers, from the last one back, after which the maps are compared; 0 is the last layer alone.
+# Shares of the layers, counted from the output, after which maps are compared; 0: the last layer only.
 STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class Sanity:
-    """How much maps resemble the original ones after part of the layers was randomised, means over the faces.
+    """Similarity to the original maps after part of the layers is randomised; means over the faces.
 
     Attributes:
-        share: Share of the layers that are random, counted from the output, in (0, 1].
-        layer: The layer that was randomised last, by its name in the network.
-        spearman: Rank correlation of the maps, in [-1, 1]; 0 where a map became constant.
+        share: Share of randomised layers, counted from the output, in (0, 1].
+        layer: Name of the layer that was randomised last.
+        spearman: Rank correlation of the maps, in [-1, 1]; 0 if a map became constant.
         ssim: Structural similarity of the maps, in [-1, 1].
     """
 
@@ -51,14 +51,14 @@ def check_sanity(
     labels: Labels,
     seed: int = 0,
 ) -> tuple[Sanity, ...]:
-    """Randomise a network layer by layer and compare its maps with those it made before.
+    """Randomise a network layer by layer and compare its maps with the original ones.
 
     Args:
-        network: Changed in place; hand over a copy.
-        explain: Makes maps (n, h, w) of this very network.
+        network: Changed in place; pass a copy.
+        explain: Returns maps (n, h, w) of this network.
         images: (n, c, h, w), normalised.
         labels: (n,) the classes to explain.
-        seed: Of the shuffling.
+        seed: Seed of the shuffling.
     """
     before = explain(images, labels)
     found = []
@@ -71,15 +71,15 @@ def check_sanity(
 
 
 def randomize_layers(network: nn.Module, images: Images, seed: int = 0) -> Iterator[tuple[float, str]]:
-    """Shuffle the weights of a network from the last layer back; stop at each of `STOPS`.
+    """Shuffle the weights of a network from the last layer back; pause at each of `STOPS`.
 
     Args:
         network: Changed in place.
-        images: (1, c, h, w): run once, to see in which order the layers work.
-        seed: Of the shuffling.
+        images: (1, c, h, w), to find the order in which the layers run.
+        seed: Seed of the shuffling.
 
     Yields:
-        The share of the layers that are random by now, and the name of the last of them.
+        The share of randomised layers, and the name of the last one.
 
     Raises:
         ModelError: The network has no weights.
@@ -101,7 +101,7 @@ def randomize_layers(network: nn.Module, images: Images, seed: int = 0) -> Itera
 
 
 def _in_running_order(network: nn.Module, images: Images) -> list[tuple[str, nn.Module]]:
-    """Return the modules with weights of their own, as they finish; those that are never called come first."""
+    """Return the modules with own weights in the order they finish; modules that never run come first."""
     import torch
 
     named = [(name, module) for name, module in network.named_modules() if any(True for _ in module.parameters(False))]
@@ -122,7 +122,7 @@ def _in_running_order(network: nn.Module, images: Images) -> list[tuple[str, nn.
 
 
 def _rank_agreement(before: Maps, after: Maps) -> float:
-    """Return Spearman's correlation; 0 where the randomised network's map is constant and so tells nothing."""
+    """Return Spearman's correlation; 0 if the randomised network's map is constant."""
     if is_constant(before):
-        raise ModelError("A map that is the same everywhere cannot be compared; choose faces with another one.")
+        raise ModelError("A constant map cannot be compared; choose other faces.")
     return 0.0 if is_constant(after) else spearman(before, after)

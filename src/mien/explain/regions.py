@@ -1,7 +1,7 @@
-"""Which part of a face a pixel belongs to, and how a map's evidence is divided among the parts.
+"""Face regions, and the share of a map's evidence in each.
 
-The parts are drawn around five landmarks: right eye, left eye, nose tip, right and left corner of the mouth (the
-person's right). Where no detector finds them, those of a mean face stand in (`MEAN_FACE`).
+Regions are drawn around five landmarks: right eye, left eye, nose tip, right and left corner of the mouth (the person's
+right). If no detector finds them, those of a mean face are used (`MEAN_FACE`).
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from mien.core.errors import DataError
 from mien.inference.detectors import Detector
 
 REGIONS = ("eyes", "brows", "nose", "mouth", "rest of the face", "outside")
-# Priority: what is drawn later covers what was drawn earlier.
+# In drawing order: later regions cover earlier ones.
 OUTSIDE, REST, NOSE, BROWS, MOUTH, EYES = (
     REGIONS.index(name) for name in ("outside", "rest of the face", "nose", "brows", "mouth", "eyes")
 )
 Source = Literal["landmarks", "mean face"]
 Landmarks = NDArray[np.float64]
 
-# Five landmarks (x, y) in parts of the crop's width and height: medians of YuNet's on FER2013's frames, made
+# Five landmarks (x, y) as fractions of the crop's width and height: medians of YuNet's on FER2013's images, made
 # symmetric and rounded (results/face_regions.json, by lab/benchmarks/face_regions.py).
 MEAN_FACE: Landmarks = np.array([[0.31, 0.38], [0.69, 0.38], [0.50, 0.59], [0.34, 0.75], [0.66, 0.75]])
-# Detectors are trained on faces with something around them: a crop is enlarged to about this side, in pixels, and
-# framed by half of it in mean grey.
+# Detectors are trained on faces with surroundings: a crop is enlarged to about this side, in pixels, and padded by half
+# of it with mean grey.
 SEARCH_SIDE = 192
-# An area, in parts of the crop, that no two axes of a face span; seen edge-on, a face has no such parts.
+# Smallest area between a face's axes, as a fraction of the crop; below it the face is seen edge-on and has no regions.
 SMALLEST_FRAME = 0.01
 
 
 def find_landmarks(face: NDArray[np.uint8], detector: Detector) -> Landmarks | None:
-    """Return the five landmarks of a face crop, (5, 2), in parts of its width and height; None where none are found.
+    """Return the five landmarks of a face crop, (5, 2), as fractions of its width and height; None if not found.
 
     Args:
         face: (h, w) grey or (h, w, 3) RGB.
-        detector: Any; those that give no landmarks find none.
+        detector: Any detector; without landmarks, the result is None.
     """
     height, width = face.shape[:2]
     factor = SEARCH_SIDE / max(height, width)
@@ -54,15 +54,15 @@ def find_landmarks(face: NDArray[np.uint8], detector: Detector) -> Landmarks | N
 
 
 def face_regions(height: int, width: int, landmarks: Landmarks | None = None) -> NDArray[np.int8]:
-    """Return the part of the face that each pixel's centre lies in, (height, width), as positions in `REGIONS`.
+    """Return the region of each pixel centre, (height, width), as positions in `REGIONS`.
 
-    The parts are ellipses and a wedge in the face's own axes: one unit across is from eye to eye, one unit down is
-    from the middle of the eyes to the middle of the mouth. So they follow a face that is turned or tilted.
+    Regions are ellipses and a wedge in the face's axes: one unit across from eye to eye, one unit down from the middle
+    of the eyes to the middle of the mouth. So they follow a turned or tilted face.
 
     Args:
         height: Of the map, in pixels.
         width: Of the map, in pixels.
-        landmarks: (5, 2) in parts of width and height; None: those of the mean face.
+        landmarks: (5, 2) as fractions of width and height; None: those of the mean face.
 
     Raises:
         DataError: The landmarks are not five finite points that span a face.
@@ -70,7 +70,7 @@ def face_regions(height: int, width: int, landmarks: Landmarks | None = None) ->
     points = MEAN_FACE if landmarks is None else landmarks
     if points.shape != MEAN_FACE.shape or not _has_frame(points):
         raise DataError(
-            f"Landmarks {points.tolist()} span no face; expected five points (x, y): eyes, nose tip, mouth corners."
+            f"Landmarks {points.tolist()} do not span a face; expected (x, y) of eyes, nose tip, mouth corners."
         )
     across, down = _face_axes(height, width, points)
     (nose_across, nose_down), right, left = (_in_face(points, points[i]) for i in (2, 3, 4))
@@ -89,44 +89,44 @@ def face_regions(height: int, width: int, landmarks: Landmarks | None = None) ->
 
 
 def area_shares(regions: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the share of the picture that each of `REGIONS` takes; sums to 1."""
+    """Return the share of the pixels in each of `REGIONS`; sums to 1."""
     return np.bincount(regions.ravel(), minlength=len(REGIONS)) / regions.size
 
 
 def attribution_shares(values: NDArray[np.float32], regions: NDArray[np.int8]) -> NDArray[np.float64]:
     """Return the share of a map's evidence in each of `REGIONS`; sums to 1.
 
-    Evidence is what is above zero: of a signed map, what speaks for the class.
+    Evidence is the part above 0: in a signed map, evidence for the class.
 
     Args:
         values: (h, w).
         regions: (h, w), from `face_regions`.
 
     Raises:
-        DataError: The shapes differ, or the map has no finite value above zero to divide.
+        DataError: The shapes differ, or the map has no finite value above 0.
     """
     if values.shape != regions.shape:
-        raise DataError(f"A map of shape {values.shape} and regions of shape {regions.shape}; expected one shape.")
+        raise DataError(
+            f"Got a map of shape {values.shape} and regions of shape {regions.shape}; expected the same shape."
+        )
     evidence = np.clip(values.astype(np.float64), 0, None)
     total = evidence.sum()
     if not (np.isfinite(total) and total > 0):
-        raise DataError(
-            "The map has no finite value above 0, so there is no evidence to divide among the face's parts."
-        )
+        raise DataError("The map has no finite value above 0, so it has no evidence to divide among face regions.")
     return np.asarray(np.bincount(regions.ravel(), weights=evidence.ravel(), minlength=len(REGIONS)) / total)
 
 
 def _face_axes(height: int, width: int, points: Landmarks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where each pixel's centre lies in the face's axes: two arrays (height, width)."""
+    """Return the pixel centres in the face's axes: two arrays (height, width)."""
     x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
-    places = _in_face(points, np.stack(np.meshgrid(x, y), axis=-1))
-    return places[..., 0], places[..., 1]
+    positions = _in_face(points, np.stack(np.meshgrid(x, y), axis=-1))
+    return positions[..., 0], positions[..., 1]
 
 
-def _in_face(points: Landmarks, places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return places (..., 2) in the face's axes: (0, 0) between the eyes, (0, 1) in the middle of the mouth."""
+def _in_face(points: Landmarks, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return positions (..., 2) in the face's axes: (0, 0) between the eyes, (0, 1) in the middle of the mouth."""
     origin = points[:2].mean(axis=0)
-    return np.asarray((places - origin) @ np.linalg.inv(_frame(points)))
+    return np.asarray((positions - origin) @ np.linalg.inv(_frame(points)))
 
 
 def _frame(points: Landmarks) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""How much two maps agree: Pearson's and Spearman's correlation, and structural similarity."""
+"""Similarity of two maps: Pearson's and Spearman's correlation, and structural similarity."""
 
 from __future__ import annotations
 
@@ -13,25 +13,22 @@ STEADY_LIGHT, STEADY_CONTRAST = 0.01, 0.03
 
 
 def is_constant(values: Values) -> bool:
-    """Tell whether a map says the same of every pixel, up to rounding."""
+    """Tell whether all values of a map are equal, up to rounding."""
     spread = float(np.ptp(values))
     return spread <= 1e-6 * float(np.abs(values).max(initial=0.0))
 
 
 def pearson(first: Values, second: Values) -> float:
-    """Return the correlation of two arrays of one shape, in [-1, 1]; NaN where one is constant."""
+    """Return the correlation of two arrays of the same shape, in [-1, 1]; NaN if one is constant."""
     if is_constant(first) or is_constant(second):
         return float("nan")
-    one, other = (np.asarray(values, dtype=np.float64).ravel() for values in (first, second))
-    one, other = one - one.mean(), other - other.mean()
-    return float(np.sum(one * other) / np.sqrt(np.sum(one**2) * np.sum(other**2)))
+    return float(np.corrcoef(first.ravel().astype(np.float64), second.ravel().astype(np.float64))[0, 1])
 
 
 def spearman(first: Values, second: Values) -> float:
-    """Return the correlation of the ranks of two arrays of one shape, in [-1, 1]; NaN where one is constant.
+    """Return the rank correlation of two arrays of the same shape, in [-1, 1]; NaN if one is constant.
 
-    Equal values share the mean of their ranks (Spearman, "The proof and measurement of association between two
-    things", 1904).
+    Ties get their mean rank (Spearman, "The proof and measurement of association between two things", 1904).
     """
     if is_constant(first) or is_constant(second):
         return float("nan")
@@ -39,11 +36,10 @@ def spearman(first: Values, second: Values) -> float:
 
 
 def ssim(first: Values, second: Values) -> float:
-    """Return the mean structural similarity of two maps (h, w), in [-1, 1], each scaled to [0, 1] first.
+    """Return the mean structural similarity of two maps (h, w), in [-1, 1]; each is scaled to [0, 1] first.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
-    similarity", IEEE TIP 13(4), 2004, Eq. (13) and (17), with population variances; beyond the border the maps are
-    mirrored.
+    similarity", IEEE TIP 13(4), 2004, Eq. (13) and (17), with population variances and mirrored borders.
     """
     one, other = _scaled(first), _scaled(second)
     mean_one, mean_other = _smooth(one), _smooth(other)

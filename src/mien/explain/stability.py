@@ -1,7 +1,7 @@
-"""Does a map stay on the face when the face moves by one pixel?
+"""Stability of maps: does a map follow the face when it is shifted by one pixel?
 
-A network that shrinks its picture in steps answers a little differently after a shift (Zhang, "Making convolutional
-networks shift-invariant again", ICML 2019); a map that jumps then says more about the grid than about the face.
+The output of networks that downsample changes slightly with a shift (Zhang, "Making convolutional networks
+shift-invariant again", ICML 2019); a map that changes a lot reflects the grid more than the face.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from mien.explain.faithfulness import Images, Labels, Maps
 from mien.explain.similarity import pearson
 
-# (n, c, h, w) normalised images and the classes (n,) to explain, to maps (n, h, w).
+# (n, c, h, w) normalised images and the classes (n,) to explain -> maps (n, h, w).
 Explain = Callable[[Images, Labels], Maps]
 # Down, up, right, left; by one pixel each.
 SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def measure_stability(explain: Explain, images: Images, maps: Maps, labels: Labels) -> NDArray[np.float64]:
-    """Return how much the maps of shifted faces, shifted back, correlate with the original ones.
+    """Return the correlation between maps and those of shifted faces, shifted back.
 
     Args:
-        explain: Makes the maps.
+        explain: Returns maps (n, h, w).
         images: (n, c, h, w), normalised.
-        maps: (n, h, w), what `explain` makes of them.
-        labels: (n,) the explained classes; they stay when the network changes its mind.
+        maps: (n, h, w), the maps of the unshifted images.
+        labels: (n,) the explained classes, also for the shifted images.
 
     Returns:
-        (n,) the mean of Pearson's correlation over four shifts, in [-1, 1], on the pixels that stay in the picture;
-        NaN for a face where no pair of maps has a correlation.
+        (n,) the mean Pearson correlation over four shifts, in [-1, 1], on pixels that stay inside the image; NaN for a
+        face whose maps are constant.
     """
     found = np.full((len(SHIFTS), len(images)), np.nan)
     for i, (down, right) in enumerate(SHIFTS):
@@ -43,7 +43,7 @@ def measure_stability(explain: Explain, images: Images, maps: Maps, labels: Labe
 
 
 def shift(images: NDArray[np.float32], down: int, right: int) -> NDArray[np.float32]:
-    """Move pictures (..., h, w) by one pixel or none each way; the border's pixels are repeated where it opens."""
+    """Shift images (..., h, w) by up to one pixel; border pixels are repeated."""
     height, width = images.shape[-2:]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)

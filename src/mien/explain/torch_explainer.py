@@ -1,4 +1,4 @@
-"""A torch network that can be asked for explanations: by its gradients, its parts and its answers."""
+"""Explain a torch network by its gradients, its parts and its output."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
@@ -22,12 +23,12 @@ from mien.models.network import Network
 
 
 class TorchModel:
-    """A torch network in the place of an .onnx file: the same card, scores, temperature and rejection.
+    """A torch network as a `Model`; it also takes images of other sizes than its card's.
 
     Args:
-        network: Put into eval mode; it answers for images of any size that it takes.
-        card: What it is.
-        source: What to call it in errors.
+        network: Put into eval mode.
+        card: Its card.
+        source: Its name in errors.
     """
 
     def __init__(self, network: Network, card: ModelCard, source: str) -> None:
@@ -36,20 +37,25 @@ class TorchModel:
         check_outputs(self._run, card, source)
 
     def predict(self, images: NDArray[np.float32]) -> Scores:
-        """Score faces in one forward pass."""
+        """Score faces in one forward pass; see `Model.predict`."""
         return to_scores(self._run, images, self.card)
 
+    def to_tensor(self, array: NDArray[np.generic]) -> Tensor:
+        """Return an array as a tensor on the network's device."""
+        return torch.from_numpy(array).to(next(self.network.parameters()).device)
+
+    @torch.inference_mode()
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            logits: NDArray[np.float32] = self.network(torch.from_numpy(images).to(device)).float().cpu().numpy()
+        logits: NDArray[np.float32] = self.network(self.to_tensor(images)).float().cpu().numpy()
         return logits
 
 
 class TorchExplainer(Explainer):
-    """A torch network and its card, asked where in a face it sees an expression."""
+    """Explains a torch network by all methods."""
 
     methods: ClassVar[tuple[str, ...]] = METHODS
+    model: TorchModel
+    network: Network
 
     def __init__(self, network: Network, card: ModelCard, source: str = "the network") -> None:
         super().__init__(TorchModel(network, card, source), source)
@@ -60,6 +66,15 @@ class TorchExplainer(Explainer):
         """The network's stages."""
         return self.network.stage_names
 
+    @torch.inference_mode()
+    def compute_features(self, images: Images) -> NDArray[np.float32]:
+        """Return the input (n, d) of the last layer for normalised images (n, c, h, w)."""
+        batches = [
+            self.network.outputs(self.model.to_tensor(batch)).features.float().cpu().numpy()
+            for _, batch in self._batches(images)
+        ]
+        return np.concatenate(batches)
+
     def _explain(
         self, images: Images, method: str, layer: str | None, labels: NDArray[np.int64]
     ) -> list[ExplanationMap]:
@@ -67,8 +82,7 @@ class TorchExplainer(Explainer):
             return [choose_part(maps, layer) for maps in self._parts(images)]
         if method not in (*STAGE_METHODS, "integrated_gradients"):
             return super()._explain(images, method, layer, labels)
-        device = next(self.network.parameters()).device
-        pixels, targets = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+        pixels, targets = self.model.to_tensor(images), self.model.to_tensor(labels)
         if method == "integrated_gradients":
             values = integrate_gradients(self.network, pixels, targets)
             stage, is_signed, step, first = "", True, None, None
@@ -83,25 +97,24 @@ class TorchExplainer(Explainer):
         ]
 
     def _parts(self, images: Images) -> list[list[ExplanationMap]]:
-        device = next(self.network.parameters()).device
         with torch.inference_mode(), observing(self.network) as seen:
-            self.network(torch.from_numpy(images).to(device))
+            self.network(self.model.to_tensor(images))
         tensors = {key: tensor.float().cpu().numpy() for key, tensor in seen.items() if key[0] or tensor.ndim == 4}
         sizes = {stage: (values.shape[-2], values.shape[-1]) for (path, stage), values in tensors.items() if not path}
-        observed = [
-            Observed(*self._named(path, part), tensor=values, size=sizes[self._named(path, part)[1]])
-            for (path, part), values in tensors.items()
-            if path
-        ]
+        observed = []
+        for (path, part), values in tensors.items():
+            if path:
+                name, stage = self._describe_part(path, part)
+                observed.append(Observed(name, stage, values, sizes[stage]))
         if not observed:
             raise ModelError(
                 f"{self.source} ({self.card.network}) has no parts with maps of their own: no modulator and no "
-                f"attention. Methods that remain: {', '.join(name for name in self.methods if name != PARTS)}."
+                f"attention. Available methods: {', '.join(name for name in self.methods if name != PARTS)}."
             )
         return part_maps(observed, self._grids(images))
 
-    def _named(self, path: str, part: str) -> tuple[str, str]:
-        """Return a part's name for people and the stage that it works on, by its module's path."""
+    def _describe_part(self, path: str, part: str) -> tuple[str, str]:
+        """Return a part's readable name and the stage it works on, from the path of its module."""
         words = path.split(".")
         if words[0] != "modulators":
             return "/".join((*words, part)), self.layers[-1]
@@ -109,7 +122,7 @@ class TorchExplainer(Explainer):
         return f"{words[1]}/{modulator}/{part}", words[1]
 
     def _grids(self, images: Images) -> Mapping[str, tuple[Pair, Pair]]:
-        """Return the step and the first middle of each stage's positions, in parts of the images' sides."""
+        """Return `step` and `first` of each stage's map, as in `ExplanationMap`."""
         height, width = images.shape[-2:]
         return {
             stage.name: ((stage.stride / height, stage.stride / width), (stage.first / height, stage.first / width))
@@ -121,11 +134,11 @@ def load_run_explainer(folder: Path, threads: int = 1) -> TorchExplainer:
     """Load the selected weights of a run folder.
 
     Args:
-        folder: What `mien train` wrote.
-        threads: CPU threads of torch, in this whole process.
+        folder: A run folder.
+        threads: CPU threads of torch, in this process.
 
     Raises:
-        MienError: The folder holds no run, or none that finished an epoch.
+        MienError: The folder holds no finished run.
     """
     from mien.training.run import load_run, run_card
 

@@ -1,4 +1,4 @@
-"""From pictures to explained faces and back: where a map lies on the whole picture, and what is saved."""
+"""Explained faces: the position of a map on the whole image, and what is saved."""
 
 import json
 import sys
@@ -14,13 +14,13 @@ from mien.core.errors import ModelError
 from mien.core.image import crop_face, cut_square, resize_face
 from mien.core.types import Box, Detection
 from mien.explain.face_figure import prepare_folder, save_face
-from mien.explain.faces import FaceExplainer, Question, place_on_image
+from mien.explain.faces import FaceExplainer, place_on_image
 from mien.explain.maps import ExplanationMap
 from mien.explain.torch_explainer import TorchExplainer
 
 
 class Fixed:
-    """A detector that finds what it was told."""
+    """A detector that returns fixed boxes."""
 
     name = "fixed"
 
@@ -36,12 +36,12 @@ def explainer():
     return TorchExplainer(BrightOrDark(), card_of())
 
 
-def picture_with(spot, height=180, width=260, side=12):
-    """A mean-grey picture (h, w, 3), not square, with a bright square centred at (x, y)."""
-    picture = np.full((height, width, 3), 128, dtype=np.uint8)
+def image_with(spot, height=180, width=260, side=12):
+    """A mean-grey image (h, w, 3), not square, with a bright square centred at (x, y)."""
+    image = np.full((height, width, 3), 128, dtype=np.uint8)
     x, y = (round(place - side / 2) for place in spot)
-    picture[y : y + side, x : x + side] = 250
-    return picture
+    image[y : y + side, x : x + side] = 250
+    return image
 
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam", "integrated_gradients", "occlusion"])
@@ -53,19 +53,19 @@ def picture_with(spot, height=180, width=260, side=12):
         (Box(-20, 90, 100, 110), (40, 150)),  # reaches past two borders
     ],
 )
-def test_a_spot_on_the_picture_is_found_on_the_picture(explainer, method, box, spot):
-    picture = picture_with(spot)
-    found = FaceExplainer(explainer, Question((method,), label="happy"), Fixed(box)).explain_image(picture)
+def test_a_spot_is_found_where_it_is_in_the_image(explainer, method, box, spot):
+    image = image_with(spot)
+    found = FaceExplainer(explainer, [method], label="happy", detector=Fixed(box)).explain_image(image)
     (face,) = found.faces
-    values, is_inside = place_on_image(face.maps[0], face.square, *picture.shape[:2])
-    assert values.shape == is_inside.shape == picture.shape[:2]
+    values, is_inside = place_on_image(face.maps[0], face.square, *image.shape[:2])
+    assert values.shape == is_inside.shape == image.shape[:2]
     assert not values[~is_inside].any()
     evidence = np.clip(values, 0, None)
     # the maps of background evidence, left over from rounding, do not count
     evidence = np.where(evidence > 0.2 * evidence.max(), evidence, 0)
     rows, columns = np.indices(values.shape) + 0.5
     middle = (evidence * columns).sum() / evidence.sum(), (evidence * rows).sum() / evidence.sum()
-    # a pixel of the crop is two to three of the picture
+    # a pixel of the crop is two to three of the image
     assert middle == pytest.approx(spot, abs=2.5)
 
 
@@ -84,24 +84,24 @@ def test_the_square_is_what_the_crop_cuts():
 
 
 def test_placing_inverts_cropping():
-    """A map that shows the crop's own pixels, put back, is the picture."""
+    """A map that shows the crop's own pixels, put back, is the image."""
     rows, columns = np.indices((120, 150))
-    picture = (100 + 60 * np.sin(rows / 9) * np.cos(columns / 11)).astype(np.uint8)
+    image = (100 + 60 * np.sin(rows / 9) * np.cos(columns / 11)).astype(np.uint8)
     box, crop = Box(35, 20, 60, 70), CropSpec(scale=1.1, shift_x=0, shift_y=0.02)
     square = cut_square(box, crop)
-    face = resize_face(crop_face(picture, box, crop), 64, 1)
+    face = resize_face(crop_face(image, box, crop), 64, 1)
     values, is_inside = place_on_image(
         ExplanationMap("occlusion", "", "happy", face.astype(np.float32)), square, 120, 150
     )
-    assert np.abs(values - picture)[is_inside].mean() < 1
+    assert np.abs(values - image)[is_inside].mean() < 1
     assert is_inside.sum() == pytest.approx(square.width * square.height, rel=0.03)
 
 
-def test_a_face_tells_its_class_and_every_method_is_asked(explainer):
-    picture = picture_with((90, 110))
+def test_a_face_has_a_map_of_every_method(explainer):
+    image = image_with((90, 110))
     boxes = Fixed(Box(150, 40, 90, 90), Box(60, 70, 60, 60))
-    question = Question(("gradcam", "occlusion"), layer="fine", label="sad")
-    found = FaceExplainer(explainer, question, boxes).explain_image(picture, "one.png")
+    faces = FaceExplainer(explainer, ["gradcam", "occlusion"], layer="fine", label="sad", detector=boxes)
+    found = faces.explain_image(image, "one.png")
     assert [round(face.face.box.x) for face in found.faces] == [60, 150]
     left = found.faces[0]
     assert left.face.label == "happy"
@@ -116,28 +116,27 @@ def test_a_face_tells_its_class_and_every_method_is_asked(explainer):
     assert content["faces"][0]["maps"][0]["size"] == [48, 48]
 
 
-def test_a_picture_without_faces_is_no_error(explainer):
-    assert FaceExplainer(explainer, detector=Fixed()).explain_image(picture_with((90, 110))).faces == []
+def test_an_image_without_faces_is_not_an_error(explainer):
+    assert FaceExplainer(explainer, detector=Fixed()).explain_image(image_with((90, 110))).faces == []
 
 
-def test_questions_that_cannot_be_answered_are_refused_before_any_picture(explainer):
-    for question, message in (
-        (Question(("gradcam",), layer="stage9"), r"No layer 'stage9'.*Layers: fine, coarse"),
-        (Question(("occlusion",), layer="fine"), r"occlusion looks at the picture itself"),
-        (Question(label="hapy"), r"No label 'hapy'. Did you mean 'happy'"),
-        (Question(("cam",)), r"No method 'cam'"),
+def test_invalid_requests_are_refused_before_any_image(explainer):
+    for request, message in (
+        ({"methods": ["gradcam"], "layer": "stage9"}, r"No layer 'stage9'.*Layers: fine, coarse"),
+        ({"methods": ["occlusion"], "layer": "fine"}, r"Layer 'fine' is given, but occlusion explains the input image"),
+        ({"label": "hapy"}, r"No label 'hapy'. Did you mean 'happy'"),
+        ({"methods": ["cam"]}, r"No method 'cam'"),
     ):
         with pytest.raises(ModelError, match=message):
-            FaceExplainer(explainer, question, Fixed())
+            FaceExplainer(explainer, **request, detector=Fixed())
 
 
 def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_path):
-    picture = FaceExplainer(
-        explainer, Question(("gradcam", "integrated_gradients")), Fixed(Box(60, 70, 60, 60))
-    ).explain_image(picture_with((90, 110)), "some/where/me.jpg")
+    faces = FaceExplainer(explainer, ["gradcam", "integrated_gradients"], detector=Fixed(Box(60, 70, 60, 60)))
+    image = faces.explain_image(image_with((90, 110)), "some/where/me.jpg")
     folder = tmp_path / "new"
     prepare_folder(folder)
-    paths = [*save_face(picture, 0, "tiny", folder), *save_face(picture, 0, "tiny", folder)]
+    paths = [*save_face(image, 0, "tiny", folder), *save_face(image, 0, "tiny", folder)]
     stems = ("me-face1", "me-face1-2")
     assert [path.name for path in paths] == [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "npz")]
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths)
@@ -147,7 +146,7 @@ def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_pa
     with np.load(paths[2], allow_pickle=False) as saved:
         assert saved["maps"].shape == (2, 48, 48)
         assert list(saved["methods"]) == ["gradcam", "integrated_gradients"]
-        np.testing.assert_allclose(saved["maps"][0], picture.faces[0].maps[0].resized(48, 48))
+        np.testing.assert_allclose(saved["maps"][0], image.faces[0].maps[0].resized(48, 48))
         assert saved["crop"].shape == (48, 48)
         assert saved["square"] == pytest.approx([60, 70, 60, 60])
 
@@ -156,9 +155,9 @@ def test_mien_explain_is_a_function(explainer, tmp_path):
     # the package of the same name is imported already, and can be called
     assert "mien.explain.maps" in sys.modules
     path = tmp_path / "one.png"
-    Image.fromarray(picture_with((90, 110))).save(path)
+    Image.fromarray(image_with((90, 110))).save(path)
     from_file, from_pixels = mien.explain(
-        explainer, [path, picture_with((90, 110))], method="gradcam", layer="fine", detector="none"
+        explainer, [path, image_with((90, 110))], method="gradcam", layer="fine", detector="none"
     )
     assert from_file.source == str(path)
     np.testing.assert_array_equal(from_file.faces[0].maps[0].values, from_pixels.faces[0].maps[0].values)

@@ -62,7 +62,7 @@ def test_no_evidence_is_said_and_evidence_against_is_not_counted():
 
 
 def test_a_broken_map_is_refused():
-    with pytest.raises(ModelError, match="not finite"):
+    with pytest.raises(ModelError, match="non-finite"):
         a_map([[np.nan]])
     with pytest.raises(ModelError, match=r"shape \(3,\)"):
         a_map([1.0, 2.0, 3.0])

@@ -1,4 +1,4 @@
-"""Every method on networks whose evidence is known, and what it says where it cannot help."""
+"""All methods on networks whose evidence is known, and their errors."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import torch
 from planted_stages import HAPPY, SAD, BrightOrDark, card_of, planted_images, save_run
 
 from mien.core.errors import MienError, ModelError
-from mien.explain.methods import METHODS, Explainer, load_explainer
+from mien.explain.loading import load_explainer
+from mien.explain.methods import METHODS, Explainer
 from mien.explain.occlusion import occlude
 from mien.explain.torch_explainer import TorchExplainer
 from mien.models import registry
@@ -138,7 +139,7 @@ def test_occlusion_is_the_mean_loss_over_the_squares_that_cover_a_pixel():
 
 
 @pytest.mark.parametrize("length", [7, 9, 12, 31, 48, 112, 224])
-def test_occlusion_looks_at_a_mirrored_picture_in_the_mirrored_way(length):
+def test_occlusion_treats_a_mirrored_image_in_the_mirrored_way(length):
     weights = np.random.default_rng(6).random(length)
 
     def predict(images):
@@ -150,7 +151,7 @@ def test_occlusion_looks_at_a_mirrored_picture_in_the_mirrored_way(length):
     np.testing.assert_allclose(occlude(predict, images, np.array([0])), one[:, :, ::-1], rtol=1e-5)
 
 
-def test_a_file_answers_by_occlusion_as_its_network_does(tiny_model):
+def test_a_file_is_explained_by_occlusion(tiny_model):
     explainer = load_explainer(tiny_model)
     assert type(explainer) is Explainer
     images = planted_images([(10, 20)], 48, 48, 12)
@@ -160,27 +161,27 @@ def test_a_file_answers_by_occlusion_as_its_network_does(tiny_model):
     assert middle(one.values) == pytest.approx((16, 26), abs=1.5)
 
 
-def test_a_file_says_which_methods_remain(tiny_model):
+def test_a_file_lists_the_available_methods(tiny_model):
     explainer = load_explainer(tiny_model)
     images = planted_images([(10, 20)], 48, 48)
     for method in ("gradcam", "parts"):
-        with pytest.raises(ModelError, match=r"Methods that remain: occlusion"):
+        with pytest.raises(ModelError, match=r"Available methods: occlusion"):
             explainer.explain(images, method)
-    with pytest.raises(ModelError, match=r"Methods that remain: occlusion"):
+    with pytest.raises(ModelError, match=r"Available methods: occlusion"):
         explainer.parts(images)
 
 
-def test_wrong_names_are_answered_with_the_right_ones(planted):
+def test_errors_list_what_is_available(planted):
     images = planted_images([(8, 8)], HEIGHT, WIDTH)
     with pytest.raises(ModelError, match=r"No method 'gradcm'. Did you mean 'gradcam'\? Methods: gradcam, gradcam\+\+"):
         planted.explain(images, "gradcm")
     with pytest.raises(ModelError, match=r"No layer 'corse'. Did you mean 'coarse'\? Layers: fine, coarse"):
         planted.explain(images, "gradcam", "corse")
-    with pytest.raises(ModelError, match=r"looks at the picture itself.*leave it out"):
+    with pytest.raises(ModelError, match=r"explains the input image.*leave it out"):
         planted.explain(images, "occlusion", "coarse")
-    with pytest.raises(ModelError, match=r"no parts with maps of their own.*Methods that remain: gradcam, "):
+    with pytest.raises(ModelError, match=r"no parts with maps of their own.*Available methods: gradcam, "):
         planted.parts(images)
-    with pytest.raises(ModelError, match=r"Labels \[7\] came with 1 images; expected one each, from 0 to 6"):
+    with pytest.raises(ModelError, match=r"labels \[7\] for 1 images; expected one per image, from 0 to 6"):
         planted.explain(images, labels=[7])
     with pytest.raises(ModelError, match=r"this network takes \(n, 1, height, width\)"):
         planted.explain(images[0])
@@ -188,7 +189,7 @@ def test_wrong_names_are_answered_with_the_right_ones(planted):
         planted.label_number("hapy")
 
 
-def test_a_run_folder_answers_as_its_network_does(tmp_path):
+def test_a_run_folder_predicts_as_its_network(tmp_path):
     folder = save_run(tmp_path / "run", {"name": "resnet18", "options": {"width": 4, "stem": "small"}})
     explainer = load_explainer(folder)
     images = np.random.default_rng(0).normal(size=(20, 1, 48, 48)).astype(np.float32)

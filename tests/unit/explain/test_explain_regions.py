@@ -7,7 +7,7 @@ from mien.core.image import crop_face, read_image
 from mien.core.types import Box, Detection
 from mien.explain.regions import MEAN_FACE, REGIONS, area_shares, attribution_shares, face_regions, find_landmarks
 
-# The portraits: the box and the landmarks that YuNet finds, and places read off the pictures by eye, in pixels.
+# The portraits: the box and the landmarks that YuNet finds, and places read off the images by eye, in pixels.
 PORTRAITS = {
     "astronaut": (
         Box(178, 63, 90, 113),
@@ -59,7 +59,7 @@ def part_at(regions, point):
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (112, 112), (60, 90), (7, 7)])
-def test_regions_divide_the_picture_without_rest(shape):
+def test_regions_divide_the_image_without_rest(shape):
     regions = face_regions(*shape)
     assert regions.shape == shape
     assert area_shares(regions).sum() == pytest.approx(1)
@@ -88,9 +88,9 @@ def test_regions_follow_a_face_that_is_moved_and_turned():
 
 @pytest.mark.parametrize("name", PORTRAITS)
 def test_parts_lie_right_on_the_portraits(name, astronaut, hopper):
-    picture = astronaut if name == "astronaut" else read_image(hopper)
+    image = astronaut if name == "astronaut" else read_image(hopper)
     box, landmarks, places = PORTRAITS[name]
-    side = crop_face(picture, box, CropSpec()).shape[0]
+    side = crop_face(image, box, CropSpec()).shape[0]
     corner = np.array([box.centre[0] - side / 2, box.centre[1] + 0.02 * side - side / 2])
     regions = face_regions(side, side, (np.array(landmarks) - corner) / side)
     for part, points in places.items():
@@ -109,9 +109,9 @@ def test_no_landmarks_or_a_face_edge_on_is_none(landmarks, astronaut):
 
 
 def test_landmarks_that_span_no_face_are_refused():
-    with pytest.raises(DataError, match="span no face"):
+    with pytest.raises(DataError, match="do not span a face"):
         face_regions(48, 48, np.full((5, 2), 0.5))
-    with pytest.raises(DataError, match="five points"):
+    with pytest.raises(DataError, match="of eyes, nose tip"):
         face_regions(48, 48, np.zeros((4, 2)))
 
 
@@ -124,5 +124,5 @@ def test_attribution_is_divided_by_where_it_lies():
     assert shares.sum() == 1
     with pytest.raises(DataError, match="no finite value above 0"):
         attribution_shares(np.zeros((64, 64), np.float32), regions)
-    with pytest.raises(DataError, match="expected one shape"):
+    with pytest.raises(DataError, match="expected the same shape"):
         attribution_shares(np.ones((32, 32), np.float32), regions)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mien.core.errors import MienError
-from mien.explain.records import add_to_record, merge
+from mien.explain.measurement import add_to_record, merge
 from mien.recipes.record import RunRecord
 
 
