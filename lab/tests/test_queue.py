@@ -4,7 +4,7 @@ import pytest
 
 from lab import ROOT
 from mien.recipes import names
-from mien.training.queue import Job, load_queue
+from mien.recipes.queue import Job, load_queue
 
 QUEUE = load_queue(ROOT / "lab" / "queue.toml")
 

@@ -1,4 +1,4 @@
-"""`mien experiment`: a recipe and its ablations over seeds, folds and protocols, and what came of them."""
+"""`mien experiment`: a recipe and its ablations over seeds, folds and protocols, and their mean scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
-    from mien.training.experiment import Plan, ProtocolChoice, Summary
+    from mien.training.experiment import ProtocolChoice, Summary
     from mien.training.run import Run
 
 PREDICTIONS = "predictions.npz"
@@ -21,29 +21,30 @@ FEATURES = "features.npz"
 FEATURE_FACES = 2000
 
 
-def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
+def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     recipe: Annotated[str, typer.Argument(help="Recipe by name (despam/fer2013 ...) or a .toml file.")],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs [default: results/RECIPE].")] = None,
-    ablations: Annotated[str, typer.Option(help="Names of [ablation.NAME] tables to run too, as a,b.")] = "",
+    ablations: Annotated[str, typer.Option(help="Run these [ablation.NAME] tables too, as a,b.")] = "",
     use_all: Annotated[bool, typer.Option("--all", help="Run all ablations of the recipe too.")] = False,
     seeds: Annotated[str, typer.Option(help="Seeds to run each with, as 0,1,2,3,4.")] = "0",
     folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol.")] = False,
     protocol: Annotated[str, typer.Option(help="recipe, paper, clean or both (paper and clean).")] = "recipe",
-    minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: until all is done].")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: none].")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
     ] = None,
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON array.")] = False,
 ) -> None:
-    """Run a recipe and its ablations over seeds and folds; call it again to go on.
+    """Run ablations, seeds, folds and protocols.
 
-    Every run gets a folder in --out with record.json, predictions.npz, features.npz and model.onnx; ledger.json says
-    what became of each. Finished runs are not repeated. Ends with a table: mean and deviation of each ablation.
+    Every run gets a folder in --out with record.json, predictions.npz, features.npz and model.onnx; ledger.json keeps
+    their state. Finished runs are not repeated; rerun to continue. Prints mean and deviation of each ablation.
     """
-    start = time.monotonic()  # the imports below belong to the budget
+    start = time.monotonic()  # the budget includes the imports below
     load_plugin_files(plugin)
+    from mien.recipes import load_recipe
     from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
     from mien.training.rehearsal import rehearse
@@ -57,7 +58,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
     firsts = {variant.names[0] for variant in variants}  # the other folds and seeds fit if these do
     for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
         rehearse(job.load_recipe())
-    ledger = Ledger(out or Path("results") / _folder_name(plan))
+    ledger = Ledger(out or Path("results") / load_recipe(recipe).name.replace("/", "-"))
     worker = Worker(
         ledger,
         data,
@@ -66,18 +67,15 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter an option
         minutes=minutes,
         start=start,
     )
-    failed = worker.work_off(jobs)
+    failed = worker.run_all(jobs)
     _show(summarize(variants, plan.seeds, ledger.rows), as_json=as_json)
     if failed:
-        typer.echo(f"{len(failed)} runs failed; call it again to try them once more.", err=True)
+        typer.echo(f"{len(failed)} runs failed; rerun to try them again.", err=True)
         raise typer.Exit(1)
 
 
 def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
-    """Write what an experiment keeps of a run beside its record, and return the scores of its scored split.
-
-    The model file is calibrated on the validation split, whatever split is scored.
-    """
+    """Write model file, predictions and features beside a run's record; return the scores of its scored split."""
     from mien.export.publish import MODEL, publish
 
     measured = publish(run, dataset, run.folder / MODEL)
@@ -104,41 +102,35 @@ def _read_seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise RecipeError(f"--seeds {text}: expected whole numbers with commas between, as 0,1,2.") from None
-
-
-def _folder_name(plan: Plan) -> str:
-    from mien.recipes import load_recipe
-
-    return load_recipe(plan.recipe).name.replace("/", "-")
+        raise RecipeError(f"--seeds {text}: expected whole numbers separated by commas, as 0,1,2.") from None
 
 
 def _show(summaries: list[Summary], *, as_json: bool) -> None:
-    """Print one row an ablation and protocol."""
+    """Print one row per ablation and protocol."""
     if as_json:
         import json
         from dataclasses import asdict
 
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=1))
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Column, Table
+    from mien.apps.run_tables import print_runs
 
-    headings = ("protocol", "runs", "split", "accuracy", "mean class", "without twins")
-    columns = (Column(heading, no_wrap=True) for heading in headings)
-    table = Table(Column("ablation", overflow="fold"), *columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for row in summaries:
-        table.add_row(
-            row.ablation or "(the recipe)",
-            row.protocol or "recipe",
-            f"{row.finished}/{row.planned}",
-            row.split or "-",
-            _percent(row.accuracy, row.accuracy_deviation),
-            _percent(row.mean_class_accuracy, row.mean_class_accuracy_deviation),
-            _percent(row.without_duplicates_accuracy, None),
-        )
-    Console().print(table)
+    headings = ("ablation", "protocol", "runs", "split", "accuracy", "mean class", "without\nduplicates")
+    print_runs(
+        headings,
+        [
+            (
+                row.ablation or "(the recipe)",
+                row.protocol or "recipe",
+                f"{row.finished}/{row.planned}",
+                row.split or "-",
+                _percent(row.accuracy, row.accuracy_deviation),
+                _percent(row.mean_class_accuracy, row.mean_class_accuracy_deviation),
+                _percent(row.without_duplicates_accuracy, None),
+            )
+            for row in summaries
+        ],
+    )
 
 
 def _percent(value: float | None, deviation: float | None) -> str:

@@ -10,7 +10,7 @@ import typer
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 
-def train(  # noqa: PLR0913, PLR0917 - one parameter an option
+def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     recipe: Annotated[str, typer.Argument(help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
     settings: Annotated[
@@ -18,25 +18,27 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     ablation: Annotated[str | None, typer.Option(help="Apply the recipe's [ablation.NAME] table.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights to start from: .safetensors, torch's, or a run's checkpoint.")
+        Path | None, typer.Option(help="Start from these weights: .safetensors, torch's, or a run's checkpoint.")
     ] = None,
     plugin: PluginFiles = None,
-    out: Annotated[Path | None, typer.Option(help="Where the run is written [default: runs/RECIPE].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch in --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the run here [default: runs/RECIPE].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue after the last completed epoch in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
-    """Train a network and write checkpoints, curves, a run record and model.onnx.
+    """Train a network by a recipe.
 
-    The data set is only read; next to a fer2013.csv a folder .mien-cache keeps its parsed pixels.
+    Writes checkpoints, curves, a run record and model.onnx. The data set is only read; a folder .mien-cache next to a
+    fer2013.csv keeps its parsed pixels.
     """
+    load_plugin_files(plugin)
     from mien.recipes import load_recipe
     from mien.training.batches import load_data
-    from mien.training.fit import check_folder, fit, is_first_process
+    from mien.training.fit import check_folder, fit
+    from mien.training.processes import is_first_process
     from mien.training.rehearsal import rehearse
 
-    load_plugin_files(plugin)
     settled = load_recipe(recipe, settings or (), ablation)
-    from mien.export.publish import MODEL, publish  # here: what only training needs is missed first, by its name
+    from mien.export.publish import MODEL, publish  # after training's own imports: a missing extra is named by those
 
     folder = out or Path("runs") / settled.name.replace("/", "-")
     check_folder(folder, resume=resume)

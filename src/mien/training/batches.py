@@ -1,39 +1,32 @@
-"""Training faces as tensors, in memory or read when needed, handed out in whole batches."""
+"""A run's data set in its splits, and the order in which its faces are batched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import cv2
 import lightning as L
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Sampler
 
 from mien.core.errors import DataError
-from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
-from mien.data.lazy_images import LazyImages
-from mien.data.options import LoadOptions
 from mien.data.protocols import divide
 from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
-from mien.training.sampling import FaceSampler
+from mien.training.faces import FaceFiles, Faces
 
 VALIDATION_BATCH = 256
-# Faces looked at together where all of them are gone through before training.
-FACES_PER_CHUNK = 1024
 
 
 def load_data(recipe: Recipe, path: Path | None) -> FaceDataset:
-    """Load the data set that a recipe names, at its input size and divided by its protocol.
+    """Load a recipe's data set at its input size, divided by its protocol.
 
     Raises:
-        DataError: The data set needs a path and none was given, it cannot be read, or the protocol does not fit it.
+        DataError: The data set needs a path, cannot be read, or does not fit the protocol.
     """
     return divide_data(recipe, load_faces(recipe, path))
 
@@ -44,10 +37,10 @@ def divide_data(recipe: Recipe, dataset: FaceDataset) -> FaceDataset:
 
 
 def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
-    """Load the data set that a recipe names, at its input size and with its own splits.
+    """Load a recipe's data set at its input size, in the data set's own splits.
 
     Raises:
-        DataError: The data set needs a path and none was given, or it cannot be read.
+        DataError: The data set needs a path or cannot be read.
     """
     if path is None and needs_path(recipe.data.dataset):
         raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
@@ -60,151 +53,66 @@ def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
     return load(recipe.data.dataset, path, options)
 
 
-class Faces(Dataset[tuple[Tensor, Tensor]]):
-    """All faces of one split: images (n, C, H, W) uint8 and targets (n, K) float32, indexed a batch at a time.
+class FaceSampler(Sampler[int]):
+    """Draws n of n images per epoch; process r of R gets numbers r, r + R, r + 2 R ... of one common order.
 
-    On an accelerator they are uploaded once, `to` its memory, and batches are cut there.
-    """
-
-    def __init__(self, images: Tensor, targets: Tensor) -> None:
-        self.images, self.targets = images, targets
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.images[row], self.targets[row]
-
-    def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return a whole batch at once: the DataLoader then has nothing to collate."""
-        index = torch.as_tensor(rows)
-        if self.images.is_cuda:  # from pinned memory, so that nobody waits for the steps before
-            index = index.pin_memory().to(self.images.device, non_blocking=True)
-        return self.images[index], self.targets[index]
-
-    def images_between(self, start: int, stop: int) -> Tensor:
-        """Return the images of consecutive rows."""
-        return self.images[start:stop]
-
-    def to(self, device: torch.device) -> Faces:
-        """Return the same faces in the memory of a device."""
-        return Faces(self.images.to(device), self.targets.to(device))
-
-
-class FaceFiles(Dataset[tuple[Tensor, Tensor]]):
-    """All faces of one split, left in their files: as `Faces`, but every batch is read and resized anew.
+    So the batches of all processes together are those of one process with R times the batch size. The order depends
+    on seed and epoch alone.
 
     Args:
-        pictures: n files.
-        targets: (n, K) float32.
-        size: Side of the images, in pixels.
-        channels: 1 (grey) or 3 (RGB).
+        labels: (n,) class numbers; images of -1 are in no class, and are drawn as if nothing were balanced.
+        class_balance: b in [0, 1]. 0: a permutation, every image once. Above: draws with replacement, an image of a
+            class with m images in proportion to m^(-b).
+        seed: Of the run.
+        rank: This process, from 0.
+        world_size: Number of processes R; the last n mod R draws of an epoch are left out.
     """
 
-    def __init__(self, pictures: LazyImages, targets: Tensor, size: int, channels: int) -> None:
-        self.pictures, self.targets, self.size, self.channels = pictures, targets, size, channels
+    def __init__(
+        self, labels: Tensor, *, class_balance: float = 0.0, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.total = len(labels)
+        self.epoch = 0
+        self.weights: Tensor | None = None
+        if class_balance:
+            of_class = labels[labels >= 0]
+            weights = of_class.bincount().double().pow(-class_balance)[of_class]
+            self.weights = torch.ones(self.total, dtype=torch.double)
+            self.weights[labels >= 0] = weights / weights.mean()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next; the trainer calls this."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        # seeds far apart: seed 1 must not start with the second epoch of seed 0
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        if self.weights is None:
+            order = torch.randperm(self.total, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.total, replacement=True, generator=generator)
+        whole = self.total - self.total % self.world_size
+        return iter(order[self.rank : whole : self.world_size].tolist())
 
     def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        images, targets = self.__getitems__([row])
-        return images[0], targets[0]
-
-    def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return a whole batch at once, as `Faces` does."""
-        images = _to_tensor((self.pictures[row] for row in rows), self.size, self.channels)
-        return images, self.targets[torch.as_tensor(rows)]
-
-    def images_between(self, start: int, stop: int) -> Tensor:
-        """Return the images of consecutive rows, read by several threads."""
-        return _to_tensor(np.asarray(self.pictures[start:stop]), self.size, self.channels)
-
-    def to(self, device: torch.device) -> FaceFiles:
-        """Return the faces themselves: batches are moved, not files."""
-        return self
-
-
-def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False) -> Faces | FaceFiles:
-    """Bring a data set to the network's input size and its labels to target distributions.
-
-    The targets have one more column than labels when the recipe trains with non-faces; rows that the annotators call
-    "not a face" then have all their mass there. `use_own_labels`: each row is its label in the data set and nothing
-    else, as scores count. Pictures that were left in their files stay there.
-
-    Raises:
-        DataError: The recipe wants FER+ votes and the data set has none.
-    """
-    size, channels = recipe.network.input_size, recipe.network.channels
-    targets = torch.from_numpy(make_targets(dataset, recipe, use_own_labels=use_own_labels))
-    images: Any = dataset.images
-    if isinstance(images, LazyImages):
-        return FaceFiles(images, targets, size, channels)
-    return Faces(_to_tensor(images, size, channels), targets)
-
-
-def _to_tensor(pictures: Iterable[NDArray[np.uint8]], size: int, channels: int) -> Tensor:
-    """Return pictures of any size as (n, C, size, size) uint8."""
-    images = np.stack([resize_face(picture, size, channels) for picture in pictures])
-    images = images[:, None] if channels == 1 else images.transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(images))
-
-
-def measure_pixels(faces: Faces | FaceFiles) -> tuple[NDArray[np.float64], bool]:
-    """Return (256,) how many pixels of all faces and channels have each value, and whether any face has colour."""
-    counts = np.zeros(256)
-    has_colour = False
-    for start in range(0, len(faces), FACES_PER_CHUNK):
-        images = faces.images_between(start, start + FACES_PER_CHUNK).numpy()
-        counts += np.bincount(images.reshape(-1), minlength=256)
-        has_colour = has_colour or bool((images != images[:, :1]).any())
-    return counts, has_colour
-
-
-def make_targets(
-    dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return the target distributions (n, K) float32, each row summing to 1, see `make_faces`."""
-    classes = len(dataset.label_set)
-    own = np.eye(classes, dtype=np.float32)[dataset.labels]
-    weight = recipe.data.ferplus_weight
-    if weight and not use_own_labels:
-        if dataset.votes is None:
-            raise DataError(
-                "The recipe wants FER+ votes: put fer2013new.csv beside fer2013.csv, or use "
-                "--set data.ferplus_weight=0."
-            )
-        own = (1 - weight) * own + weight * dataset.votes
-    if recipe.data.not_a_face_share:
-        own = np.pad(own, ((0, 0), (0, 1)))
-        if dataset.is_face is not None and not use_own_labels:
-            own[~dataset.is_face] = np.eye(classes + 1, dtype=np.float32)[classes]
-    return own.astype(np.float32)
-
-
-def class_counts(faces: Faces | FaceFiles, recipe: Recipe) -> Tensor:
-    """Return (K,) how many images each output has; soft targets count in shares, made non-faces with the others."""
-    counts = faces.targets.sum(dim=0)
-    if recipe.data.not_a_face_share:
-        counts[-1] += recipe.data.not_a_face_share * len(faces)
-    return counts
+        return self.total // self.world_size
 
 
 class FaceBatches(L.LightningDataModule):
-    """Both loaders of a run, made where it runs: on an accelerator the faces are uploaded once.
+    """The training and validation loaders of a run.
 
-    Faces in files are read by `training.workers` processes a loader instead, and uploaded a batch at a time.
-
-    With several processes each takes its share of every training batch, so `training.batch_size` is that of all of
-    them together; each validates on everything.
+    Faces in memory are uploaded once to an accelerator; faces in files are read by `training.workers` processes per
+    loader and uploaded a batch at a time. With several processes each takes its share of every training batch, and
+    each validates on everything.
 
     Args:
-        train: Faces to learn from.
-        validation: Faces to select by.
+        train: Faces to train on.
+        validation: Faces to select the epoch by.
         recipe: Validated settings.
 
     Raises:
-        DataError: There is not one full training batch.
+        DataError: There are fewer training faces than one batch.
     """
 
     def __init__(self, train: Faces | FaceFiles, validation: Faces | FaceFiles, recipe: Recipe) -> None:
@@ -217,11 +125,11 @@ class FaceBatches(L.LightningDataModule):
         self.train, self.validation, self.recipe = train, validation, recipe
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Return this process's share of shuffled full batches; their order depends on seed and epoch alone."""
+        """Return this process's share of shuffled full batches."""
         trainer = cast(L.Trainer, self.trainer)
         labels = self.train.targets.argmax(dim=1)
         if self.recipe.data.not_a_face_share:
-            labels[labels == self.train.targets.shape[1] - 1] = -1  # not a face is no class to be balanced
+            labels[labels == self.train.targets.shape[1] - 1] = -1  # "not a face" is not a class to balance
         sampler = FaceSampler(
             labels,
             class_balance=self.recipe.data.class_balance,
@@ -229,11 +137,10 @@ class FaceBatches(L.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        size = self.recipe.training.batch_size // trainer.world_size
-        return self._loader(self.train, size, sampler)
+        return self._loader(self.train, self.recipe.training.batch_size // trainer.world_size, sampler)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Return the faces in their order, all of them."""
+        """Return all validation faces in their order."""
         return self._loader(self.validation, VALIDATION_BATCH)
 
     def _loader(
@@ -259,10 +166,10 @@ class FaceBatches(L.LightningDataModule):
 
 
 def _use_one_thread(worker: int) -> None:
-    """Keep OpenCV from using threads in a worker: those of the process that it was forked from are not there."""
+    """Keep OpenCV from using threads in a worker: the parent's threads do not exist after a fork."""
     cv2.setNumThreads(0)
 
 
 def _as_is(batch: Any) -> Any:
-    """Pass on what `Faces.__getitems__` has collated already."""
+    """Pass on what `Faces.__getitems__` has already collated."""
     return batch

@@ -1,4 +1,4 @@
-"""Checkpoints that last: written whole or not at all, and at home wherever their run folder is."""
+"""Checkpoint files: written completely or not at all, and still valid after their run folder was moved."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mien.core.whole_file import whole_file
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside the one before it, on the disk, and then puts it in its place.
+    """Writes a checkpoint next to the previous one, then replaces it.
 
-    Lightning's own is written among the system's temporary files and moved; from another disk that is a copy, which a
-    kill leaves half done.
+    Lightning writes into the system's temporary folder and moves the file; from another disk that is a copy, which a
+    kill leaves incomplete.
     """
 
     def save_checkpoint(
@@ -27,9 +27,9 @@ class WholeFiles(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            OSError: The disk is full, or the folder cannot be written; the file is as before.
+            OSError: The disk is full, or the folder cannot be written; the old file is intact.
         """
-        content = io.BytesIO()  # writing into the file itself, torch would not say that the disk is full
+        content = io.BytesIO()  # torch hides a full disk when it writes into the file itself
         torch.save(checkpoint, content)
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -38,10 +38,10 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class MovableCheckpoint(ModelCheckpoint):
-    """Knows its checkpoints again in a run folder that was moved or copied."""
+    """Finds its checkpoints again in a run folder that was moved or copied."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what was the best before, under its present path; Lightning forgets it where the folder differs."""
+        """Restore the best checkpoint under its present path; Lightning drops it if the folder differs."""
         super().load_state_dict(
             state_dict
             | {

@@ -1,4 +1,4 @@
-"""Knowledge distillation: trained networks as second teachers beside the labels (Hinton et al. 2015)."""
+"""Knowledge distillation: learning from trained networks as well as from labels (Hinton et al. 2015)."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from torch import Tensor
 from mien.core.errors import MienError
 from mien.core.image import normalize
 from mien.models.network import Network
-from mien.recipes import parse_recipe
-from mien.recipes.record import RECORD
 from mien.recipes.schema import DistillationSettings
 from mien.training.augment import without_colour
 from mien.training.graphs import record_logits
-from mien.training.run import input_spec, load_run
+from mien.training.run import load_run
 
 
 class Teacher:
-    """A trained network that says what it sees in a batch, at its own input size and normalisation.
+    """A trained network that scores a batch at its own input size and normalisation.
 
-    It is no part of the run that learns from it: it stands in no checkpoint and is never trained. Its batch norms are
-    folded into its convolutions, which leaves the fewest passes over its maps.
+    It is never trained and is not saved in the student's checkpoints. Its batch norms are folded into its convolutions
+    for speed.
 
     Args:
         folder: A run folder.
         labels: The student's labels, in order.
-        memory_format: Order of its weights in memory, that of the student's.
+        memory_format: Of its weights: the student's.
 
     Raises:
-        MienError: The folder holds no finished epoch, or a network with other labels.
+        MienError: The folder holds no completed epoch, or a network with other labels.
     """
 
     def __init__(
@@ -43,10 +41,10 @@ class Teacher:
         run = load_run(folder)
         if run.record.labels != list(labels):
             raise MienError(
-                f"Teacher {folder} knows {', '.join(run.record.labels)}; the data set has {', '.join(labels)}; "
-                "both must agree."
+                f"Teacher {folder} has the labels {', '.join(run.record.labels)}; the data set has "
+                f"{', '.join(labels)}; they must be the same."
             )
-        self.spec = input_spec(run.record, parse_recipe(run.record.recipe, str(folder / RECORD)))
+        self.spec = run.input
         self.memory_format = memory_format
         network = run.network.folded().requires_grad_(requires_grad=False)
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
@@ -72,8 +70,8 @@ class Teacher:
         size = self.spec.size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        knows_colour = self.spec.channels == 3 and not self.spec.is_grey
-        if images.shape[1] == 3 and not knows_colour:
+        uses_colour = self.spec.channels == 3 and not self.spec.is_grey
+        if images.shape[1] == 3 and not uses_colour:
             images = without_colour(images)[:, :1]
         if images.shape[1] != self.spec.channels:
             images = images.expand(-1, self.spec.channels, -1, -1)
@@ -81,7 +79,7 @@ class Teacher:
 
 
 def _digest(network: Network) -> str:
-    """Return what tells a trained network from others, wherever its folder is."""
+    """Return a hash of a network's weights, by which it is known wherever its folder is."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         digest.update(name.encode())
@@ -90,14 +88,14 @@ def _digest(network: Network) -> str:
 
 
 class Distillation:
-    r"""The second target of a student.
+    r"""The loss of a student that learns from teachers as well.
 
     .. math::
         p_i &= \frac{1}{M} \sum_{m=1}^{M} \mathrm{softmax}(z^{(m)}_i / T) \\
         L &= (1 - w) L_{\text{recipe}} + w\, T^2\, \frac{1}{N} \sum_i \mathrm{KL}(p_i \,\|\, \mathrm{softmax}(z_i / T))
 
-    over the expressions (a "not a face" output takes no part, and neither do the rows that are none), with
-    :math:`M` teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`.
+    over the expressions (without the "not a face" output, and without rows that are not faces), with :math:`M`
+    teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`.
     """
 
     def __init__(
@@ -120,12 +118,12 @@ class Distillation:
             teacher.record(images)
 
     def mixed(self, loss: Tensor, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the whole loss.
+        """Return the mixed loss.
 
         Args:
             loss: The recipe's, a scalar.
             logits: The student's, (N, K) with the expressions first.
-            images: What the student saw, (N, C, H, W) in [0, 1].
+            images: The augmented batch, (N, C, H, W) in [0, 1].
             targets: (N, K) distributions.
         """
         temperature, weight = self.settings.temperature, self.settings.weight

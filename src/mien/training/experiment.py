@@ -11,20 +11,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from mien.core.dotted import flatten
 from mien.core.errors import RecipeError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import FOLDED
-from mien.recipes import Recipe, load_ablations, load_recipe
+from mien.recipes import load_ablations, load_recipe
+from mien.recipes.queue import Job, QueueEntry, make_entry
 from mien.training.ledger import LedgerRow
-from mien.training.queue import Job, QueueEntry
-from mien.training.run import Run, input_spec
+from mien.training.run import Run
 
 ProtocolChoice = Literal["recipe", "paper", "clean", "both"]
-# The ablation table of a recipe that holds its paper's protocol, where the recipe's own differs.
+# The ablation table that holds the protocol of a recipe's paper, if the recipe's own differs.
 PAPER_PROTOCOL = "paper_protocol"
 CLEAN = ("data.use_clean=true",)
 FEATURES_BATCH = 64
@@ -38,9 +37,9 @@ class Plan:
         recipe: By name, or a path to a .toml file.
         ablations: Names of its `[ablation.<name>]` tables; the recipe itself is always run.
         seeds: Values of `training.seed`.
-        use_all_folds: Run every fold, not only `data.fold`, where the protocol has folds.
-        protocol: "recipe" takes the recipe's own; "paper" its table `paper_protocol` where it has one; "clean" its own
-            with `data.use_clean`; "both" paper and clean side by side.
+        use_all_folds: Run every fold, not only `data.fold`, if the protocol has folds.
+        protocol: "recipe" is the recipe's own; "paper" its table `paper_protocol` if it has one; "clean" its own with
+            `data.use_clean`; "both" paper and clean side by side.
         overrides: `key.subkey=value` texts, applied last.
     """
 
@@ -62,7 +61,7 @@ class Plan:
 class Variant:
     """One row of the summary: an ablation under a protocol, over seeds and folds.
 
-    `ablation` and `protocol` are "" for the recipe's own.
+    `ablation` and `protocol` are "" for the recipe's own; `names` are those of its runs.
     """
 
     ablation: str
@@ -74,8 +73,8 @@ class Variant:
 class Summary:
     """Scores of a variant over its finished runs, as shares of 1.
 
-    Deviations are those of a sample (n - 1), None below two runs; means are None without any. `split` is the one
-    scored.
+    Deviations are those of a sample (n - 1), None below two runs; means are None without any. `split` is the scored
+    one.
     """
 
     ablation: str
@@ -91,7 +90,7 @@ class Summary:
 
 
 def ablations_of(recipe: str) -> tuple[str, ...]:
-    """Return the names of a recipe's ablations, its paper's protocol left out: that is none of the network.
+    """Return the names of a recipe's ablations, without its paper's protocol, which does not change the network.
 
     Raises:
         RecipeError: No such recipe.
@@ -100,26 +99,24 @@ def ablations_of(recipe: str) -> tuple[str, ...]:
 
 
 def plan_jobs(plan: Plan) -> tuple[list[Job], list[Variant]]:
-    """Return the runs of an experiment, seed by seed, and what they amount to.
+    """Return the runs of an experiment, seed by seed, and the variants that they belong to.
 
-    Every recipe is read once, so that a mistake ends the experiment before it begins.
+    Every recipe is read once, so that a mistake ends the experiment before it starts.
 
     Raises:
-        RecipeError: An unknown recipe, ablation or key, values that do not fit, folds of a protocol without any, or
+        RecipeError: An unknown recipe, ablation or key, values that do not fit, folds of a protocol without folds, or
             the paper's protocol of a recipe without a paper.
     """
     known = load_ablations(plan.recipe)
     if plan.protocol in ("paper", "both") and not load_recipe(plan.recipe, plan.overrides).paper:
-        raise RecipeError(
-            f"Recipe {plan.recipe} follows no paper, so it has no paper's protocol; choose clean or recipe."
-        )
+        raise RecipeError(f"Recipe {plan.recipe} follows no paper; choose --protocol clean or recipe.")
     entries: list[QueueEntry] = []
     variants: list[Variant] = []
     for ablation in dict.fromkeys([None, *plan.ablations]):
-        divides_itself = "data.protocol" in flatten(known.get(ablation or "", {}))
+        has_own_protocol = "data.protocol" in flatten(known.get(ablation or "", {}))
         for protocol, changes in _protocol_changes(plan.protocol, known).items():
-            kept = () if protocol == "paper" and divides_itself else changes
-            added = _entries(plan, ablation, protocol, (*kept, *plan.overrides))
+            kept = () if protocol == "paper" and has_own_protocol else changes
+            added = _entries(plan, ablation, protocol, [*kept, *plan.overrides])
             entries += added
             variants.append(Variant(ablation or "", protocol, tuple(entry.name for entry in added)))
     recipes = [Job(entry, plan.seeds[0]).load_recipe() for entry in entries]
@@ -140,24 +137,17 @@ def _protocol_changes(choice: ProtocolChoice, tables: Mapping[str, Mapping[str, 
     return changes if choice == "both" else {choice: changes[choice]}
 
 
-def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: Sequence[str]) -> list[QueueEntry]:
+def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: list[str]) -> list[QueueEntry]:
+    """Return the entries of a variant: one, or one per fold."""
     recipe = load_recipe(plan.recipe, overrides, ablation)
-    stem = "-".join(part for part in (recipe.name, ablation, protocol) if part)
-    has_folds = plan.use_all_folds and recipe.data.protocol in FOLDED
-    folds: Sequence[int | None] = range(recipe.data.folds) if has_folds else [None]
-    return [_entry(plan.recipe, stem, ablation, overrides, fold) for fold in folds]
-
-
-def _entry(recipe: str, stem: str, ablation: str | None, overrides: Sequence[str], fold: int | None) -> QueueEntry:
-    chosen = () if fold is None else (f"data.fold={fold}",)
-    name = stem if fold is None else f"{stem}-fold{fold}"
-    content = {"name": name, "recipe": recipe, "ablation": ablation, "set": [*overrides, *chosen]}
-    try:
-        return QueueEntry.model_validate(content)
-    except ValidationError:
-        raise RecipeError(
-            f"'{name}' cannot name a run: letters, digits and . _ + - are allowed, and / between parts."
-        ) from None
+    name = "-".join(part for part in (recipe.name, ablation, protocol) if part)
+    entry = {"name": name, "recipe": plan.recipe, "ablation": ablation, "set": overrides}
+    if not (plan.use_all_folds and recipe.data.protocol in FOLDED):
+        return [make_entry(entry)]
+    return [
+        make_entry(entry | {"name": f"{name}-fold{fold}", "set": [*overrides, f"data.fold={fold}"]})
+        for fold in range(recipe.data.folds)
+    ]
 
 
 def summarize(
@@ -198,7 +188,7 @@ def _moments(values: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def sample_rows(labels: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
-    """Return at most `limit` of the rows (n,), every label in proportion, always the same and in their order."""
+    """Return at most `limit` of the rows (n,), in order and always the same, with every label in proportion."""
     n = len(labels)
     if n <= limit:
         return np.arange(n)
@@ -209,14 +199,12 @@ def sample_rows(labels: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
 
 @torch.inference_mode()
 def compute_features(run: Run, faces: FaceDataset) -> NDArray[np.float16]:
-    """Return what the last layer of a run's network sees, (n, D), of all faces of a data set."""
-    recipe = Recipe.model_validate(run.record.recipe)
-    spec = input_spec(run.record, recipe)
+    """Return the features before the last layer of a run's network, (n, D), for all faces of a data set."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = run.network.to(device)
     batches = []
     for start in range(0, len(faces), FEATURES_BATCH):
-        images = to_batch(list(faces.images[start : start + FEATURES_BATCH]), spec)
+        images = to_batch(list(faces.images[start : start + FEATURES_BATCH]), run.input)
         features = network.outputs(torch.from_numpy(images).to(device)).features
         batches.append(features.float().cpu().numpy())
     network.cpu()

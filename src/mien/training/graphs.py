@@ -1,12 +1,11 @@
-"""CUDA graphs: the kernels of a network's pass are recorded once, and launched together at every step.
+"""CUDA graphs: the kernels of a network's pass are recorded once and launched together at every step.
 
-A small network is done with a kernel before the processor has launched the next one, so a step takes as long as its
+A small network finishes a kernel before the processor has launched the next one, so a step takes as long as its
 hundreds of launches, however fast the accelerator is.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
@@ -15,22 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from mien.models.network import Network, Outputs
+from mien.training.processes import note
 
 M = TypeVar("M", bound=nn.Module)
 
 
 def record_outputs(network: Network, images: Tensor) -> Callable[[Tensor], Outputs]:
-    """Record forward and backward pass of a network in training mode; what is returned takes the place of `outputs`.
+    """Record forward and backward pass of a network in training mode.
 
-    Weights and buffers must stay where they are in memory. The running statistics are those of before.
+    Weights and buffers must stay where they are in memory. The running statistics do not change.
 
     Args:
         network: On the device, in training mode.
         images: Like those of every step, (N, C, H, W): same shape, type, layout and device.
 
     Returns:
-        A function from images to what `network.outputs` gives. It is `network.outputs` itself, with a line on stderr,
-        where the network does what a recording cannot repeat, such as to ask the device for a value.
+        A function that returns what `network.outputs` does. It is `network.outputs` itself, with a note on stderr, if
+        the network cannot be recorded, for example because it reads a value from the device.
     """
     passes = _Pass(network)
     recorded = _recorded(passes, images)
@@ -40,39 +40,37 @@ def record_outputs(network: Network, images: Tensor) -> Callable[[Tensor], Outpu
 
 
 def record_logits(network: Network, images: Tensor) -> Callable[[Tensor], Tensor]:
-    """Record the forward pass of a network in evaluation mode, whose weights ask for no gradient; else as above."""
+    """Record the forward pass of a network in evaluation mode, whose weights need no gradient; else as above."""
     with torch.no_grad():
         return _recorded(network, images) or network
 
 
 class _Pass(nn.Module):
-    """`Network.outputs` as a module that returns tensors only, which is what can be recorded."""
+    """`Network.outputs` as a module that returns tensors only, because nothing else can be recorded."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return logits, features and, where there are any, attention maps."""
+        """Return logits, features and, if the network has them, attention maps."""
         return tuple(output for output in self.network.outputs(images) if output is not None)
 
 
 def _recorded(module: M, images: Tensor) -> M | None:
-    """Return the module with its `forward` recorded; None, and a line about it, where that is not possible."""
+    """Return the module with its `forward` recorded; None, and a note, if that is not possible."""
     try:
         with _same_buffers(module):
             return cast(M, torch.cuda.make_graphed_callables(module, (images,)))
-    except Exception as error:  # whatever a driver says no to; training goes on as it would have
+    except Exception as error:  # a driver may refuse in many ways; training continues without
         reason = " ".join(str(error).split())[:200]
-        print(
-            f"note: training goes on without CUDA graphs, slower ({type(error).__name__}: {reason}).", file=sys.stderr
-        )
+        note(f"training continues without CUDA graphs, slower ({type(error).__name__}: {reason})")
         return None
 
 
 @contextmanager
 def _same_buffers(module: nn.Module) -> Iterator[None]:
-    """Undo what the passes before a recording did to running statistics, in place."""
+    """Restore the running statistics that the passes before a recording changed, in place."""
     before = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         yield

@@ -1,4 +1,4 @@
-"""The ledger of a queue: one JSON file with a row for every run, written whole after each of them."""
+"""The ledger of a queue: one JSON file with one row per run, rewritten after each of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, Literal
 from mien.core.errors import MienError
 from mien.core.upgrade import upgrade
 from mien.core.whole_file import write_whole
-from mien.recipes.record import RunRecord, name_hardware
-from mien.training.hardware import describe_hardware
+from mien.recipes.queue import Job
+from mien.recipes.record import RECORD, RunRecord, name_hardware
 
 LEDGER = "ledger.json"
 State = Literal["finished", "unfinished", "failed"]
@@ -21,11 +21,11 @@ State = Literal["finished", "unfinished", "failed"]
 
 @dataclass
 class LedgerRow:
-    """What became of one run.
+    """The state of one run.
 
-    `minutes` is the time in its epochs; `overhead_minutes` that outside them, for preparing and publishing, 0 until
-    it is published. `record` is relative to the ledger's folder. `message` says why a run failed. `scores` is empty
-    until the run is published.
+    `minutes` is the time in its epochs; `overhead_minutes` the time for preparing and publishing, 0 until it is
+    published. `record` is relative to the ledger's folder. `message` says why a run failed. `scores` is empty until
+    the run is published.
     """
 
     name: str
@@ -44,13 +44,20 @@ class LedgerRow:
     record: str = ""
     message: str = ""
 
+    @classmethod
+    def of(cls, job: Job) -> LedgerRow:
+        """Return the row of a run that has not started."""
+        entry = job.entry
+        record = f"{job.folder}/{RECORD}"
+        return cls(entry.name, entry.recipe, entry.ablation, job.overrides(), job.seed, record=record)
+
     @property
     def minutes_per_epoch(self) -> float | None:
         """Mean minutes of an epoch; None before the first."""
         return self.minutes / self.epochs_done if self.epochs_done else None
 
     def read_record(self, folder: Path) -> bool:
-        """Take over what the run's own record says: a run that was killed could not write its row any more.
+        """Update the row from the run's own record: a run that was killed could not write its row.
 
         Returns:
             Whether all its epochs are done.
@@ -65,13 +72,13 @@ class LedgerRow:
 
 
 class Ledger:
-    """All rows of a folder, by (name, seed), in the order in which the runs were begun.
+    """All rows of a folder, by (name, seed), in the order in which the runs were started.
 
     Args:
         folder: Where `ledger.json` lies, or will.
 
     Raises:
-        MienError: The file is there and is no ledger.
+        MienError: The file exists and is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,19 +93,15 @@ class Ledger:
             raise MienError(f"{path} is not a ledger of runs ({error}).") from None
         self.rows = {(row.name, row.seed): row for row in rows}
 
-    def save(self) -> None:
-        """Write all rows in one step: a reader finds the old ledger or the new one, never half of it."""
+    def add(self, row: LedgerRow) -> None:
+        """Add a row, or replace the one of the same name and seed, and write the file in one step."""
+        self.rows[row.name, row.seed] = row
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(row) for row in self.rows.values()]
         write_whole(self.folder / LEDGER, json.dumps(rows, indent=1) + "\n")
 
-    def add(self, row: LedgerRow) -> None:
-        """Put in a row, in the place of the one with the same name and seed if there is one, and write the file."""
-        self.rows[row.name, row.seed] = row
-        self.save()
-
     def minutes_per_epoch(self, row: LedgerRow, hardware: str) -> float | None:
-        """Estimate from the run itself, or else from the runs of the same recipe on this hardware; None: unknown."""
+        """Estimate from the run itself, else from the runs of the same recipe on this hardware; None: unknown."""
         return self._estimate(row, hardware, lambda other: other.minutes_per_epoch)
 
     def overhead_minutes(self, row: LedgerRow, hardware: str) -> float | None:
@@ -107,18 +110,13 @@ class Ledger:
 
     def _estimate(self, row: LedgerRow, hardware: str, measured: Callable[[LedgerRow], float | None]) -> float | None:
         here = [other for other in self.rows.values() if other.hardware == hardware]
-        # the nearest kin that has a measurement: the run itself, its other seeds, its recipe
-        for kin in (
+        # the most similar runs that have a measurement: the run itself, its other seeds, its recipe
+        for similar in (
             [other for other in here if (other.name, other.seed) == (row.name, row.seed)],
             [other for other in here if other.name == row.name],
             [other for other in here if other.recipe == row.recipe],
         ):
-            known = [value for other in kin if (value := measured(other))]
+            known = [value for other in similar if (value := measured(other))]
             if known:
                 return median(known)
         return None
-
-
-def hardware_here(accelerator: str) -> str:
-    """Name the hardware of this machine: that of its "cuda" accelerator, or the processor for "cpu"."""
-    return name_hardware(describe_hardware(accelerator))

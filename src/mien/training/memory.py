@@ -1,26 +1,26 @@
-"""Memory for training on processors: kept from step to step, and in large pages."""
+"""Memory for training on processors: kept from step to step, and in large pages. Does not import torch."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 
-# Read by torch before its first tensor: tensors of 2 MiB and more lie in large pages, where the system has them.
+# An environment variable that torch reads once: tensors of 2 MiB and more get large pages if the system has them.
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 
-# Parameters of mallopt(3), and the values they get: the largest that glibc takes for the first.
+# Parameters of mallopt(3), and their values: the largest that glibc accepts for the first.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MMAP_THRESHOLD, TRIM_THRESHOLD = 32 * 2**20, 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep memory that was freed, for the rest of this process, instead of giving it back to the system.
+    """Let glibc keep freed memory for the rest of this process instead of returning it to the system.
 
-    A training step frees all its activations, and the next asks for as much: without this the system clears hundreds of
-    megabytes of pages at every step. The process keeps the size of its largest step.
+    A training step frees all its activations and the next one allocates as much: without this the system clears
+    hundreds of megabytes of pages at every step. The process keeps the size of its largest step.
 
     Returns:
-        Whether the C library is glibc and took the settings; others are left as they are.
+        Whether the C library is glibc and accepted the settings; others are left alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

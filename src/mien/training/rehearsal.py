@@ -1,4 +1,4 @@
-"""One step of a recipe on two random pictures, thrown away: what does not fit shows before anything is loaded."""
+"""One step of a recipe on two random images: mistakes show before any data are loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGES = 2
 
 
 def rehearse(recipe: Recipe) -> None:
-    """Make a recipe's network, loss and optimizer, and take a step with them where training will.
+    """Make a recipe's network, loss and optimizer, and take a step on the device that will train.
 
     Raises:
         MienError: A name or an option is unknown, a value does not fit, or the parts do not fit together.

@@ -1,4 +1,4 @@
-"""A run folder: where its files lie, and how its selected weights are read again. Needs torch, not Lightning."""
+"""A run folder: its files, and reading its selected weights. Needs torch, not Lightning."""
 
 from __future__ import annotations
 
@@ -22,27 +22,34 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, its record and the selected network in eval mode on the CPU."""
+    """A run: its folder, record and recipe, and the selected network in eval mode on the CPU."""
 
     folder: Path
     record: RunRecord
+    recipe: Recipe
     network: Network
+
+    @property
+    def input(self) -> InputSpec:
+        """What its network takes."""
+        settings, record = self.recipe.network, self.record
+        return InputSpec(settings.input_size, settings.channels, record.mean, record.std, record.is_grey)
 
 
 def load_run(folder: Path) -> Run:
-    """Load the selected weights of a run folder: its record and the network, in eval mode.
+    """Load a run folder with its selected weights.
 
     Raises:
-        MienError: The folder holds no run, or none that finished an epoch.
+        MienError: The folder holds no run, or no epoch of it is completed.
     """
     if not (folder / RECORD).is_file():
-        raise MienError(f"{folder} holds no run: {RECORD} is missing.")
+        raise MienError(f"{folder} holds no run: {RECORD} is missing; name the --out of `mien train`.")
     record = RunRecord.load(folder / RECORD)
     recipe = parse_recipe(record.recipe, str(folder / RECORD))
     best = recipe.training.selection == "best"
     path = folder / CHECKPOINTS / ("best.ckpt" if best else "last.ckpt")
     if not path.is_file():
-        raise MienError(f"{folder} holds no finished epoch: {CHECKPOINTS}/{path.name} is missing.")
+        raise MienError(f"{folder} holds no completed epoch: {CHECKPOINTS}/{path.name} is missing; train it further.")
     checkpoint = load_checkpoint(path)
     network = create_network(recipe, len(record.labels))
     prefix = "network."
@@ -52,20 +59,20 @@ def load_run(folder: Path) -> Run:
         "rule": f"best epoch on {recipe.data.validation_split} accuracy" if best else "last epoch",
         "epoch": int(checkpoint["epoch"]),
     }
-    return Run(folder, record, network.eval())
+    return Run(folder, record, recipe, network.eval())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint as data, on the CPU; `MienError` when it is damaged or something else."""
+    """Read a checkpoint as data, on the CPU; `MienError` if it is damaged or something else."""
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes torch raise errors of almost any kind
-        raise MienError(f"{path} cannot be read ({type(error).__name__}); it is damaged or no checkpoint.") from None
+    except Exception as error:  # torch raises almost anything on a damaged file
+        raise MienError(f"{path} cannot be read ({type(error).__name__}); it is damaged or not a checkpoint.") from None
     return checkpoint
 
 
 def create_network(recipe: Recipe, classes: int) -> Network:
-    """Make the recipe's network, with one more output when it learns what is not a face."""
+    """Make the recipe's network for so many labels, with one more output if it trains with non-faces."""
     return registry.create(
         recipe.network.name,
         num_classes=classes + bool(recipe.data.not_a_face_share),
@@ -75,22 +82,15 @@ def create_network(recipe: Recipe, classes: int) -> Network:
     )
 
 
-def input_spec(record: RunRecord, recipe: Recipe) -> InputSpec:
-    """Return what a run's network takes."""
-    settings = recipe.network
-    return InputSpec(settings.input_size, settings.channels, record.mean, record.std, record.is_grey)
-
-
 def run_card(run: Run) -> ModelCard:
     """Return a run's card with the scores and the calibration of its record."""
-    record = run.record
-    recipe = parse_recipe(record.recipe, str(run.folder))
+    record, recipe = run.record, run.recipe
     calibration = record.scores.get("calibration", {})
     return ModelCard(
         name=record.name,
         network=recipe.network.name,
         labels=LabelSet.of(record.labels),
-        input=input_spec(record, recipe),
+        input=run.input,
         crop=recipe.crop.make_spec(),
         paper=recipe.paper,
         recipe=record.recipe,
@@ -103,7 +103,7 @@ def run_card(run: Run) -> ModelCard:
 
 
 def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
-    """Keep in the card what a user of the file asks first; the rest stands in the run record."""
+    """Return the main scores, for a card; all of them are in the run record."""
     keys = ("accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece", "n")
     if not scores:
         return {}

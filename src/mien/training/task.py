@@ -1,4 +1,4 @@
-"""The one Lightning task: it trains any network by any recipe."""
+"""The Lightning task that trains any network by any recipe."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from mien.recipes.schema import ScheduleSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
 from mien.training.graphs import record_outputs
+from mien.training.hardware import has_compiler
 
 NOT_A_NUMBER = (
     "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "
     "Lower optimizer.lr, or use training.precision=32-true."
 )
-# In epochs: Lightning keeps the state of a scheduler that it never steps.
+# In epochs. Lightning saves the state of a scheduler that it never steps.
 NEVER = 10**9
-# Those of torch that have one kernel for all weights.
+# Of torch's optimizers, those with one kernel for all weights.
 FUSED_OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 class Task(L.LightningModule):
     """Train `network` on batches of (images (N, C, H, W) uint8, targets (N, K) distributions).
 
-    Validation accuracy counts the first `classes` columns only: the "not a face" output, where there is one, is no
-    expression. It is logged as `validation/accuracy`, their cross-entropy as `validation/loss`, and the mean training
-    loss of an epoch as `train/loss`.
+    Logs the mean training loss of an epoch as `train/loss`, and accuracy and cross-entropy of the expressions as
+    `validation/accuracy` and `validation/loss`: the "not a face" output, if there is one, is not an expression.
 
     Args:
         network: Trained in place.
@@ -56,7 +56,7 @@ class Task(L.LightningModule):
         self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
     ) -> None:
         super().__init__()
-        # Channels-last: oneDNN and cuDNN otherwise reorder every map, in 16 bits many times slower.
+        # channels-last: oneDNN and cuDNN otherwise reorder every map, which in 16 bits is many times slower
         self.memory_format = torch.contiguous_format if _breaks_channels_last(network) else torch.channels_last
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
@@ -67,18 +67,22 @@ class Task(L.LightningModule):
         self.distillation = (
             Distillation(recipe.distillation, labels, self.memory_format) if recipe.distillation.teachers else None
         )
-        # unvalidated: looking at the labels would wait for the device at every batch
+        # unvalidated: checking the labels would wait for the device at every batch
         self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
 
     def compile_outputs(self) -> None:
-        """Compile the training pass; validation batches have other shapes and stay as they are."""
-        # the compiler chooses channels-last by itself
-        options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
-        self.outputs = torch.compile(self.outputs, options=options)
+        """Compile the training pass if the recipe wants it and the loss and the machine allow it.
+
+        Validation batches have other shapes and stay uncompiled.
+        """
+        if self.recipe.training.use_compile and self.loss.can_compile and has_compiler():
+            # left alone, the compiler chooses channels-last
+            options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
+            self.outputs = torch.compile(self.outputs, options=options)
 
     def on_fit_start(self) -> None:
-        """Record the passes of network and teachers on the device that they train on, if the recipe wants that."""
+        """Record the passes of network and teachers as CUDA graphs, if the recipe wants that."""
         training = self.recipe.training
         if not training.use_graphs or self.device.type != "cuda" or self.trainer.world_size > 1:
             return
@@ -86,7 +90,7 @@ class Task(L.LightningModule):
         images = torch.zeros(faces, self.spec.channels, self.spec.size, self.spec.size, device=self.device)
         images = images.contiguous(memory_format=self.memory_format)
         with self.trainer.precision_plugin.train_step_context():
-            if self.loss.can_compile:  # others look into the pass
+            if self.loss.can_compile:  # other losses observe the pass
                 self.outputs = record_outputs(self.network.train(), images)
             if self.distillation is not None:
                 self.distillation.record(images)
@@ -94,8 +98,8 @@ class Task(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
         if batch_idx == 0:
-            # by (seed, epoch), so that a resumed run draws what an unbroken one would have drawn; here and not in a
-            # hook, because the data loader draws from the same generator, before or after the hooks
+            # by (seed, epoch), so that a resumed run draws what an uninterrupted one would have drawn; not in a hook,
+            # because the data loader draws from the same generator before or after the hooks
             seed = self.recipe.training.seed * 100_003 + self.current_epoch
             torch.manual_seed(seed + 1_000_003_000 * self.global_rank)
             self.epoch_loss = torch.zeros((), device=self.device)
@@ -108,18 +112,17 @@ class Task(L.LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
-        """Stop a run whose loss is no number, before its weights replace the last good checkpoint.
+        """Stop a run whose loss is not a number, before its weights replace the last good checkpoint.
 
         Raises:
             MienError: The loss of a batch of this epoch was infinite or not a number.
         """
-        # of several processes all must stop, or the rest would wait for ever
-        # a copy: it is summed in place
+        # all processes must stop, or the others would wait forever; a copy, because reduce works in place
         if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum")):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def on_validation_end(self) -> None:
-        """Stop a run that the last step of an epoch has led astray, before its weights are kept.
+        """Stop a run that diverged in the last step of an epoch, before its weights are kept.
 
         Raises:
             MienError: The validation loss is infinite or not a number.
@@ -128,7 +131,7 @@ class Task(L.LightningModule):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def on_validation_epoch_start(self) -> None:
-        """Log the mean loss of the epoch that has just been trained; its batches are of one size."""
+        """Log the mean training loss of the epoch; its batches are all of one size."""
         self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches, sync_dist=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -142,13 +145,13 @@ class Task(L.LightningModule):
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
     def on_train_epoch_end(self) -> None:
-        """Let a plateau be noticed; Lightning would after the checkpoint, and a resumed run would not know of it."""
+        """Step the plateau schedule; Lightning would after the checkpoint, and a resumed run would miss it."""
         plateau, loss = self.lr_schedulers(), self.trainer.callback_metrics.get("validation/loss")
         if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and loss is not None:
             plateau.step(loss)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Make the recipe's optimizer and the schedule of its rate, by steps or by the validation loss."""
+        """Make the recipe's optimizer and its schedule, by steps or by the validation loss."""
         settings, schedule = self.recipe.optimizer, self.recipe.schedule
         optimizer = create_optimizer(
             settings.name,
@@ -168,9 +171,9 @@ class Task(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _optimizer_options(self) -> dict[str, Any]:
-        """Return the recipe's options; on CUDA with `fused`, one kernel a step, where the recipe leaves that open."""
+        """Return the recipe's options; on CUDA with `fused`, one kernel per step, unless the recipe decides."""
         settings, training = self.recipe.optimizer, self.recipe.training
-        # Lightning refuses to clip, in mixed precision, what a fused optimizer may still have to unscale
+        # in mixed precision Lightning refuses to clip gradients that a fused optimizer unscales itself
         can_fuse = not training.gradient_clip or training.precision == "32-true"
         is_open = settings.name in FUSED_OPTIMIZERS and not settings.options.keys() & {"fused", "foreach"}
         if is_open and can_fuse and self.trainer.strategy.root_device.type == "cuda":
@@ -191,44 +194,44 @@ class Task(L.LightningModule):
         loss_before = self.epoch_loss.clone()
         with torch.random.fork_rng():  # the second pass must see the same augmented batch
             optimizer_closure()
-        self.epoch_loss = loss_before  # of the two passes the second counts
+        self.epoch_loss = loss_before  # the second pass counts
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         scale = rho / torch.nn.utils.get_total_norm(gradients).clamp_min(1e-12)
-        # no step by gradients beyond 16 bits, infinities that the optimizer will pass over too
+        # gradients beyond 16 bits are infinite; the optimizer skips them too
         steps = [(gradient * scale).nan_to_num_(0, 0, 0) for gradient in gradients]
-        # what is remembered from batch to batch (norms' statistics, class centres) is of the weights themselves, once
-        memory = [*self.network.buffers(), *self.loss.buffers()]
-        kept = [buffer.clone() for buffer in memory]
+        # running statistics and class centres are updated once, by the pass of the unmoved weights
+        buffers = [*self.network.buffers(), *self.loss.buffers()]
+        kept = [buffer.clone() for buffer in buffers]
 
-        def gradient_at_the_worst_point() -> Any:
+        def gradient_at_worst_point() -> Any:
             with torch.no_grad():
                 torch._foreach_add_(weights, steps)
             result = optimizer_closure()
             with torch.no_grad():
                 torch._foreach_sub_(weights, steps)
-                for buffer, value in zip(memory, kept, strict=True):
+                for buffer, value in zip(buffers, kept, strict=True):
                     buffer.copy_(value)
             return result
 
-        return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_the_worst_point)
+        return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_worst_point)
 
     def _prepare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images = images.float() / 255
         if self.spec.is_grey:
-            images = images[:, :1]  # nothing that is done to them may bring colour in
+            images = images[:, :1]  # augmentation must not add colour
         count = self._count_not_faces(len(images))
         if count:
             not_a_face = torch.zeros(count, targets.shape[1], device=targets.device)
             not_a_face[:, self.classes] = 1
             images = torch.cat([images, make_not_faces(images, count)])
             targets = torch.cat([targets, not_a_face])
-        with torch.autocast(images.device.type, enabled=False):  # places of pixels need more than eight bits
+        with torch.autocast(images.device.type, enabled=False):  # pixel positions need more than eight bits
             images, targets = mix(self.augment(images), targets, self.recipe.augmentation)
         return images.expand(-1, self.spec.channels, -1, -1), targets
 
     def _count_not_faces(self, faces: int) -> int:
-        """Return how many non-faces this process adds to its faces: its share of at least one in the whole batch."""
+        """Return how many non-faces this process adds: its share of those of the whole batch, which are at least 1."""
         share, training = self.recipe.data.not_a_face_share, self.recipe.training
         if not share:
             return 0
@@ -241,9 +244,9 @@ class Task(L.LightningModule):
 
 
 def _breaks_channels_last(network: nn.Module) -> bool:
-    """Tell whether oneDNN (torch 2.13) would write past its buffers, met as crashes of training on two threads.
+    """Return whether oneDNN (torch 2.13) would write past its buffers, seen as crashes of training on two threads.
 
-    It does so in the gradient of channels-last 1 x 1 convolutions with a stride and fewer than 16 input channels.
+    It does in the gradient of channels-last 1 x 1 convolutions with a stride and fewer than 16 input channels.
     """
     return any(
         isinstance(layer, nn.Conv2d)
@@ -257,8 +260,8 @@ def _breaks_channels_last(network: nn.Module) -> bool:
 def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> float:
     """Return the share of the peak learning rate at an optimizer step.
 
-    Half cosines, with restarts where `cycle_epochs` says so, after a linear warm-up (Loshchilov and Hutter, "SGDR",
-    ICLR 2017, Eq. 5).
+    A linear warm-up, then half cosines with a restart every `cycle_epochs` (Loshchilov and Hutter, "SGDR", ICLR 2017,
+    Eq. 5).
     """
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:

@@ -1,4 +1,4 @@
-"""How fast training is: whole steps of several recipes in turns, beside the best the hardware does."""
+"""Training speed: whole steps of several recipes in turns, compared with the hardware's peak."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ from mien.models.complexity import count_macs
 from mien.recipes import Recipe
 from mien.recipes.record import RunRecord
 from mien.recipes.schema import ScheduleSettings
-from mien.training.batches import FaceBatches, Faces, class_counts, load_data, make_faces
-from mien.training.fit import has_compiler, measure_input
-from mien.training.hardware import describe_hardware
-from mien.training.precision import precision_here
+from mien.training.batches import FaceBatches, load_data
+from mien.training.faces import Faces, class_counts, make_faces, measure_input
+from mien.training.hardware import describe_hardware, precision_here
 from mien.training.run import create_network
 from mien.training.task import Task
 from mien.training.trainer import create_trainer
 
 TURNS = 2
-# First steps of a turn that are not timed. The very first compile, choose kernels and fill the caches.
+# Untimed first steps of a turn. The very first ones compile, choose kernels and fill the caches.
 FIRST_WARMUP, WARMUP = 5, 2
 MAX_STEPS = 100_000
-# Pixels of made-up images kept in memory; a longer benchmark goes through them again.
+# Bytes of random images kept in memory; a longer benchmark uses them repeatedly.
 MAX_BYTES = 2**30
 ACCURACIES = (0.65, 0.68, 0.70)
 PEAK_SECONDS = 0.5
@@ -51,13 +50,13 @@ class Throughput:
     Attributes:
         recipe: Its name.
         input: (C, H, W).
-        batch_size: Images of the data set in a step; made non-faces come on top.
-        precision: What it was calculated in: the recipe's, or 32 bits on a processor without bf16.
-        images_per_second: Of the data set, through the whole step.
+        batch_size: Images of the data set per step; made non-faces are added.
+        precision: The recipe's, or 32 bits on a processor without bf16.
+        images_per_second: Images of the data set through the whole step.
         ratio: To the first recipe of the same measurement.
-        flops_per_image: 3 x forward, 2 a multiply-accumulate of convolutions and linear layers, made non-faces
-            counted with the images; twice that with sharpness-aware minimisation. Teachers are not counted.
-        peak_flops: What large matrix products, or a large convolution, reach a second on this device in this precision.
+        flops_per_image: 3 forward passes of 2 per multiply-accumulate of convolutions and linear layers, made non-faces
+            included; twice that with sharpness-aware minimisation. Teachers are not counted.
+        peak_flops: Per second, see `measure_peak`.
         share_of_peak: images_per_second x flops_per_image / peak_flops.
     """
 
@@ -75,13 +74,13 @@ class Throughput:
 def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | None = None) -> dict[str, Any]:
     """Time whole training steps: sampling, augmentation, both passes, optimizer, moving average.
 
-    The recipes take turns, so that a slow moment of the machine falls on all alike. The clock starts after the warm-up
-    and waits for the accelerator at both ends.
+    The recipes take turns, so that a slow moment of the machine affects all of them. The clock starts after the
+    warm-up and waits for the accelerator at both ends.
 
     Args:
-        recipes: Validated settings, one or more.
+        recipes: One or more.
         steps: Timed steps of each, 2 to 100,000.
-        data: Folder of the data sets; random pixels of the right size without.
+        data: Folder of the data sets; None: random pixels.
 
     Returns:
         A JSON-ready record: `hardware`, `steps`, `data` and `recipes`, one `Throughput` each.
@@ -90,11 +89,11 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
         MienError: `steps` is out of range, or a recipe cannot be run.
     """
     if not TURNS <= steps <= MAX_STEPS:
-        raise MienError(f"{steps} steps given; expected {TURNS} to {MAX_STEPS:,}.")
+        raise MienError(f"{steps} steps were given; expected {TURNS} to {MAX_STEPS:,}.")
     threads = torch.get_num_threads()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's advice on workers and logging; the timing is all that counts
+        warnings.simplefilter("ignore")  # Lightning's advice on workers and logging
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         probes = [_Probe(recipe, steps, data) for recipe in recipes]
         peaks: dict[tuple[str, int], float] = {}
@@ -104,10 +103,10 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
                 probe.take_turn(steps * (turn + 1) // TURNS - steps * turn // TURNS)
             for key in {probe.key for probe in probes}:
                 torch.set_num_threads(key[1] or threads)
-                peaks[key] = max(peaks.get(key, 0.0), measure_peak(torch.device(device), DTYPES[key[0]]))
+                peaks[key] = max(peaks.get(key, 0.0), measure_peak(device, DTYPES[key[0]]))
     torch.set_num_threads(threads)
     return {
-        "hardware": describe_hardware(device),
+        "hardware": describe_hardware(),
         "steps": steps,
         "data": "random pixels" if data is None else "the recipes' own",
         "recipes": [asdict(probe.result(probes[0].images_per_second, peaks[probe.key])) for probe in probes],
@@ -115,10 +114,10 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
 
 
 class _Probe:
-    """One recipe, ready to be trained for a few steps at a time."""
+    """One recipe, ready to train a few steps at a time."""
 
     def __init__(self, recipe: Recipe, steps: int, data: Path | None) -> None:
-        # the rate does not change the cost of a step, and a plateau would want a validation loss
+        # the rate does not change the cost of a step, and a plateau schedule needs a validation loss
         schedule = ScheduleSettings(name="constant", warmup_epochs=0)
         self.recipe = recipe.model_copy(update={"schedule": schedule})
         L.seed_everything(recipe.training.seed, verbose=False)
@@ -131,13 +130,12 @@ class _Probe:
         self.macs = count_macs(network, size, channels)
         spec = measure_input(train, recipe)
         self.task = Task(network, self.recipe, spec, labels, class_counts(train, recipe))
-        if recipe.training.use_compile and self.task.loss.can_compile and has_compiler():
-            self.task.compile_outputs()
+        self.task.compile_outputs()
         self.batches = FaceBatches(train, Faces(*train.__getitems__([0])), self.recipe)
         self.steps, self.seconds = 0, 0.0
 
     def take_turn(self, steps: int) -> None:
-        """Train for so many steps more and add their time."""
+        """Train so many more steps and add their time."""
         watch = _Stopwatch(WARMUP if self.steps else FIRST_WARMUP)
         # one process, whatever the recipe is trained with
         settings = self.recipe.training.model_copy(update={"devices": 1, "nodes": 1})
@@ -148,16 +146,16 @@ class _Probe:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What the hardware's peak depends on: precision and threads."""
+        """Precision and threads, on which the hardware's peak depends."""
         return precision_here(self.recipe.training), self.recipe.training.threads
 
     @property
     def images_per_second(self) -> float:
-        """Over all turns so far."""
+        """Mean over all turns so far."""
         return self.steps * self.recipe.training.batch_size / self.seconds
 
     def result(self, first: float, peak: float) -> Throughput:
-        """Return the measurement, beside the first recipe's images a second and the hardware's peak."""
+        """Return the measurement, given the first recipe's images per second and the hardware's peak."""
         recipe = self.recipe
         passes = 2 if recipe.optimizer.sam_rho else 1
         flops = 3 * 2 * self.macs * passes * (1 + recipe.data.not_a_face_share)
@@ -176,7 +174,7 @@ class _Probe:
 
 
 class _Stopwatch(Callback):
-    """Times the steps after the first `warmup`, with the accelerator at rest at both ends."""
+    """Times the steps after the first `warmup`; the accelerator is idle at both ends."""
 
     def __init__(self, warmup: int) -> None:
         self.warmup, self.start, self.seconds = warmup, 0.0, 0.0
@@ -184,7 +182,7 @@ class _Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the clock where the timed steps begin and end."""
+        """Read the clock where the timed steps start and end."""
         if trainer.global_step == self.warmup:
             _wait_for(pl_module.device)
             self.start = time.perf_counter()
@@ -194,14 +192,14 @@ class _Stopwatch(Callback):
 
 
 def images_needed(recipe: Recipe, steps: int) -> int:
-    """Return how many images so many steps of a recipe go through, or as many of them as are kept in memory."""
+    """Return how many images so many steps use, or as many as fit into `MAX_BYTES`."""
     batch = recipe.training.batch_size
     fitting = MAX_BYTES // (recipe.network.channels * recipe.network.input_size**2)
     return max(batch, min(batch * (steps + FIRST_WARMUP + WARMUP), fitting))
 
 
 def random_faces(recipe: Recipe, steps: int) -> FaceDataset:
-    """Return random pixels of a recipe's input size under FER2013's labels: what `images_needed` says."""
+    """Return `images_needed` images of random pixels at a recipe's input size, with FER2013's labels."""
     size, channels = recipe.network.input_size, recipe.network.channels
     count = images_needed(recipe, steps)
     generator = np.random.default_rng(0)
@@ -218,11 +216,11 @@ def random_faces(recipe: Recipe, steps: int) -> FaceDataset:
 
 
 def measure_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the floating-point operations a second of the fastest of three square matrix products and a convolution.
+    """Return the floating-point operations per second of the fastest of three matrix products and a convolution.
 
-    Products of sides 1024, 2048 and 4096 on a processor, 4096, 8192 and 16384 on an accelerator; 32 bits there in TF32
-    where its convolutions may use that. The convolution is 3 x 3, of 256 channels: on some processors it is another
-    library's, and faster. Each is repeated for half a second after a warm-up.
+    Square products of sides 1024, 2048 and 4096 on a processor, 4096, 8192 and 16384 on an accelerator; 32 bits there
+    are TF32 if its convolutions may use that. The convolution is 3 x 3 with 256 channels: on some processors it comes
+    from another library and is faster. Each is repeated for half a second after a warm-up.
     """
     is_accelerator = device.type != "cpu"
     before = torch.get_float32_matmul_precision()
@@ -231,17 +229,17 @@ def measure_peak(device: torch.device, dtype: torch.dtype) -> float:
     best = 0.0
     for side in (4096, 8192, 16384) if is_accelerator else (1024, 2048, 4096):
         left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-        best = max(best, 2 * side**3 * _times_a_second(partial(torch.mm, left, right), device))
+        best = max(best, 2 * side**3 * _runs_per_second(partial(torch.mm, left, right), device))
     maps = torch.randn(256 if is_accelerator else 16, 256, 32, 32, device=device).to(dtype)
     kernels = torch.randn(256, 256, 3, 3, device=device).to(dtype)
     last = torch.channels_last
     convolve = partial(F.conv2d, maps.to(memory_format=last), kernels.to(memory_format=last), padding=1)
-    best = max(best, 2 * maps.numel() * kernels[0].numel() * _times_a_second(convolve, device))
+    best = max(best, 2 * maps.numel() * kernels[0].numel() * _runs_per_second(convolve, device))
     torch.set_float32_matmul_precision(before)
     return best
 
 
-def _times_a_second(work: Callable[[], Tensor], device: torch.device) -> float:
+def _runs_per_second(work: Callable[[], Tensor], device: torch.device) -> float:
     work()
     _wait_for(device)
     start, done = time.perf_counter(), 0
@@ -258,11 +256,11 @@ def _wait_for(device: torch.device) -> None:
 
 
 def read_times(path: Path) -> dict[str, Any]:
-    """Return when a run first reached 65, 68 and 70 % of the validation images, from the curve in its record.
+    """Return after how many minutes a run first reached 65, 68 and 70 % validation accuracy, from its record.
 
     Returns:
-        `name`, `hardware`, `split`, `best` (accuracy) and `minutes`: by accuracy, the training minutes at the end of
-        the first epoch that reached it; None if none did.
+        `name`, `hardware`, `split`, `best` (accuracy) and `minutes`: by accuracy, the training minutes until the end of
+        the first epoch that reached it, or None.
 
     Raises:
         MienError: The file cannot be read or is not a run record.

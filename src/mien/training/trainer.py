@@ -1,8 +1,7 @@
-"""Lightning's trainer as a recipe's settings want it: the same for training and for timing it."""
+"""Lightning's trainer with a recipe's settings: the same for training and for timing it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
@@ -17,8 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 from mien.core.errors import MienError
 from mien.recipes.schema import TrainingSettings
 from mien.training.checkpoints import WholeFiles
+from mien.training.hardware import precision_here
 from mien.training.memory import keep_freed_memory
-from mien.training.precision import precision_here
 
 
 def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
@@ -30,16 +29,16 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     logger: Logger | None = None,
     use_validation: bool = True,
 ) -> L.Trainer:
-    """Make a trainer on the accelerator, if there is one; the moving average of the weights joins the callbacks.
+    """Make a trainer on the accelerator, if there is one; a moving average of the weights joins the callbacks.
 
     From here on the process keeps the memory that it frees.
 
     Args:
-        settings: Precision, devices, clipping and the rest of a recipe's `training`.
-        callbacks: Checkpoints are written, and progress is shown, where one of them does that.
+        settings: A recipe's `training`.
+        callbacks: Checkpoints and a progress bar only if they are among these.
         max_epochs: Epochs to train for; -1: as many as `max_steps` needs.
         max_steps: Optimizer steps to train for; -1: as many as `max_epochs` needs.
-        logger: Where the curves go; None: nowhere.
+        logger: Of the curves.
         use_validation: Validate after every epoch.
 
     Raises:
@@ -65,7 +64,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         gradient_clip_val=settings.gradient_clip or None,
         plugins=[WholeFiles()],
         deterministic=settings.use_deterministic,
-        # every batch has the same shape, so looking for the fastest kernels once pays; they may round differently
+        # all batches have one shape, so searching for the fastest kernels pays; those may round differently
         benchmark=not settings.use_deterministic,
         logger=logger or False,
         callbacks=[*own, *callbacks],
@@ -78,23 +77,12 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     )
 
 
-def check_processes(settings: TrainingSettings) -> None:
-    """Raise MienError where torchrun has started more or fewer processes than the recipe has."""
-    processes = settings.devices * settings.nodes
-    started = os.environ["WORLD_SIZE"] if "TORCHELASTIC_RUN_ID" in os.environ else str(processes)
-    if started != str(processes):
-        raise MienError(
-            f"torchrun started {started} processes, and training.devices x training.nodes is {settings.devices} x "
-            f"{settings.nodes}; set them to what it starts."
-        )
-
-
 class MovingAverage(WeightAveraging):
-    """Keeps the exponential moving average of weights and buffers, step by step.
+    """Keeps the exponential moving average of weights and buffers, step by step, on the device that trains.
 
-    It lies on the device that trains: Lightning's `EMAWeightAveraging` is placed before the network reaches its device,
-    would stay in the processor's memory, and every step would wait for copies. And it takes one kernel for all weights
-    and asks the device nothing, where torch's own update looks up every weight by name and waits for an answer.
+    Lightning's `EMAWeightAveraging` is placed before the network reaches its device and stays in the processor's
+    memory, so every step waits for copies. This one also updates all weights in one kernel without waiting for the
+    device, where torch's own update looks up every weight by name.
     """
 
     def __init__(self, decay: float) -> None:
@@ -104,7 +92,7 @@ class MovingAverage(WeightAveraging):
         self.copied: list[tuple[Tensor, Tensor]] = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look up the tensors, which stay the same while an epoch goes on; whole numbers have no average."""
+        """Look up the tensors, which stay the same during an epoch; integers are copied instead of averaged."""
         average = cast(AveragedModel, self._average_model).module
         theirs = chain(average.parameters(), average.buffers())
         ours = chain(pl_module.parameters(), pl_module.buffers())

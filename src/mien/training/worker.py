@@ -1,7 +1,7 @@
-"""Works off a queue of runs unattended, within a time budget.
+"""Trains the runs of a queue unattended, within a time budget.
 
-What became of the runs stands in a ledger: a finished run is not repeated, an unfinished one goes on, a failed one is
-tried again, and one whose teachers are not finished waits.
+A ledger keeps the state of the runs: finished ones are not repeated, unfinished ones are resumed, failed ones are
+tried again, and a run whose teachers are not finished waits.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ import torch
 from mien.core.errors import InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
 from mien.recipes import Recipe
+from mien.recipes.queue import Job
+from mien.recipes.record import name_hardware
 from mien.training.batches import divide_data, load_faces
 from mien.training.fit import fit
-from mien.training.ledger import Ledger, LedgerRow, hardware_here
-from mien.training.queue import Job
+from mien.training.hardware import describe_hardware
+from mien.training.ledger import Ledger, LedgerRow
 from mien.training.run import Run
 
-# What a run without any measurement is taken to need for its first epoch, and again outside its epochs.
+# Assumed without any measurement, for a first epoch and again for publishing: a share of the budget, at most minutes.
 UNKNOWN_SHARE, UNKNOWN_MINUTES = 0.1, 1.0
-# Pictures at 224 pixels fill gigabytes.
+# Images of 224 pixels take gigabytes.
 DATASETS_IN_MEMORY = 2
 
 
 @dataclass
 class Worker:
-    """Works off runs one after the other, within a budget.
+    """Trains runs one after the other, within a budget.
 
     Args:
         ledger: Read and written; the runs lie beside it.
@@ -42,7 +44,7 @@ class Worker:
         publish: Makes a model file of a finished run and returns its scores.
         report: Called with one line about each run.
         minutes: The budget; None: no limit.
-        start: When the budget began, by `time.monotonic`.
+        start: When the budget started, by `time.monotonic`.
     """
 
     ledger: Ledger
@@ -53,17 +55,17 @@ class Worker:
     start: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.hardware = hardware_here("cuda" if torch.cuda.is_available() else "cpu")
+        self.hardware = name_hardware(describe_hardware())
         self.threads = torch.get_num_threads()
         self.datasets: dict[tuple[str, int, int, bool], FaceDataset] = {}
         self.not_started: list[str] = []
         self.waiting: list[str] = []
 
-    def work_off(self, jobs: Iterable[Job]) -> list[LedgerRow]:
-        """Train what is not finished, as far as the time goes; return the rows of the runs that failed.
+    def run_all(self, jobs: Iterable[Job]) -> list[LedgerRow]:
+        """Train what is not finished, as far as the time allows; return the rows of the runs that failed.
 
-        A failure of one run stands in its row, and the next begins. An interruption leaves the ledger as it is on
-        disk, with the run as unfinished.
+        The error of a failed run goes into its row, and the next run starts. After an interruption the ledger on disk
+        has the run as unfinished.
 
         Raises:
             MienError: The ledger holds one of the runs with other settings.
@@ -72,24 +74,24 @@ class Worker:
         jobs = list(jobs)
         for job in jobs:
             self._check_settings(job)
-        rows = [self._work_on(job) for job in jobs]
+        rows = [self._run(job) for job in jobs]
         if self.waiting:
-            self.report(f"without their teachers yet: {', '.join(self.waiting)}")
+            self.report(f"waiting for their teachers: {', '.join(self.waiting)}")
         if self.not_started:
             self.report(f"too little time is left for {len(self.not_started)} more: {', '.join(self.not_started)}")
         return [row for row in rows if row is not None and row.state == "failed"]
 
     def _check_settings(self, job: Job) -> None:
-        old, new = self.ledger.rows.get((job.entry.name, job.seed)), job.new_row()
+        old, new = self.ledger.rows.get(job.key), LedgerRow.of(job)
         if old and (old.recipe, old.ablation, old.overrides) != (new.recipe, new.ablation, new.overrides):
             raise MienError(
                 f"{self.ledger.folder} holds {job.label} with other settings; rename it in the queue or name another "
                 "--out."
             )
 
-    def _work_on(self, job: Job) -> LedgerRow | None:
-        """Carry one run as far as the time goes; None: there is nothing to do, no time, or no teacher yet."""
-        row = self.ledger.rows.get((job.entry.name, job.seed), job.new_row())
+    def _run(self, job: Job) -> LedgerRow | None:
+        """Train one run as far as the time allows; None: it is finished, has no time, or waits for a teacher."""
+        row = self.ledger.rows.get(job.key) or LedgerRow.of(job)
         if row.state == "finished":
             return None
         if not all(self._is_finished(teacher) for teacher in job.teachers):
@@ -107,12 +109,12 @@ class Worker:
             row.state, row.message = "unfinished", ""
             self.ledger.add(row)
             self._train_and_publish(row, job, recipe, dataset)
-        except Exception as error:  # a run may fail in any way; the others must go on
+        except Exception as error:  # a run may fail in any way; the others must still run
             with contextlib.suppress(MienError):
                 row.read_record(self.ledger.folder)
             if isinstance(error, InterruptedTrainingError):
                 self.ledger.add(row)
-                self.report(f"interrupted; call it again to go on. {_summary(job, row)}")
+                self.report(f"interrupted; rerun to continue. {_summary(job, row)}")
                 raise KeyboardInterrupt from None
             row.state, row.message = "failed", _one_line(error)
         self.ledger.add(row)
@@ -120,12 +122,12 @@ class Worker:
         return row
 
     def _is_finished(self, job: Job) -> bool:
-        row = self.ledger.rows.get((job.entry.name, job.seed))
+        row = self.ledger.rows.get(job.key)
         return row is not None and row.state == "finished"
 
     def _train_and_publish(self, row: LedgerRow, job: Job, recipe: Recipe, dataset: FaceDataset) -> None:
         self._clear_memory()
-        begun, trained_before = time.monotonic(), row.minutes
+        start, trained_before = time.monotonic(), row.minutes
         folder = self.ledger.folder / job.folder
         run = fit(recipe, dataset, folder, resume=True, minutes=self._minutes_left(row), quiet=True)
         row.read_record(self.ledger.folder)
@@ -133,10 +135,10 @@ class Worker:
             return
         row.scores = _brief(self.publish(run, dataset))
         row.state = "finished"
-        row.overhead_minutes = round((time.monotonic() - begun) / 60 - (row.minutes - trained_before), 3)
+        row.overhead_minutes = round((time.monotonic() - start) / 60 - (row.minutes - trained_before), 3)
 
     def _has_time_for(self, row: LedgerRow, *, is_trained: bool) -> bool:
-        """Tell whether an epoch of a run fits into the time left; of a trained one, whether its publication does."""
+        """Return whether an epoch of a run fits into the time left; of a trained one, whether publishing does."""
         left = self._minutes_left(row)
         if left is None:
             return True
@@ -144,7 +146,7 @@ class Worker:
         return left > 0 and left >= (self._guess() if epoch is None else epoch)
 
     def _minutes_left(self, row: LedgerRow) -> float | None:
-        """Return how long a run may train now, the time for publishing it kept back; None: no limit."""
+        """Return how long a run may train now, with time for publishing reserved; None: no limit."""
         if self.minutes is None:
             return None
         overhead = self.ledger.overhead_minutes(row, self.hardware)
@@ -167,9 +169,9 @@ class Worker:
         return divide_data(recipe, dataset)
 
     def _clear_memory(self) -> None:
-        """Leave to a run nothing of the one before it: its threads, its compiled code, its memory."""
+        """Remove what the previous run left: its threads, its compiled code, its memory."""
         torch.set_num_threads(self.threads)
-        if "torch._dynamo" in sys.modules:  # nothing has been compiled before it is imported, which takes seconds
+        if "torch._dynamo" in sys.modules:  # importing it takes seconds, and nothing was compiled without it
             torch.compiler.reset()
         gc.collect()
         if torch.cuda.is_available():

@@ -65,7 +65,7 @@ def test_a_teacher_that_saw_no_colour_is_shown_none(teacher_folder, faces):
 
 
 def test_other_labels_are_refused(teacher_folder):
-    with pytest.raises(MienError, match=r"knows .*; the data set has a, b; both must agree"):
+    with pytest.raises(MienError, match=r"has the labels .*; the data set has a, b; they must"):
         Teacher(teacher_folder, ("a", "b"))
 
 
@@ -119,7 +119,7 @@ def test_teachers_are_known_by_their_weights_wherever_they_lie(teacher_folder, f
     assert resumed.record.recipe == wanted(moved).model_dump()
     fit(Recipe.model_validate(TINY | {"training": TINY["training"] | {"seed": 1}}), faces, other, quiet=True)
     for teachers in ([other], [moved, other], []):
-        names = ", ".join(["tiny"] * len(teachers)) or "nobody"
-        with pytest.raises(MienError, match=rf"run was begun with other teachers \(tiny, now {names}\)"):
+        names = ", ".join(["tiny"] * len(teachers)) or "none"
+        with pytest.raises(MienError, match=rf"run was started with other teachers \(tiny, now {names}\)"):
             fit(wanted(*teachers), faces, run, resume=True, quiet=True)
     assert fit(wanted(moved), faces, run, resume=True, quiet=True).record.finished

@@ -120,7 +120,7 @@ class TestFilesAreWholeOrAsBefore:
     def test_a_damaged_checkpoint_cannot_be_gone_on_from_and_says_so(self, faces, tmp_path):
         fit(recipe(), faces, tmp_path, minutes=1e-9, quiet=True)
         (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half a checkpoint")
-        with pytest.raises(MienError, match=r"last\.ckpt cannot be read .* it is damaged or no checkpoint"):
+        with pytest.raises(MienError, match=r"last\.ckpt cannot be read .* it is damaged or not a checkpoint"):
             fit(recipe(), faces, tmp_path, resume=True, quiet=True)
 
 
@@ -135,9 +135,9 @@ class TestWeightsToStartFrom:
     def test_a_run_killed_in_its_first_epoch_wants_the_same_again(self, faces, files, tmp_path):
         step = Task.training_step
         for first, second, line in (
-            (files[0], None, r"begun from one\.safetensors, not from random weights"),
-            (None, files[0], r"begun from random weights, not from one\.safetensors"),
-            (files[0], files[1], r"begun from one\.safetensors, not from two\.safetensors"),
+            (files[0], None, r"started from one\.safetensors, not from random weights"),
+            (None, files[0], r"started from random weights, not from one\.safetensors"),
+            (files[0], files[1], r"started from one\.safetensors, not from two\.safetensors"),
         ):
             folder = tmp_path / f"{first is None} {second is None}"
             with pytest.MonkeyPatch.context() as patch:
@@ -152,7 +152,7 @@ class TestWeightsToStartFrom:
     def test_a_run_with_an_epoch_needs_them_no_more_but_takes_no_others(self, faces, files, tmp_path):
         folder = tmp_path / "run"
         fit(recipe(), faces, folder, weights=files[0], minutes=1e-9, quiet=True)
-        with pytest.raises(MienError, match=r"begun from one\.safetensors, not from two\.safetensors"):
+        with pytest.raises(MienError, match=r"started from one\.safetensors, not from two\.safetensors"):
             fit(recipe(), faces, folder, weights=files[1], resume=True, quiet=True)
         assert fit(recipe(), faces, folder, resume=True, quiet=True).record.weights["file"] == "one.safetensors"
 

@@ -13,8 +13,9 @@ from mien.data.options import LoadOptions
 from mien.data.registry import load
 from mien.recipes import Recipe
 from mien.training.augment import Augmentation
-from mien.training.batches import FaceBatches, FaceFiles, Faces, make_faces
-from mien.training.fit import fit, measure_input
+from mien.training.batches import FaceBatches
+from mien.training.faces import FaceFiles, Faces, make_faces, measure_input
+from mien.training.fit import fit
 
 RECIPE = {
     "name": "files",

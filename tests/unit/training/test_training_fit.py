@@ -20,11 +20,12 @@ from mien.core.errors import DataError, MienError, RecipeError
 from mien.models.complexity import count_macs
 from mien.recipes import Recipe, parse_recipe
 from mien.recipes.schema import ScheduleSettings
-from mien.training.batches import Faces, make_faces, make_targets
+from mien.training.batches import FaceSampler
 from mien.training.checkpoints import WholeFiles
-from mien.training.fit import check_folder, fit, has_compiler, measure_input
+from mien.training.faces import Faces, make_faces, make_targets, measure_input
+from mien.training.fit import check_folder, fit
+from mien.training.hardware import has_compiler
 from mien.training.run import create_network, load_run, run_card
-from mien.training.sampling import FaceSampler
 from mien.training.task import Task, lr_share
 
 TINY = {
@@ -103,7 +104,7 @@ def test_a_network_that_cannot_be_counted_trains_as_it_would(faces, tmp_path, mo
 
     recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
     fit(recipe, faces, tmp_path / "counted", quiet=True)
-    monkeypatch.setattr("mien.training.fit.count_macs", draw_and_fail)
+    monkeypatch.setattr("mien.training.recording.count_macs", draw_and_fail)
     assert fit(recipe, faces, tmp_path / "not", quiet=True).record.macs == 0
     assert same(weights(tmp_path / "counted"), weights(tmp_path / "not"))
 
@@ -325,7 +326,7 @@ def test_a_full_disk_is_one_line_and_spares_the_checkpoint(faces, tmp_path, numb
     save = WholeFiles.save_checkpoint
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WholeFiles, "save_checkpoint", fill)
-        with pytest.raises(MienError, match=r"No room for .* \([A-Z].*\); the last checkpoint is intact"):
+        with pytest.raises(MienError, match=r"No space for .* \([A-Z].*\); the last checkpoint is intact"):
             fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
     fit(Recipe.model_validate(TINY), faces, tmp_path, resume=True, quiet=True)
     assert same(weights(tmp_path), weights_of_a_whole_run(Recipe.model_validate(TINY), faces, tmp_path))
@@ -449,7 +450,7 @@ def test_training_goes_on_without_a_compiler(monkeypatch, capsys):
 
 def test_of_several_processes_one_speaks(monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.setattr("mien.training.fit.rank_zero_only.rank", 1)
+    monkeypatch.setattr("mien.training.processes.rank_zero_only.rank", 1)
     assert not has_compiler()
     assert not capsys.readouterr().err
 

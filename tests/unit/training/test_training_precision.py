@@ -8,9 +8,9 @@ import torch
 from mien.data.registry import load
 from mien.recipes import Recipe
 from mien.recipes.schema import TrainingSettings
-from mien.training import precision
+from mien.training import hardware
 from mien.training.fit import fit
-from mien.training.precision import has_bf16, precision_here
+from mien.training.hardware import has_bf16, precision_here
 from mien.training.task import Task
 from mien.training.trainer import create_trainer
 
@@ -22,7 +22,7 @@ on_processors = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a
     ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "bf16-mixed"), ("16-mixed", "bf16-mixed")]
 )
 def test_a_processor_with_bf16_takes_it_for_any_16_bits(wanted, given, monkeypatch):
-    monkeypatch.setattr(precision, "has_bf16", lambda: True)
+    monkeypatch.setattr(hardware, "has_bf16", lambda: True)
     assert precision_here(TrainingSettings(precision=wanted)) == given
     assert create_trainer(TrainingSettings(precision=wanted), [], max_steps=1).precision == given
 
@@ -32,14 +32,14 @@ def test_a_processor_with_bf16_takes_it_for_any_16_bits(wanted, given, monkeypat
     ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "32-true"), ("16-mixed", "32-true")]
 )
 def test_a_processor_without_bf16_takes_32_bits(wanted, given, monkeypatch):
-    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    monkeypatch.setattr(hardware, "has_bf16", lambda: False)
     assert precision_here(TrainingSettings(precision=wanted)) == given
     assert create_trainer(TrainingSettings(precision="bf16-mixed"), [], max_steps=1).precision == "32-true"
 
 
 @pytest.mark.parametrize("wanted", ["bf16-mixed", "16-mixed"])
 def test_accelerators_are_not_asked_for_the_processors_arithmetic(wanted, monkeypatch):
-    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    monkeypatch.setattr(hardware, "has_bf16", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert precision_here(TrainingSettings(precision=wanted)) == wanted
 
@@ -52,14 +52,14 @@ def test_torch_tells(told, monkeypatch):
 
 
 def test_torch_without_onednn_is_taken_to_have_it(monkeypatch):
-    monkeypatch.setattr(precision, "torch", SimpleNamespace(ops=SimpleNamespace(mkldnn=SimpleNamespace())))
+    monkeypatch.setattr(hardware, "torch", SimpleNamespace(ops=SimpleNamespace(mkldnn=SimpleNamespace())))
     assert has_bf16()
 
 
 @on_processors
 @pytest.mark.parametrize("native", [True, False])
 def test_run_and_record_say_what_was_calculated_in(native, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(precision, "has_bf16", lambda: native)
+    monkeypatch.setattr(hardware, "has_bf16", lambda: native)
     formats = []
     step = Task.training_step
 
@@ -81,4 +81,4 @@ def test_run_and_record_say_what_was_calculated_in(native, monkeypatch, capsys, 
     assert set(formats) == {(torch.channels_last, native)}
     assert record.hardware["precision"] == ("bf16-mixed" if native else "32-true")
     assert record.recipe["training"]["precision"] == "bf16-mixed"
-    assert ("training goes on in 32 bits" in capsys.readouterr().err) != native
+    assert ("training continues in 32 bits" in capsys.readouterr().err) != native

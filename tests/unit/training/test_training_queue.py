@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError, RecipeError
+from mien.recipes.queue import Job, QueueEntry, choose_jobs, load_queue
 from mien.recipes.record import RunRecord, name_hardware
 from mien.training import worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow
-from mien.training.queue import Job, QueueEntry, choose_jobs, load_queue
 from mien.training.worker import Worker
 
 SCORES = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10, "split": "validation"}
@@ -71,7 +71,7 @@ class World:
     def work(self, entries, minutes=None, only=()):
         made = Worker(Ledger(self.folder), None, self.publish, self.lines.append, minutes, 60 * self.now)
         made.hardware = "chip"
-        return made.work_off(choose_jobs(entries, only, has_accelerator=False))
+        return made.run_all(choose_jobs(entries, only, has_accelerator=False))
 
     def rows(self):
         return {(row["name"], row["seed"]): row for row in json.loads((self.folder / LEDGER).read_text())}
@@ -203,7 +203,7 @@ def test_interruption_leaves_an_unfinished_run(world, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             world.work([entry("a"), entry("b")])
     assert list(world.rows()) == [("a", 0)]
-    assert world.lines[-1].startswith("interrupted; call it again to go on. a seed 0: unfinished, 1 of 4 epochs")
+    assert world.lines[-1].startswith("interrupted; rerun to continue. a seed 0: unfinished, 1 of 4 epochs")
     row = world.rows()["a", 0]
     assert (row["state"], row["message"], row["epochs_done"]) == ("unfinished", "", 1)
     world.work([entry("a")])
@@ -213,7 +213,7 @@ def test_interruption_leaves_an_unfinished_run(world, monkeypatch):
 def test_a_killed_run_is_found_again(world):
     """After kill -9 the ledger has the row from before the first step, and the record what was done since."""
     world.fit(Job(entry("a"), 0).load_recipe(), None, world.folder / "a-seed0", resume=True, minutes=0, quiet=True)
-    Ledger(world.folder).add(Job(entry("a"), 0).new_row())
+    Ledger(world.folder).add(LedgerRow.of(Job(entry("a"), 0)))
     row = Ledger(world.folder).rows["a", 0]
     assert (row.state, row.epochs_done) == ("unfinished", 0)
     assert not row.read_record(world.folder)
@@ -239,7 +239,7 @@ class TestTeachers:
 
     def test_wait_until_all_their_runs_are_finished(self, world):
         assert world.work(self.ENTRIES, only=["student"]) == []
-        assert world.lines == ["without their teachers yet: student seed 0"]
+        assert world.lines == ["waiting for their teachers: student seed 0"]
         world.failing = {"b": MienError("no")}
         world.work(self.ENTRIES)
         assert ("student", 0) not in world.rows()
@@ -300,10 +300,10 @@ class TestQueueFile:
             ("", "run: field required"),
             ('[[run]]\nname = "a"\nrecipe = "b"\nsed = 1', r"run\.0\.sed: extra inputs"),
             ('[[run]]\nname = "a b"\nrecipe = "b"', r"run\.0\.name"),
-            ('[[run]]\nname = "a/b"\nrecipe = "b"\n[[run]]\nname = "a-b"\nrecipe = "b"', "names 'a/b' twice"),
+            ('[[run]]\nname = "a/b"\nrecipe = "b"\n[[run]]\nname = "a-b"\nrecipe = "b"', "uses the name 'a-b' twice"),
             (
                 '[[run]]\nname = "a/b"\nrecipe = "b"\nteachers = ["a/c"]\n[[run]]\nname = "a/c"\nrecipe = "b"',
-                "'a/c', a teacher of 'a/b', is no run before it",
+                "'a/c', a teacher of 'a/b', is not an earlier run",
             ),
         ],
     )

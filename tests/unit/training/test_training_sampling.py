@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mien.training.sampling import FaceSampler
+from mien.training.batches import FaceSampler
 
 LABELS = torch.tensor([0] * 90 + [1] * 10)
 

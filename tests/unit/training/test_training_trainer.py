@@ -15,7 +15,8 @@ from mien.data.registry import load
 from mien.recipes import Recipe
 from mien.training import throughput
 from mien.training import trainer as module
-from mien.training.batches import FaceBatches, make_faces
+from mien.training.batches import FaceBatches
+from mien.training.faces import make_faces
 from mien.training.fit import fit
 from mien.training.run import create_network
 from mien.training.task import Task

@@ -8,10 +8,10 @@ import torch
 
 from mien.core.card import InputSpec
 from mien.recipes import Recipe
-from mien.training.batches import FaceBatches, Faces, make_faces
-from mien.training.fit import fit, measure_input
+from mien.training.batches import FaceBatches, FaceSampler
+from mien.training.faces import Faces, make_faces, measure_input
+from mien.training.fit import fit
 from mien.training.run import create_network, load_run
-from mien.training.sampling import FaceSampler
 from mien.training.task import Task, lr_share
 
 BASE = {

@@ -1,32 +1,30 @@
-"""A queue of runs, best value first: a TOML file of `[[run]]` tables, each of which makes one run for every seed."""
+"""A queue of runs: a TOML file of `[[run]]` tables, each of which makes one run for every seed."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
-from mien.recipes import Recipe, load_recipe
-from mien.recipes.record import RECORD
-from mien.recipes.schema import Settings
-from mien.training.ledger import LedgerRow
+from mien.recipes.loading import load_recipe
+from mien.recipes.schema import Recipe, Settings
 
 Hardware = Literal["any", "accelerator", "cpu"]
 
 
 class QueueEntry(Settings):
-    """One line of a queue: a recipe, what is changed in it, and the seeds to run it with.
+    """One `[[run]]` table: a recipe, what is changed in it, and the seeds to run it with.
 
-    `name` replaces the recipe's own in records and model files. `hardware` "accelerator" or "cpu" leaves the entry
-    out on the other kind, unless it is asked for by name. `teachers` names entries before it; the finished runs of all
-    their seeds teach it (`distillation.teachers`).
+    `name` replaces the recipe's own in records and model files. `hardware` "accelerator" or "cpu" skips the entry
+    on the other kind, unless it is requested by name. `teachers` names earlier entries; the finished runs of all their
+    seeds become its `distillation.teachers`.
     """
 
     name: str = Field(pattern=r"^[\w.+-]+(/[\w.+-]+)*$")
@@ -45,11 +43,16 @@ class _QueueFile(Settings):
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a queue, and the runs that teach it."""
+    """One run of a queue, and the runs that are its teachers."""
 
     entry: QueueEntry
     seed: int
     teachers: tuple[Job, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Its name and seed, by which a ledger knows it."""
+        return self.entry.name, self.seed
 
     @property
     def label(self) -> str:
@@ -61,12 +64,11 @@ class Job:
         """Its folder beside the ledger."""
         return f"{self.entry.name.replace('/', '-')}-seed{self.seed}"
 
-    def new_row(self) -> LedgerRow:
-        """Return the row of a run that has not begun."""
-        entry = self.entry
-        record = f"{self.folder}/{RECORD}"
-        changes = [*entry.overrides, *self._teachers_in(Path())]
-        return LedgerRow(entry.name, entry.recipe, entry.ablation, changes, self.seed, record=record)
+    def overrides(self, runs: Path = Path()) -> list[str]:
+        """Return what the queue changes in the recipe besides name and seed, with teachers in the folder `runs`."""
+        folders = [str(runs / teacher.folder) for teacher in self.teachers]
+        teachers = [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
+        return [*self.entry.overrides, *teachers]
 
     def load_recipe(self, runs: Path = Path()) -> Recipe:
         """Read the recipe with everything that the queue changes in it.
@@ -75,26 +77,31 @@ class Job:
             runs: The ledger's folder, where the teachers lie.
 
         Raises:
-            RecipeError: It is unknown or does not fit, or wants several processes.
+            RecipeError: It is unknown, a value does not fit, or it needs several processes.
         """
-        overrides = (*self.entry.overrides, *self._teachers_in(runs))
-        changes = (*overrides, f"training.seed={self.seed}", f'name="{self.entry.name}"')
+        changes = [*self.overrides(runs), f"training.seed={self.seed}", f'name="{self.entry.name}"']
         recipe = load_recipe(self.entry.recipe, changes, self.entry.ablation)
         if recipe.training.devices * recipe.training.nodes > 1:
-            raise RecipeError("A queue trains in one process; run recipes with several devices by `mien train`.")
+            raise RecipeError("A queue trains in one process; use `mien train` for recipes with several devices.")
         return recipe
 
-    def _teachers_in(self, runs: Path) -> list[str]:
-        folders = [str(runs / teacher.folder) for teacher in self.teachers]
-        return [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
+
+def make_entry(content: Mapping[str, Any]) -> QueueEntry:
+    """Return an entry of these keys; `RecipeError` if its name cannot name a run."""
+    try:
+        return QueueEntry.model_validate(content)
+    except ValidationError:
+        raise RecipeError(
+            f"'{content['name']}' cannot name a run: use letters, digits and . _ + - with / between parts."
+        ) from None
 
 
 def load_queue(path: Path) -> list[QueueEntry]:
     """Read a queue file.
 
     Raises:
-        RecipeError: No such file, not TOML, an unknown key, two entries of one name, or a teacher that no entry before
-            it names.
+        RecipeError: No such file, not TOML, an unknown key, a name used twice, or a teacher that is not an earlier
+            entry.
     """
     if not path.is_file():
         raise RecipeError(f"No queue file {path}; expected a .toml file of [[run]] tables.")
@@ -105,20 +112,18 @@ def load_queue(path: Path) -> list[QueueEntry]:
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"Queue {path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.") from None
-    folders = [Job(entry, 0).folder for entry in entries]
-    twice = next(
-        (entry.name for entry, folder in zip(entries, folders, strict=True) if folders.count(folder) > 1), None
-    )
-    if twice:
-        raise RecipeError(f"Queue {path} names '{twice}' twice (a / counts as a -); names tell runs apart.")
-    for number, entry in enumerate(entries):
-        before = [earlier.name for earlier in entries[:number]]
-        for teacher in entry.teachers:
-            if teacher not in before:
-                raise RecipeError(
-                    f"Queue {path}: '{teacher}', a teacher of '{entry.name}', is no run before it."
-                    f"{did_you_mean(teacher, before)}"
-                )
+    earlier: dict[str, str] = {}
+    for entry in entries:
+        unknown = next((teacher for teacher in entry.teachers if teacher not in earlier.values()), None)
+        if unknown:
+            raise RecipeError(
+                f"Queue {path}: '{unknown}', a teacher of '{entry.name}', is not an earlier run."
+                f"{did_you_mean(unknown, earlier.values())}"
+            )
+        folder = Job(entry, 0).folder
+        if folder in earlier:
+            raise RecipeError(f"Queue {path} uses the name '{entry.name}' twice (/ and - count as equal); rename one.")
+        earlier[folder] = entry.name
     return entries
 
 
@@ -131,7 +136,7 @@ def choose_jobs(entries: Sequence[QueueEntry], only: Sequence[str] = (), *, has_
         has_accelerator: Whether this machine trains on one.
 
     Raises:
-        RecipeError: A name fits no entry.
+        RecipeError: A pattern matches no entry.
     """
     names = [entry.name for entry in entries]
     for pattern in only:
@@ -140,9 +145,9 @@ def choose_jobs(entries: Sequence[QueueEntry], only: Sequence[str] = (), *, has_
                 f"The queue has no run '{pattern}'.{did_you_mean(pattern, names)} Runs: {', '.join(names)}."
             )
     here = {"any", "accelerator" if has_accelerator else "cpu"}
-    named = {entry.name: entry for entry in entries}
+    by_name = {entry.name: entry for entry in entries}
     return [
-        Job(entry, seed, tuple(Job(named[name], each) for name in entry.teachers for each in named[name].seeds))
+        Job(entry, seed, tuple(Job(by_name[name], each) for name in entry.teachers for each in by_name[name].seeds))
         for entry in entries
         if (any(fnmatchcase(entry.name, pattern) for pattern in only) if only else entry.hardware in here)
         for seed in entry.seeds
