@@ -20,7 +20,11 @@ from mien.recipes.schema import Recipe
 
 
 def names() -> list[str]:
-    """Return the recipes that come with mien, as `<name>/<data set>`, in alphabetical order."""
+    """Return the shipped recipes as `<name>/<data set>`, sorted.
+
+    >>> "default/fer2013" in names()
+    True
+    """
     return sorted(_shipped())
 
 
@@ -30,45 +34,39 @@ def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
     Raises:
         RecipeError: No such recipe, or not TOML.
     """
-    return _ablations(_read(name_or_path), name_or_path)
+    return _take_ablations(_read(name_or_path), name_or_path)
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
     """Read and validate a recipe.
 
+    >>> load_recipe("resnet18/synthetic", ["schedule.epochs=5"]).schedule.epochs
+    5
+
     Args:
-        name_or_path: A name of `names()`, its first half where that is unambiguous, or a path to a .toml file.
-        overrides: `key.subkey=value` texts; the value is read as TOML, and as plain text where that fails.
+        name_or_path: A name of `names()`, its first half if that is unambiguous, or a path to a .toml file.
+        overrides: `key.subkey=value` texts; the value is read as TOML, or else as plain text.
         ablation: Name of an `[ablation.<name>]` table whose keys replace the recipe's.
 
     Raises:
-        RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value that does not fit.
+        RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value out of range.
     """
     content = _read(name_or_path)
-    ablations = _ablations(content, name_or_path)
-    content.pop("ablation", None)
+    ablations = _take_ablations(content, name_or_path)
     if ablation is not None:
         if ablation not in ablations:
             raise RecipeError(
                 f"Recipe {name_or_path} has no ablation '{ablation}'."
                 f"{did_you_mean(ablation, ablations)} Ablations: {', '.join(ablations) or 'none'}."
             )
-        _merge(content, ablations[ablation])
-        content["ablation"] = ablation
+        _merge(content, {**ablations[ablation], "ablation": ablation})
     for override in overrides:
         _merge(content, _parse_override(override))
     return parse_recipe(content, name_or_path)
 
 
-def _ablations(content: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
-    tables = content.get("ablation", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
-    return tables
-
-
 def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
-    """Validate settings; `RecipeError` names `source` and the first key that does not fit."""
+    """Validate settings; `RecipeError` names `source` and the first key that is wrong."""
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
@@ -76,10 +74,10 @@ def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
 
 
 def _shipped() -> dict[str, Traversable]:
-    root = files("mien") / "recipes"
+    """Return the TOML files in this package's folders."""
     return {
         f"{folder.name}/{file.name.removesuffix('.toml')}": file
-        for folder in root.iterdir()
+        for folder in files("mien.recipes").iterdir()
         if folder.is_dir()
         for file in folder.iterdir()
         if file.name.endswith(".toml")
@@ -87,25 +85,31 @@ def _shipped() -> dict[str, Traversable]:
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
-    shipped = _shipped()
-    if name_or_path.endswith(".toml"):
-        source: Traversable = Path(name_or_path)
-        if not source.is_file():
-            raise RecipeError(f"No recipe file {name_or_path}.")
-    else:
+    source: Traversable = Path(name_or_path)
+    if not name_or_path.endswith(".toml"):
+        shipped = _shipped()
         matches = [name for name in shipped if name_or_path in (name, name.split("/")[0])]
         if len(matches) != 1:
-            known = ", ".join(sorted(matches or shipped))
-            problem = "is ambiguous" if matches else "is unknown"
             raise RecipeError(
-                f"Recipe '{name_or_path}' {problem}.{did_you_mean(name_or_path, shipped)} Recipes: {known}, "
-                "or a path to a .toml file."
+                f"Recipe '{name_or_path}' is {'ambiguous' if matches else 'unknown'}."
+                f"{did_you_mean(name_or_path, shipped)} Recipes: {', '.join(sorted(matches or shipped))}, or a path to "
+                "a .toml file."
             )
         source = shipped[matches[0]]
+    elif not source.is_file():
+        raise RecipeError(f"No recipe file {name_or_path}.")
     try:
         return tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Recipe {name_or_path} is not TOML: {error}.") from None
+
+
+def _take_ablations(content: dict[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    """Remove the ablations from a file's content and return them."""
+    tables = content.pop("ablation", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
+    return tables
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -80,18 +80,21 @@ class RunRecord:
         Raises:
             MienError: The file is not a run record, or a later version of mien wrote it.
         """
+        names = {each.name for each in fields(cls)}
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            version = content.get("format", 1)
-            unknown = sorted(upgrade(content).keys() - {each.name for each in fields(cls)})
-            if version > FORMAT or unknown:
-                raise MienError(
-                    f"{path} has format {version}{', unknown keys: ' if unknown else ''}{', '.join(unknown)}; this "
-                    f"version of mien reads run records up to format {FORMAT}. Update mien."
-                )
-            return cls(**upgrade(content) | {"format": FORMAT})
+            content = upgrade(json.loads(path.read_text(encoding="utf-8")))
+            record = cls(**{key: value for key, value in content.items() if key in names})
         except (ValueError, TypeError, AttributeError) as error:
             raise MienError(f"{path} is not a run record ({error}).") from None
+        unknown = sorted(content.keys() - names)
+        if unknown or record.format > FORMAT:
+            keys = f" with unknown keys ({', '.join(unknown)})" if unknown else ""
+            raise MienError(
+                f"{path} is a run record of format {record.format}{keys}; this version of mien reads formats up to "
+                f"{FORMAT}. Update mien."
+            )
+        record.format = FORMAT
+        return record
 
 
 def name_hardware(hardware: Mapping[str, Any]) -> str:

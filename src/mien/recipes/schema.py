@@ -16,22 +16,20 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseModel):
-    """Base of every group of settings: unknown keys are errors, numbers finite, and values do not change afterwards."""
+    """Base of every group of settings: unknown keys are errors, numbers are finite, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
-    """Which faces, and what they are called.
+    """Which faces are used, how they are divided, and what their targets are.
 
-    `ferplus_weight` w mixes the data set's own label y and the annotators' votes v into the target (1 - w) y + w v.
-    `not_a_face_share` adds that many made non-faces a face to every batch, and one output to the network.
-    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image at most once an
-    epoch, 1 all classes equally often. Images that annotators call no face keep their share.
-
-    The rest is the protocol (`mien.data.protocols.Protocol`): `protocol` is its name, `split_seed` its seed
-    (`training.seed` when not given). The split named `score_split` is scored; "": the test part of a drawn protocol
-    that has one, and otherwise `validation_split`.
+    `protocol` to `use_clean` are the protocol (`mien.data.protocols.Protocol`); `split_seed` is its seed, by default
+    `training.seed`. `score_split` is scored; "": the test part of a drawn protocol, or else `validation_split`.
+    `ferplus_weight` w mixes the data set's label y and the annotators' votes v into the target (1 - w) y + w v.
+    `not_a_face_share` adds that share of made non-faces to every batch, and one output to the network.
+    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image at most once per
+    epoch, 1 all classes equally often. Images that the annotators call "not a face" keep their share.
     """
 
     dataset: str = "fer2013"
@@ -60,7 +58,7 @@ class DataSettings(Settings):
         return self
 
     def make_protocol(self, seed: int) -> Protocol:
-        """Return the protocol; `seed` is the run's, for a protocol without a seed of its own."""
+        """Return the protocol; `seed` is the run's, used without a `split_seed`."""
         return Protocol(
             name=self.protocol,
             shares=tuple(self.shares),
@@ -74,7 +72,7 @@ class DataSettings(Settings):
         )
 
     def describe(self, seed: int) -> dict[str, Any]:
-        """Return what a run record says of the division: protocol, seed and fold, and the split that is scored."""
+        """Return what a run record says of the division: the protocol and the scored split."""
         return {"protocol": self.make_protocol(seed).describe(), "score_split": self.scored_split}
 
     @property
@@ -95,9 +93,9 @@ class NetworkSettings(Settings):
 
 
 class CropSettings(Settings):
-    """The square cut around a detected face for this network, see `mien.core.card.CropSpec`.
+    """The square that recognition cuts around a detected face, see `mien.core.card.CropSpec`.
 
-    It goes into the model's card. Training does not use it: its images are faces already.
+    It goes into the model's card. Training does not use it: its images are cropped already.
     """
 
     scale: float = Field(CropSpec.scale, ge=0.2, le=5)
@@ -105,7 +103,7 @@ class CropSettings(Settings):
     shift_y: float = CropSpec.shift_y
 
     def make_spec(self) -> CropSpec:
-        """Return the crop as a model's card holds it."""
+        """Return the crop for a model's card."""
         return CropSpec(self.scale, self.shift_x, self.shift_y)
 
 
@@ -117,10 +115,10 @@ class LossSettings(Settings):
 
 
 class OptimizerSettings(Settings):
-    """An optimizer by name, its peak learning rate, decoupled or L2 weight decay as the optimizer has it.
+    """An optimizer by name, its peak learning rate, and its weight decay: decoupled or L2, as the optimizer defines it.
 
     `sam_rho` above 0 takes every gradient where the loss is largest within that distance (sharpness-aware minimisation,
-    Foret et al. 2021): two passes a step.
+    Foret et al. 2021): two passes per step.
     """
 
     name: str = "sgd"
@@ -131,10 +129,10 @@ class OptimizerSettings(Settings):
 
 
 class ScheduleSettings(Settings):
-    """How the learning rate goes.
+    """The schedule of the learning rate.
 
-    "cosine" and "constant" are counted in steps, after a linear warm-up: a half cosine from the peak to
-    `final_lr_share` of it, again every `cycle_epochs` (0: once over the whole run), or the peak throughout.
+    "cosine" and "constant" are updated every step, after a linear warm-up: a half cosine from the peak to
+    `final_lr_share` of it, restarted every `cycle_epochs` (0: once over the whole run), or the peak throughout.
     "plateau" multiplies the rate by `plateau_factor` once the validation loss has not fallen for more than
     `plateau_patience` epochs; it has no warm-up.
     """
@@ -157,12 +155,11 @@ class ScheduleSettings(Settings):
 class AugmentationSettings(Settings):
     """How far a training face may be changed; all 0: not at all.
 
-    Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their
-    value; erasing: the probability of a patch and its largest share of the area. `noise`: the standard deviation of
-    Gaussian noise on every other face, as a share of the range. `grayscale`: the probability of losing the colour.
-    `randaugment`: how many random operations of RandAugment each face goes through, at `randaugment_magnitude`, which
-    stays below 30.
-    `mixup`, `cutmix`: alpha of Beta(alpha, alpha) of the blend's share; with both, each batch takes one at random.
+    Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their value;
+    erasing: the probability of a patch and its largest share of the area. `noise`: standard deviation of Gaussian noise
+    as a share of the range, added with probability 1/2. `grayscale`: the probability of removing colour. `randaugment`:
+    number of random operations of RandAugment per face, at `randaugment_magnitude`. `mixup`, `cutmix`: alpha of
+    Beta(alpha, alpha), from which the blend's share is drawn; with both, each batch uses one at random.
     """
 
     flip: Fraction = 0.5
@@ -185,13 +182,12 @@ class TrainingSettings(Settings):
     """How the run is carried out.
 
     `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all
-    of them when `use_sync_batch_norm` (on accelerators; CPU processes each normalise by their own share). 16 bits of
-    `precision` are bf16 on processors, and 32 on those that would emulate it (`mien.training.precision`); `threads` 0
-    leaves torch's own choice; `ema_decay` 0 keeps the raw weights; `use_compile` needs a C++ compiler and is passed
-    over, with a line about it, where there is none; `use_graphs` records the networks' passes as CUDA graphs and
-    replays them, in one process on an accelerator, and is passed over elsewhere. The run ends early after `patience`
-    epochs without a better validation accuracy; 0: never. With `workers` above 0 so many processes a loader read
-    pictures that are files, each when it is needed: for data larger than memory.
+    of them if `use_sync_batch_norm` (on accelerators only). 16 bits of `precision` are bf16 on processors, or 32 bits
+    on those that would emulate it. `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights. `use_compile`
+    needs a C++ compiler; `use_graphs` replays the networks' passes as CUDA graphs, in one process on an accelerator;
+    both are ignored elsewhere. The run ends after `patience` epochs without a better validation accuracy; 0: never.
+    With `workers` above 0, that many processes per loader read images from their files when needed: for data larger
+    than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -221,10 +217,10 @@ class TrainingSettings(Settings):
 
 
 class DistillationSettings(Settings):
-    """Learn from trained networks as well (Hinton et al. 2015).
+    """Learning from trained networks as well as from labels (Hinton et al. 2015).
 
-    `teachers` are run folders with the same labels; their mean probabilities, softened by `temperature`,
-    are a second target with `weight` w beside (1 - w) of the recipe's loss.
+    `teachers` are run folders with the same labels; their mean probabilities, softened by `temperature`, are a second
+    target with `weight` w beside (1 - w) of the recipe's loss.
     """
 
     teachers: list[str] = Field(default_factory=list)

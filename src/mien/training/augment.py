@@ -1,7 +1,7 @@
-"""Random changes to whole batches of training faces, on whatever device they are on.
+"""Random changes to whole batches of training faces, and made images that are not faces.
 
-Every image has its own draws, made where it lies: nothing of a batch waits for the processor. The operations of
-RandAugment are kornia's; this module also makes the pictures that are not faces.
+Every image has its own random numbers, drawn on the device of the batch, so nothing waits for the processor. The
+operations of RandAugment are kornia's.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from mien.recipes.schema import AugmentationSettings
 
-# Red, green and blue in the brightness of a colour (ITU-R BT.601).
+# Weights of red, green and blue in the luma (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
-# Smallest share of the area of an erased patch, and how many times as high as wide it may be, or as wide as high.
+# Of an erased patch: smallest share of the area, and largest ratio of its longer to its shorter side.
 SMALLEST_PATCH, LONGEST_PATCH = 0.02, 3.3
 
 
 class Augmentation(nn.Module):
-    """Flip, small affine change, RandAugment, light, noise, erased patch: (N, C, H, W) in [0, 1] -> the same.
+    """Flip, affine change, RandAugment, brightness and contrast, noise, erased patch.
 
     Args:
         settings: How far an image may be changed.
-        channels: Channels of the images; a grey image has no colour to lose.
+        channels: Of the images; grey images skip what changes colour.
     """
 
     def __init__(self, settings: AugmentationSettings, channels: int) -> None:
@@ -36,7 +36,7 @@ class Augmentation(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Change every image on its own: (N, C, H, W) in [0, 1] -> (N, C, H, W) in [0, 1]."""
+        """Change every image independently: (N, C, H, W) in [0, 1] -> (N, C, H, W) in [0, 1]."""
         s = self.settings
         if s.rotation or s.scale or s.translate:
             images = move(images, s)
@@ -59,9 +59,9 @@ class Augmentation(nn.Module):
 
 
 def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
-    """Mirror, turn, scale and shift every image (N, C, H, W) about its middle, in one interpolation.
+    """Mirror, rotate (clockwise), scale and shift every image (N, C, H, W) about its centre, in one interpolation.
 
-    What comes in from outside repeats the edge. Angles, clockwise, scales and shifts are uniform within their settings.
+    The edge is repeated outside. Angles, scales and shifts are uniform within their settings.
     """
     n, _, height, width = images.shape
     u = torch.rand(5, n, device=images.device)
@@ -69,7 +69,7 @@ def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
     zoom = 1 / (1 + (2 * u[1] - 1) * settings.scale)
     mirror = torch.where(u[2] < settings.flip, -1.0, 1.0)
     right, down = (2 * u[3:] - 1) * (2 * settings.translate)
-    # where each pixel of the result comes from, in units of half the sides
+    # maps a pixel of the result to its source, in units of half the sides
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     across = torch.stack([cos * mirror, sin * mirror * (height / width)], 1)
     along = torch.stack([-sin * (width / height), cos], 1)
@@ -80,7 +80,7 @@ def move(images: Tensor, settings: AugmentationSettings) -> Tensor:
 
 
 def _between(images: Tensor, low: float, high: float) -> Tensor:
-    """Draw a number for every image, (N, 1, 1, 1), uniform between two."""
+    """Draw one number per image, (N, 1, 1, 1), uniform between two."""
     return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
 
 
@@ -90,7 +90,7 @@ def _chosen(images: Tensor, probability: float) -> Tensor:
 
 
 def without_colour(images: Tensor) -> Tensor:
-    """Return RGB images (N, 3, H, W) without their colour, as recognition shows them to networks that know none."""
+    """Return RGB images (N, 3, H, W) as grey ones of three channels, as recognition converts them."""
     red, green, blue = images.unbind(1)
     grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey[:, None].expand_as(images)
@@ -99,7 +99,7 @@ def without_colour(images: Tensor) -> Tensor:
 def _patches(images: Tensor, settings: AugmentationSettings) -> Tensor:
     """Choose a rectangle in some images (Zhong et al., "Random Erasing", AAAI 2020): (N, 1, H, W) of bool.
 
-    Its area is uniform, its shape uniform in the ratio of its longer to its shorter side, upright or lying.
+    Its area is uniform, and so is the ratio of its longer to its shorter side, upright or horizontal.
     """
     height, width = images.shape[-2:]
     area = _between(images, SMALLEST_PATCH, settings.erasing_area) * (height * width)
@@ -116,22 +116,22 @@ def _patches(images: Tensor, settings: AugmentationSettings) -> Tensor:
 
 
 class RandomPolicy(nn.Module):
-    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn anew for every part of a batch.
+    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn for each part of a batch.
 
-    kornia draws the operations of a whole batch at once; parts of at least eight images, eight of them at most, keep a
-    batch varied at a number of calls that does not grow with it.
+    kornia draws the operations of a whole batch at once. A batch is split into at most eight parts of at least eight
+    images, for variety at a bounded number of calls.
     """
 
     LEAST, PARTS = 8, 8
 
     def __init__(self, count: int, magnitude: int, channels: int) -> None:
         super().__init__()
-        # here: it takes a second to import, and nothing else needs it
+        # imported here, because it takes a second
         from kornia.augmentation.auto import RandAugment
         from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 
         operations = [step for step in default_policy if channels == 3 or step[0][0] != "color"]
-        # its probabilities are parameters that no loss depends on: several processes would wait for their gradients
+        # its probabilities are parameters without a gradient, for which several processes would wait
         self.policy = RandAugment(count, magnitude, operations).requires_grad_(requires_grad=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class RandomPolicy(nn.Module):
 
 
 def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tuple[Tensor, Tensor]:
-    """Blend the images and targets of a batch by mixup or cutmix, whichever is on; both on: either, at random."""
+    """Blend the images and targets of a batch by mixup or cutmix; with both on, by either at random."""
     choices = [mixing for mixing, alpha in ((mix_up, settings.mixup), (cut_mix, settings.cutmix)) if alpha]
     if not choices:
         return images, targets
@@ -150,12 +150,12 @@ def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tupl
 
 
 def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Blend every image and target with another one of the batch (Zhang et al., "mixup", ICLR 2018, Eq. 1).
+    """Blend every image and target with another of the batch (Zhang et al., "mixup", ICLR 2018, Eq. 1).
 
     Args:
         images: (N, C, H, W).
         targets: (N, K) distributions.
-        alpha: Both parameters of the Beta distribution of the blend's share, one share a batch.
+        alpha: Both parameters of the Beta distribution of the blend's share; one share per batch.
     """
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(images), device=images.device)
@@ -163,14 +163,14 @@ def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tenso
 
 
 def cut_mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Put a rectangle of another image of the batch into every image (Yun et al., "CutMix", ICCV 2019, section 3.1).
+    """Paste a rectangle of another image of the batch into every image (Yun et al., "CutMix", ICCV 2019, section 3.1).
 
-    The targets are blended by the area that the rectangle really covers; it is the same for the whole batch.
+    The targets are blended by the area that the rectangle covers, which is the same for the whole batch.
 
     Args:
         images: (N, C, H, W).
         targets: (N, K) distributions.
-        alpha: Both parameters of the Beta distribution of the share that stays.
+        alpha: Both parameters of the Beta distribution of the share that is kept.
     """
     height, width = images.shape[-2:]
     side = math.sqrt(1 - float(torch.distributions.Beta(alpha, alpha).sample()))
@@ -185,10 +185,10 @@ def cut_mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tens
 
 @torch.no_grad()
 def make_not_faces(faces: Tensor, count: int) -> Tensor:
-    """Make pictures of which none shows a whole face: what a detector's false boxes look like.
+    """Make images without a whole face, similar to a detector's false boxes.
 
-    A quarter each: a small part of a face (15 to 40 % of the side), a face that is more than half outside, a face
-    cut into 3 x 3 tiles in random order, and smooth random texture without any face.
+    A quarter each: a small part of a face (15 to 40 % of the side), a face that is more than half outside, a face cut
+    into 3 x 3 tiles in random order, and smooth random texture.
 
     Args:
         faces: (N, C, H, W) in [0, 1], N >= 1.
@@ -205,8 +205,8 @@ def make_not_faces(faces: Tensor, count: int) -> Tensor:
     return made
 
 
-def _look_at(images: Tensor, zoom: Tensor, centre: Tensor) -> Tensor:
-    """Show the square with half side `zoom` (N,) around `centre` (N, 2); the picture spans -1 to 1."""
+def _cut_square(images: Tensor, zoom: Tensor, centre: Tensor) -> Tensor:
+    """Cut the square with half side `zoom` (N,) around `centre` (N, 2); an image spans -1 to 1."""
     theta = torch.zeros(len(images), 2, 3, device=images.device)
     theta[:, 0, 0] = theta[:, 1, 1] = zoom
     theta[:, :, 2] = centre
@@ -218,7 +218,7 @@ def _part_of_face(images: Tensor) -> Tensor:
     n, device = len(images), images.device
     zoom = torch.empty(n, device=device).uniform_(0.15, 0.4)
     reach = (1 - zoom)[:, None]
-    return _look_at(images, zoom, (torch.rand(n, 2, device=device) * 2 - 1) * reach)
+    return _cut_square(images, zoom, (torch.rand(n, 2, device=device) * 2 - 1) * reach)
 
 
 def _half_outside(images: Tensor) -> Tensor:
@@ -228,7 +228,7 @@ def _half_outside(images: Tensor) -> Tensor:
     distance = torch.empty(n, device=device).uniform_(1.2, 1.7)
     centre = torch.stack([angle.cos(), angle.sin()], 1)
     centre = centre / centre.abs().amax(1, keepdim=True) * distance[:, None]
-    return _look_at(images, torch.empty(n, device=device).uniform_(0.8, 1.2), centre)
+    return _cut_square(images, torch.empty(n, device=device).uniform_(0.8, 1.2), centre)
 
 
 def _tiles(images: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ def _texture(images: Tensor) -> Tensor:
     n, c, h, w = images.shape
     texture = torch.zeros_like(images)
     for cells in (2, 3, 6, 12, 24):
-        # the coarser the stronger, as in photographs
+        # coarse structure is stronger, as in photographs
         noise = torch.randn(n, c, cells, cells, device=images.device)
         strength = torch.rand(n, 1, 1, 1, device=images.device) * 2 / cells**0.5
         texture += F.interpolate(noise, (h, w), mode="bicubic") * strength

@@ -6,7 +6,6 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,34 +42,6 @@ PEAK_SECONDS = 0.5
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """The training speed of one recipe.
-
-    Attributes:
-        recipe: Its name.
-        input: (C, H, W).
-        batch_size: Images of the data set per step; made non-faces are added.
-        precision: The recipe's, or 32 bits on a processor without bf16.
-        images_per_second: Images of the data set through the whole step.
-        ratio: To the first recipe of the same measurement.
-        flops_per_image: 3 forward passes of 2 per multiply-accumulate of convolutions and linear layers, made non-faces
-            included; twice that with sharpness-aware minimisation. Teachers are not counted.
-        peak_flops: Per second, see `measure_peak`.
-        share_of_peak: images_per_second x flops_per_image / peak_flops.
-    """
-
-    recipe: str
-    input: tuple[int, int, int]
-    batch_size: int
-    precision: str
-    images_per_second: float
-    ratio: float
-    flops_per_image: float
-    peak_flops: float
-    share_of_peak: float
-
-
 def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | None = None) -> dict[str, Any]:
     """Time whole training steps: sampling, augmentation, both passes, optimizer, moving average.
 
@@ -83,7 +54,7 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
         data: Folder of the data sets; None: random pixels.
 
     Returns:
-        A JSON-ready record: `hardware`, `steps`, `data` and `recipes`, one `Throughput` each.
+        A JSON-ready record: `hardware`, `steps`, `data` and `recipes`, see `_Probe.result`.
 
     Raises:
         MienError: `steps` is out of range, or a recipe cannot be run.
@@ -109,7 +80,7 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
         "hardware": describe_hardware(),
         "steps": steps,
         "data": "random pixels" if data is None else "the recipes' own",
-        "recipes": [asdict(probe.result(probes[0].images_per_second, peaks[probe.key])) for probe in probes],
+        "recipes": [probe.result(probes[0].images_per_second, peaks[probe.key]) for probe in probes],
     }
 
 
@@ -126,12 +97,12 @@ class _Probe:
         train = make_faces(faces.subset(np.arange(min(len(faces), images_needed(recipe, steps)))), recipe)
         labels = dataset.label_set.names
         network = create_network(recipe, len(labels))
-        size, channels = recipe.network.input_size, recipe.network.channels
-        self.macs = count_macs(network, size, channels)
-        spec = measure_input(train, recipe)
-        self.task = Task(network, self.recipe, spec, labels, class_counts(train, recipe))
+        self.macs = count_macs(network, recipe.network.input_size, recipe.network.channels)
+        self.task = Task(network, self.recipe, measure_input(train, recipe), labels, class_counts(train, recipe))
         self.task.compile_outputs()
         self.batches = FaceBatches(train, Faces(*train.__getitems__([0])), self.recipe)
+        # precision and threads, on which the hardware's peak depends
+        self.key = precision_here(recipe.training), recipe.training.threads
         self.steps, self.seconds = 0, 0.0
 
     def take_turn(self, steps: int) -> None:
@@ -145,32 +116,35 @@ class _Probe:
         self.steps += steps
 
     @property
-    def key(self) -> tuple[str, int]:
-        """Precision and threads, on which the hardware's peak depends."""
-        return precision_here(self.recipe.training), self.recipe.training.threads
-
-    @property
     def images_per_second(self) -> float:
-        """Mean over all turns so far."""
+        """Images of the data set through the whole step, the mean over all turns so far."""
         return self.steps * self.recipe.training.batch_size / self.seconds
 
-    def result(self, first: float, peak: float) -> Throughput:
-        """Return the measurement, given the first recipe's images per second and the hardware's peak."""
-        recipe = self.recipe
+    def result(self, first: float, peak: float) -> dict[str, Any]:
+        """Return the measurement, JSON-ready.
+
+        Args:
+            first: Images per second of the first recipe; `ratio` compares with it.
+            peak: Floating-point operations per second, see `measure_peak`; `share_of_peak` compares with it.
+
+        Returns:
+            `flops_per_image` are 3 forward passes of 2 per multiply-accumulate of convolutions and linear layers, made
+            non-faces included; twice that with sharpness-aware minimisation. Teachers are not counted.
+        """
+        recipe, size = self.recipe, self.recipe.network.input_size
         passes = 2 if recipe.optimizer.sam_rho else 1
         flops = 3 * 2 * self.macs * passes * (1 + recipe.data.not_a_face_share)
-        size = recipe.network.input_size
-        return Throughput(
-            recipe=recipe.name,
-            input=(recipe.network.channels, size, size),
-            batch_size=recipe.training.batch_size,
-            precision=self.key[0],
-            images_per_second=round(self.images_per_second, 1),
-            ratio=round(self.images_per_second / first, 3),
-            flops_per_image=flops,
-            peak_flops=peak,
-            share_of_peak=round(self.images_per_second * flops / peak, 4),
-        )
+        return {
+            "recipe": recipe.name,
+            "input": (recipe.network.channels, size, size),
+            "batch_size": recipe.training.batch_size,
+            "precision": self.key[0],
+            "images_per_second": round(self.images_per_second, 1),
+            "ratio": round(self.images_per_second / first, 3),
+            "flops_per_image": flops,
+            "peak_flops": peak,
+            "share_of_peak": round(self.images_per_second * flops / peak, 4),
+        }
 
 
 class _Stopwatch(Callback):

@@ -367,7 +367,7 @@ def test_a_lost_process_is_one_line(faces, tmp_path, monkeypatch):
 
     monkeypatch.setattr(L.Trainer, "fit", lose)
     tiny = TINY | {"training": TINY["training"] | {"devices": 2}}
-    with pytest.raises(MienError, match=r"Another process of this run has ended\. Go on with --resume"):
+    with pytest.raises(MienError, match=r"Another process of this run has ended\. Continue with --resume"):
         fit(Recipe.model_validate(tiny), faces, tmp_path / "two", quiet=True)
     with pytest.raises(RuntimeError, match="gloo"):
         fit(Recipe.model_validate(TINY), faces, tmp_path / "one", quiet=True)
@@ -376,7 +376,7 @@ def test_a_lost_process_is_one_line(faces, tmp_path, monkeypatch):
 def test_other_processes_than_torchrun_started_are_refused(faces, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(MienError, match=r"torchrun started 2 processes, and training.devices x .* is 1 x 1"):
+    with pytest.raises(MienError, match=r"torchrun started 2 processes, but training.devices x .* is 1 x 1"):
         fit(Recipe.model_validate(TINY), faces, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -438,7 +438,7 @@ def test_damaged_run_folder_is_one_clear_line(tmp_path):
 def test_damaged_checkpoint_is_one_clear_line(faces, tmp_path):
     fit(Recipe.model_validate(TINY | {"schedule": {"epochs": 1}}), faces, tmp_path, quiet=True)
     (tmp_path / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
-    with pytest.raises(MienError, match="is damaged or no checkpoint"):
+    with pytest.raises(MienError, match="is damaged or not a checkpoint"):
         load_run(tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError, RecipeError
 from mien.recipes.queue import Job, QueueEntry, choose_jobs, load_queue
-from mien.recipes.record import RunRecord, name_hardware
+from mien.recipes.record import RunRecord
 from mien.training import worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow
 from mien.training.worker import Worker
@@ -349,8 +349,3 @@ class TestLedger:
         assert ledger.overhead_minutes(self.row("b"), "chip") == 3
         ledger.add(self.row("b", 0, epochs_done=4, minutes=4.0))
         assert ledger.minutes_per_epoch(self.row("b"), "chip") == 1
-
-    def test_hardware_is_the_accelerator_or_the_processor(self):
-        assert name_hardware({"accelerator": "cpu", "processor": "chip"}) == "chip"
-        assert name_hardware({"accelerator": "fast", "processor": "chip"}) == "fast"
-        assert name_hardware({}) == ""

@@ -1,4 +1,4 @@
-"""Recipes: what is accepted, what is refused, and in which words."""
+"""Reading recipes: what is accepted, what is refused, and the message."""
 
 import pytest
 
