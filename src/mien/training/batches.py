@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
+from mien.data.options import LoadOptions
 from mien.data.protocols import divide
 from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
