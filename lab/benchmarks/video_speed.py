@@ -146,16 +146,17 @@ def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: i
     """Return processor milliseconds a frame of each step, one after the other; detection as often as it happens."""
     clock = _Clock()
     timed = _TimedDetector(detector, clock)
-    faces = FaceStream(Recognizer(model, timed, threads, use_rejection=False))
+    recognizer = Recognizer(model, timed, threads, use_rejection=False)
+    faces = FaceStream(recognizer)
     recorder = VideoRecorder(clip.with_name("stages.mp4"), RATE, threads)
     frames = clock.each("decode", open_video(clip).frames())
     for frame in frames:
         with clock.time("find"):
             found = faces.find(frame)
         with clock.time("recognize"):
-            scores = faces.score([found])[0]
+            scores = recognizer.score(found.crops)
         with clock.time("smooth"):
-            result = faces.smooth(found, scores)
+            result = faces.smooth(found, zip(scores.probabilities, scores.reject, strict=True))
         with clock.time("draw"):
             drawn = draw_faces(frame.pixels, result)
         with clock.time("write"):

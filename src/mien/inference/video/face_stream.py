@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from mien.core.image import as_rgb
 from mien.core.types import FrameResult, TrackedFace
-from mien.inference.model import Scores
 from mien.inference.recognizer import Recognizer
 from mien.inference.video.frames import DEFAULT_RATE, Frame, VideoError, VideoSource
-from mien.inference.video.pipeline import Channel, run_pipeline
+from mien.inference.video.pipeline import Channel, Stage, run_pipeline
 from mien.inference.video.smoothing import TIME_CONSTANT, Smoother, SmoothingMode
 from mien.inference.video.sources import open_video
 from mien.inference.video.track import TrackedDetection
@@ -68,8 +67,8 @@ class FrameFaces:
 class FaceStream:
     """The faces of one camera, video or client, frame by frame.
 
-    Call `process` from one thread at a time. `find` may run in one thread, and `score` with `smooth` in another; each
-    gets the frames in order.
+    Call `process` from one thread at a time. Or call `find` in one thread and `classify` in another, each with the
+    frames in order.
     """
 
     def __init__(self, recognizer: Recognizer, settings: StreamSettings = DEFAULTS) -> None:
@@ -95,8 +94,7 @@ class FaceStream:
         Raises:
             ImageError: The array is not an image.
         """
-        found = self.find(Frame(self._next_index, time, as_rgb(pixels)))
-        return self.smooth(found, self.score([found])[0])
+        return self.classify([self.find(Frame(self._next_index, time, as_rgb(pixels)))])[0]
 
     def find(self, frame: Frame) -> FrameFaces:
         """Detect faces in a frame, or track those of the previous one, and crop them."""
@@ -111,20 +109,23 @@ class FaceStream:
         crops = [self._recognizer.crop(frame.pixels, t.detection.box) for t in tracked if t.is_seen]
         return FrameFaces(frame, self._dropped, active, tracked, crops)
 
-    def score(self, found: Sequence[FrameFaces]) -> list[Scores]:
-        """Score the faces of several frames in one forward pass."""
+    def classify(self, found: Sequence[FrameFaces]) -> list[FrameResult]:
+        """Score the faces of several frames in one forward pass, and smooth them."""
         scores = self._recognizer.score([crop for faces in found for crop in faces.crops])
-        ends = np.cumsum([len(faces.crops) for faces in found])[:-1]
-        parts = (np.split(values, ends) for values in (scores.logits, scores.probabilities, scores.reject))
-        return [Scores(*rows) for rows in zip(*parts, strict=True)]
+        rows = zip(scores.probabilities, scores.reject, strict=True)
+        return [self.smooth(faces, rows) for faces in found]
 
-    def smooth(self, found: FrameFaces, scores: Scores) -> FrameResult:
-        """Smooth the probabilities of each track, and leave out boxes rejected as non-faces."""
+    def smooth(self, found: FrameFaces, rows: Iterator[tuple[NDArray[np.float32], float]]) -> FrameResult:
+        """Smooth the probabilities of each track, and leave out boxes rejected as non-faces.
+
+        Args:
+            found: The faces.
+            rows: For each crop, the probabilities (labels,) and the probability of a non-face.
+        """
         frame, faces = found.frame, list[TrackedFace | None]()
-        rows = iter(range(len(found.crops)))
         for tracked in found.tracked:
             if tracked.is_seen:
-                faces.append(self._classify(tracked, scores, next(rows), frame.time))
+                faces.append(self._smooth(tracked, *next(rows), frame.time))
             else:  # with the last expression seen
                 last = self._last.get(tracked.track)
                 faces.append(last and replace(last, box=tracked.detection.box, is_seen=False))
@@ -151,10 +152,11 @@ class FaceStream:
         self._frames_since_detection, self._detected_at = 0, frame.time
         return self._tracker.update(frame.pixels, self._recognizer.detect(frame.pixels), frame.time)
 
-    def _classify(self, tracked: TrackedDetection, scores: Scores, row: int, time: float) -> TrackedFace | None:
+    def _smooth(
+        self, tracked: TrackedDetection, raw: NDArray[np.float32], reject: float, time: float
+    ) -> TrackedFace | None:
         """Return the face, or None for a non-face; both depend on earlier frames too."""
-        track, raw = tracked.track, scores.probabilities[row]
-        reject = float(scores.reject[row])
+        track, reject = tracked.track, float(reject)
         reject = float(self._rejection.update(track, np.array([1 - reject, reject]), time)[1])
         probabilities = self._probabilities.update(track, raw, time)
         if not self._recognizer.is_face(reject):
@@ -211,12 +213,6 @@ def stream_video(
     faces = FaceStream(recognizer, settings)
     is_large = video.frame_pixels is not None and video.frame_pixels > LARGE_FRAME
     capacity = CAPACITY_LARGE if is_large else CAPACITY
-
-    def find(frames: list[Frame]) -> Iterator[FrameFaces]:
-        yield from map(faces.find, frames)
-
-    def classify(found: list[FrameFaces]) -> Iterator[FrameResult]:
-        yield from map(faces.smooth, found, faces.score(found))
-
     inbox = Channel[Frame](1 if video.is_live else capacity, use_latest=video.is_live)
-    yield from run_pipeline(video.frames(), inbox, [(find, 1), (classify, capacity)], capacity, video.close)
+    stages: list[Stage] = [(lambda frames: map(faces.find, frames), 1), (faces.classify, capacity)]
+    return run_pipeline(video.frames(), inbox, stages, capacity, video.close)

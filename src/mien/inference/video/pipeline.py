@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-Work = Callable[[list[Any]], Iterable[Any]]
+# A function from a list of items to results, and its maximum number of items per call.
+Stage = tuple[Callable[[list[Any]], Iterable[Any]], int]
 # How long to wait for a thread that itself waits for a camera or network.
 JOIN_TIMEOUT = 2.0
 
@@ -78,10 +79,10 @@ class Channel(Generic[T]):
 def run_pipeline(
     frames: Iterator[Any],
     inbox: Channel[Any],
-    stages: Sequence[tuple[Work, int]],
+    stages: Sequence[Stage],
     capacity: int,
     close: Callable[[], None],
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Send items through stages, and yield the results of the last one in order.
 
     An error in any stage stops all of them. It is raised here, after the results of all items before it. If the caller
@@ -90,14 +91,14 @@ def run_pipeline(
     Args:
         frames: The items, taken in a thread.
         inbox: The queue into the first stage, which decides whether a slow pipeline holds up `frames` or drops some.
-        stages: Functions from a list of items to results, each with its maximum number of items per call.
+        stages: The functions to call.
         capacity: The capacity of the queues between stages.
         close: Called after the last item, in the thread that takes the items.
     """
     channels = [inbox, *(Channel[Any](capacity) for _ in stages)]
     calls = [partial(_send, frames, inbox, close)]
-    for (work, maximum), source, target in zip(stages, channels, channels[1:], strict=False):
-        calls.append(partial(_send, _results(work, maximum, source), target, source.abandon))
+    for stage, source, target in zip(stages, channels, channels[1:], strict=False):
+        calls.append(partial(_send, _results(*stage, source), target, source.abandon))
     threads = [threading.Thread(target=call, name=f"mien-{i}", daemon=True) for i, call in enumerate(calls)]
     for thread in threads:
         thread.start()
@@ -111,7 +112,7 @@ def run_pipeline(
             thread.join(JOIN_TIMEOUT)
 
 
-def _results(work: Work, maximum: int, source: Channel[Any]) -> Iterator[Any]:
+def _results(work: Callable[[list[Any]], Iterable[Any]], maximum: int, source: Channel[Any]) -> Iterator[Any]:
     while items := source.take(maximum):
         yield from work(items)
 

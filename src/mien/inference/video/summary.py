@@ -99,33 +99,28 @@ class VideoSummary:
         """The number of people by main expression."""
         return self._removed + Counter(self._main_label(track) for track in self._people())
 
-    def share_of_people(self) -> dict[str, float]:
-        """Return the share of people by main expression."""
-        people = self.people
-        return {label: people[label] / max(people.total(), 1) for label in self.labels}
-
-    def share_of_time(self) -> dict[str, float]:
-        """Return the share of each expression in the time that faces are seen, summed over faces."""
-        return self._shares(self._removed_seconds + sum(track.seconds for track in self.tracks.values()))
-
-    def shares_of(self, track: TrackHistory) -> dict[str, float]:
-        """Return the share of each expression in a track's time."""
-        return self._shares(track.seconds)
-
+    @property
     def flicker(self) -> dict[str, float]:
-        """Return the label changes per second of track time, before and after smoothing."""
+        """The label changes per second of track time: `raw`, and `smoothed`."""
         return self._flicker.rates()
+
+    def share_of_time(self, track: TrackHistory | None = None) -> dict[str, float]:
+        """Return the share of each expression in the time that a face is seen, or all faces are, added up."""
+        kept = sum(track.seconds for track in self.tracks.values())
+        seconds = self._removed_seconds + kept if track is None else track.seconds
+        return dict(zip(self.labels, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
 
     def to_json(self) -> dict[str, object]:
         """Return the content of the summary file."""
+        people = self.people
         return {
             "frames": self.frames,
             "dropped": self.dropped,
             "seconds": round(self.seconds, 3),
-            "people": self.people.total(),
-            "share_of_people": _rounded(self.share_of_people()),
+            "people": people.total(),
+            "share_of_people": _rounded({label: people[label] / max(people.total(), 1) for label in self.labels}),
             "share_of_time": _rounded(self.share_of_time()),
-            "label_changes_per_second": _rounded(self.flicker()),
+            "label_changes_per_second": _rounded(self.flicker),
             "tracks": [
                 {
                     "track": track.track,
@@ -133,7 +128,7 @@ class VideoSummary:
                     "last": round(track.last, 3),
                     "seconds": round(track.total, 3),
                     "label": self._main_label(track),
-                    "share_of_time": _rounded(self.shares_of(track)),
+                    "share_of_time": _rounded(self.share_of_time(track)),
                 }
                 for track in self._people()
             ],
@@ -152,9 +147,6 @@ class VideoSummary:
 
     def _main_label(self, track: TrackHistory) -> str:
         return self.labels[int(np.argmax(track.seconds))]
-
-    def _shares(self, seconds: NDArray[np.float64]) -> dict[str, float]:
-        return dict(zip(self.labels, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
 
     def _count_pending(self) -> None:
         """Count the pending frame, which has lasted `self._frame_time` seconds."""

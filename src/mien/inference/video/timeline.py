@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from mien.core.text import count
 from mien.inference.draw import COLOURS, WHITE
 from mien.inference.video.summary import TrackHistory, VideoSummary
 
@@ -32,12 +33,16 @@ def draw_timeline(summary: VideoSummary, title: str) -> str:
     seconds = max(summary.seconds, summary.slot)
     bottom = TOP + ROW * max(len(people), 1)
     width, height = LEFT + WIDTH + RIGHT, bottom + 70
+    total = summary.people.total()
+    subtitle = count(total, "person", "people") if total else "No faces detected"
+    if total > len(people):
+        subtitle += f"; the {len(people)} seen longest are drawn"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="100%" height="100%" fill="{_hex(WHITE)}"/>',
         _text(LEFT, 24, f"Apparent expressions over time: {title}", size=15),
-        _text(LEFT, 43, _subtitle(summary.people.total(), len(people))),
+        _text(LEFT, 43, subtitle),
         *_axis(seconds, bottom),
     ]
     for row, track in enumerate(people):
@@ -46,13 +51,6 @@ def draw_timeline(summary: VideoSummary, title: str) -> str:
         parts += _bars(track, summary, top + (ROW - BAR) / 2, WIDTH / seconds)
     parts += _legend(summary.labels, bottom + 52)
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _subtitle(people: int, drawn: int) -> str:
-    if not people:
-        return "No faces detected"
-    text = f"{people} {'person' if people == 1 else 'people'}"
-    return text if drawn >= people else f"{text}; the {drawn} seen longest are drawn"
 
 
 def _bars(track: TrackHistory, summary: VideoSummary, top: float, scale: float) -> Iterator[str]:

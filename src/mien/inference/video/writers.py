@@ -55,7 +55,7 @@ def print_summary(source: str, summary: VideoSummary, out: TextIO) -> None:
     table = Table("person", "from", "to", "seen", "apparent expressions by time")
     for track in summary.longest(MAX_PEOPLE):
         times = [f"{seconds:.1f} s" for seconds in (track.first, track.last, track.total)]
-        table.add_row(f"#{track.track}", *times, _percentages(summary.shares_of(track)))
+        table.add_row(f"#{track.track}", *times, _percentages(summary.share_of_time(track)))
     if table.row_count:
         console.print(table)
     for line in summarize(source, summary):
@@ -70,12 +70,12 @@ def summarize(source: str, summary: VideoSummary) -> list[str]:
     head = f"{printable(source)}: {count(summary.frames, 'frame')}{dropped}, {summary.seconds:.1f} s"
     if not total:
         return [f"{head}. No faces detected"]
+    raw, smoothed = summary.flicker.values()
     shares = ", ".join(f"{label} {percent(n / total)} ({n} of {total})" for label, n in people.most_common())
-    flicker = summary.flicker()
     return [
         f"{head}, {count(total, 'person', 'people')}. Expressions: {shares}",
         f"Expressions by time: {_percentages(summary.share_of_time())}",
-        f"Label changes per second: {flicker['raw']:.2f}, after smoothing {flicker['smoothed']:.2f}",
+        f"Label changes per second: {raw:.2f}, after smoothing {smoothed:.2f}",
     ]
 
 
