@@ -1,12 +1,12 @@
-"""`mien annotate`: every face of a big archive of pictures, into one Parquet table."""
+"""`mien annotate`: every face of a large archive of images, in one Parquet table."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,42 +14,40 @@ from mien.apps.options import DetectorName, KeepAll, ModelName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mien.inference.archive.run import Watcher
     from mien.inference.archive.tables import Summary
 
-SECONDS_BETWEEN_LINES = 60  # where nobody looks at a bar
+SECONDS_BETWEEN_LINES = 60  # of a log
 
 
 def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     source: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER|LIST", help="A folder (searched with all in it), or a text file of paths."),
+        typer.Argument(metavar="FOLDER|LIST", help="A folder (searched recursively), or a text file of paths."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.parquet", help="The table to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.parquet", help="Write the table here.")],
     model: ModelName = "default",
     detector: DetectorName = "auto",
     keep_all: KeepAll = False,
     plugin: PluginFiles = None,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Processes of one thread each; by default one a core."),
+        typer.Option(metavar="N", min=1, help="Processes, one thread each [default: one per core]."),
     ] = None,
     chunk: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Pictures finished together: what a kill costs a worker at most."),
+        typer.Option(metavar="N", min=1, help="Images per chunk: what a killed worker may lose."),
     ] = None,
     ray: Annotated[
         str | None,
-        typer.Option(metavar="local|auto|ADDRESS", help="Let Ray do it: one of its own, or a cluster."),
+        typer.Option(metavar="local|auto|ADDRESS", help="Use Ray: on this machine, or a cluster."),
     ] = None,
 ) -> None:
-    """Write a table with every face of an archive and which expression it appears to show.
+    """Annotate an archive of images.
 
-    A row is a face; a picture without one has a single row with face 0. Files that cannot be read are skipped and
-    listed, with their reasons, in FILE.bad.jsonl. Stopped or killed, the same command goes on where it was. What is
-    told is how a face looks, not what a person feels.
+    The table has one row per face; an image without faces has one row with face 0. Files that cannot be read are
+    skipped and listed with reasons in FILE.bad.jsonl. After a stop, rerun to continue. The result says how a face
+    looks, not what a person feels.
     """
     from mien.apps.interruption import Interruption
     from mien.core.hardware import available_cores
@@ -68,27 +66,28 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     except InterruptedArchiveError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(128 + interruption.signal) from None
-    _tell(summary, out)
-    if not summary.pictures:
+    _print_summary(summary, out)
+    if not summary.images:
         raise typer.Exit(1)
 
 
-def _tell(summary: Summary, out: Path) -> None:
-    from mien.core.text import printable
+def _print_summary(summary: Summary, out: Path) -> None:
+    from mien.core.text import count, percent, printable
     from mien.inference.archive.run import bad_list
 
-    alone = f", {summary.without_face:,} without a face" if summary.without_face else ""
-    typer.echo(f"{printable(str(out))}: {summary.pictures:,} pictures{alone}; {summary.faces:,} faces")
+    without = f" ({summary.without_face:,} without a face)" if summary.without_face else ""
+    typer.echo(f"{printable(str(out))}: {count(summary.images, 'image')}{without}, {count(summary.faces, 'face')}")
     if summary.faces:
-        shares = ", ".join(f"{name} {count / summary.faces:.1%}" for name, count in summary.labels.most_common())
-        typer.echo(f"share of faces that appear to show: {shares}")
+        shares = (f"{name} {percent(n / summary.faces, 1)} ({n:,})" for name, n in summary.labels.most_common())
+        typer.echo(f"Expressions: {', '.join(shares)}")
     if summary.bad:
-        typer.echo(f"{summary.bad:,} files could not be read: {printable(str(bad_list(out)))} tells why", err=True)
+        bad = count(summary.bad, "file")
+        typer.echo(f"{bad} could not be read; see {printable(str(bad_list(out)))}", err=True)
 
 
 @contextmanager
 def _progress(stop: Callable[[], bool]) -> Iterator[Watcher]:
-    """Show pictures a second and the time left on standard error: a bar, or a line a minute where nobody looks."""
+    """Show images per second and the time left on standard error: a bar, or in a log one line per minute."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,27 +95,22 @@ def _progress(stop: Callable[[], bool]) -> Iterator[Watcher]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Watcher(advance=Lines().advance, stop=stop)
+        yield Watcher(advance=Log().advance, stop=stop)
         return
-    columns: list[Any] = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as progress:
-        task = progress.add_task("seeking pictures", total=None, count="")
+    text = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn()
+    with Progress(*text, console=console, transient=True, speed_estimate_period=120) as progress:
+        task = progress.add_task("searching for images", total=None, count="")
         rate = Rate()
 
         def advance(done: int, total: int) -> None:
-            count = f"{done:,} of {total:,}  {rate.of(done):,.0f} pictures/s"
+            count = f"{done:,} of {total:,}  {rate.of(done):,.0f} images/s"
             progress.update(task, description="annotating", completed=done, total=total, count=count)
 
         yield Watcher(lambda n: progress.update(task, count=f"{n:,} found"), advance, stop)
 
 
 class Rate:
-    """Pictures a second since the first call, which may count those of an earlier run."""
+    """Images per second since the first call, which may count those of an earlier run."""
 
     def __init__(self) -> None:
         self._start = self._first = -1.0
@@ -128,22 +122,21 @@ class Rate:
         return (done - self._first) / max(time.monotonic() - self._start, 1e-9)
 
 
-class Lines:
-    """Progress for a log: where it goes on, and then a line a minute."""
+class Log:
+    """Progress as lines: what an earlier run has done, and then one line per minute."""
 
     def __init__(self) -> None:
         self._rate = Rate()
         self._next = 0.0
 
     def advance(self, done: int, total: int) -> None:
-        """Say how far it is, if it is time."""
-        rate = self._rate.of(done)
-        if not self._next and done:
-            typer.echo(f"{done:,} of {total:,} pictures were done before; going on", err=True)
-        elif self._next and time.monotonic() >= self._next:
+        """Print a line if one is due."""
+        rate, now = self._rate.of(done), time.monotonic()
+        is_first = not self._next
+        if is_first and done:
+            typer.echo(f"Continuing: {done:,} of {total:,} images are done", err=True)
+        elif not is_first and now >= self._next:
             left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
-            typer.echo(f"{done:,} of {total:,} pictures, {rate:,.0f} a second{left}", err=True)
-        else:
-            self._next = self._next or time.monotonic() + SECONDS_BETWEEN_LINES
-            return
-        self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+            typer.echo(f"{done:,} of {total:,} images, {rate:,.0f} per second{left}", err=True)
+        if is_first or now >= self._next:
+            self._next = now + SECONDS_BETWEEN_LINES

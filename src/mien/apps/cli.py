@@ -1,6 +1,6 @@
-"""The `mien` command: puts the commands together and turns errors into one line and an exit code.
+"""The `mien` command: all subcommands, and errors as one line and an exit code.
 
-Only typer is imported here and at the top of the command modules, so that `mien --help` answers at once.
+Only typer is imported here and at the top of the command modules, so that `mien --help` is fast.
 """
 
 from __future__ import annotations
@@ -39,54 +39,46 @@ from mien.training.memory import LARGE_PAGES
 
 app = typer.Typer(
     name="mien",
-    help="Recognise apparent facial expressions in pictures, and train the networks that do it.",
+    help="Recognise apparent facial expressions in images and videos, and train networks for it.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # rich's help costs a third of the start-up time
+    rich_markup_mode=None,  # rich's help would cost a third of the start-up time
     pretty_exceptions_enable=False,
 )
-app.command()(recognize.recognize)
-app.command()(annotate.annotate)
-app.command()(serve.serve)
-app.command()(train.train)
-app.command("train-all")(train_all.train_all)
-app.command()(experiment.experiment)
-app.command()(explain.explain)
-app.command()(faithfulness.faithfulness)
-app.command()(gallery.gallery)
-app.command()(neighbours.neighbours)
-app.command()(evaluate.evaluate)
-app.command()(evaluate.score)
-app.command()(compare.compare)
-app.command()(robustness.robustness)
-app.command()(export.export)
-app.command()(card.card)
-app.command()(report.report)
-app.command()(models.models)
-app.add_typer(data.app, name="data")
-app.add_typer(bench.app, name="bench")
-app.add_typer(fetch.app, name="fetch")
+COMMANDS = (
+    recognize.recognize,
+    annotate.annotate,
+    serve.serve,
+    train.train,
+    train_all.train_all,
+    experiment.experiment,
+    explain.explain,
+    faithfulness.faithfulness,
+    gallery.gallery,
+    neighbours.neighbours,
+    evaluate.evaluate,
+    evaluate.score,
+    compare.compare,
+    robustness.robustness,
+    export.export,
+    card.card,
+    report.report,
+    models.models,
+)
+for command in COMMANDS:
+    app.command()(command)
+for name, group in (("data", data), ("bench", bench), ("fetch", fetch)):
+    app.add_typer(group.app, name=name)
 
-# Top-level modules that only an extra installs, and the extra to name when one is missing.
+# The extra to name when one of its modules is missing.
 EXTRAS = {
-    "torch": "train",
-    "captum": "train",
-    "lightning": "train",
-    "pydantic": "train",
-    "kornia": "train",
-    "torchmetrics": "train",
-    "matplotlib": "train",
-    "tensorboard": "train",
-    "safetensors": "train",
-    "pytorch_optimizer": "train",
-    "sklearn": "train",
-    "onnx": "export",
-    "av": "video",
-    "pyarrow": "annotate",
+    "train": "torch captum lightning pydantic kornia torchmetrics matplotlib tensorboard safetensors pytorch_optimizer "
+    "sklearn",
+    "export": "onnx",
+    "video": "av",
+    "annotate": "pyarrow",
     "ray": "ray",
-    "fastapi": "web",
-    "uvicorn": "web",
-    "prometheus_client": "web",
+    "web": "fastapi uvicorn prometheus_client",
 }
 
 
@@ -101,18 +93,19 @@ def _options(
 
 def main() -> None:
     """Run the command line; every `MienError` becomes one line on standard error and exit code 1."""
-    os.environ.setdefault(LARGE_PAGES, "1")  # here, because torch looks once
+    os.environ.setdefault(LARGE_PAGES, "1")  # before torch is imported, which reads it once
     try:
         app()
     except MienError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
         top = (error.name or "").split(".")[0]
-        if top not in EXTRAS:
+        extra = next((extra for extra, modules in EXTRAS.items() if top in modules.split()), None)
+        if extra is None:
             raise
-        _fail(str(MissingExtraError(f"This command (it uses {top})", EXTRAS[top])))
+        _fail(str(MissingExtraError(f"This command (it uses {top})", extra)))
     except BrokenPipeError:
-        # the reader, such as `head`, has had enough: keep Python from complaining when it flushes at exit
+        # the reader, such as `head`, has closed the pipe: keep Python from complaining when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

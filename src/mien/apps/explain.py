@@ -13,7 +13,7 @@ import typer
 from mien.apps.importing import import_quickly
 from mien.apps.options import DetectorName, KeepAll
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.apps.recognize import Failures, picture_paths
+from mien.apps.recognize import Failures, image_paths
 from mien.core.text import percent
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.explain.loading import is_run_folder, load_explainer
 
     failures = Failures()
-    paths = list(picture_paths(sources, failures))
+    paths = list(image_paths(sources, failures))
     if not paths:
         raise typer.Exit(1)
     cv2.setNumThreads(threads)

@@ -1,4 +1,4 @@
-"""`mien fetch`: download what cannot be shipped."""
+"""`mien fetch`: download what is not shipped."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Download what cannot be shipped. Nothing else in mien downloads what was not named.")
+app = typer.Typer(help="Download a face detector.")
 
 
 @app.callback()
 def _fetch() -> None:
-    """Stand for the group, so that `yunet` stays a word of the command."""
+    """Keep `yunet` a subcommand; a group with one command would drop its name."""
 
 
 @app.command()
 def yunet(
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until an address is given up.")] = 20.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Time limit for each address, in seconds.")] = 20.0,
 ) -> None:
-    """Download the YuNet face detector (230 kB, MIT licence) from the OpenCV zoo and check its SHA-256."""
+    """Download YuNet (230 kB, MIT licence).
+
+    The file comes from the OpenCV zoo, and its SHA-256 is checked.
+    """
     from mien.inference.detectors.yunet import fetch_weights
 
     typer.echo(f"YuNet is at {fetch_weights(timeout)}")

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they read the same everywhere."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -15,4 +15,5 @@ DetectorName = Annotated[
         "image is one face. FILE: its model file.",
     ),
 ]
-KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model takes for no face.")]
+KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]

@@ -1,4 +1,4 @@
-"""The option `--plugin` of every command that loads a recipe, a run, a model or a detector."""
+"""The option `--plugin` of every command that loads a recipe, a run, a model, a data set or a detector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PluginFiles: TypeAlias = Annotated[
 
 
 def load_plugin_files(paths: Iterable[Path] | None) -> list[tuple[str, str]]:
-    """Execute the files that the user named and return kind and name of what they add.
+    """Execute the user's files and return kind and name of what they add.
 
     A file may define a modulator, a loss, an optimizer, networks, a data set or a detector.
 

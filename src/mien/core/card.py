@@ -1,8 +1,7 @@
-"""The model card: everything that must be known to use a model file, stored inside that file.
+"""The model card: everything needed to use a model file, stored as JSON in the file's metadata.
 
-An .onnx file is only weights and operators. What its numbers mean - the order of the labels, how a face
-is cropped and normalised, how well it did on what - travels as JSON in the file's metadata under the key
-`mien`, and inference obeys it instead of guessing.
+An .onnx file has only weights and operators. The card says what its numbers mean: the order of the labels, how a face
+is cropped and normalised, how the network scored on which data.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mien.core.upgrade import upgrade
 METADATA_KEY = "mien"
 FORMAT_VERSION = 1
 Precision = Literal["float32", "float16", "int8"]
-# Fields that came after the first release: written only where they say something, so that it reads other files still.
+# Fields added after the first release. They are written only if they differ, so that it can read other files.
 LATER_FIELDS: dict[str, Any] = {"precision": "float32", "conversion": {}, "unsure_threshold": None}
 LATER_INPUT_FIELDS: dict[str, Any] = {"is_grey": False}
 
@@ -29,7 +28,7 @@ LATER_INPUT_FIELDS: dict[str, Any] = {"is_grey": False}
 class InputSpec:
     """The tensor a network takes: (N, channels, size, size) float32, `(pixel / 255 - mean) / std`.
 
-    `is_grey`: a network of three channels learnt from pictures without colour; others are made grey for it.
+    `is_grey`: the network has three channels but was trained on grey images; colour is removed for it.
     """
 
     size: int = 48
@@ -40,18 +39,18 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
-            raise ModelError(f"Input size {self.size} is outside 8 to 1024 pixels.")
+            raise ModelError(f"Input size is {self.size}; expected 8 to 1024 pixels.")
         if self.channels not in (1, 3):
-            raise ModelError(f"Input has {self.channels} channels; 1 (grey) and 3 (RGB) are supported.")
+            raise ModelError(f"Input has {self.channels} channels; expected 1 (grey) or 3 (RGB).")
         if not self.std > 0:
-            raise ModelError(f"Input std {self.std} must be above 0.")
+            raise ModelError(f"Input std is {self.std}; expected more than 0.")
 
 
 @dataclass(frozen=True)
 class CropSpec:
     """The square cut around a face box: side = scale * sqrt(width * height), centre moved by shifts * side.
 
-    The defaults give a detected face the crop that FER2013's frames have: of the crops around the median that
+    The defaults give a detected face the crop of FER2013's frames: of the crops around the median that
     `lab/benchmarks/crop.py` measures, these keep most of the accuracy (`lab/benchmarks/agreement.py`).
     """
 
@@ -61,18 +60,19 @@ class CropSpec:
 
     def __post_init__(self) -> None:
         if not 0.2 <= self.scale <= 5:
-            raise ModelError(f"Crop scale {self.scale} is outside 0.2 to 5.")
+            raise ModelError(f"Crop scale is {self.scale}; expected 0.2 to 5.")
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What travels inside every .onnx file.
+    """The content of the card.
 
-    `reject_threshold`: the network has one more output than labels, the last meaning "not a face"; a box
-        whose probability of it exceeds the threshold is dropped. None: the network cannot reject.
-    `unsure_threshold`: an expression whose probability is below it is shown as unsure; None: not chosen.
-    `precision`: what the operators calculate in; input and output are float32 all the same.
-    `conversion`: how a float16 or int8 file was made and what it lost against 32 bits; else empty.
+    Attributes:
+        reject_threshold: The network has one more output than labels, the last for "not a face"; a box with a higher
+            probability of it is dropped. None: the network cannot reject.
+        unsure_threshold: An expression with a lower probability is shown as unsure; None: not chosen.
+        precision: What the operators compute in; input and output are always float32.
+        conversion: How a float16 or int8 file was made, and what it lost against 32 bits; else empty.
     """
 
     name: str
@@ -92,11 +92,11 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
-            raise ModelError(f"Precision '{self.precision}' is not one of {', '.join(get_args(Precision))}.")
+            raise ModelError(f"Precision is '{self.precision}'; expected one of {', '.join(get_args(Precision))}.")
 
     @property
     def outputs(self) -> int:
-        """The number of logits: one a label, and one more if the network can reject."""
+        """The number of logits: one per label, and one more if the network can reject."""
         return len(self.labels) + (self.reject_threshold is not None)
 
     @property
@@ -108,15 +108,15 @@ class ModelCard:
         return 0.5 if self.unsure_threshold is None else self.unsure_threshold
 
     def to_json(self) -> str:
-        """Return the card as the JSON text that is stored in the model file."""
+        """Return the card as JSON text."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         fields |= {
             "format": FORMAT_VERSION,
             "labels": list(self.labels.names),
-            "input": _without_defaults(dataclasses.asdict(self.input), LATER_INPUT_FIELDS),
+            "input": _without(LATER_INPUT_FIELDS, dataclasses.asdict(self.input)),
             "crop": dataclasses.asdict(self.crop),
         }
-        return json.dumps(_without_defaults(fields, LATER_FIELDS), sort_keys=True)
+        return json.dumps(_without(LATER_FIELDS, fields), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, source: str = "model file") -> ModelCard:
@@ -139,11 +139,9 @@ class ModelCard:
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelCard:
         """Read the card from an .onnx file's metadata."""
         if METADATA_KEY not in metadata:
-            raise ModelError(
-                f"{source} has no mien model card: labels and input are unknown. Write it with `mien export`."
-            )
+            raise ModelError(f"{source} has no mien model card (labels, input, crop); write it with `mien export`.")
         return cls.from_json(metadata[METADATA_KEY], source)
 
 
-def _without_defaults(fields: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+def _without(defaults: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if defaults.get(name, ...) != value}

@@ -1,4 +1,4 @@
-"""From bytes, files and arrays to RGB pictures, (h, w, 3) uint8, upright; reached as `mien.core.image`."""
+"""From bytes, files and arrays to RGB images, (h, w, 3) uint8, upright; imported through `mien.core.image`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 PILLOW_PIXELS = 178_956_970
 EXIF_ORIENTATION = 0x0112
 PIXELS_BLENDED_AT_ONCE = 2**20
-# Where Pillow finds the orientation of a JPEG or PNG file.
+# Where Pillow reads the orientation of a JPEG or PNG file.
 ORIENTED = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))
 
-# How to set a picture upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright already.
+# How to turn an image upright, by EXIF orientation (Exif 2.32, tag 0x0112); 1 is upright.
 UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -43,14 +43,14 @@ UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may cost: bytes of the file, and pixels (width * height), checked before decoding."""
+    """The largest image to decode: bytes of the file, and pixels (width * height); checked before decoding."""
 
     max_bytes: int = 64 * 2**20
     max_pixels: int = 100_000_000
 
     def __post_init__(self) -> None:
         if not 0 < self.max_pixels <= PILLOW_PIXELS:
-            raise ImageError(f"max_pixels is {self.max_pixels}; it must lie in 1 to {PILLOW_PIXELS}.")
+            raise ImageError(f"max_pixels is {self.max_pixels}; expected 1 to {PILLOW_PIXELS}.")
 
 
 DEFAULT_LIMITS = Limits()
@@ -62,7 +62,7 @@ def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = 
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected an image file.")
         with path.open("rb") as file:
-            # no more room than the file needs: a buffer of the whole limit costs more time than a small picture
+            # a buffer of the whole limit would cost more time than a small image
             size = os.fstat(file.fileno()).st_size or limits.max_bytes
             data = file.read(min(size, limits.max_bytes) + 1)
     except FileNotFoundError:
@@ -75,29 +75,29 @@ def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = 
 def decode_image(
     data: bytes, source: str = "image", limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False
 ) -> NDArray[np.uint8]:
-    """Decode a picture to RGB (h, w, 3), upright.
+    """Decode an image to RGB (h, w, 3), upright.
 
-    Grey pictures get three equal channels, 16-bit ones are scaled to 8 bits, transparent ones are laid on
-    white, and of an animation the first frame is taken.
+    Grey images get three equal channels, 16-bit images are scaled to 8 bits, transparent images are blended with
+    white, and an animation gives its first frame.
 
     Args:
         data: The bytes of a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file.
-        source: What to call the picture in an error, usually its file name.
-        limits: The largest file and the largest picture to decode.
-        use_grey: Leave 8-bit grey pictures as they are, (h, w): the same values for less time.
+        source: The image's name in errors, usually its file name.
+        limits: The largest file and the largest image to decode.
+        use_grey: Return 8-bit grey images as (h, w): the same values in less time.
 
     Raises:
-        ImageError: Empty, not a picture, damaged, truncated, or beyond a limit.
+        ImageError: Empty, not an image, damaged, truncated, or beyond a limit.
     """
     if not data:
         raise ImageError(f"{source} is empty (0 bytes); expected an image file.")
     if len(data) > limits.max_bytes:
-        raise ImageError(f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller picture.")
+        raise ImageError(f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller image.")
     with PILLOW_WARNINGS.ignored():
-        picture = _open(data, source, limits)
+        image = _open(data, source, limits)
         try:
-            pixels = _grey(picture) if use_grey and _is_grey(picture) else _pixels(picture)
-            orientation = _orientation(picture)
+            pixels = _grey(image) if use_grey and _is_grey(image) else _pixels(image)
+            orientation = _orientation(image)
         except ImageError as error:
             raise ImageError(f"{source}: {error}") from None
         except (Exception, MemoryError) as error:  # damaged files make Pillow raise errors of almost any kind
@@ -106,10 +106,10 @@ def decode_image(
 
 
 def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return an array from outside as RGB (h, w, 3) uint8; uint8 RGB comes back as it is.
+    """Return a user's array as RGB (h, w, 3) uint8; uint8 RGB is returned unchanged.
 
     Args:
-        array: (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA, which is laid on white; uint8,
+        array: (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA, which is blended with white; uint8,
             uint16 or floats in [0, 1].
 
     Raises:
@@ -127,7 +127,7 @@ def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 class _PillowWarnings:
-    """Hides Pillow's warnings, in any thread: the first in sets the filter, the last out lifts it."""
+    """Ignores Pillow's warnings, in any thread: the first to enter sets the filter, the last to leave removes it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -151,56 +151,56 @@ class _PillowWarnings:
                     self._filters.__exit__(None, None, None)
 
 
-# Whoever decodes many small pictures ignores them once around all: each time takes as long as opening a small file.
+# Loops over many small images enter this once around all of them: it takes as long as opening a small file.
 PILLOW_WARNINGS = _PillowWarnings()
 
 
 def _open(data: bytes, source: str, limits: Limits) -> Image.Image:
-    """Read the header only, and refuse what is no picture or too large."""
-    too_large = f"expected at most {limits.max_pixels / 1e6:g} million pixels; use a smaller picture."
+    """Read the header only, and refuse what is not an image or is too large."""
+    too_large = f"expected at most {limits.max_pixels / 1e6:g} million pixels; use a smaller image."
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise ImageError(f"{source} claims more than {PILLOW_PIXELS / 1e6:.0f} million pixels; {too_large}") from None
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not an image; expected one of {', '.join(FORMATS)}.") from None
     except Exception as error:  # damaged headers make Pillow raise errors of almost any kind
         raise ImageError(f"{source} is damaged or truncated ({first_line(error)}).") from None
-    if picture.width * picture.height > limits.max_pixels:
-        raise ImageError(f"{source} claims {picture.width} x {picture.height} pixels; {too_large}")
-    if picture.width * picture.height == 0:
-        raise ImageError(f"{source} has no pixels ({picture.width} x {picture.height}).")
-    return picture
+    if image.width * image.height > limits.max_pixels:
+        raise ImageError(f"{source} claims {image.width} x {image.height} pixels; {too_large}")
+    if image.width * image.height == 0:
+        raise ImageError(f"{source} has no pixels ({image.width} x {image.height}).")
+    return image
 
 
-def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Decode to RGB (h, w, 3), not yet upright."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        deep = np.asarray(picture)
+    if image.mode.startswith("I") or image.mode == "F":
+        deep = np.asarray(image)
         # older Pillows open a 16-bit grey PNG as 32-bit integers
-        if picture.mode == "I" and deep.min() >= 0 and deep.max() <= 65535:
+        if image.mode == "I" and deep.min() >= 0 and deep.max() <= 65535:
             deep = deep.astype(np.uint16)
         return as_rgb(deep)
-    mode = "RGBA" if picture.has_transparency_data else "RGB"
-    return as_rgb(np.asarray(picture if picture.mode == mode else picture.convert(mode)))
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return as_rgb(np.asarray(image if image.mode == mode else image.convert(mode)))
 
 
-def _is_grey(picture: Image.Image) -> bool:
-    return picture.mode == "L" and not picture.has_transparency_data
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode == "L" and not image.has_transparency_data
 
 
-def _grey(picture: Image.Image) -> NDArray[np.uint8]:
-    """Decode 8-bit grey to (h, w); the same as `np.asarray`, which takes longer to find out what it is given."""
-    return np.frombuffer(picture.tobytes(), dtype=np.uint8).reshape(picture.height, picture.width)
+def _grey(image: Image.Image) -> NDArray[np.uint8]:
+    """Decode 8-bit grey to (h, w); the same as `np.asarray`, which is slower to recognise its input."""
+    return np.frombuffer(image.tobytes(), dtype=np.uint8).reshape(image.height, image.width)
 
 
-def _orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation, 1 when there is none or it cannot be read; the pixels have been read."""
-    if picture.format in ("JPEG", "PNG") and ORIENTED.isdisjoint(picture.info):
-        return 1  # Pillow would search for a tenth of the time that a small face takes
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 if there is none or it cannot be read; call it after the pixels were read."""
+    if image.format in ("JPEG", "PNG") and ORIENTED.isdisjoint(image.info):
+        return 1  # Pillow's search would take a tenth of the time of a small face
     try:
-        return int(picture.getexif().get(EXIF_ORIENTATION, 1))
-    except Exception:  # a damaged EXIF block does not make the pixels worse
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:  # a damaged EXIF block does not affect the pixels
         return 1
 
 
@@ -219,7 +219,7 @@ def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     blended = np.empty((*pixels.shape[:2], 3), np.uint8)
-    rows = max(1, PIXELS_BLENDED_AT_ONCE // max(1, pixels.shape[1]))  # in 16 bits a whole picture would fill gigabytes
+    rows = max(1, PIXELS_BLENDED_AT_ONCE // max(1, pixels.shape[1]))  # a whole image in 16 bits would need gigabytes
     for start in range(0, len(pixels), rows):
         strip = pixels[start : start + rows].astype(np.uint16)
         colour, alpha = strip[:, :, :3], strip[:, :, 3:]

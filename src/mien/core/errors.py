@@ -1,4 +1,4 @@
-"""Errors a user can act on: each is one line saying what was given, what was expected and what to do."""
+"""Errors for users: each is one line that says what was received, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class MienError(Exception):
-    """Base of every error that mien raises on purpose; its text is one line for the user."""
+    """Base of every error that mien raises on purpose; its message is one line."""
 
 
 class ImageError(MienError):
-    """A picture cannot be read: missing, empty, truncated, not a picture, or too large."""
+    """An image cannot be read: missing, empty, truncated, not an image, or too large."""
 
 
 class DataError(MienError):
@@ -27,17 +27,17 @@ class RecipeError(MienError):
 
 
 class InterruptedTrainingError(MienError):
-    """The user, or a job scheduler, stopped a run; what it has learnt is kept."""
+    """The user, or a job scheduler, stopped a run; its last checkpoint is kept."""
 
 
 class MissingExtraError(MienError):
-    """An optional part of the installation is needed and absent."""
+    """An extra is required and not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs more than the base installation: pip install 'mien[{extra}]'")
+        super().__init__(f"{what} requires the extra '{extra}': pip install 'mien[{extra}]'")
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` (with a leading blank) for the nearest known name, or an empty string."""
+    """Return `` Did you mean 'x'?`` with a leading blank for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     return f" Did you mean '{near[0]}'?" if near else ""

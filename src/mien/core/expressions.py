@@ -1,8 +1,7 @@
 """Apparent expressions and the order in which data sets and models list them.
 
-FER2013, FER+, RAF-DB, AffectNet and CK+ each number the same expressions differently. A `LabelSet` is an
-ordered list of expressions; every data set and every model carries its own, and scores move between them
-by name, never by number.
+FER2013, FER+, RAF-DB, AffectNet and CK+ number the same expressions differently. Every data set and every model has
+its own ordered `LabelSet`; scores are moved between them by name, never by number.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mien.core.errors import DataError, did_you_mean
 
 
 class Expression(StrEnum):
-    """An apparent facial expression; the value is the word used in every output."""
+    """An apparent facial expression; the value is its name in every output."""
 
     ANGRY = "angry"
     DISGUST = "disgust"
@@ -30,7 +29,7 @@ class Expression(StrEnum):
     CONTEMPT = "contempt"
 
 
-# Words that data sets use for the same expression.
+# Other names in data sets.
 SYNONYMS = {
     "anger": Expression.ANGRY,
     "disgusted": Expression.DISGUST,
@@ -43,13 +42,24 @@ SYNONYMS = {
     "neutrality": Expression.NEUTRAL,
     "contemptuous": Expression.CONTEMPT,
 }
+# Okabe and Ito's palette for colour-blind people, as RGB; neutral is its black, lightened to grey.
+COLOURS: dict[str, tuple[int, int, int]] = {
+    Expression.ANGRY: (213, 94, 0),
+    Expression.DISGUST: (0, 158, 115),
+    Expression.FEAR: (204, 121, 167),
+    Expression.HAPPY: (240, 228, 66),
+    Expression.SAD: (0, 114, 178),
+    Expression.SURPRISE: (230, 159, 0),
+    Expression.NEUTRAL: (190, 190, 190),
+    Expression.CONTEMPT: (86, 180, 233),
+}
 
 
 def parse_expression(word: str) -> Expression:
-    """Return the expression that a word names, in any case and in the spellings that data sets use.
+    """Return an expression by its name or a synonym, in upper or lower case.
 
     Raises:
-        DataError: The word names no expression.
+        DataError: There is no such expression.
     """
     key = word.strip().lower()
     if key in SYNONYMS:
@@ -71,15 +81,15 @@ class LabelSet:
 
     @classmethod
     def of(cls, words: Sequence[str]) -> LabelSet:
-        """Make a label set from words; `DataError` when one is unknown or stands twice."""
+        """Make a label set from words; `DataError` if one is unknown or repeated."""
         expressions = tuple(parse_expression(word) for word in words)
         if len(set(expressions)) != len(expressions):
-            raise DataError(f"A label stands twice in {', '.join(words)}; each label may stand once.")
+            raise DataError(f"A label is repeated in {', '.join(words)}; expected each label once.")
         return cls(expressions)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The words, in order."""
+        """The labels, in order."""
         return tuple(e.value for e in self.expressions)
 
     def __len__(self) -> int:
@@ -89,7 +99,7 @@ class LabelSet:
         return iter(self.expressions)
 
     def index(self, word: str) -> int:
-        """Return the class number of a word; `DataError` when the set does not have it."""
+        """Return the class number of a label; `DataError` if the set lacks it."""
         expression = parse_expression(word)
         if expression not in self.expressions:
             raise DataError(f"Label '{word}' is not one of {', '.join(self.names)}.")
@@ -103,9 +113,7 @@ class LabelSet:
         """
         missing = [e.value for e in self if e not in other.expressions]
         if missing:
-            raise DataError(
-                f"Labels {', '.join(missing)} are wanted; the other side has only {', '.join(other.names)}."
-            )
+            raise DataError(f"Missing labels {', '.join(missing)}; there are only {', '.join(other.names)}.")
         return np.array([other.expressions.index(e) for e in self], dtype=np.intp)
 
 

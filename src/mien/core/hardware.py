@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine that a measurement runs on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def processor_name() -> str:
-    """Return the processor's model name, or its architecture where the system does not tell."""
+    """Return the processor's model name, or its architecture where the system does not say."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""Decode, crop, resize and normalise: the only implementation, used by training and by inference alike.
+"""Decode, crop, resize and normalise: the only implementation, for training and inference alike.
 
-Pictures are RGB, uint8, (h, w, 3), upright. Coordinates are continuous: pixel i covers [i, i + 1), so a box
-that is the whole picture is (0, 0, w, h).
+Images are RGB, uint8, (h, w, 3), upright. Coordinates are continuous: pixel i covers [i, i + 1), so a box around the
+whole image is (0, 0, w, h).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ LARGEST_CROP = 1024
 
 
 def cut_square(box: Box, crop: CropSpec) -> Box:
-    """Return the square that `crop_face` cuts around a face box, in pixels of the picture.
+    """Return the square that `crop_face` cuts around a face box, in pixels of the image.
 
     Raises:
-        ImageError: The box is no rectangle of finite numbers.
+        ImageError: The box is not a rectangle of finite numbers.
     """
     side = crop.scale * math.sqrt(max(box.width, 0.0) * max(box.height, 0.0))
     x, y = box.centre
@@ -57,14 +57,14 @@ def cut_square(box: Box, crop: CropSpec) -> Box:
 def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.uint8]:
     """Cut the square around a face box.
 
-    The side is `crop.scale * sqrt(width * height)` of the box and its centre is the box's, moved by
-    `(crop.shift_x, crop.shift_y) * side`. The crop is sampled bilinearly at sub-pixel positions, has about
-    one pixel per picture pixel (at most 1024 a side), and repeats the border pixels beyond the picture.
+    The side is `crop.scale * sqrt(width * height)` of the box; the centre is the box's, moved by
+    `(crop.shift_x, crop.shift_y) * side`. The crop is sampled bilinearly at sub-pixel positions, has about one pixel
+    per image pixel (at most 1024 per side), and repeats the border pixels outside the image.
 
     Args:
         image: (h, w) or (h, w, 3).
         box: The detected face, in pixels.
-        crop: How the network wants its faces cut.
+        crop: How the network's faces are cut.
 
     Returns:
         (n, n) or (n, n, 3) with n = round(side), from 1 to 1024.
@@ -96,18 +96,18 @@ def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.
 
 
 def resize_face(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
-    """Resize a face crop to what a network takes.
+    """Resize a face crop to the side and the channels of a network's input.
 
-    Shrinks by pixel area (no aliasing), enlarges bilinearly; grey is ITU-R BT.601 luma. A crop that has the
-    size and the channels already comes back unchanged.
+    Reduces by pixel area (no aliasing), enlarges bilinearly; grey is ITU-R BT.601 luma. A crop that already has the
+    size and the channels is returned unchanged.
 
     Args:
         image: (h, w), (h, w, 1) or (h, w, 3).
-        size: The side wanted, in pixels.
+        size: The side, in pixels.
         channels: 1 for grey, 3 for RGB.
 
     Returns:
-        (size, size) when `channels` is 1, else (size, size, 3).
+        (size, size) if `channels` is 1, else (size, size, 3).
     """
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
@@ -125,14 +125,14 @@ def resize_face(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[n
 
 
 def fit_face(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """Return a face crop with the side and the channels of a network's input, without colour if that has none."""
+    """Return a face crop with the side and the channels of a network's input, without colour if that is grey."""
     if spec.is_grey:
         image = resize_face(image, spec.size, 1)
     return resize_face(image, spec.size, spec.channels)
 
 
 def normalize(images: T, spec: InputSpec) -> T:
-    """Return `(images / 255 - mean) / std`: plain arithmetic, for numpy arrays and tensors alike."""
+    """Return `(images / 255 - mean) / std`; plain arithmetic, so numpy arrays and tensors both work."""
     pixels: Any = images
     result: T = (pixels / 255 - spec.mean) / spec.std
     return result
@@ -147,6 +147,6 @@ def to_batch(faces: Sequence[NDArray[np.uint8]], spec: InputSpec) -> NDArray[np.
 
 
 def _span(start: float, side: float, length: int) -> tuple[int, int]:
-    """Return the part of [start, start + side), and a pixel around it, inside the picture; never empty."""
+    """Return the part of [start, start + side), and a pixel around it, inside the image; never empty."""
     first = min(max(math.floor(start) - 1, 0), length - 1)
     return first, max(min(math.ceil(start + side) + 1, length), first + 1)

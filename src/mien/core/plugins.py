@@ -1,7 +1,7 @@
-"""Finding parts by name: the files of a package, the entry points of other packages, and files that the user names.
+"""Find parts by name: in the files of a package, in entry points of other packages, and in files that the user names.
 
 Nothing registers itself. A registry asks here for the parts of its kind each time, so importing a part has no side
-effect and there is no list to keep up to date.
+effect, and no list has to be kept up to date.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ T = TypeVar("T")
 PartsOf = Callable[[Path, ModuleType], Mapping[str, T]]
 
 plugin_files: dict[Path, ModuleType] = {}
-"""The plug-in files that were executed in this process, by their resolved path."""
+"""The plug-in files that this process has executed, by resolved path."""
 
 
 @dataclass(frozen=True)
 class Table(Generic[T]):
-    """Parts of one kind by name; a part of another package is imported only when it is asked for."""
+    """Parts of one kind by name; a part of another package is imported only on demand."""
 
     kind: str
     loaders: Mapping[str, Callable[[], T]]
@@ -39,7 +39,7 @@ class Table(Generic[T]):
         return sorted(self.loaders)
 
     def load(self, name: str, error: type[MienError]) -> T:
-        """Return the part of that name; `error` names the nearest and all that there are."""
+        """Return the part of that name; `error` lists all names and suggests the nearest."""
         if name not in self.loaders:
             known = self.names()
             raise error(
@@ -49,7 +49,7 @@ class Table(Generic[T]):
         return self.loaders[name]()
 
 
-def make_table(  # noqa: PLR0913 (what a kind of part is)
+def make_table(  # noqa: PLR0913
     kind: str,
     group: str,
     built_in: Mapping[str, T],
@@ -61,31 +61,33 @@ def make_table(  # noqa: PLR0913 (what a kind of part is)
     """Return the built-in parts of a kind, those of an entry point group, and those of loaded plug-in files.
 
     Args:
-        kind: What a part is called in errors: "modulator".
-        group: The entry points' group: "mien.modulators".
+        kind: The kind's name in errors: "modulator".
+        group: The group of entry points: "mien.modulators".
         built_in: This package's parts by name.
         check: Takes an entry point's name and what it loaded; returns the part, or raises `error`.
         parts_of: Takes a plug-in file's path and module; returns the parts of this kind that the file defines, by name.
-        error: What is raised.
+        error: The class of the errors.
 
     Raises:
-        MienError: A name stands twice.
+        MienError: A name is taken.
     """
-    loaders: dict[str, Callable[[], T]] = {name: partial(_same, part) for name, part in built_in.items()}
+    loaders: dict[str, Callable[[], T]] = {name: partial(_return, part) for name, part in built_in.items()}
+
+    def add(name: str, loader: Callable[[], T], owner: str) -> None:
+        if name in loaders:
+            raise error(f"The {kind} name '{name}' of {owner} is taken; rename it there.")
+        loaders[name] = loader
+
     for point in metadata.entry_points(group=group):
-        if point.name in loaders:
-            raise error(f"The {kind} name '{point.name}' of plug-in {point.value} is taken; rename it there.")
-        loaders[point.name] = partial(_load_entry_point, kind, point, check, error)
+        add(point.name, partial(_load_entry_point, kind, point, check, error), f"plug-in {point.value}")
     for path, module in plugin_files.items():
         for name, part in parts_of(path, module).items():
-            if name in loaders:
-                raise error(f"The {kind} name '{name}' of plug-in file {path} is taken; rename it there.")
-            loaders[name] = partial(_same, part)
+            add(name, partial(_return, part), f"plug-in file {path}")
     return Table(kind, loaders)
 
 
 def make_class_table(kind: str, group: str, base: type[T], built_in: Mapping[str, type[T]]) -> Table[type[T]]:
-    """Return the table of a kind whose parts are subclasses of `base`; a plug-in file's goes by the file's name."""
+    """Return the table of a kind whose parts are subclasses of `base`; one from a plug-in file has the file's name."""
 
     def check(name: str, part: Any) -> type[T]:
         if not (isinstance(part, type) and issubclass(part, base)):
@@ -102,7 +104,7 @@ def make_class_table(kind: str, group: str, base: type[T], built_in: Mapping[str
 
 
 def modules_of(package: ModuleType) -> Iterator[ModuleType]:
-    """Import and yield every file of a package but its registry, in order of name."""
+    """Import and yield every file of a package except its registry, sorted by name."""
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if info.name != "registry":
             yield importlib.import_module(f"{package.__name__}.{info.name}")
@@ -133,16 +135,16 @@ def own_classes(module: ModuleType, base: type[T]) -> list[type[T]]:
 
 
 def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -> list[tuple[str, str]]:
-    """Execute a Python file that the user names; the parts it defines can then be used by name in this process.
+    """Execute a Python file; the parts it defines can then be used by name in this process.
 
-    This runs the file's code with all the user's rights: name only files whose content you know.
+    This runs the file's code with all rights of the user: name only files whose content you know.
 
     Args:
         path: The file.
         tables: Returns the tables that parts may appear in; called after the file was executed.
 
     Returns:
-        What the file adds, as kind and name: [("modulator", "own_gate")]; nothing if it was loaded before.
+        Kind and name of each part that the file adds, as ("modulator", "own_gate"); nothing if it was loaded before.
 
     Raises:
         ModelError: The file is missing, cannot be executed, defines no part, or uses a name that is taken.
@@ -150,23 +152,26 @@ def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -
     path = path.resolve()
     if path in plugin_files:
         return []
-    before = _names(tables())
     run_plugin_file(path)
+    module = plugin_files.pop(path)
     try:
+        before = _names(tables())  # now, because the file may have imported what some tables need
+        plugin_files[path] = module
         added = _names(tables()) - before
         if not added:
             raise ModelError(
-                f"{path} defines nothing to use: no class of its own that is a Modulator, Loss, Optimizer or detector, "
-                "no NETWORKS table, and no data set's load function."
+                f"{path} defines nothing to use: no Modulator, Loss, Optimizer or detector class of its own, "
+                "no NETWORKS or DETECTORS, and no data set's load function."
             )
     except MienError:
-        del plugin_files[path]
+        plugin_files.pop(path, None)
+        sys.modules.pop(module.__name__, None)
         raise
     return sorted(added)
 
 
 def run_plugin_file(path: Path) -> None:
-    """Execute a plug-in file without a look at its parts: for the worker processes of one that has checked them.
+    """Execute a plug-in file without checking its parts: in worker processes, after their parent has checked them.
 
     Raises:
         ModelError: The file is missing, or cannot be executed.
@@ -186,23 +191,20 @@ def _execute(path: Path) -> ModuleType:
     """Run a file as a module; its errors become one line with the place. Writes no byte code beside the file."""
     module = ModuleType(f"mien_plugin_{path.stem}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses look for their module
+    sys.modules[module.__name__] = module  # dataclasses look up their module there
     try:
         code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-        exec(code, vars(module))  # noqa: S102 - the user named this file to have it run
+        exec(code, vars(module))  # noqa: S102 - the user asked to run this file
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        line = error.lineno if isinstance(error, SyntaxError) else _line(error, path)
-        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        if isinstance(error, SyntaxError):
+            line, text = error.lineno, error.msg
+        else:
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            line, text = frames[-1].lineno if frames else None, str(error)
         where = f"{path}, line {line}" if line else str(path)
         raise ModelError(f"The plug-in file {where} cannot be run ({type(error).__name__}: {text}).") from None
     return module
-
-
-def _line(error: BaseException, path: Path) -> int | None:
-    """Return the last line of the file that the error came through."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return lines[-1] if lines else None
 
 
 def _load_entry_point(
@@ -218,5 +220,5 @@ def _load_entry_point(
     return check(point.name, part)
 
 
-def _same(part: T) -> T:
+def _return(part: T) -> T:
     return part

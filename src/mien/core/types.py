@@ -13,7 +13,7 @@ from mien.core.serialization import describe_face, round_all
 
 @dataclass(frozen=True)
 class Box:
-    """A face box in pixels of the upright image: left, top, width, height. It may reach past the border."""
+    """A face box in pixels of the upright image: left, top, width, height. It may reach beyond the border."""
 
     x: float
     y: float
@@ -36,10 +36,9 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """A face that a detector found: its box, the detector's score in [0, 1] and, if known, five landmarks.
+    """A detected face: its box, the detector's score in [0, 1] and, if known, five landmarks.
 
-    Landmarks are (x, y) pixels of right eye, left eye, nose tip, right and left mouth corner (the
-    person's right).
+    Landmarks are (x, y) pixels of right eye, left eye, nose tip, right and left mouth corner (the person's right).
     """
 
     box: Box
@@ -68,38 +67,11 @@ class Face:
 
 
 @dataclass(frozen=True)
-class ImageResult:
-    """The faces of one image, from left to right; `rejected` counts boxes that the network rejected as non-faces."""
-
-    source: str
-    width: int
-    height: int
-    faces: list[Face] = field(default_factory=list)
-    labels: tuple[str, ...] = ()
-    rejected: int = 0
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of the faces showing each expression: sums to 1, or all 0 when there is no face."""
-        return _shares(self.faces, self.labels)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the result as JSON values."""
-        return {
-            "source": self.source,
-            "image_width": self.width,
-            "image_height": self.height,
-            "faces": [face.to_json(number) for number, face in enumerate(self.faces, start=1)],
-            "shares": round_all(self.shares),
-        }
-
-
-@dataclass(frozen=True)
 class TrackedFace(Face):
     """A face of a video: `track` is the same number in every frame that shows it.
 
-    `label` and `probabilities` are smoothed over time, `raw` is what the network says of this frame alone. `is_seen`
-    is False where the face is hidden: then the box is a guess and the expression the last one seen.
+    `label` and `probabilities` are smoothed over time, `raw` is of this frame alone. `is_seen` is False where the face
+    is hidden: then the box is predicted, and the expression is the last one seen.
     """
 
     track: int
@@ -118,11 +90,32 @@ class TrackedFace(Face):
 
 
 @dataclass(frozen=True)
+class ImageResult:
+    """The faces of one image, left to right; `rejected` counts boxes that the network rejected as non-faces."""
+
+    source: str
+    width: int
+    height: int
+    faces: list[Face] = field(default_factory=list)
+    labels: tuple[str, ...] = ()
+    rejected: int = 0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each label's share of the faces: sums to 1, or all 0 without faces."""
+        return _shares(self.faces, self.labels)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the result as JSON values."""
+        return {"source": self.source, **_image_json(self)}
+
+
+@dataclass(frozen=True)
 class FrameResult:
     """The faces of one frame of a video.
 
-    `index` counts the source's frames from 0, `time` is in seconds since the first, `dropped` is how many frames a
-    live source has skipped so far, to keep up. `pixels` is the RGB frame (h, w, 3), or None where it is not kept.
+    `index` counts the source's frames from 0, `time` is in seconds since the first, `dropped` is how many frames of a
+    live source have been skipped so far. `pixels` is the RGB frame (h, w, 3), or None if it is not kept.
     """
 
     index: int
@@ -136,19 +129,21 @@ class FrameResult:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of the faces seen that show each expression: sums to 1, or all 0 when there is none."""
+        """Each label's share of the visible faces: sums to 1, or all 0 without any."""
         return _shares([face for face in self.faces if face.is_seen], self.labels)
 
     def to_json(self) -> dict[str, object]:
         """Return the result as JSON values."""
-        return {
-            "frame": self.index,
-            "time": round(self.time, 4),
-            "image_width": self.width,
-            "image_height": self.height,
-            "faces": [face.to_json(number) for number, face in enumerate(self.faces, start=1)],
-            "shares": round_all(self.shares),
-        }
+        return {"frame": self.index, "time": round(self.time, 4), **_image_json(self)}
+
+
+def _image_json(result: ImageResult | FrameResult) -> dict[str, object]:
+    return {
+        "image_width": result.width,
+        "image_height": result.height,
+        "faces": [face.to_json(number) for number, face in enumerate(result.faces, start=1)],
+        "shares": round_all(result.shares),
+    }
 
 
 def _shares(faces: Sequence[Face], labels: Sequence[str]) -> dict[str, float]:

@@ -1,11 +1,10 @@
-"""Reading files that earlier versions wrote: keys that were renamed get their present names."""
+"""Reading files of earlier versions: keys that were renamed get their present names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-# Run records, model cards and measurements up to format 1 -> their present names.
+# Names in run records, model cards and measurements of format 1, and their present names.
 RENAMED = {
     "without_twins": "without_duplicates",
     "accuracy_without_twins": "accuracy_without_duplicates",
@@ -15,8 +14,12 @@ RENAMED = {
 
 
 def upgrade(content: Any) -> Any:
-    """Return JSON content with the present names of its keys, at any depth; present content stays as it is."""
-    if isinstance(content, Mapping):
+    """Return JSON content with the present names of its keys, at any depth.
+
+    >>> upgrade({"scores": [{"n_without_twins": 3}]})
+    {'scores': [{'n_without_duplicates': 3}]}
+    """
+    if isinstance(content, dict):
         return {RENAMED.get(key, key): upgrade(value) for key, value in content.items()}
     if isinstance(content, list):
         return [upgrade(value) for value in content]

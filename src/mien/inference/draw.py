@@ -11,20 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.core.errors import ImageError
-from mien.core.expressions import Expression
+from mien.core.expressions import COLOURS
 from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
 
-# Okabe and Ito's palette for colour-blind people; neutral is its black, lightened to grey.
-COLOURS: dict[str, tuple[int, int, int]] = {
-    Expression.ANGRY: (213, 94, 0),
-    Expression.DISGUST: (0, 158, 115),
-    Expression.FEAR: (204, 121, 167),
-    Expression.HAPPY: (240, 228, 66),
-    Expression.SAD: (0, 114, 178),
-    Expression.SURPRISE: (230, 159, 0),
-    Expression.NEUTRAL: (190, 190, 190),
-    Expression.CONTEMPT: (86, 180, 233),
-}
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 

@@ -1,8 +1,7 @@
-"""An expression network in an .onnx file, run by onnxruntime as its model card says."""
+"""Expression networks: the protocol, and networks in .onnx files, used as their model cards say."""
 
 from __future__ import annotations
 
-import copy
 import os
 import tempfile
 from collections.abc import Callable
@@ -25,26 +24,26 @@ if TYPE_CHECKING:
 LARGEST_FILE = 512 * 2**20
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
-# How protobuf writes the key of a weight that lies in another file (onnx.proto, TensorProto.external_data).
+# How protobuf encodes the key of a weight in another file (onnx.proto, TensorProto.external_data).
 EXTERNAL_WEIGHT = b"\x0a\x08location\x12"
 NO_FOLDER = os.devnull
-# How protobuf writes the operator that turns activations into integers (NodeProto.op_type): only quantised files have
-# it, while those with 8-bit weights alone have its opposite, DequantizeLinear.
+# How protobuf encodes the operator that quantizes activations (NodeProto.op_type): only int8 files have it; files with
+# 8-bit weights alone have its opposite, DequantizeLinear.
 QUANTIZE = b"\x22\x0eQuantizeLinear"
 WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
-# What a network may run on, and what onnxruntime calls it; OpenVINO has a runtime of its own.
+# Execution providers by mien's names and onnxruntime's; OpenVINO has a runtime of its own.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": ""}
 
-
 Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""A network: images (n, channels, size, size) -> logits (n, outputs)."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network says about n faces.
+    """A network's output for n faces.
 
-    `logits` (n, outputs) is its raw output; `probabilities` (n, labels) sum to 1 over the labels;
-    `reject` (n,) is the probability that the crop is no face, 0 for a network that cannot reject.
+    `logits` (n, outputs) are its raw output; `probabilities` (n, labels) sum to 1 over the labels; `reject` (n,) is the
+    probability that the crop is a non-face, 0 for a network that cannot reject.
     """
 
     logits: NDArray[np.float32]
@@ -99,7 +98,7 @@ class OnnxModel:
                 f"No provider named '{provider}'.{did_you_mean(provider, PROVIDERS)} Providers: {', '.join(PROVIDERS)}."
             )
         self.source = source
-        # OpenVINO says nothing of the card, and takes files that onnxruntime refuses
+        # OpenVINO does not return the card, and accepts files that onnxruntime refuses.
         session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
         self._session: Session = _openvino(data, source, threads) if provider == "openvino" else session
@@ -107,10 +106,9 @@ class OnnxModel:
 
     @classmethod
     def load(cls, name_or_path: str | Path, threads: int = 1, provider: str = "cpu") -> OnnxModel:
-        """Load a model by its name (see `model_files`) or any model by its file.
+        """Load a model by its name (see `model_files`) or from a file.
 
-        A name beats a file that is called the same, unless a path separator or the ending .onnx shows
-        that a file is meant.
+        A name takes precedence over a file of the same name; a path separator or the ending .onnx means a file.
 
         Args:
             name_or_path: A name of `model_files`, as `default`, or an .onnx file written by `mien export`.
@@ -118,21 +116,14 @@ class OnnxModel:
             provider: What runs the network: `cpu`, `cuda` (extra `cuda`) or `openvino` (extra `openvino`).
 
         Raises:
-            ModelError: No such name, file or provider, no ONNX, no card, a card that does not fit the network,
-                weights in another file, more than 512 MiB, or a provider that does not start.
+            ModelError: No such name, file or provider; not an ONNX file; no card, or one that does not fit the network;
+                weights in another file; more than 512 MiB; or a provider that does not start.
             MissingExtraError: The provider is not installed.
         """
         if threads < 1:
             raise ModelError(f"threads is {threads}; expected at least 1.")
         data, source = read_model(name_or_path)
         return cls(data, source, threads, provider)
-
-    def with_card(self, card: ModelCard) -> OnnxModel:
-        """Return the same network under another card, which must say as many outputs."""
-        other = copy.copy(self)
-        other.card = card
-        check_outputs(other._run, card, self.source)
-        return other
 
     def predict(self, images: NDArray[np.float32]) -> Scores:
         """Score faces in one forward pass; see `Model.predict`."""
@@ -144,13 +135,7 @@ class OnnxModel:
 
 
 def to_scores(run: Run, images: NDArray[np.float32], card: ModelCard) -> Scores:
-    """Run a network and return its scores: temperature and rejection as its card says.
-
-    Args:
-        run: Images (n, channels, size, size) -> logits (n, outputs); it is not called with n = 0.
-        images: (n, channels, size, size), normalised.
-        card: What the network is.
-    """
+    """Run a network on n images and return its scores; it is not called with n = 0."""
     logits = np.zeros((0, card.outputs), dtype=np.float32) if len(images) == 0 else run(images)
     return Scores.of(logits, card)
 
@@ -188,18 +173,18 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 def model_files() -> dict[str, Traversable]:
     """Return the model files that can be used by name: NAME.onnx is NAME.
 
-    They lie in the package, in the folder that the environment variable MIEN_WEIGHTS names, and in `weights/` of the
-    source tree that mien runs from; where two have one name, the first of these has it.
+    They are in the package, in the folder of the environment variable MIEN_WEIGHTS, and in `weights/` of the source
+    tree that mien runs from; of files with the same name, the first counts.
 
     Raises:
-        ModelError: MIEN_WEIGHTS names no folder.
+        ModelError: MIEN_WEIGHTS is not a folder.
     """
     package = resources.files("mien")
     folders: list[Traversable] = [package / "assets"]
     if chosen := os.environ.get(WEIGHTS_VARIABLE):
         folders.append(Path(chosen))
         if not Path(chosen).is_dir():
-            raise ModelError(f"{WEIGHTS_VARIABLE} is {chosen}, which is no folder; expected one with .onnx files.")
+            raise ModelError(f"{WEIGHTS_VARIABLE} is {chosen}, which is not a folder; expected one with .onnx files.")
     root = Path(str(package)).parents[1]
     if Path(str(package)).parent.name == "src" and (root / "pyproject.toml").is_file():
         folders.append(root / "weights")
@@ -212,7 +197,7 @@ def model_files() -> dict[str, Traversable]:
 
 
 def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
-    """Return the bytes of a model and what to call it in errors; `OnnxModel.load` says what may go wrong."""
+    """Return the bytes of a model and its name in errors; see `OnnxModel.load` for the errors."""
     path, name = Path(name_or_path), str(name_or_path)
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
     known = model_files() if is_name else {}
@@ -222,11 +207,22 @@ def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
         if name == "default":
             raise ModelError("This installation has no default model; name an .onnx file with --model FILE.")
         raise ModelError(
-            f"No model named '{name}'.{did_you_mean(name, known)} "
-            f"Models: {', '.join(known) or 'none'}, or an .onnx file written by `mien export`; "
-            f"{WEIGHTS_VARIABLE} may name a folder of more."
+            f"No model named '{name}'.{did_you_mean(name, known)} Models: {', '.join(known) or 'none'}, or an .onnx "
+            f"file written by `mien export`; {WEIGHTS_VARIABLE} may name a folder of more."
         )
     return _read_file(path, str(path)), str(path)
+
+
+def optimize_model(data: bytes, source: str) -> bytes:
+    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants computed; needs no card.
+
+    Raises:
+        ModelError: onnxruntime cannot run the network.
+    """
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / "plain.onnx"
+        _session(data, source, 1, plain=path)
+        return path.read_bytes()
 
 
 def _read_file(path: Traversable, source: str) -> bytes:
@@ -242,29 +238,17 @@ def _read_file(path: Traversable, source: str) -> bytes:
     return data
 
 
-def optimize_model(data: bytes, source: str) -> bytes:
-    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants worked out, no card needed.
-
-    Raises:
-        ModelError: It is no network that onnxruntime can run.
-    """
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        path = Path(folder) / "plain.onnx"
-        _session(data, source, 1, plain=path)
-        return path.read_bytes()
-
-
 def _session(
     data: bytes, source: str, threads: int, provider: str = "cpu", plain: Path | None = None
 ) -> onnxruntime.InferenceSession:
-    """Start onnxruntime on one network: quiet, offline, and with no more threads than asked for.
+    """Start onnxruntime on one network: quiet, offline, and with no more threads than given.
 
-    The settings are the fastest where other programs use the cores too (results/onnxruntime_settings.json). With
-    `plain`, only those optimisations are done that lead to standard operators, and the result is written there.
+    The settings are the fastest if other programs use the cores too (results/onnxruntime_settings.json). With `plain`,
+    only optimisations that lead to standard operators are applied, and the result is written there.
     """
     if EXTERNAL_WEIGHT in data:
         raise ModelError(f"{source} keeps weights in another file; export it as one file.")
-    # The variable must be set before the import: onnxruntime then writes nothing under the user's cache.
+    # Set before the import, it keeps onnxruntime from writing to the user's cache.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -275,14 +259,14 @@ def _session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # 8-bit weights alone are to become 32 bits once, while loading: otherwise onnxruntime does it for every face.
+    # 8-bit weights alone are unpacked once, while loading; otherwise onnxruntime does it for every face.
     options.add_session_config_entry("session.disable_quant_qdq", "0" if QUANTIZE in data else "1")
-    # Weights in another file, if the search above was outwitted, are sought where nothing can lie.
+    # If a file deceives the search above, its external weights are looked up where nothing can be.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
     if plain is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(plain)
-    # what another provider cannot calculate, the CPU does
+    # the CPU computes what another provider cannot
     providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
     try:
         session = onnxruntime.InferenceSession(data, options, providers=providers)
@@ -300,5 +284,5 @@ def _openvino(data: bytes, source: str, threads: int) -> Session:
         raise MissingExtraError("Provider 'openvino'", "openvino") from None
     try:
         return OpenvinoSession(data, threads)
-    except Exception as error:  # OpenVINO's errors are RuntimeErrors and what its plug-ins raise
+    except Exception as error:  # OpenVINO raises RuntimeErrors, and whatever its plug-ins raise
         raise ModelError(f"{source} cannot be run by OpenVINO ({first_line(error)}); use 'cpu'.") from None

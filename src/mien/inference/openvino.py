@@ -1,4 +1,4 @@
-"""Runs a network by OpenVINO instead of onnxruntime. Needs the `openvino` extra."""
+"""Runs a network with OpenVINO instead of onnxruntime. Requires the extra `openvino`."""
 
 from __future__ import annotations
 
@@ -11,33 +11,23 @@ from numpy.typing import NDArray
 
 
 class OpenvinoSession:
-    """A compiled network, with the one method of onnxruntime's session that is used. Safe to share between threads."""
+    """A compiled network with the one method of onnxruntime's session that is used. Safe to share between threads."""
 
     def __init__(self, data: bytes, threads: int) -> None:
-        """Compile a network for the CPU.
-
-        Args:
-            data: The bytes of an .onnx file.
-            threads: CPU threads of one forward pass.
-
-        Raises:
-            RuntimeError: OpenVINO cannot read or run it.
-        """
+        """Compile the bytes of an .onnx file for that many CPU threads; `RuntimeError` if OpenVINO cannot run it."""
         core = openvino.Core()
-        # left alone, it calculates in bfloat16 where the processor can, and answers differ from onnxruntime's
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "f32",  # the default may be bfloat16: results unlike onnxruntime's
         }
         self._network = core.compile_model(core.read_model(data, b""), "CPU", settings)
         self._requests = threading.local()
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[Any]:
-        """Return the named outputs as arrays of their own."""
-        # a request belongs to one thread: another's answer would be written over it
-        if not hasattr(self._requests, "own"):
+        """Return copies of the named outputs."""
+        if not hasattr(self._requests, "own"):  # one per thread: requests cannot be shared
             self._requests.own = self._network.create_infer_request()
         found = self._requests.own.infer(inputs)
         return [np.array(found[name]) for name in outputs]

@@ -15,8 +15,8 @@ EXPECTED = ", ".join(SUFFIXES)
 def expand_source(source: str) -> list[Path]:
     """Return the image files of a file, folder or glob, sorted by path.
 
-    A file is accepted with any suffix and is not checked to exist. A folder is searched recursively and a glob may
-    use `**`: both give only files with an image suffix (.jpg, .png, ...), a folder none that are hidden.
+    A file may have any suffix and need not exist. Folders are searched recursively, and globs may use `**`; both give
+    only files with an image suffix (.jpg, .png, ...). Hidden files of a folder are left out.
 
     Raises:
         ImageError: A folder or glob contains no image.

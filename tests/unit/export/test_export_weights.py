@@ -5,7 +5,6 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from tiny_model import tiny_card
 from torch import nn
 
 from mien.core.card import CropSpec, InputSpec, ModelCard
@@ -135,13 +134,3 @@ def test_a_file_that_disagrees_with_torch_is_refused(bits, monkeypatch):
     monkeypatch.setattr(export, "largest_difference", lambda network, model: float("nan"))
     with pytest.raises(ModelError, match="Not exported"):
         make_onnx(network(), card(), weight_bits=bits)
-
-
-def test_a_model_takes_another_card_that_fits(tiny_model):
-    import dataclasses
-
-    model = OnnxModel.load(tiny_model)
-    soft = model.with_card(dataclasses.replace(model.card, temperature=2.0))
-    assert (soft.card.temperature, model.card.temperature) == (2.0, 1.0)
-    with pytest.raises(ModelError, match="its card says 7"):
-        model.with_card(tiny_card(reject_threshold=None))

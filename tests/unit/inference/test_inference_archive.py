@@ -15,8 +15,8 @@ from mien.core.errors import ImageError
 from mien.core.image import Limits
 from mien.inference.archive import worker
 from mien.inference.archive.errors import ArchiveError, InterruptedArchiveError
-from mien.inference.archive.job import ArchiveSettings, Job, begin, held, plan
-from mien.inference.archive.listing import find_pictures
+from mien.inference.archive.job import ArchiveSettings, Job, begin, lock, plan
+from mien.inference.archive.listing import find_images
 from mien.inference.archive.run import Watcher, annotate
 from mien.inference.archive.tables import join_parts
 from mien.inference.archive.worker import ChunkWorker, Trace, read_file
@@ -38,7 +38,7 @@ def test_pictures_come_in_the_order_of_their_sorted_paths_without_what_is_hidden
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     expected = [b"a/1.png", b"a/2.JPG", b"a/new\nline.png", b"b.png", b"c-d/1.gif", b"gone.png"]
-    assert list(find_pictures(tmp_path)) == expected
+    assert list(find_images(tmp_path)) == expected
 
 
 def test_folder_that_cannot_be_opened_is_told_of_and_the_rest_found(
@@ -54,22 +54,22 @@ def test_folder_that_cannot_be_opened_is_told_of_and_the_rest_found(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert list(find_pictures(tmp_path)) == [b"closed", b"open/00000.png", b"open/00001.png"]
+    assert list(find_images(tmp_path)) == [b"closed", b"open/00000.png", b"open/00001.png"]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
 def test_list_gives_each_path_once_in_its_order(tmp_path: Path, end: bytes) -> None:
     lines = [b"z.png", b"a b.dat", b"caf\xe9.jpg", b"z.png", b"", *(b"%d.png" % i for i in range(20_000))]
     (tmp_path / "list.txt").write_bytes(end.join(lines))
-    found = list(find_pictures(tmp_path / "list.txt"))
+    found = list(find_images(tmp_path / "list.txt"))
     assert found[:3] == [b"z.png", b"a b.dat", b"caf\xe9.jpg"]
     assert found[3:] == [b"%d.png" % i for i in range(20_000)]
 
 
 def test_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / "movie.bin").write_bytes(b"x" * 300_000)
-    with pytest.raises(ArchiveError, match="no list of pictures"):
-        list(find_pictures(tmp_path / "movie.bin"))
+    with pytest.raises(ArchiveError, match="not a list of images"):
+        list(find_images(tmp_path / "movie.bin"))
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 4, 10, 99])
@@ -98,7 +98,7 @@ def test_rows_say_what_the_recogniser_says(
     expected = [
         recognizer.recognize(folder / row, source=row) for row in sorted(path.name for path in folder.iterdir())
     ]
-    assert summary.pictures == 5
+    assert summary.images == 5
     assert summary.faces == sum(len(result.faces) for result in expected) > 0
     for result in expected:
         own = [row for row in rows if row["source"] == result.source]
@@ -125,7 +125,7 @@ def test_boxes_that_are_no_face_make_a_picture_without_a_face(tmp_path: Path, ma
     job = start_job(folder, tmp_path / "out.parquet", model, 9, "haar")
     ChunkWorker(job).annotate(0)
     summary = join_parts(job, tmp_path / "out.parquet", tmp_path / "out.bad.jsonl")
-    assert (summary.pictures, summary.without_face, summary.faces) == (1, 1, 0)
+    assert (summary.images, summary.without_face, summary.faces) == (1, 1, 0)
 
 
 def test_file_that_was_at_hand_when_two_workers_died_is_bad_and_the_rest_is_done(
@@ -137,8 +137,8 @@ def test_file_that_was_at_hand_when_two_workers_died_is_bad_and_the_rest_is_done
         Trace(job.trace(0)).at(3)
     ChunkWorker(job).annotate(0)
     summary = join_parts(job, tmp_path / "out.parquet", tmp_path / "out.bad.jsonl")
-    assert (summary.pictures, summary.bad) == (5, 1)
-    assert bad_of(tmp_path / "out.parquet") == {"00003.png": "the file ended its worker 2 times"}
+    assert (summary.images, summary.bad) == (5, 1)
+    assert bad_of(tmp_path / "out.parquet") == {"00003.png": "2 workers died on this file"}
     assert not job.trace(0).exists()
 
 
@@ -228,7 +228,7 @@ def test_stopped_job_goes_on_where_it_was_and_a_damaged_part_is_done_again(
     write_archive(tmp_path / "in", 10)
     out, settings = tmp_path / "out.parquet", ArchiveSettings(str(tiny_model), "none", chunk=2)
     first = crew(3)
-    with pytest.raises(InterruptedArchiveError, match="6 of 10 pictures"):
+    with pytest.raises(InterruptedArchiveError, match="6 of 10 images"):
         annotate(tmp_path / "in", out, settings, watcher=Watcher(stop=first.stop))
     (tmp_path / "out.parquet.parts" / "part-0000001.parquet").write_bytes(b"")
     second = crew()
@@ -236,7 +236,7 @@ def test_stopped_job_goes_on_where_it_was_and_a_damaged_part_is_done_again(
     summary = annotate(tmp_path / "in", out, settings, watcher=Watcher(advance=lambda *n: told.append(n)))
     assert second.done == [1, 3, 4]
     assert told == [(4, 10), (6, 10), (8, 10), (10, 10)]
-    assert summary.pictures == 10
+    assert summary.images == 10
     assert [row["source"] for row in rows_of(out)] == [f"{i:05}.png" for i in range(10)]
     assert [row["label"] for row in rows_of(out)] == ["sad", "happy"] * 5
     assert not (tmp_path / "out.parquet.parts").exists()
@@ -256,7 +256,7 @@ def test_job_is_not_continued_with_other_settings(
         )
     warmer = make_model(tiny_card(temperature=2.0))  # type: ignore[operator]
     for folder, settings, name in (
-        ("in", ArchiveSettings(str(tiny_model), "haar"), "detector none, now it is haar"),
+        ("in", ArchiveSettings(str(tiny_model), "haar"), "detector none, but now it is haar"),
         ("in", ArchiveSettings(str(warmer), "none"), "model_sha256"),
         ("in", ArchiveSettings(str(tiny_model), "none", use_rejection=False), "use_rejection"),
         ("other", ArchiveSettings(str(tiny_model), "none"), "input"),
@@ -269,7 +269,7 @@ def test_job_is_not_continued_with_other_settings(
 def test_job_is_held_by_one_process_at_a_time(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 2)
     job = plan(tmp_path / "in", tmp_path / "out.parquet", ArchiveSettings(str(tiny_model), "none"))
-    with held(job), pytest.raises(ArchiveError, match="Another process"), held(job):
+    with lock(job), pytest.raises(ArchiveError, match="Another process"), lock(job):
         pass
 
 

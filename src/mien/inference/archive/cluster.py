@@ -1,7 +1,7 @@
-"""The same job on a Ray cluster, or on a Ray of its own: chunks go through Ray Data to a pool of actors.
+"""The same job on Ray, on this machine or a cluster: Ray Data hands chunks to a pool of actors.
 
-Pictures and results are reached by their paths, so all machines need the same shared folders. Ray starts dead actors
-again and gives them their chunk; the part that they write is the one that processes on one machine write.
+Images and parts are shared by path, so all machines need the same shared folders. Ray restarts dead actors and repeats
+their chunks; the parts are the same as those of local processes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mien.core.text import first_line
 from mien.inference.archive.errors import ArchiveError, explain
 from mien.inference.archive.job import Job
 from mien.inference.archive.worker import ChunkWorker
 
 LOCAL = "local"
 MOST_BLOCKS = 1000
-PATIENCE = 10  # seconds
-# With whole cores for the actors, none would be left for Ray's own tasks, and both would wait for ever.
+CONNECT_TIMEOUT = 10  # seconds
+# If actors took whole cores, Ray's own tasks would get none, and both would wait for ever.
 CORES_PER_ACTOR = 0.5
 
 
 class ChunkActor:
-    """A `ChunkWorker` as Ray Data calls it: batches in, batches out."""
+    """A `ChunkWorker` for Ray Data."""
 
     def __init__(self, job: Job) -> None:
         self._worker = ChunkWorker(job)
@@ -40,9 +41,9 @@ class ChunkActor:
 
 @contextlib.contextmanager
 def connected(address: str, workers: int | None) -> Iterator[int]:
-    """Start Ray on this machine (`local`), or join the cluster at an address; give how many workers to use.
+    """Start Ray on this machine (`local`), or connect to the cluster at an address; yield how many workers to use.
 
-    A Ray that this process is connected to already is taken, and left running.
+    A connection that this process already has is used, and stays open.
 
     Raises:
         ArchiveError: There is no such cluster.
@@ -54,11 +55,12 @@ def connected(address: str, workers: int | None) -> Iterator[int]:
     place = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {"address": address}
     try:
         if is_ours:
-            _reach(address)
+            _check_reachable(address)
             ray.init(**place, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchiveError(f"Ray at '{address}' cannot be used ({reason}); expected local, auto or ADDRESS.") from None
+        raise ArchiveError(
+            f"Ray at '{address}' cannot be used ({first_line(error)}); expected local, auto or ADDRESS."
+        ) from None
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         yield workers or max(int(resources.get("CPU", 1)), 1)
@@ -67,18 +69,18 @@ def connected(address: str, workers: int | None) -> Iterator[int]:
             ray.shutdown()
 
 
-def _reach(address: str) -> None:
-    """Knock at an address: Ray itself tries for minutes, and then ends the process."""
+def _check_reachable(address: str) -> None:
+    """Connect to an address once: Ray itself would try for minutes, and then end the process."""
     place = urllib.parse.urlsplit(address if "://" in address else f"ray://{address}")
     if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), timeout=PATIENCE).close()
+        socket.create_connection((place.hostname, place.port), timeout=CONNECT_TIMEOUT).close()
 
 
 def run_ray(job: Job, chunks: Sequence[int], workers: int, stop: Callable[[], bool]) -> Iterator[int]:
-    """Annotate chunks in Ray actors, and yield the number of each when it is finished.
+    """Annotate chunks in Ray actors, and yield the number of each finished chunk.
 
     Raises:
-        ArchiveError: A worker cannot go on, as when the disk is full, or the cluster is lost.
+        ArchiveError: A worker cannot continue, for example because the disk is full, or the cluster is lost.
     """
     import ray
     import ray.data
@@ -109,7 +111,7 @@ def run_ray(job: Job, chunks: Sequence[int], workers: int, stop: Callable[[], bo
 
 
 def _reason(error: BaseException) -> str:
-    """Find in what Ray raises the error that began it."""
+    """Return the message of the error that caused Ray's."""
     while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
         error = cause
     return explain(error)

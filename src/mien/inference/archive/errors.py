@@ -1,21 +1,22 @@
-"""What can go wrong with an archive as a whole; a single bad picture is no error but a line of the list."""
+"""Errors of an archive as a whole; a bad image is not an error, but a line in the list of bad files."""
 
 from __future__ import annotations
 
 from mien.core.errors import MienError
+from mien.core.text import first_line
 
 
 class ArchiveError(MienError):
-    """An archive cannot be annotated: its input, its output or its settings do not fit, or its workers fail."""
+    """An archive cannot be annotated: its input, output or settings do not fit, or its workers fail."""
 
 
 class InterruptedArchiveError(ArchiveError):
-    """The user stopped the job; what was finished is kept for the next start."""
+    """The user stopped the job; finished chunks are kept for the next start."""
 
 
 def explain(error: BaseException) -> str:
-    """Say in one line why a job cannot go on."""
+    """Say in one line why a job cannot continue."""
     if isinstance(error, OSError):
         reason = f"{error.filename or 'The results'} cannot be written ({error.strerror or error})"
-        return f"{reason}; what is finished is kept: the same command continues."
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        return f"{reason}; finished chunks are kept: rerun to continue."
+    return first_line(error)

@@ -1,7 +1,7 @@
-"""One job: its settings, and the folder in which it is kept until it is finished.
+"""One job: its settings, and the folder that holds it until it is finished.
 
-`out.parquet.parts` holds `pictures` (every path, NUL behind each), `job.json` (the settings; while it is absent, the
-job has not begun), `part-N.parquet` (a finished chunk) and `trace-N` (a chunk that is being worked on).
+`out.parquet.parts` holds `images` (every path, each followed by NUL), `job.json` (the settings; without it the job has
+not started), `part-N.parquet` (a finished chunk) and `trace-N` (a chunk in progress).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import IO, Any
 
 import mien
 from mien.core.plugins import plugin_files, run_plugin_file
-from mien.core.whole_file import SUFFIX, write_whole
+from mien.core.whole_file import SUFFIX, write_json
 from mien.inference.archive.errors import ArchiveError
-from mien.inference.archive.listing import find_pictures, no_pictures, root_of
+from mien.inference.archive.listing import find_images, no_images, root_of
 from mien.inference.detectors.registry import AUTO, split_spec
 from mien.inference.model import model_files
 from mien.inference.recognizer import Recognizer
 
 FORMAT = 2
-# What a kill may cost, in pictures a worker: about a second of work.
+# Images that a killed worker may lose: about a second of work.
 LARGEST_CHUNK = {"none": 1024}
 LARGEST_CHUNK_WITH_DETECTOR = 128
 SMALLEST_CHUNK = 32
 CHUNKS_PER_WORKER = 8
 LOCK = "lock"
-OWN_NAMES = ("job.json*", "pictures*", "part-*.parquet*", "trace-*", "joined*")
+OWN_NAMES = ("job.json*", "images*", "part-*.parquet*", "trace-*")
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class ArchiveSettings:
 
     Attributes:
         model: A model's name or an .onnx file.
-        detector: `auto`, `yunet`, `haar`, `none` (each image is one face) or a plug-in's name;
-            `NAME:FILE` with a model file.
-        use_rejection: Drop boxes that the network takes for no face.
-        workers: Processes, each with one thread. None: one; with Ray, one a core of the cluster.
-        chunk: Pictures that are finished together. None: from the number of pictures.
+        detector: `auto`, `yunet`, `haar`, `none` (each image is one face) or a plug-in's name; `NAME:FILE` with a model
+            file.
+        use_rejection: Drop boxes that the network rejects as non-faces.
+        workers: Processes with one thread each. None: one; with Ray, one per core of the cluster.
+        chunk: Images per chunk. None: from the number of images.
     """
 
     model: str = "default"
-    detector: str = "auto"
+    detector: str = AUTO
     use_rejection: bool = True
     workers: int | None = None
     chunk: int | None = None
@@ -65,10 +65,20 @@ class ArchiveSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """A job that has begun; what workers need, and nothing that cannot travel to another process.
+    """A job; it is sent to worker processes.
 
-    `description` stands in the metadata of the Parquet file, and together with `root` and `source` decides whether a
-    job may be continued. `starts` are the positions of the chunks in the file `pictures`, in bytes.
+    Attributes:
+        parts: The job's folder.
+        root: The folder that the images' paths are relative to.
+        source: The folder or the list of images.
+        model: A model's name or an .onnx file.
+        detector: A detector's name, or `NAME:FILE`.
+        labels: The model's labels.
+        description: Metadata of the Parquet file; together with `source` it decides whether a job may be continued.
+        plugins: Plug-in files that the workers execute.
+        chunk: Images per chunk.
+        total: All images.
+        starts: The positions of the chunks in the file `images`, in bytes.
     """
 
     parts: Path
@@ -84,27 +94,27 @@ class Job:
     starts: tuple[int, ...] = field(default=(), repr=False)
 
     def part(self, number: int) -> Path:
-        """Return where the rows of a chunk stand once it is finished."""
+        """Return the path of a finished chunk's rows."""
         return self.parts / f"part-{number:07}.parquet"
 
     def trace(self, number: int) -> Path:
-        """Return where the worker of a chunk notes how far it is."""
+        """Return the path of a chunk's trace, in which its worker notes the current image."""
         return self.parts / f"trace-{number:07}"
 
     def size(self, number: int) -> int:
-        """Return how many pictures a chunk has."""
+        """Return how many images a chunk has."""
         return min(self.chunk, self.total - number * self.chunk)
 
     def paths(self, number: int) -> list[bytes]:
-        """Return the pictures of a chunk, relative to `root`."""
-        with (self.parts / "pictures").open("rb") as file:
+        """Return the images of a chunk, relative to `root`."""
+        with (self.parts / "images").open("rb") as file:
             file.seek(self.starts[number])
             end = self.starts[number + 1] if number + 1 < len(self.starts) else None
             data = file.read() if end is None else file.read(end - self.starts[number])
         return data.split(b"\0")[:-1]
 
     def recognizer(self) -> Recognizer:
-        """Load the network and the detector, with one thread each."""
+        """Load the plug-in files, the network and the detector, with one thread each."""
         import cv2
 
         cv2.setNumThreads(0)
@@ -114,7 +124,7 @@ class Job:
 
 
 def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
-    """Load what is asked for once, so that errors show before anything is written, and describe the job."""
+    """Load model and detector once, so that errors show before anything is written, and describe the job."""
     recognizer = Recognizer(settings.model, settings.detector, use_rejection=settings.use_rejection)
     card = recognizer.card
     detector, _ = split_spec(settings.detector)
@@ -147,55 +157,52 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
 
 
 def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found: Callable[[int], None]) -> Job:
-    """List the pictures of a new job, or continue one that was begun with the same settings.
+    """List the images of a new job, or continue one with the same settings.
 
     Raises:
-        ArchiveError: There are no pictures, the job was begun with other settings, or the folder holds other things.
+        ArchiveError: There are no images, the job was begun with other settings, or the folder holds other files.
     """
-    record = job.parts / "job.json"
+    record, images = job.parts / "job.json", job.parts / "images"
     if not record.exists():
         clear(job)
         foreign = next((path for path in job.parts.iterdir() if path.name != LOCK), None)
         if foreign is not None:
             raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not ours; name another output.")
-        total = _write_list(find_pictures(source), job.parts / "pictures", found)
+        total = _write_list(find_images(source), images, found)
         if total == 0:
             clear(job)
-            raise no_pictures(source)
+            raise no_images(source)
         chunk = settings.chunk or _chunk_size(total, workers, job.description["detector"])
-        record_now: dict[str, Any] = {
-            "root": job.root,
-            "source": job.source,
-            "description": job.description,
-            "chunk": chunk,
-            "total": total,
-        }
-        write_whole(record, json.dumps(record_now, indent=1))
-    told = _read_record(record)
-    _check_same(job, told)
+        write_json(record, {"source": job.source, "description": job.description, "chunk": chunk, "total": total})
+    content = _read_record(record)
+    _check_same(job, content)
     for leftover in [*job.parts.glob("trace-*"), *job.parts.glob(f"*{SUFFIX}")]:
         leftover.unlink(missing_ok=True)
-    chunk, total = int(told["chunk"]), int(told["total"])
-    return dataclasses.replace(
-        job, chunk=chunk, total=total, starts=tuple(_chunk_starts(job.parts / "pictures", chunk))
-    )
+    chunk = int(content["chunk"])
+    starts = tuple(_chunk_starts(images, chunk))
+    return dataclasses.replace(job, chunk=chunk, total=int(content["total"]), starts=starts)
 
 
 @contextlib.contextmanager
-def held(job: Job) -> Iterator[None]:
-    """Make the job's folder, and keep other processes out of it, where the system can lock files.
+def lock(job: Job) -> Iterator[None]:
+    """Create the job's folder and lock it against other processes, if the system can lock files.
 
-    When it is left and the folder is empty, it is removed.
+    On leaving, an empty folder is removed.
     """
     job.parts.mkdir(parents=True, exist_ok=True)
-    lock = job.parts / LOCK
-    with lock.open("ab") as file:
+    path = job.parts / LOCK
+    with path.open("ab") as file:
         if importlib.util.find_spec("fcntl") is not None:
-            _lock(file, job.parts)
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ArchiveError(f"Another process uses {job.parts}; wait for it, or name another output.") from None
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 job.parts.rmdir()
 
@@ -205,15 +212,6 @@ def clear(job: Job) -> None:
     for pattern in OWN_NAMES:
         for path in job.parts.glob(pattern):
             path.unlink(missing_ok=True)
-
-
-def _lock(file: IO[bytes], folder: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ArchiveError(f"Another process works on {folder}; wait for it, or name another output.") from None
 
 
 def _write_list(paths: Iterable[bytes], path: Path, found: Callable[[int], None]) -> int:
@@ -251,19 +249,18 @@ def _chunk_size(total: int, workers: int, detector: str) -> int:
 
 def _read_record(record: Path) -> dict[str, Any]:
     try:
-        told = json.loads(record.read_bytes())
-        told["description"]["labels"], told["root"], told["source"], int(told["chunk"]), int(told["total"])
+        content = json.loads(record.read_bytes())
+        content["description"]["labels"], content["source"], int(content["chunk"]), int(content["total"])
     except (ValueError, KeyError, TypeError):
-        raise ArchiveError(f"{record} is not a job's record; remove {record.parent} to begin anew.") from None
-    return dict(told)
+        raise ArchiveError(f"{record} is not a job's record; remove {record.parent} to start again.") from None
+    return dict(content)
 
 
-def _check_same(job: Job, told: dict[str, Any]) -> None:
-    then = {"input": told["source"], **told["description"]}
-    now = {"input": job.source, **job.description}
-    for name, value in now.items():
+def _check_same(job: Job, content: dict[str, Any]) -> None:
+    then = {"input": content["source"], **content["description"]}
+    for name, value in {"input": job.source, **job.description}.items():
         if then.get(name) != value:
             raise ArchiveError(
-                f"{job.parts} holds a job that was begun with {name} {then.get(name)}, now it is {value}; "
-                "give the same settings to continue it, remove the folder to begin anew, or name another output."
+                f"{job.parts} holds a job with {name} {then.get(name)}, but now it is {value}; use the same settings "
+                "to continue it, remove the folder to start again, or name another output."
             )

@@ -1,6 +1,6 @@
-"""The pictures of a folder, or of a text file that lists them: found one by one, in an order that never changes.
+"""The images of a folder, or of a text file that lists them: found one by one, always in the same order.
 
-Paths are bytes, as the system has them, because a file name may hold any byte but NUL and "/".
+Paths are bytes, as in the file system: a file name may hold any byte except NUL and "/".
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mien.inference.sources import EXPECTED
 LONGEST_PATH = 65_536
 
 
-def find_pictures(source: Path) -> Iterator[bytes]:
-    """Yield the path of every picture, relative to `root_of(source)`.
+def find_images(source: Path) -> Iterator[bytes]:
+    """Yield the path of every image, relative to `root_of(source)`.
 
-    A folder is searched with the folders in it, in the order of its sorted names; hidden files and folders and links
-    to folders are left out, and names that do not end like a picture's. A folder that cannot be opened is yielded
-    itself, so that its reason reaches the list of bad files. At most one folder's names are in memory per level.
+    A folder is searched recursively, sorted by name; hidden files and folders, links to folders and names without an
+    image suffix are left out. A folder that cannot be opened is yielded itself, so that the list of bad files says why.
+    At most one folder's names per level are in memory.
 
-    A list has a path a line (or between NUL bytes, as `find -print0` writes), taken as it stands whatever its
-    ending; of equal paths the first counts.
+    A list has one path per line (or between NUL bytes, as `find -print0` writes), with any suffix; repeated paths are
+    left out.
 
     Raises:
-        ArchiveError: The source is absent, unreadable, or neither a folder nor a list.
+        ArchiveError: The source is missing, unreadable, or neither a folder nor a list.
     """
     try:
         if source.is_dir():
@@ -41,21 +41,21 @@ def find_pictures(source: Path) -> Iterator[bytes]:
 
 
 def root_of(source: Path) -> Path:
-    """Return what the paths of a source are relative to: the folder, or the folder in which the list lies."""
+    """Return the folder that the paths of a source are relative to: itself, or the list's folder."""
     return source.resolve() if source.is_dir() else source.resolve().parent
 
 
 def check_source(source: Path) -> None:
-    """Refuse what can be told before anything is searched.
+    """Refuse a source that is missing or a single image.
 
     Raises:
         ArchiveError: There is no such folder or list.
-        ImageError: The source is a single picture.
+        ImageError: The source is a single image.
     """
     if not source.exists():
-        raise ArchiveError(f"{source}: no such folder or list of pictures.")
+        raise ArchiveError(f"{source}: no such folder or list of images.")
     if not source.is_dir() and source.name.lower().endswith(SUFFIXES):
-        raise ImageError(f"{source} is one picture; expected a folder or a list of paths. `mien recognize` takes it.")
+        raise ImageError(f"{source} is a single image; expected a folder or a list of paths. Use `mien recognize`.")
 
 
 def readable(path: bytes) -> str:
@@ -63,11 +63,11 @@ def readable(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-def no_pictures(source: Path) -> ArchiveError:
-    """Say that there is nothing to do."""
+def no_images(source: Path) -> ArchiveError:
+    """Return the error of a source without images."""
     if source.is_dir():
         return ArchiveError(f"{source}: no images in this folder; expected files ending in {EXPECTED}.")
-    return ArchiveError(f"{source} is empty; expected a path a line.")
+    return ArchiveError(f"{source} is empty; expected one path per line.")
 
 
 def _walk(root: bytes) -> Iterator[bytes]:
@@ -105,13 +105,13 @@ def _read_list(source: Path) -> Iterator[bytes]:
         while block := file.read(LONGEST_PATH):
             *lines, rest = (rest + block).split(end)
             if len(rest) > LONGEST_PATH:
-                raise ArchiveError(f"{source} is no list of pictures; expected a path a line.")
+                raise ArchiveError(f"{source} is not a list of images; expected one path per line.")
             yield from _unseen(lines, seen)
     yield from _unseen([rest], seen)
 
 
 def _unseen(lines: list[bytes], seen: set[bytes]) -> Iterator[bytes]:
-    """Leave out empty lines and repetitions; digests, because a million of them take less memory than the paths."""
+    """Leave out empty and repeated lines; `seen` holds digests, which need less memory than a million paths."""
     for line in lines:
         path = line.rstrip(b"\r")
         if not path or b"\0" in path:

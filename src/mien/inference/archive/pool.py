@@ -1,4 +1,4 @@
-"""Worker processes on one machine: each takes a chunk at a time, and one that dies is replaced."""
+"""Worker processes on one machine: each takes one chunk at a time; a worker that dies is replaced."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mien.core.errors import MienError
 from mien.inference.archive.errors import ArchiveError, explain
 from mien.inference.archive.job import Job
 
-# Workers that die in a row before any has taken a chunk.
+# So many workers that die in a row before any has taken a chunk stop the job.
 DEATHS_AT_START = 3
-LISTEN = 0.25  # seconds between looks at whether to stop
+POLL_INTERVAL = 0.25  # seconds between checks whether to stop
 READY, DONE, FAILED = "ready", "done", "failed"
 
 
 class Member:
-    """A worker process, the chunk that it has, and the line to it."""
+    """A worker process, its chunk, and the connection to it."""
 
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
@@ -31,41 +31,49 @@ class Member:
         self.process = context.Process(target=serve_chunks, args=(job, theirs), daemon=True)
         with _interrupts_blocked():
             self.process.start()
-        theirs.close()  # so that the line ends when the worker does
+        theirs.close()  # so that the connection ends with the worker
 
     def give(self, chunk: int) -> None:
-        """Hand out a chunk; that the worker has died shows when its line is read."""
+        """Hand out a chunk; a dead worker is noticed at the next `receive`."""
         self.chunk = chunk
         with contextlib.suppress(OSError):
             self.line.send(chunk)
 
+    def receive(self) -> tuple[str, Any] | None:
+        """Return the worker's message, or None if it is dead."""
+        try:
+            message: tuple[str, Any] = self.line.recv()
+        except (EOFError, OSError):
+            return None
+        return message
+
     def end(self) -> None:
-        """End the process at once: an unfinished part has no name yet."""
+        """End the process at once; an unfinished part has a temporary name."""
         self.process.kill()
         self.process.join()
         self.line.close()
 
 
 def run_processes(job: Job, chunks: Sequence[int], workers: int, stop: Callable[[], bool]) -> Iterator[int]:
-    """Annotate chunks in processes of their own, and yield the number of each when it is finished.
+    """Annotate chunks in processes, and yield the number of each finished chunk.
 
     Args:
         job: A job that has begun.
-        chunks: What remains to be done.
-        workers: How many processes.
-        stop: Asked several times a second; once it is true, the rest is left undone.
+        chunks: The chunks to do.
+        workers: The number of processes.
+        stop: Called several times per second; True leaves the rest undone.
 
     Raises:
-        ArchiveError: A worker cannot go on, as when the disk is full, or workers keep dying.
+        ArchiveError: A worker cannot continue, for example because the disk is full, or workers keep dying.
     """
     waiting = deque(chunks)
     team = [Member(job) for _ in range(min(workers, len(chunks)))]
     deaths = 0
     try:
         while (waiting or any(member.chunk is not None for member in team)) and not stop():
-            for line in wait([member.line for member in team], timeout=LISTEN):
+            for line in wait([member.line for member in team], timeout=POLL_INTERVAL):
                 member = next(member for member in team if member.line is line)
-                message = _hear(member)
+                message = member.receive()
                 if message is None:
                     deaths = 0 if member.is_ready else deaths + 1
                     team[team.index(member)] = _replace(member, job, waiting, deaths)
@@ -85,7 +93,7 @@ def run_processes(job: Job, chunks: Sequence[int], workers: int, stop: Callable[
 
 
 def serve_chunks(job: Job, line: Connection) -> None:
-    """Be a worker: take chunks until the line ends."""
+    """Annotate the chunks that a connection names until it ends; runs in the worker process."""
     from mien.inference.archive.worker import ChunkWorker
 
     try:
@@ -95,29 +103,20 @@ def serve_chunks(job: Job, line: Connection) -> None:
             number = line.recv()
             worker.annotate(number)
             line.send((DONE, number))
-    except (EOFError, BrokenPipeError):  # whoever started this process is gone
+    except (EOFError, BrokenPipeError):  # the parent process has ended
         return
     except (MienError, OSError, MemoryError) as error:
         with contextlib.suppress(OSError):
             line.send((FAILED, explain(error)))
 
 
-def _hear(member: Member) -> tuple[str, Any] | None:
-    """Return what a worker says, or None: it is dead."""
-    try:
-        message: tuple[str, Any] = member.line.recv()
-    except (EOFError, OSError):
-        return None
-    return message
-
-
 def _replace(dead: Member, job: Job, waiting: deque[int], deaths: int) -> Member:
-    """Start another worker; the chunk of the dead one is next."""
+    """Start another worker; the dead worker's chunk comes next."""
     dead.end()
     if deaths >= DEATHS_AT_START:
         raise ArchiveError(
-            f"{deaths} workers in a row died while starting (exit code {dead.process.exitcode}), perhaps for want of "
-            "memory; run again with fewer --workers."
+            f"{deaths} workers in a row died while starting (exit code {dead.process.exitcode}), perhaps for lack of "
+            "memory; rerun with fewer --workers."
         )
     if dead.chunk is not None:
         waiting.appendleft(dead.chunk)
@@ -126,7 +125,7 @@ def _replace(dead: Member, job: Job, waiting: deque[int], deaths: int) -> Member
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Let Ctrl-C reach this process alone: a child keeps what is blocked when it starts."""
+    """Keep Ctrl-C from the child process, which inherits the blocked signals."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

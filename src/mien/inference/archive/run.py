@@ -1,4 +1,4 @@
-"""Annotate an archive of pictures, from the first look at the folder to the finished table."""
+"""Annotate an archive of images, from the search for images to the finished table."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from mien.core.errors import MissingExtraError
 from mien.inference.archive.errors import ArchiveError, InterruptedArchiveError, explain
-from mien.inference.archive.job import ArchiveSettings, Job, begin, clear, held, plan
+from mien.inference.archive.job import ArchiveSettings, Job, begin, clear, lock, plan
 from mien.inference.archive.listing import check_source, root_of
 from mien.inference.archive.tables import Summary, is_whole, join_parts
 
 SUFFIX = ".parquet"
+# Annotates chunks (the second argument) of a job with so many workers until a function returns True; yields the numbers
+# of finished chunks.
+Runner: TypeAlias = Callable[[Job, Sequence[int], int, Callable[[], bool]], Iterator[int]]
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """Whom to tell how it goes, and whom to ask whether to stop.
+    """Callbacks for progress and for stopping.
 
     Attributes:
-        found: Called with the pictures found so far, while they are sought.
-        advance: Called with the pictures done and all pictures; first with those of an earlier run.
-        stop: Asked several times a second.
+        found: Called with the number of images found so far, during the search.
+        advance: Called with the numbers of finished images and of all; first with those of an earlier run.
+        stop: Called several times per second; True stops the job.
     """
 
     found: Callable[[int], None] = lambda _: None
@@ -40,90 +44,79 @@ def annotate(
     ray: str | None = None,
     watcher: Watcher = Watcher(),
 ) -> Summary:
-    """Recognise every face in the pictures of a folder or a list, and write one table.
+    """Recognise every face in the images of a folder or a list, and write one table.
 
-    What is finished stands in the folder `OUT.parts` until all is; the same call continues it there. Processes are
-    started afresh (`spawn`), so a script that calls this needs `if __name__ == "__main__":`.
+    Finished chunks are kept in the folder `OUT.parts` until all are done; the same call continues from there. Processes
+    are spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
     Args:
-        source: A folder, searched with the folders in it, or a text file with a path a line.
+        source: A folder, searched recursively, or a text file with one path per line.
         out: The Parquet file to write. Bad files are listed beside it, in `bad_list(out)`.
-        settings: Model, detector, and how many processes.
-        ray: None, `local`, `auto` or the address of a Ray cluster whose machines all see both paths.
-        watcher: Told of the progress.
+        settings: Model, detector, and the number of processes.
+        ray: None, `local`, `auto` or the address of a Ray cluster; all its machines must see both paths.
+        watcher: Callbacks.
 
     Returns:
-        What the archive holds.
+        The archive in numbers.
 
     Raises:
-        ArchiveError: Input, output or settings do not fit; no picture could be read; the disk is full; workers fail.
-        InterruptedArchiveError: `watcher.stop` said so.
+        ArchiveError: Input, output or settings do not fit; no image could be read; the disk is full; workers fail.
+        InterruptedArchiveError: `watcher.stop` returned True.
         MissingExtraError: pyarrow or Ray is not installed.
     """
     settings = settings or ArchiveSettings()
-    _check_extras(use_ray=ray is not None)
+    for module, extra in (("pyarrow", "annotate"), ("ray", "ray"))[: 1 if ray is None else 2]:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"Annotating archives (it uses {module})", extra)
     check_source(source)
     _check_output(source, out)
     job = plan(source, out, settings)
     try:
-        with _crew(ray, settings.workers) as crew, held(job):
-            return _run(job, source, out, settings, crew, watcher)
+        with _workers(ray, settings.workers) as (run, workers), lock(job):
+            job = begin(job, source, settings, workers, lambda count: _on_found(count, watcher))
+            _run(job, run, workers, watcher)
+            summary = join_parts(job, out, bad_list(out))
+            clear(job)
+            return summary
     except OSError as error:
         raise ArchiveError(explain(error)) from None
 
 
 def bad_list(out: Path) -> Path:
-    """Return where the bad files of an output are listed, as JSON lines of `source` and `reason`."""
+    """Return the path of an output's list of bad files: JSON lines of `source` and `reason`."""
     return out.with_name(out.name.removesuffix(SUFFIX) + ".bad.jsonl")
 
 
-@dataclass(frozen=True)
-class Crew:
-    """Who does the work: a function as `run_processes`, and with how many workers."""
-
-    run: Callable[[Job, Sequence[int], int, Callable[[], bool]], Iterator[int]]
-    workers: int
+def _on_found(count: int, watcher: Watcher) -> None:
+    watcher.found(count)
+    if watcher.stop():
+        raise InterruptedArchiveError("Stopped during the search for images; nothing is done yet.")
 
 
-def _run(job: Job, source: Path, out: Path, settings: ArchiveSettings, crew: Crew, watcher: Watcher) -> Summary:  # noqa: PLR0913, PLR0917
-    def found(count: int) -> None:
-        watcher.found(count)
-        if watcher.stop():
-            raise InterruptedArchiveError("Stopped while seeking pictures; nothing is done yet.")
-
-    job = begin(job, source, settings, crew.workers, found)
+def _run(job: Job, run: Runner, workers: int, watcher: Watcher) -> None:
     missing = [number for number in range(len(job.starts)) if not is_whole(job.part(number))]
     done = job.total - sum(map(job.size, missing))
     watcher.advance(done, job.total)
-    for number in crew.run(job, missing, crew.workers, watcher.stop) if missing else ():
+    for number in run(job, missing, workers, watcher.stop) if missing else ():
         done += job.size(number)
         watcher.advance(done, job.total)
     if watcher.stop() and done < job.total:
         raise InterruptedArchiveError(
-            f"Stopped: {done:,} of {job.total:,} pictures are done, in {job.parts}; the same command goes on there."
+            f"Stopped: {done:,} of {job.total:,} images are done and kept in {job.parts}; rerun to continue."
         )
-    summary = join_parts(job, out, bad_list(out))
-    clear(job)
-    return summary
 
 
 @contextlib.contextmanager
-def _crew(ray: str | None, workers: int | None) -> Iterator[Crew]:
+def _workers(ray: str | None, workers: int | None) -> Iterator[tuple[Runner, int]]:
     if ray is None:
         from mien.inference.archive.pool import run_processes
 
-        yield Crew(run_processes, workers or 1)
+        yield run_processes, workers or 1
         return
     from mien.inference.archive.cluster import connected, run_ray
 
     with connected(ray, workers) as count:
-        yield Crew(run_ray, count)
-
-
-def _check_extras(*, use_ray: bool) -> None:
-    for module, extra in (("pyarrow", "annotate"), ("ray", "ray"))[: 1 + use_ray]:
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError(f"This (it uses {module})", extra)
+        yield run_ray, count
 
 
 def _check_output(source: Path, out: Path) -> None:
@@ -131,6 +124,6 @@ def _check_output(source: Path, out: Path) -> None:
         raise ArchiveError(f"{out} does not end in {SUFFIX}; results are written as one Parquet file.")
     for path in (out, bad_list(out)):
         if path.exists():
-            raise ArchiveError(f"{path} exists already; remove it or name another output.")
+            raise ArchiveError(f"{path} already exists; remove it or name another output.")
     if source.is_dir() and out.resolve().is_relative_to(root_of(source)):
-        raise ArchiveError(f"{out} lies in {source}; name an output outside of the folder with the pictures.")
+        raise ArchiveError(f"{out} is inside {source}; name an output outside of the folder with the images.")

@@ -1,4 +1,4 @@
-"""What a worker does, whoever started it: annotate one chunk of pictures and leave one whole part."""
+"""The work on one chunk of images, in any process: annotate them and write one part."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mien.inference.archive.listing import readable
 from mien.inference.archive.tables import BadFile, Rows, is_whole, write_part
 from mien.inference.recognizer import FoundFaces
 
-# Faces of one forward pass at 48 x 48 pixels; of larger ones fewer, to hold memory.
+# Faces per forward pass at 48 x 48 pixels; fewer for larger inputs, to bound memory.
 FACES = 64
 FEWEST_FACES = 8
-# A file that was at hand this often when its worker died is bad; a chunk that died this often stops the job.
+# A file that was in use at so many deaths of a worker is bad; a chunk with so many deaths stops the job.
 DEATHS_OF_A_FILE = 2
 DEATHS_BETWEEN_FILES = 3
 DEATHS_OF_A_CHUNK = 20
@@ -29,10 +29,10 @@ BETWEEN_FILES = -1
 
 
 class Trace:
-    """Notes in a file which picture is at hand, so that whoever takes a dead worker's chunk knows what killed it.
+    """Records the current image in a file, so that the worker that takes over a dead worker's chunk knows the cause.
 
-    Each attempt is 16 bytes: process id and place in the chunk, -1 while no picture is at hand. The notes are made in
-    shared memory, which outlives the process.
+    Each attempt is 16 bytes: process id and position in the chunk, -1 between images. They are in shared memory, which
+    outlives the process.
     """
 
     _record = struct.Struct("=qq")
@@ -47,17 +47,17 @@ class Trace:
         self.earlier = [place for _, place in self._record.iter_unpack(self._memory[: self._offset])]
 
     def at(self, place: int) -> None:
-        """Note the picture at hand."""
+        """Record the position of the current image."""
         self._record.pack_into(self._memory, self._offset, os.getpid(), place)
 
     def remove(self) -> None:
-        """Remove the notes: the chunk is finished."""
+        """Remove the file: the chunk is finished."""
         self._memory.close()
         self._path.unlink(missing_ok=True)
 
 
 class ChunkWorker:
-    """Annotates chunks, one after the other, on one thread. Memory holds one picture and the faces of one pass."""
+    """Annotates chunks one after the other on one thread. Memory holds one image and the faces of one forward pass."""
 
     def __init__(self, job: Job) -> None:
         """Load the network and the detector."""
@@ -71,16 +71,20 @@ class ChunkWorker:
         self._faces = min(max(FACES * 48**2 // size**2, FEWEST_FACES), FACES)
 
     def annotate(self, number: int) -> None:
-        """Write the part of a chunk, unless it is there.
+        """Write the part of a chunk, unless it exists.
 
         Raises:
-            ArchiveError: Workers have died on this chunk too often, and no file is to blame.
+            ArchiveError: Workers have died too often on this chunk, and not because of one file.
             OSError: The part cannot be written.
         """
         job = self._job
         trace = Trace(job.trace(number))
         if not is_whole(job.part(number)):
-            _check_deaths(trace.earlier)
+            if trace.earlier.count(BETWEEN_FILES) >= DEATHS_BETWEEN_FILES or len(trace.earlier) >= DEATHS_OF_A_CHUNK:
+                raise ArchiveError(
+                    f"Workers died {len(trace.earlier)} times on the same images, perhaps for lack of memory; "
+                    "rerun with fewer --workers: finished chunks are kept."
+                )
             with PILLOW_WARNINGS.ignored():
                 rows = self._annotate(job.paths(number), trace)
             write_part(rows.to_table(), job.part(number))
@@ -91,7 +95,7 @@ class ChunkWorker:
         waiting: list[FoundFaces | BadFile] = []
         for place, path in enumerate(paths):
             if trace.earlier.count(place) >= DEATHS_OF_A_FILE:
-                waiting.append(BadFile(readable(path), f"the file ended its worker {DEATHS_OF_A_FILE} times"))
+                waiting.append(BadFile(readable(path), f"{DEATHS_OF_A_FILE} workers died on this file"))
                 continue
             trace.at(place)
             waiting.append(self._find(path))
@@ -117,17 +121,14 @@ class ChunkWorker:
         found = [one for one in waiting if isinstance(one, FoundFaces)]
         results = iter(self._recognizer.classify(found, batch=self._faces))
         for one in waiting:
-            if isinstance(one, BadFile):
-                rows.add_bad(one)
-            else:
-                rows.add(next(results))
+            rows.add(one if isinstance(one, BadFile) else next(results))
 
 
 def read_file(path: bytes, limits: Limits) -> bytes:
-    """Return the bytes of an ordinary file, at most one more than is allowed; pipes and devices are not waited for.
+    """Return the bytes of a regular file, at most one more than the limit; does not block on pipes and devices.
 
     Raises:
-        ImageError: It is absent, cannot be read, or is something else.
+        ImageError: It does not exist, cannot be read, or is not a regular file.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -144,11 +145,3 @@ def read_file(path: bytes, limits: Limits) -> bytes:
             os.close(handle)
     except (OSError, ValueError) as error:
         raise ImageError(f"the file cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-
-
-def _check_deaths(earlier: Sequence[int]) -> None:
-    if earlier.count(BETWEEN_FILES) >= DEATHS_BETWEEN_FILES or len(earlier) >= DEATHS_OF_A_CHUNK:
-        raise ArchiveError(
-            f"Workers died {len(earlier)} times on the same pictures, perhaps for want of memory; "
-            "run again with fewer --workers: what is finished is kept."
-        )

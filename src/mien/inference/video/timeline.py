@@ -8,8 +8,9 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from mien.core.expressions import COLOURS
 from mien.core.text import count
-from mien.inference.draw import COLOURS, WHITE
+from mien.inference.draw import WHITE
 from mien.inference.video.summary import TrackHistory, VideoSummary
 
 MAX_ROWS = 40
