@@ -18,7 +18,7 @@ COUNT = 1600
 
 @pytest.fixture
 def words(tmp_path, tiny_model):
-    """The command's words for an archive of many pictures, in chunks of 20."""
+    """The command's words for an archive of many images, in chunks of 20."""
     write_archive(tmp_path / "in", COUNT)
     out = tmp_path / "out.parquet"
     return [tmp_path / "in", "-o", out, "--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
@@ -46,8 +46,8 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
         "annotate", folder, "-o", out, "--model", tiny_model, "--detector", "none", "--workers", 1
     )
     assert code == 0
-    assert "41 pictures; 41 faces" in printed
-    assert "share of faces that appear to show: " in printed
+    assert "41 images, 41 faces" in printed
+    assert "Expressions: " in printed
     assert "5 files could not be read" in err
     assert bad_of(out) == {
         "caf\\xe9.png": "the file is empty (0 bytes); expected an image file.",
@@ -59,9 +59,9 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
     assert "damaged or truncated" in bad_of(out)["cut.jpg"]
     assert "is not an image" in bad_of(out)["text.jpg"]
     assert "new\nline.jpg" in {row["source"] for row in rows_of(out)}
-    told = json.loads(pq.read_schema(out).metadata[b"mien"])
-    assert (told["model"], told["detector"], told["use_rejection"]) == ("tiny", "none", True)
-    assert len(told["model_sha256"]) == 64
+    description = json.loads(pq.read_schema(out).metadata[b"mien"])
+    assert (description["model"], description["detector"], description["use_rejection"]) == ("tiny", "none", True)
+    assert len(description["model_sha256"]) == 64
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.bad.jsonl", "out.parquet"]
 
 
@@ -76,24 +76,24 @@ def test_killed_and_run_again_each_file_appears_once(tmp_path, words):
     again = start(*words)
     _, err = again.communicate(timeout=200)
     assert again.returncode == 0, err
-    assert "pictures were done before; going on" in err
+    assert "Continuing: " in err
     check_complete(tmp_path / "out.parquet")
 
 
 @pytest.mark.slow
-def test_interrupted_it_says_how_to_go_on(tmp_path, words):
+def test_an_interruption_says_how_to_continue(tmp_path, words):
     parts = tmp_path / "out.parquet.parts"
     stopped = start(*words)
     wait_for("part-*.parquet", parts, stopped)
     stopped.send_signal(signal.SIGINT)
     _, err = stopped.communicate(timeout=60)
     assert stopped.returncode == 130
-    assert "the same command goes on there" in err
+    assert "rerun to continue" in err
     assert "Traceback" not in err
     whole = sorted(path.name for path in parts.glob("part-*.parquet"))
     assert whole
     again = start(*words)
-    assert again.communicate(timeout=200)[1].startswith(f"{20 * len(whole):,} of 1,600 pictures were done before")
+    assert again.communicate(timeout=200)[1].startswith(f"Continuing: {20 * len(whole):,} of 1,600 images")
     check_complete(tmp_path / "out.parquet")
 
 
@@ -120,34 +120,28 @@ class Deadly:
 """
 
 
-def test_file_that_kills_its_workers_is_listed(tmp_path, tiny_model):
+def test_a_file_that_kills_its_workers_is_listed_and_plugin_files_reach_the_workers(tmp_path, tiny_model):
     from PIL import Image
 
-    site = tmp_path / "site"
-    info = site / "deadly-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "deadly.py").write_text(DEADLY)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[mien.detectors]\nother = deadly:Deadly\n")
+    plugin = tmp_path / "own.py"
+    plugin.write_text(DEADLY)
     folder = tmp_path / "in"
     write_archive(folder, 30)
     Image.new("L", (7, 7)).save(folder / "00003-deadly.png")
     Image.new("L", (9, 9)).save(folder / "00004-odd.png")
     out = tmp_path / "out.parquet"
-    paths = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
-    running = start(
-        folder, "-o", out, "--model", tiny_model, "--detector", "other", "--keep-all", "--workers", 1, PYTHONPATH=paths
-    )
+    options = ["--plugin", plugin, "--detector", "deadly", "--keep-all", "--workers", 1]
+    running = start(folder, "-o", out, "--model", tiny_model, *options)
     _, err = running.communicate(timeout=200)
     assert running.returncode == 0, err
     assert len(rows_of(out)) == 30
     assert bad_of(out) == {
-        "00003-deadly.png": "the file ended its worker 2 times",
+        "00003-deadly.png": "2 workers died on this file",
         "00004-odd.png": "RuntimeError: nine",
     }
 
 
-def test_full_disk_is_one_line_and_keeps_what_is_finished(words):
+def test_a_full_disk_is_one_line_and_keeps_finished_chunks(words):
     """A limit on the size of files stands for the full disk."""
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
@@ -159,7 +153,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(words):
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "cannot be written" in done.stderr
-    assert "the same command continues" in done.stderr
+    assert "rerun to continue" in done.stderr
 
 
 def bad_input(tmp_path):
@@ -172,19 +166,19 @@ def bad_input(tmp_path):
     return {
         "no folder": ("nowhere", "out.parquet", "no such folder"),
         "empty folder": ("empty", "out.parquet", "no images in this folder"),
-        "no pictures": ("texts", "out.parquet", "no images in this folder"),
+        "no images": ("texts", "out.parquet", "no images in this folder"),
         "empty list": ("empty.txt", "out.parquet", "is empty"),
-        "one picture": ("in/00000.png", "out.parquet", "is one picture"),
+        "one image": ("in/00000.png", "out.parquet", "is a single image"),
         "csv": ("in", "out.csv", "does not end in .parquet"),
         "inside": ("in", "in/out.parquet", "outside of the folder"),
-        "there": ("in", "there.parquet", "exists already"),
+        "there": ("in", "there.parquet", "already exists"),
         "no place": ("in", "/proc/nowhere/out.parquet", "cannot be written"),
     }
 
 
 @pytest.mark.parametrize(
     "name",
-    ["no folder", "empty folder", "no pictures", "empty list", "one picture", "csv", "inside", "there", "no place"],
+    ["no folder", "empty folder", "no images", "empty list", "one image", "csv", "inside", "there", "no place"],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(mien, tmp_path, tiny_model, name):
     source, out, message = bad_input(tmp_path)[name]
@@ -198,7 +192,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(mien, tmp_path, tiny_model, na
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_unknown_model_and_detector_are_told_of_before_anything_is_written(mien, tmp_path, tiny_model):
+def test_unknown_model_and_detector_are_refused_before_anything_is_written(mien, tmp_path, tiny_model):
     write_archive(tmp_path / "in", 3)
     for option, message in ((("--detector", "har"), "Did you mean 'haar'"), (("--model", "nome"), "No model named")):
         words = ["--model", tiny_model, *option] if option[0] == "--detector" else option
@@ -208,7 +202,7 @@ def test_unknown_model_and_detector_are_told_of_before_anything_is_written(mien,
         assert not (tmp_path / "out.parquet.parts").exists()
 
 
-def test_archive_without_one_readable_picture_is_a_failure(mien, tmp_path, tiny_model):
+def test_an_archive_without_readable_images_fails(mien, tmp_path, tiny_model):
     (tmp_path / "in").mkdir()
     for number in range(3):
         (tmp_path / "in" / f"{number}.png").write_text("no picture")

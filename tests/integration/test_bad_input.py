@@ -92,7 +92,7 @@ def test_no_face_is_a_result(mien, tmp_path, tiny_model):
     Image.new("RGB", (200, 200), "white").save(tmp_path / "blank.png")
     code, out, err = mien("recognize", tmp_path / "blank.png", "--model", tiny_model, "--detector", "haar")
     assert (code, err) == (0, "")
-    assert "no face found" in out
+    assert "No faces detected" in out
 
 
 def csv_with(*rows, header="emotion,pixels,Usage"):

@@ -27,5 +27,5 @@ def test_round_trip() -> None:
 
 def test_an_unknown_precision_is_refused() -> None:
     written = json.loads(tiny_card().to_json()) | {"precision": "int4"}
-    with pytest.raises(ModelError, match="Precision 'int4' is not one of float32, float16, int8"):
+    with pytest.raises(ModelError, match="Precision is 'int4'; expected one of float32, float16, int8"):
         ModelCard.from_json(json.dumps(written), "x.onnx")

@@ -27,7 +27,7 @@ def test_unknown_word_names_the_nearest() -> None:
 
 
 def test_a_label_may_stand_once() -> None:
-    with pytest.raises(DataError, match="twice"):
+    with pytest.raises(DataError, match="is repeated"):
         LabelSet.of(["angry", "anger"])
 
 

@@ -180,7 +180,7 @@ def test_yunet_by_name_must_be_there() -> None:
 
 
 def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = SimpleNamespace(name="mine", load=lambda: WholeImage)
+    point = SimpleNamespace(name="mine", value="mine:Mine", load=lambda: WholeImage)
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "mien.detectors" else [])
     assert isinstance(create_detector("mine"), WholeImage)
     with pytest.raises(ModelError, match=r"No detector named 'haarr'\. Did you mean 'haar'.*mine"):

@@ -190,7 +190,7 @@ class TestWeightFolders:
 
     def test_a_folder_that_is_none(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MIEN_WEIGHTS", str(tree / "absent"))
-        with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is no folder"):
+        with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is not a folder"):
             OnnxModel.load("despam")
         assert OnnxModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
 

@@ -28,7 +28,9 @@ def test_an_absent_provider_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "mien.inference.openvino", raising=False)
     for provider in ("cuda", "openvino"):
-        with pytest.raises(MissingExtraError, match=rf"Provider '{provider}' needs .*pip install 'mien\[{provider}\]'"):
+        with pytest.raises(
+            MissingExtraError, match=rf"Provider '{provider}' requires the extra .*pip install 'mien\[{provider}\]'"
+        ):
             OnnxModel(small_network(), "small", provider=provider)
 
 
