@@ -23,12 +23,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.expressions import Expression
 from mien.core.hardware import processor_name
 from mien.core.types import Box
 from mien.data.synthetic import draw_face
 from mien.evaluation.latency import check_rounds, measure_in_turns, time_in_turns
-from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
+from mien.evaluation.reference import resnet18_onnx
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
 from mien.inference.model import OnnxModel

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames, write_clip
+from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
 from mien.evaluation.memory import MIB, process_memory
-from mien.evaluation.reference import mobilenet_v2_onnx, resnet18_onnx
+from mien.evaluation.reference import resnet18_onnx
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
