@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +14,10 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.core.whole_file import whole_file
+from mien.evaluation.arrays import read_arrays
 
 FORMAT = "mien-predictions-1"
-MAX_BYTES = 2**30  # unpacked: 8 million images of 7 classes
+KIND = "a predictions file of `mien evaluate`"
 ROW_SUM_TOLERANCE = 1e-3
 # A column of metadata is stored under this and its position, as its name may contain any character.
 COLUMN = "metadata_"
@@ -124,8 +123,7 @@ class Predictions:
         Raises:
             DataError: The file is missing, damaged, too large or holds something else.
         """
-        path = Path(path)
-        arrays = _read(path)
+        arrays = read_arrays(Path(path), KIND)
         try:
             about = json.loads(str(arrays["about"]))
             if about["format"] != FORMAT:
@@ -145,7 +143,7 @@ class Predictions:
                 metadata={str(column): arrays[f"{COLUMN}{i}"].astype(np.str_) for i, column in columns},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path} is not a predictions file ({error}). Write one with `mien evaluate`.") from None
+            raise DataError(f"{path} is not {KIND} ({error}).") from None
 
 
 def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
@@ -164,18 +162,3 @@ def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64],
         raise DataError(
             f"Predictions: labels run from {labels.min()} to {labels.max()}; {classes} labels need 0 to {classes - 1}."
         )
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > MAX_BYTES:
-            raise DataError(f"{path} would unpack to {unpacked >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB.")
-        with np.load(path, allow_pickle=False) as file:
-            columns = [name for name in file.files if name.startswith(COLUMN)]
-            return {name: file[name] for name in (*TYPES, "paths", "about", *columns)}
-    except FileNotFoundError:
-        raise DataError(f"No predictions file {path}. Write one with `mien evaluate`.") from None
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error):
-        raise DataError(f"{path} is not a predictions file, or is damaged. Write one with `mien evaluate`.") from None

@@ -2,8 +2,8 @@
 
 It is the standard network (3 x 224 x 224 in) with seven outputs and with batch normalisation folded into the
 convolutions: 11,175,303 parameters, 1.81 billion multiply-adds. Its weights are random, as speed does not depend on
-them. The bytes are written here, so that a benchmark needs neither torch nor the onnx package, and contain a model card,
-so that the network is run like every other one.
+them. The bytes are written here, so that a benchmark needs neither torch nor the onnx package. They contain a model
+card, so that the network is run like every other one.
 
 Sources: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, Table 1; the wire format and its field
 numbers: Protocol Buffers encoding and onnx.proto3 of ONNX 1.17 (IR version 8, operator set 17).

@@ -85,7 +85,7 @@ def test_score_calibrated(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert "Temperature" in invoke("score", files[0], "--calibrate", "half")
     with pytest.raises(DataError, match="both fitted on and scored"):
         invoke("score", files[0], "--calibrate", files[1])
-    with pytest.raises(DataError, match="No predictions file"):
+    with pytest.raises(DataError, match="does not exist"):
         invoke("score", files[0], "--calibrate", tmp_path / "none.npz")
 
 

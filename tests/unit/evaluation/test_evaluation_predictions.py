@@ -14,6 +14,7 @@ from made_predictions import make_predictions
 
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
+from mien.evaluation import arrays
 from mien.evaluation import predictions as module
 from mien.evaluation.predictions import Predictions
 
@@ -124,7 +125,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match="not a predictions file"):
             Predictions.load(path)
-    with pytest.raises(DataError, match="No predictions file"):
+    with pytest.raises(DataError, match="does not exist"):
         Predictions.load(tmp_path / "none.npz")
     with pytest.raises(DataError, match="not a predictions file"):
         Predictions.load(tmp_path)
@@ -136,7 +137,7 @@ def test_a_decompression_bomb_is_refused_unopened(tmp_path: Path, monkeypatch: p
     path = tmp_path / "p.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("probabilities.npy", bytes(3 << 20))
-    monkeypatch.setattr(module, "MAX_BYTES", 2 << 20)
+    monkeypatch.setattr(arrays, "MAX_BYTES", 2 << 20)
     with pytest.raises(DataError, match="3 MiB; the limit is 2 MiB"):
         Predictions.load(path)
 

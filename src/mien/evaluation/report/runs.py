@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from mien.core.dotted import finite
 from mien.core.errors import DataError
 from mien.core.upgrade import upgrade
+from mien.evaluation.arrays import read_arrays
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.tables import compare
 from mien.recipes.departures import describe_changes, describe_protocol
@@ -158,16 +157,13 @@ def _optional(path: Path, read: Callable[[Path], Any], warn: Warn) -> Any:
 
 
 def _load_features(path: Path) -> Features:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise DataError(f"{path} would unpack to more than {MAX_BYTES >> 20} MiB.")
-        with np.load(path, allow_pickle=False) as file:
-            features, labels, rows = (file[name] for name in ("features", "labels", "rows"))
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a file of features ({error}).") from None
+    kind = "a file of features (n, d), labels (n,) and rows (n,)"
+    arrays = read_arrays(path, kind)
+    if not {"features", "labels", "rows"} <= arrays.keys():
+        raise DataError(f"{path} is not {kind}.")
+    features, labels, rows = arrays["features"], arrays["labels"], arrays["rows"]
     are_numbers = all(array.ndim == 1 and np.issubdtype(array.dtype, np.integer) for array in (labels, rows))
     is_matrix = features.ndim == 2 and features.dtype.kind == "f" and len(features) == len(labels) == len(rows)
     if not (are_numbers and is_matrix and np.isfinite(features).all()):
-        raise DataError(f"{path} is not a file of features: expected finite features (n, d), labels (n,), rows (n,).")
+        raise DataError(f"{path} is not {kind}; the features must be finite.")
     return Features(features.astype(np.float32), labels.astype(np.int64), rows.astype(np.int64))
