@@ -1,4 +1,4 @@
-"""A modulator of one's own: a gate that knows where in the face it is.
+"""Your own modulator: a gate that depends on the position in the face.
 
 Try it, without any data: `mien train examples/own_modulator.toml --plugin examples/own_modulator.py`
 """
@@ -13,12 +13,12 @@ from mien.models.network import Stage
 
 
 class CoordinateGate(Modulator):
-    r"""Weight each position by what is there and where it is.
+    r"""Weight each position by its features and its coordinates.
 
     .. math:: y = x \odot 2\,\sigma(W_2 * \mathrm{ReLU}(W_1 * [x, u, v]))
 
     where :math:`u, v \in [-1, 1]` are the column and the row of each position, :math:`W_1` and :math:`W_2` are 1 x 1.
-    It starts as the identity, since :math:`W_2` starts at 0. Shape: (N, C, H, W) -> (N, C, H, W).
+    It is the identity at first, since :math:`W_2` is initialized to 0. Shape: (N, C, H, W) -> (N, C, H, W).
 
     Args:
         stage: The stage that it follows; C is its channels.

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import ABLATIONS, SLIM
+from cases import ABLATIONS, BACKBONES, SLIM
 from torch import nn
 
 from mien.core.errors import ModelError
@@ -21,18 +21,10 @@ from mien.models.network import Network
 
 NETWORKS = registry.names()
 CLASSES = 7
-# One network of each backbone, the smallest: where a modulator is tried after every stage.
-BACKBONES: dict[str, dict[str, object]] = {
-    "despam": {},
-    "ldcnn": {"depth": 12, "growth": 16},
-    "mobilenet_v2": {},
-    "resnet18": {"width": 16},
-    "yolov8n_cls": {},
-}
 
 
 def randomize(network: Network) -> Network:
-    """Give batch norms the scales, shifts and statistics that a trained network might have."""
+    """Set batch norms to scales, shifts and statistics as after training."""
     torch.manual_seed(3)
     for norm in network.modules():
         if isinstance(norm, nn.BatchNorm2d):
@@ -85,7 +77,7 @@ def test_output_and_features(network, n, height, width):
     torch.testing.assert_close(outputs.features, features)
     assert outputs.features.shape[1] == network.feature_size
     assert outputs.attention is None or outputs.attention.shape[0] == n
-    # An image's logits do not depend on its neighbours.
+    # An image's logits do not depend on the others in its batch.
     torch.testing.assert_close(network(images[:1]), logits[:1], rtol=1e-4, atol=1e-4)
 
 
@@ -96,7 +88,7 @@ def test_channels_and_classes_are_free(name):
     assert network(images_for(network, 1)).shape == (1, 8)
 
 
-def test_stages_are_what_they_say(network):
+def test_stages_have_their_channels_and_strides(network):
     assert len(set(network.stage_names)) == len(network.stage_names)
     maps = images_for(network, 1, 64, 96)
     height, width = maps.shape[-2:]
@@ -106,7 +98,7 @@ def test_stages_are_what_they_say(network):
         assert maps.shape == (1, stage.channels, -(-height // stage.stride), -(-width // stage.stride))
 
 
-def test_the_smallest_input_works_and_a_smaller_one_is_told(network):
+def test_the_smallest_input_works_and_a_smaller_one_is_an_error(network):
     least = network.smallest_input
     with torch.no_grad():
         assert network(torch.randn(1, network.in_channels, least, least)).isfinite().all()
@@ -189,7 +181,7 @@ def test_every_built_in_network_has_ablations():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_sixteen_faces_are_learnt_by_heart(name):
+def test_sixteen_images_are_memorized(name):
     torch.manual_seed(0)
     network = registry.create(name, options=SLIM.get(name))
     images, labels = images_for(network, 16, 24, 24), torch.arange(16) % CLASSES

@@ -1,7 +1,8 @@
 """The list of built-in networks with their sizes, without importing torch.
 
 Counting takes seconds, so `catalogue.json` keeps the counts of each file in `backbones/` and `papers/`. A file that is
-not in it is counted on each call. `python -m mien.models.catalogue` rewrites the JSON; a test checks its numbers.
+not in it is counted on each call, or skipped if torch is not installed. `python -m mien.models.catalogue` rewrites the
+JSON; a test checks its numbers.
 """
 
 from __future__ import annotations
@@ -53,8 +54,12 @@ def catalogue() -> list[CatalogueEntry]:
     for module in module_names():
         if module in stored:
             entries += [CatalogueEntry(**{**row, "input": tuple(row["input"])}) for row in stored[module]]
-        else:
+            continue
+        try:
             entries += count_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
     return sorted(entries, key=lambda entry: entry.name)
 
 

@@ -1,7 +1,11 @@
-"""What the contract tests must know of each network, one file a family.
+"""What the contract tests need to know of each network, one file per paper or backbone.
 
-`ABLATIONS`: choices that must change the parameters or the output; every row of a paper's ablation table belongs
-here. `SLIM`: options with fewer channels, where learning sixteen faces by heart would take long.
+A case file defines, by network name,
+
+- `ABLATIONS`: arguments of `registry.create` that must change the parameters or the output; every row of a paper's
+  ablation table belongs here;
+- `SLIM` (optional): options with fewer channels, for networks that would be slow to memorize sixteen images;
+- `BACKBONES` (optional): options of a small backbone after whose stages every modulator is tried.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ import pkgutil
 
 ABLATIONS: dict[str, list[dict[str, object]]] = {}
 SLIM: dict[str, dict[str, object]] = {}
+BACKBONES: dict[str, dict[str, object]] = {}
 
 for info in pkgutil.iter_modules(__path__):
     module = importlib.import_module(f"cases.{info.name}")
     ABLATIONS.update(module.ABLATIONS)
-    SLIM.update(module.SLIM)
+    SLIM.update(getattr(module, "SLIM", {}))
+    BACKBONES.update(getattr(module, "BACKBONES", {}))

@@ -1,4 +1,4 @@
-SLIM = {}
+BACKBONES = {"despam": {}}
 ABLATIONS = {
     "despam": [
         {"modulators": {"stage2": "none"}},

@@ -1,6 +1,7 @@
 RESNET = ("stem", "stage1", "stage2", "stage3")
 MOBILENET = (*RESNET, "stage4", "stage5", "stage6")
-# At 24 pixels, maps of 3 x 3 to the end.
+BACKBONES = {"mobilenet_v2": {}}
+# Keeps maps of 3 x 3 positions at 24 pixels.
 STRIDES = {"strides": [1, 2, 2, 1, 1, 1, 1], "dropout": 0.0}
 SLIM = {
     "resnet18_bam": {"width": 16},

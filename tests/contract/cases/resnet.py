@@ -1,3 +1,4 @@
+BACKBONES = {"resnet18": {"width": 16}}
 SLIM = {"resnet18": {"width": 16}, "resnet34": {"width": 16}}
 ABLATIONS = {
     "resnet18": [

@@ -1,4 +1,5 @@
 _SMALL = {"growth": 16, "middle": 16, "depth": 12}
+BACKBONES = {"ldcnn": {"depth": 12, "growth": 16}}
 SLIM = {"ldcnn": _SMALL, "cldcnn": _SMALL, "sldcnn": _SMALL}
 
 _STAGES = ("stage1", "stage2", "stage3", "stage4")

@@ -1,3 +1,4 @@
+BACKBONES = {"yolov8n_cls": {}}
 # With their own 0.03, the norms' statistics would need some hundred steps more to catch up.
 SLIM = {
     name: {"width": 0.25, "norm_momentum": 0.2} for name in ("yolov8n_cls", "yolov8s_cls", "yolov8m_cls", "spayolo")
