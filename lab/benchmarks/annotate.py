@@ -1,24 +1,20 @@
 """`mien annotate` beside the bare network: small face files against arrays in memory, on all cores.
 
-The bare network scores batches that lie in memory, one thread in each of as many processes as there are cores, all at
-once. The archive is read from PNG and JPEG files of 48 x 48 pixels, each of which is a face. Both take turns in one
-run, because the machine may be busy with other things: read the ratios. Two are told: of throughput, and of processor
-time a face, which other programs disturb less. What a job costs once (starting processes) is told by itself.
+The bare network scores batches in memory, in one single-threaded process per core. The archive consists of PNG and JPEG
+files of 48 x 48 pixels, one face each. Both take turns: on a busy machine only the ratios count, of throughput and of
+processor time per face, which other programs disturb less. The time to start the processes is given separately.
 
-    python -m lab.benchmarks.annotate --out results/annotate.json
+    python -m lab.benchmarks.annotate --images 6144 --out results/annotate.json
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +23,8 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from mien.core.hardware import available_cores, processor_name
+from lab.benchmarks.command import describe_runtime, make_parser, write_record
+from mien.core.hardware import available_cores
 from mien.inference.archive.job import ArchiveSettings
 from mien.inference.archive.run import Watcher, annotate
 from mien.inference.archive.worker import FACES
@@ -63,21 +60,21 @@ def score_in_memory(seconds: float, start: Any, results: Any) -> None:
 
 
 def measure_bare(processes: int, seconds: float) -> tuple[float, float]:
-    """Return faces a second of all processes together, and processor seconds a face."""
+    """Return faces per second of all processes together, and processor seconds per face."""
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(processes), context.SimpleQueue()
     team = [context.Process(target=score_in_memory, args=(seconds, start, results)) for _ in range(processes)]
     for process in team:
         process.start()
-    told = [results.get() for _ in team]
+    parts = [results.get() for _ in team]
     for process in team:
         process.join()
-    return sum(count / wall for count, wall, _ in told), sum(t[2] for t in told) / sum(t[0] for t in told)
+    return sum(count / wall for count, wall, _ in parts), sum(p[2] for p in parts) / sum(p[0] for p in parts)
 
 
 @dataclass
-class Course:
-    """When how many pictures were done, and the processor seconds that this and its worker processes had used."""
+class Progress:
+    """Points in time: seconds, images done, and processor seconds of this process and its workers."""
 
     points: list[tuple[float, int, float]] = field(default_factory=list)
 
@@ -88,38 +85,38 @@ class Course:
 
 
 def processor_seconds(pid: int | None) -> float:
-    """Return what a process has used so far (proc(5), fields utime and stime)."""
+    """Return the processor seconds of a process so far (proc(5), fields utime and stime)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def measure_archive(folder: Path, out: Path, processes: int) -> tuple[float, float, float]:
-    """Return pictures a second, processor seconds a picture, and seconds until every process had done a chunk."""
-    course, begin = Course(), time.perf_counter()
+    """Return images per second, processor seconds per image, and seconds until every process had done a chunk."""
+    progress, begin = Progress(), time.perf_counter()
     settings = ArchiveSettings(detector="none", workers=processes, chunk=CHUNK)
-    summary = annotate(folder, out, settings, watcher=Watcher(advance=course.advance))
+    summary = annotate(folder, out, settings, watcher=Watcher(advance=progress.advance))
     assert summary.bad == 0
     out.unlink()
     out.with_suffix(".bad.jsonl").unlink()
-    first, last = course.points[processes], course.points[-1]
+    first, last = progress.points[processes], progress.points[-1]
     done = last[1] - first[1]
     return done / (last[0] - first[0]), (last[2] - first[2]) / done, first[0] - begin
 
 
-def measure(pictures: int, rounds: int) -> dict[str, Any]:
+def measure(images: int, rounds: int) -> dict[str, Any]:
     """Measure in turns and return the record."""
     processes = available_cores()
     bare, archive = [], []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "faces")
         folder.mkdir()
-        write_faces(folder, pictures)
+        write_faces(folder, images)
         for number in range(rounds):
             archive.append(measure_archive(folder, Path(place, "out.parquet"), processes))
-            bare.append(measure_bare(processes, 0.8 * pictures / archive[-1][0]))
+            bare.append(measure_bare(processes, 0.8 * images / archive[-1][0]))
             print(f"{number + 1}: {archive[-1][0] / bare[-1][0]:.1%}, {bare[-1][1] / archive[-1][1]:.1%}", flush=True)
     return {
-        "pictures": pictures,
+        "pictures": images,
         "rounds": rounds,
         "processes": processes,
         "chunk": CHUNK,
@@ -133,22 +130,17 @@ def measure(pictures: int, rounds: int) -> dict[str, Any]:
         "processor_time_ratio": round(statistics.median(b[1] / a[1] for a, b in zip(archive, bare, strict=True)), 4),
         "seconds_until_all_work": round(statistics.median(seconds for _, _, seconds in archive), 2),
         "load_average": round(os.getloadavg()[0], 1),
-        "cpu": processor_name(),
-        "onnxruntime": version("onnxruntime"),
+        **describe_runtime(),
     }
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=6000)
+    parser = make_parser(__doc__)
+    parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    text = json.dumps(measure(options.pictures, options.rounds), indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    write_record(measure(options.images, options.rounds), options.out)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
-"""How late the boxes of a camera are: a headless Chromium plays a clip as its camera to a server on this machine.
+"""Measure the delay of a camera's boxes: a headless Chromium plays a clip as its camera to a local server.
 
-The clip has 640 x 480 pixels, 25 frames a second and three drawn faces. The page itself tells the delay, from when a
-frame was captured to when its boxes are drawn, and how many frames a second it gets answers to; both are read again
-and again for some seconds. Browser and server share the processor. Needs Playwright and a Chromium.
+The clip has 640 x 480 pixels, 25 frames per second and three drawn faces. The page shows the delay, from capturing a
+frame to drawing its boxes, and the frames per second that it gets responses to; both are read repeatedly for some
+seconds. Browser and server share the processor. Requires Playwright and a Chromium.
 
-    python -m lab.benchmarks.camera --yunet YUNET.onnx --out results/camera.json
+    python -m lab.benchmarks.camera --out results/camera.json
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import statistics
@@ -24,6 +22,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from lab.benchmarks.command import make_parser, write_record
 from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames
 from mien.core.hardware import available_cores, processor_name
 from mien.inference.detectors.registry import create_detector
@@ -35,7 +34,7 @@ BETWEEN = 0.5  # seconds between two readings; each is the median of the page's 
 
 
 def write_camera(path: Path, detector: str) -> None:
-    """Write the clip as YUV4MPEG2, which Chromium takes for a camera and repeats."""
+    """Write the clip as YUV4MPEG2, which Chromium uses as a camera, in a loop."""
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{SIZE[0]} H{SIZE[1]} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
         for frame in draw_frames(create_detector(detector), SIZE, CLIP_SECONDS * RATE):
@@ -43,7 +42,7 @@ def write_camera(path: Path, detector: str) -> None:
 
 
 def watch(page: Page, seconds: float) -> dict[str, Any]:
-    """Turn the camera on and read what the page tells."""
+    """Start the camera and read the page's figures."""
     page.click("#camera")
     page.locator("#faces button").nth(FACES - 1).wait_for(timeout=60_000)
     page.wait_for_timeout(1000 * WARM_UP)
@@ -63,7 +62,7 @@ def watch(page: Page, seconds: float) -> dict[str, Any]:
 
 
 def measure(detector: str, seconds: float) -> dict[str, Any]:
-    """Serve, and let a browser watch."""
+    """Run a server and a browser, and return the readings."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     words = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", detector]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,33 +78,28 @@ def measure(detector: str, seconds: float) -> dict[str, Any]:
                 page = running.new_page(viewport={"width": 1280, "height": 900})
                 page.goto(address)
                 page.locator("#open-card:enabled").wait_for()
-                told = watch(page, seconds)
+                readings = watch(page, seconds)
                 running.close()
         finally:
             server.terminate()
             server.wait(30)
-    return told
+    return readings
 
 
 def main() -> None:
     """Measure, print, and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--yunet", type=Path, help="YuNet's .onnx file; without it only the Haar cascade is measured")
-    parser.add_argument("--seconds", type=float, default=30, help="of each detector")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    parser = make_parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=30, help="seconds per detector")
     options = parser.parse_args()
     record: dict[str, Any] = {
         "camera": {"width": SIZE[0], "height": SIZE[1], "frames_per_second": RATE, "faces": FACES},
         "seconds": options.seconds,
         "load_average_before": round(os.getloadavg()[0], 2),
     }
-    for detector in (f"yunet:{options.yunet}", "haar") if options.yunet else ("haar",):
-        record[detector.partition(":")[0]] = measure(detector, options.seconds)
+    for detector in ("yunet", "haar"):
+        record[detector] = measure(detector, options.seconds)
     record |= {"cores": available_cores(), "cpu": processor_name()}
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    write_record(record, options.out)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Compare face detectors and Haar's settings on photographs with known faces; chooses `Haar`'s numbers.
 
-FER2013's frames are pasted onto photographs without a face, 48 pixels to 45 % of the height, four a
-picture; two public-domain portraits are added. Times are printed as ratios to the first row, on one
-thread.
+FER2013's frames are pasted onto photographs without a face, four per image, 48 pixels to 45 % of its height; two
+public-domain portraits are added. Times are ratios to the first row, on one thread.
 
-    python -m lab.benchmarks.detectors --data FER2013 --yunet YUNET.onnx
+    python -m lab.benchmarks.detectors --data FER2013 --scenes 44 --out results/detectors.json
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import time
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import numpy as np
 import skimage.data
 from matplotlib import get_data_path
 
+from lab.benchmarks.command import make_parser, write_record
 from lab.benchmarks.scenes import Scene, paste, photographs
 from mien.core.card import CropSpec
 from mien.core.image import as_rgb, read_image
@@ -37,7 +35,7 @@ class HaarSettings(Haar):
     """Haar with settings to compare."""
 
     def __init__(self, cascade: str, scale_factor: float, min_neighbours: int, smallest: int) -> None:
-        """Take what `cv2.CascadeClassifier.detectMultiScale` takes; `smallest` in pixels."""
+        """Take the parameters of `cv2.CascadeClassifier.detectMultiScale`; `smallest` in pixels."""
         self.cascade = f"haarcascade_frontalface_{cascade}.xml"
         self.scale_factor, self.min_neighbours, self.smallest = scale_factor, min_neighbours, smallest
         super().__init__()
@@ -52,8 +50,8 @@ class HaarSettings(Haar):
 def judge(scene: Scene, detections: list[Detection], crop: CropSpec) -> tuple[int, int]:
     """Return how many frames were found and how many boxes are false.
 
-    A frame is found by a box that, cut by `crop`, has its middle within a quarter of the frame's side and
-    a side within a factor of 1.5 of it.
+    A frame is found if a box, cropped with `crop`, is centred within a quarter of the frame's side and has a side
+    within a factor of 1.5 of it.
     """
     found = [[_fits(frame, d.box, crop) for d in detections] for frame in scene.frames]
     false = sum(not any(row[i] for row in found) for i in range(len(detections)))
@@ -61,10 +59,10 @@ def judge(scene: Scene, detections: list[Detection], crop: CropSpec) -> tuple[in
 
 
 def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list[np.ndarray]) -> list[Row]:
-    """Print one row a detector, and return the rows."""
+    """Print and return one row per detector."""
     faces, crop, base = sum(len(scene.frames) for scene in scenes), CropSpec(), 0.0
-    print(f"{len(scenes)} pictures, {faces} faces; {len(portraits)} portraits")
-    print(f"{'detector':30s} recall  false boxes a picture  portraits  time")
+    print(f"{len(scenes)} images, {faces} faces; {len(portraits)} portraits")
+    print(f"{'detector':30s} recall  false boxes per image  portraits  time")
     rows = []
     for label, detector in detectors.items():
         start = time.perf_counter()
@@ -87,11 +85,8 @@ def compare(detectors: dict[str, Detector], scenes: list[Scene], portraits: list
 
 def main() -> None:
     """Compare YuNet with a grid of Haar's settings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
-    parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx file")
-    parser.add_argument("--scenes", type=int, default=60, help="how many pictures to make")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    parser = make_parser(__doc__, needs_data=True)
+    parser.add_argument("--scenes", type=int, default=60, help="how many images to make")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     images = registry.load("fer2013", options.data).split("train").images
@@ -104,11 +99,9 @@ def main() -> None:
     settings = [HaarSettings(*values) for values in [*grid, ("default", 1.1, 5, 24), ("default", 1.1, 5, 48)]]
     hopper = Path(get_data_path(), "sample_data", "grace_hopper.jpg")
     portraits = [as_rgb(skimage.data.astronaut()), read_image(hopper)]
-    rows = compare({"yunet": YuNet(options.yunet), **{s.label: s for s in settings}}, scenes, portraits)
-    if options.out:
-        faces = sum(len(scene.frames) for scene in scenes)
-        record = {"pictures": len(scenes), "faces": faces, "threads": 1, "rows": rows}
-        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    rows = compare({"yunet": YuNet(), **{s.label: s for s in settings}}, scenes, portraits)
+    faces = sum(len(scene.frames) for scene in scenes)
+    write_record({"pictures": len(scenes), "faces": faces, "threads": 1, "rows": rows}, options.out)
 
 
 def _fits(frame: Box, box: Box, crop: CropSpec) -> bool:

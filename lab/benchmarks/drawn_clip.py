@@ -1,4 +1,4 @@
-"""A clip to measure video with: three drawn faces that sway."""
+"""A clip to measure video with: three drawn faces that move."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FACES = 3
 
 
 def draw_frames(detector: Detector, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield RGB frames in which three drawn faces sway; their drawings are such as the detector finds."""
-    side = min(size[1] * 2 // 5, size[0] // 4)  # so that three sway beside one another
+    """Yield RGB frames with three moving drawn faces that the detector finds."""
+    side = min(size[1] * 2 // 5, size[0] // 4)  # so that three fit next to each other
     drawings = _find_drawings(detector, side)
     rng = np.random.default_rng(0)
     noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
@@ -42,13 +42,13 @@ def _find_drawings(detector: Detector, side: int) -> list[NDArray[np.uint8]]:
     for seed in range(100):
         face = draw_face(Expression.NEUTRAL, np.random.default_rng(seed))
         drawing = np.asarray(cv2.cvtColor(cv2.resize(face, (side, side)), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-        picture = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
-        picture[side // 2 : side // 2 + side, side : 2 * side] = drawing
-        if len(detector.detect(picture)) == 1:
+        image = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
+        image[side // 2 : side // 2 + side, side : 2 * side] = drawing
+        if len(detector.detect(image)) == 1:
             drawings.append(drawing)
         if len(drawings) == FACES:
             return drawings
-    raise MienError(f"The detector {detector.name} finds none of the drawn faces; use yunet or haar.")
+    raise MienError(f"The detector {detector.name} finds too few of the drawn faces; use yunet or haar.")
 
 
 def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:

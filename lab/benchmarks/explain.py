@@ -1,8 +1,7 @@
-"""`mien explain` as a user calls it: the seconds of one face, imports included, and the memory of many pictures.
+"""`mien explain` as a user calls it: the seconds of one face, imports included, and the memory of many images.
 
-Whole processes are timed, in turns with one that imports torch and nothing else, because the machine may be busy with
-other things: read the ratio. Memory is what the process occupies while it goes through a folder, after the first tenth
-of the pictures, at the end, and at most.
+Whole processes are timed, in turns with one that only imports torch: on a busy machine only the ratio counts. Memory is
+that of the process while it goes through a folder: after the first tenth of the images, at the end, and at most.
 
     python -m lab.benchmarks.explain RUN --out results/explain.json
 
@@ -11,7 +10,6 @@ RUN is a folder that `mien train` wrote.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -25,6 +23,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from lab.benchmarks.command import make_parser, write_record
 from mien.core.hardware import processor_name
 from mien.evaluation.memory import MIB, process_memory
 
@@ -39,7 +38,7 @@ def seconds_of(words: list[str]) -> float:
 
 
 def mib(key: str, process: int) -> float:
-    """Return what `process_memory` says, in MiB."""
+    """Return a process's memory in MiB, by a key of `process_memory`."""
     return round((process_memory(key, process) or 0) / MIB, 1)
 
 
@@ -56,35 +55,34 @@ def time_one_face(run: str, face: Path, rounds: int) -> dict[str, float]:
     }
 
 
-def watch_memory(run: str, face: Path, folder: Path, pictures: int) -> dict[str, float]:
-    """Explain many pictures in one process, and read what it occupies as its results come."""
-    for number in range(pictures):
+def watch_memory(run: str, face: Path, folder: Path, images: int) -> dict[str, float]:
+    """Explain many images in one process, and read its memory as its results come."""
+    for number in range(images):
         (folder / f"{number:05}.png").symlink_to(face)
     words = ["-m", "mien", "explain", run, str(folder), "--detector", "none", "--format", "json"]
-    told: dict[str, float] = {}
+    readings: dict[str, float] = {}
     with subprocess.Popen([sys.executable, "-u", *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for done, _ in enumerate(process.stdout, start=1):
-            if done == pictures // 10:
-                told["mib_after_a_tenth"] = mib("VmRSS", process.pid)
-            if done == pictures - 1:
-                told["mib_at_the_end"] = mib("VmRSS", process.pid)
-                told["mib_at_most"] = mib("VmHWM", process.pid)
-    if process.returncode or len(told) < 3:
-        sys.exit(f"mien explain ended with exit code {process.returncode} after {len(told)} readings.")
-    return {"pictures": pictures, **told}
+            if done == images // 10:
+                readings["mib_after_a_tenth"] = mib("VmRSS", process.pid)
+            if done == images - 1:
+                readings["mib_at_the_end"] = mib("VmRSS", process.pid)
+                readings["mib_at_most"] = mib("VmHWM", process.pid)
+    if process.returncode or len(readings) < 3:
+        sys.exit(f"mien explain ended with exit code {process.returncode} after {len(readings)} readings.")
+    return {"pictures": images, **readings}
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("run", help="a folder that `mien train` wrote")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--images", type=int, default=1000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        face, folder = Path(scratch) / "face.png", Path(scratch) / "pictures"
+        face, folder = Path(scratch) / "face.png", Path(scratch) / "images"
         folder.mkdir()
         Image.fromarray(skimage.data.astronaut()[FACE]).save(face)
         record = {
@@ -94,12 +92,9 @@ def main() -> None:
             "torch": version("torch"),
             "rounds": given.rounds,
             "one_face": time_one_face(given.run, face, given.rounds),
-            "many_pictures": watch_memory(given.run, face, folder, given.pictures),
+            "many_pictures": watch_memory(given.run, face, folder, given.images),
         }
-    text = json.dumps(record, indent=1) + "\n"
-    print(text, end="")
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    write_record(record, given.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw what a run record says: the learning curve and the confusion matrix, for a page of documentation.
+"""Draw a run record's learning curve and confusion matrix, for the documentation.
 
 python -m lab.benchmarks.figures src/mien/assets/default.json docs/images/default-model.png
 """
@@ -13,11 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by everybody, and in print
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito: distinguishable by everybody, and in print
 
 
 def draw_curve(axes: Axes, record: dict) -> None:
-    """Draw validation accuracy by epoch, with the selected epoch marked."""
+    """Draw validation accuracy by epoch and mark the selected epoch."""
     epochs = [point["epoch"] + 1 for point in record["curves"]]
     accuracy = [100 * point["validation_accuracy"] for point in record["curves"]]
     chosen = record["selection"]["epoch"]
@@ -49,7 +49,7 @@ def draw_confusion(axes: Axes, scores: dict) -> None:
 
 
 def main() -> None:
-    """Read a record and write a picture."""
+    """Read a record and write an image."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("record", type=Path)
     parser.add_argument("out", type=Path)

@@ -1,28 +1,25 @@
-"""How long faces take: several networks by threads and batch, and the stages from picture to answer.
+"""Time several networks by threads and batch size, and the stages from image to result.
 
-Everything of one number of threads and one batch is timed in turns, the reference networks at 224 pixels too. Ratios
-are those of processor time: on a machine that does other work, long calls wait more often than short ones.
+For each number of threads and batch size, all networks and the references at 224 pixels take turns. Ratios are those of
+processor time: on a busy machine, long calls are interrupted more often than short ones.
 
     python -m lab.benchmarks.latency_grid --model default --model INT8 --rounds 40 --out results/latency_grid.json
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.command import make_parser, write_record
 from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.expressions import Expression
 from mien.core.hardware import processor_name
@@ -38,26 +35,22 @@ from mien.inference.recognizer import Recognizer
 THREADS = (1, 2)
 BATCHES = (1, 8, 32)
 CLOCKS = (time.perf_counter, time.process_time)
-# A large batch is timed less often: its time spreads less, and the references take seconds for it.
+# Large batches are timed less often: their times vary less, and the references take seconds.
 FEWEST_ROUNDS = 5
-PICTURE = (480, 640)
+SIZE = (480, 640)
 FACE = Box(240, 120, 200, 240)
 
 
 @dataclass(frozen=True)
 class BatchTiming:
-    """One network at one batch and number of threads; milliseconds a batch.
+    """One network at one batch size and number of threads; milliseconds per batch.
 
     Attributes:
-        network: Its name.
-        precision: What it calculates in.
-        threads: Threads that it may use.
+        precision: Number format of the calculation.
         batch: Faces in one forward pass.
-        median_ms: Median time.
-        p10_ms: 10th percentile, nearly what an idle machine would need.
-        p90_ms: 90th percentile.
-        processor_ms: Median of the processor's time, over all threads.
-        faster_than: The references' `processor_ms` over this one's, by their names; above 1, this one is faster.
+        median_ms, p10_ms, p90_ms: Median, 10th and 90th percentile of the wall-clock time.
+        processor_ms: Median processor time over all threads.
+        faster_than: The references' `processor_ms` over this one's, by name; above 1, this one is faster.
     """
 
     network: str
@@ -73,7 +66,7 @@ class BatchTiming:
 
 @dataclass(frozen=True)
 class StageTiming:
-    """One stage for one picture of 640 x 480 with one face; milliseconds: median, and the 10th and 90th percentile."""
+    """One stage for one image of 640 x 480 with one face; milliseconds: median, and the 10th and 90th percentile."""
 
     stage: str
     threads: int
@@ -92,16 +85,12 @@ class LatencyGrid:
     cpu: str
     onnxruntime: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the record: no dates, no paths."""
-        return asdict(self)
-
 
 def measure_grid(models: Sequence[str], rounds: int = 100) -> LatencyGrid:
     """Time models beside ResNet-18 and MobileNetV2 at 224 pixels, with 1 and 2 threads and batches of 1, 8 and 32.
 
     The stages are those of the first model: each detector at hand, cutting the face out, scoring it, and all of it
-    with the better detector. The picture is drawn, and the same box is scored whatever a detector finds in it.
+    with the better detector. The image is drawn, and the same box is scored whatever a detector finds in it.
 
     Args:
         models: Names of models or paths of .onnx files, one at least.
@@ -152,22 +141,22 @@ def _time_batch(
 
 
 def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTiming]:
-    picture = _draw_picture()
+    image = _draw_image()
     names = ["yunet", "haar"] if find_weights() else ["haar"]
     recognizers = [Recognizer(model, create_detector(name)) for name in names]
     first = recognizers[0]
-    crops = [first.crop(picture, FACE)]
+    crops = [first.crop(image, FACE)]
 
     def recognize_face() -> None:
-        first.detect(picture)
-        first.score([first.crop(picture, FACE)])
+        first.detect(image)
+        first.score([first.crop(image, FACE)])
 
     stages: dict[str, Callable[[], object]] = {
-        f"detect ({name})": partial(recognizer.detect, picture)
+        f"detect ({name})": partial(recognizer.detect, image)
         for name, recognizer in zip(names, recognizers, strict=True)
     }
     stages |= {
-        "crop": partial(first.crop, picture, FACE),
+        "crop": partial(first.crop, image, FACE),
         "network": partial(first.score, crops),
         f"end to end ({names[0]})": recognize_face,
     }
@@ -176,15 +165,15 @@ def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTimin
     return [StageTiming(name, threads, *_summary(row)) for name, row in zip(stages, times, strict=True)]
 
 
-def _draw_picture() -> NDArray[np.uint8]:
-    """Return an RGB picture of 640 x 480: a drawn face, 200 x 240 pixels, before a grey gradient."""
-    rows = np.linspace(90, 170, PICTURE[0], dtype=np.uint8)
-    picture = np.repeat(np.repeat(rows[:, None, None], PICTURE[1], axis=1), 3, axis=2)
+def _draw_image() -> NDArray[np.uint8]:
+    """Return an RGB image of 640 x 480: a drawn face, 200 x 240 pixels, before a grey gradient."""
+    rows = np.linspace(90, 170, SIZE[0], dtype=np.uint8)
+    image = np.repeat(np.repeat(rows[:, None, None], SIZE[1], axis=1), 3, axis=2)
     face = draw_face(Expression.HAPPY, np.random.default_rng(0))
     width, height = int(FACE.width), int(FACE.height)
     left, top = int(FACE.x), int(FACE.y)
-    picture[top : top + height, left : left + width] = cv2.resize(face, (width, height))[..., None]
-    return picture
+    image[top : top + height, left : left + width] = cv2.resize(face, (width, height))[..., None]
+    return image
 
 
 @contextmanager
@@ -204,15 +193,11 @@ def _summary(times: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure, print, and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--model", action="append", help="model by name, or an .onnx file; repeatable")
     parser.add_argument("--rounds", type=int, default=100, help="how often each network is timed")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
-    record = json.dumps(measure_grid(options.model or ["default"], options.rounds).to_json(), indent=1)
-    print(record)
-    if options.out:
-        options.out.write_text(record + "\n", encoding="utf-8")
+    write_record(asdict(measure_grid(options.model or ["default"], options.rounds)), options.out)
 
 
 if __name__ == "__main__":

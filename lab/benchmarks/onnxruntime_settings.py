@@ -1,25 +1,21 @@
-"""Compare onnxruntime's settings on one model, in turns: which are worth setting.
+"""Compare onnxruntime's settings on one model, in turns.
 
-python -m lab.benchmarks.onnxruntime_settings --model default --model INT8 --out results/onnxruntime_settings.json
+    python -m lab.benchmarks.onnxruntime_settings --model default --model INT8 --out results/onnxruntime_settings.json
 
-Each row differs from what mien sets (all optimisations, no spinning, operators one after the other, memory arena) by
-what it is called; its figures are its median, and its 10th percentile, over those of mien's settings. The latter says
-what a free processor would do, the former what happens where others use the cores too.
+Each row changes one of mien's settings (all optimisations, no spinning, operators in sequence, memory arena). Its
+figures are its median and 10th percentile over those of mien's settings: the latter is close to an idle processor, the
+former shows what happens on shared cores.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.core.hardware import processor_name
+from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from mien.evaluation.latency import time_in_turns
 from mien.inference.model import INPUT_NAME, OUTPUT_NAME, OnnxModel, read_model
 
@@ -60,10 +56,9 @@ def start(content: bytes, threads: int, changes: dict[str, Any]) -> onnxruntime.
 
 def main() -> None:
     """Write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     rows = []
     for threads in (1, 2):
@@ -88,13 +83,7 @@ def main() -> None:
                         "relative_p10": dict(zip(VARIANTS, relative[1].tolist(), strict=True)),
                     }
                 )
-    record = {
-        "settings": rows,
-        "rounds": arguments.rounds,
-        "cpu": processor_name(),
-        "onnxruntime": version("onnxruntime"),
-    }
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record({"settings": rows, "rounds": arguments.rounds, **describe_runtime()}, arguments.out)
 
 
 if __name__ == "__main__":

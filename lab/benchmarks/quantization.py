@@ -1,25 +1,22 @@
-"""Compare ways of quantising a model to int8: accuracy on validation faces, and speed in turns with 32 and 16 bits.
+"""Compare ways to quantize a model to int8: accuracy on validation faces, and speed beside 32 and 16 bits.
 
-python -m lab.benchmarks.quantization --data FER2013 --out results/quantization.json
+    python -m lab.benchmarks.quantization --data FER2013 --out results/quantization.json
 
-The first row is what `mien export --int8` does, the others differ from it by what they are called. All start from the
-same model and are calibrated on faces of the training split, evenly spaced; accuracy is that on the validation split.
-Times are of one face and of eight, on one thread, all files in turns; the ratio is the 32-bit model's median of the
-processor's time over the file's, beside it that of the 10th percentile of the time on the wall.
+The first row is what `mien export --int8` does; each other row changes what its name says. All are calibrated on evenly
+spaced faces of the training split and scored on the validation split. One face and eight are timed, on one thread, all
+files in turns; ratios are the 32-bit model's median processor time over the file's, and the same for the 10th
+percentiles of the wall-clock time.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
 import logging
 import os
 import tempfile
 import time
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from mien.core.hardware import processor_name
+from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from mien.core.image import to_batch
 from mien.data.options import LoadOptions
 from mien.data.registry import load
@@ -77,7 +74,7 @@ def evenly(images: Any, count: int) -> list[Any]:
 
 
 def convert(model: bytes, source: str, faces: NDArray[np.float32], changes: dict[str, Any]) -> bytes:
-    """Quantise a model in another way than the package does."""
+    """Quantize a model with changed settings."""
     network = onnx.load_from_string(optimize_model(model, source))
     layers = [node.name for node in network.graph.node if node.op_type in {"Conv", "Gemm"}]
     ends = {"first": layers[0], "last": layers[-1]}
@@ -91,11 +88,9 @@ def convert(model: bytes, source: str, faces: NDArray[np.float32], changes: dict
 
 def main() -> None:
     """Write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, needs_data=True)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--data", type=Path, required=True, help="folder with fer2013.csv")
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     content, source = read_model(arguments.model)
@@ -149,10 +144,9 @@ def main() -> None:
         "files": rows,
         "rounds": arguments.rounds,
         "threads": 1,
-        "cpu": processor_name(),
-        "onnxruntime": version("onnxruntime"),
+        **describe_runtime(),
     }
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record(record, arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Pictures with known faces: FER2013's frames pasted onto photographs without a face."""
+"""Images with known faces: FER2013's frames pasted onto photographs without a face."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -12,32 +13,70 @@ from sklearn.datasets import load_sample_images
 
 from mien.core.image import as_rgb
 from mien.core.types import Box
+from mien.inference.detectors import Detector
+
+PHOTOGRAPHS = ("coffee", "rocket", "chelsea", "brick", "grass", "gravel", "coins", "page", "immunohistochemistry")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An RGB picture (h, w, 3) and the frames (48 x 48 pixels in the data set) that were pasted into it."""
+    """An RGB image (h, w, 3) and the frames (48 x 48 pixels in the data set) that were pasted into it."""
 
     image: NDArray[np.uint8]
     frames: list[Box]
 
 
+@dataclass(frozen=True)
+class FoundFrame:
+    """A frame in the middle of an image, and the box that a detector found for it.
+
+    Attributes:
+        row: Row number of the face.
+        image: RGB (2 * side, 2 * side, 3).
+        side: Side of the pasted frame in pixels.
+        middle: Its centre, x and y.
+        box: The detector's.
+    """
+
+    row: int
+    image: NDArray[np.uint8]
+    side: int
+    middle: float
+    box: Box
+
+
 def photographs() -> list[NDArray[np.uint8]]:
     """Return photographs without faces, from scikit-image and scikit-learn, long side 640 pixels."""
-    names = (
-        "coffee",
-        "rocket",
-        "chelsea",
-        "brick",
-        "grass",
-        "gravel",
-        "coins",
-        "page",
-        "immunohistochemistry",
-    )
-    pictures = [as_rgb(getattr(skimage.data, name)()) for name in names]
-    pictures += [as_rgb(picture) for picture in load_sample_images().images]
-    return [_long_side(picture, 640) for picture in pictures]
+    images = [as_rgb(getattr(skimage.data, name)()) for name in PHOTOGRAPHS]
+    images += [as_rgb(image) for image in load_sample_images().images]
+    return [_long_side(image, 640) for image in images]
+
+
+def find_pasted(detector: Detector, faces: NDArray[np.uint8], *, use_border: bool = False) -> Iterator[FoundFrame]:
+    """Paste each face (n, 48, 48), enlarged 2 to 6 times, into an image twice as wide; yield those that are found.
+
+    Args:
+        detector: Looks for them.
+        faces: (n, 48, 48) grey.
+        use_border: Continue the frame by its own border instead of pasting it into a photograph.
+    """
+    rng, backgrounds = np.random.default_rng(0), photographs()
+    for row, face in enumerate(faces):
+        side = int(48 * rng.uniform(2, 6))
+        start = side // 2
+        large = enlarge(face, side)
+        background = backgrounds[rng.integers(len(backgrounds))]
+        if use_border:
+            rims = (start, side - start, start, side - start)
+            grey = cv2.copyMakeBorder(large, *rims, cv2.BORDER_REPLICATE)
+            image = np.repeat(np.asarray(grey, dtype=np.uint8)[:, :, None], 3, axis=2)
+        else:
+            image = np.asarray(cv2.resize(background, (2 * side, 2 * side)), dtype=np.uint8)
+            image[start : start + side, start : start + side] = large[:, :, None]
+        middle = start + side / 2
+        near = [d for d in detector.detect(image) if max(abs(c - middle) for c in d.box.centre) < side / 4]
+        if near:
+            yield FoundFrame(row, image, side, middle, max(near, key=lambda d: d.score).box)
 
 
 def paste(
@@ -49,7 +88,7 @@ def paste(
         photograph: (h, w, 3).
         faces: (n, 48, 48) grey.
         rng: Draws sizes (uniform in their logarithm) and places.
-        largest: The largest side, as a part of the photograph's height.
+        largest: The largest side, as a fraction of the photograph's height.
     """
     image, frames = photograph.copy(), list[Box]()
     height, width = image.shape[:2]
@@ -57,7 +96,7 @@ def paste(
         for _ in range(50):
             side = round(float(np.exp(rng.uniform(np.log(48), np.log(height * largest)))))
             x, y = (int(rng.integers(0, limit - side + 1)) for limit in (width, height))
-            if all(_apart(frame, x, y, side) for frame in frames):
+            if all(_is_apart(frame, x, y, side) for frame in frames):
                 frames.append(Box(x, y, side, side))
                 image[y : y + side, x : x + side] = enlarge(face, side)[:, :, None]
                 break
@@ -69,11 +108,11 @@ def enlarge(face: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def _apart(frame: Box, x: int, y: int, side: int) -> bool:
+def _is_apart(frame: Box, x: int, y: int, side: int) -> bool:
     return x >= frame.x + frame.width or y >= frame.y + frame.height or x + side <= frame.x or y + side <= frame.y
 
 
-def _long_side(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    factor = side / max(picture.shape[:2])
-    shape = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
-    return np.asarray(cv2.resize(picture, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def _long_side(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    factor = side / max(image.shape[:2])
+    shape = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)

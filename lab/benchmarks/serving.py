@@ -1,15 +1,13 @@
-"""Load a server on this machine with many clients, beside the same server without batching and a single client.
+"""Load a local server with many clients, beside the same server without batching and with a single client.
 
-Everything is measured in one run, in turns, because the machine may be busy with other things: read the ratios. The
-processor time of a request hardly depends on what else runs. The clients share the processor with the server. A client
-that is told 429 waits as long as Retry-After says.
+The cases take turns: on a busy machine only the ratios count. The processor time of a request hardly depends on what
+else runs. The clients share the processor with the server. A client that receives 429 waits for Retry-After.
 
-    python -m lab.benchmarks.serving --yunet YUNET.onnx --out results/serving.json
+    python -m lab.benchmarks.serving --out results/serving.json
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import io
@@ -27,16 +25,18 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from lab.benchmarks.command import make_parser, write_record
 from mien.core.hardware import available_cores, processor_name
 
 CLIENTS = 32
+DETECTORS = ("yunet", "none")
 COMMAND = "import typer; from mien.apps.serve import serve; typer.run(serve)"
 FACE = (160, 70, 290, 200)  # of the portrait
 
 
 @dataclass
 class Tally:
-    """What the clients of one measurement saw: answers by status, and milliseconds of those that were served."""
+    """Responses by status, and the milliseconds of those with status 200."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -52,16 +52,16 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Served requests a second."""
+        """Served requests per second."""
         return len(self.times) / self.seconds
 
     def quantile(self, part: float) -> float:
-        """Milliseconds that this part of the served requests took at most."""
+        """Quantile of the milliseconds of the served requests."""
         return float(np.quantile(self.times, part))
 
 
 class Client:
-    """A connection that is kept, speaking just enough HTTP to cost little itself."""
+    """A kept-alive connection with just enough HTTP to cost little itself."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self._port = port
@@ -82,14 +82,14 @@ class Client:
         return int(head.split(" ", 2)[1]), float(fields.get("retry-after", 0))
 
     def close(self) -> None:
-        """Break the connection, at whatever it is."""
+        """Abort the connection."""
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
 
 
 async def load(port: int, request: bytes, clients: int, seconds: float) -> Tally:
-    """Let clients ask again and again for some seconds."""
+    """Let clients send requests for some seconds."""
     jitter = np.random.default_rng(0)
     tally, end, start = Tally(), time.perf_counter() + seconds, time.perf_counter()
 
@@ -115,7 +115,7 @@ async def load(port: int, request: bytes, clients: int, seconds: float) -> Tally
 
 
 async def break_off(port: int, request: bytes, clients: int) -> None:
-    """Let clients go away in the middle of sending, or of waiting for the answer."""
+    """Let clients disconnect while sending or while waiting for the response."""
     for number in range(clients):
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -126,7 +126,7 @@ async def break_off(port: int, request: bytes, clients: int) -> None:
 
 
 class Process:
-    """A server as a process of its own."""
+    """A server in its own process."""
 
     def __init__(self, *words: str) -> None:
         self._process = subprocess.Popen(
@@ -136,7 +136,7 @@ class Process:
         self.port = int(line.split("http://127.0.0.1:")[1].split("/")[0])
 
     def usage(self) -> dict[str, int]:
-        """Return what the process holds: MiB of memory, open files and threads."""
+        """Return the process's memory in MiB, open files and threads."""
         proc = Path("/proc", str(self._process.pid))
         status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
         return {
@@ -146,7 +146,7 @@ class Process:
         }
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that the process has taken so far."""
+        """Return the processor seconds of the process so far."""
         fields = Path("/proc", str(self._process.pid), "stat").read_text().rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -158,7 +158,7 @@ class Process:
 
 @contextlib.contextmanager
 def server(*words: str) -> Iterator[Process]:
-    """Run a server for as long as the block lasts."""
+    """Run a server within a `with` block."""
     process = Process(*words)
     try:
         yield process
@@ -167,11 +167,11 @@ def server(*words: str) -> Iterator[Process]:
 
 
 def requests() -> dict[str, bytes]:
-    """Return the requests: a photograph with a face to be found, and a face that is cut out already."""
-    picture = Image.fromarray(skimage.data.astronaut())
+    """Return the requests: a photograph with a face, and a cropped face."""
+    image = Image.fromarray(skimage.data.astronaut())
     photograph, face = io.BytesIO(), io.BytesIO()
-    picture.save(photograph, "JPEG", quality=85)
-    picture.crop(FACE).resize((96, 96)).save(face, "JPEG", quality=85)
+    image.save(photograph, "JPEG", quality=85)
+    image.crop(FACE).resize((96, 96)).save(face, "JPEG", quality=85)
     return {
         "photograph": _request("/v1/recognize", photograph.getvalue()),
         "face": _request("/v1/recognize?detector=none", face.getvalue()),
@@ -186,7 +186,7 @@ def _request(target: str, body: bytes) -> bytes:
 
 
 def measure(process: Process, request: bytes, clients: int, seconds: float) -> Tally:
-    """Load a server, and see how much processor time it takes for that."""
+    """Load a server and measure its processor time."""
     before = process.cpu_seconds()
     tally = asyncio.run(load(process.port, request, clients, seconds))
     tally.cpu_seconds = process.cpu_seconds() - before
@@ -221,13 +221,13 @@ def compare(batched: Process, unbatched: Process, request: bytes, rounds: int, s
 
 
 def soak(process: Process, request: bytes, seconds: float) -> dict[str, object]:
-    """Load a server for long, then break off connections, and see what it holds before, between and after."""
+    """Load a server for a long time, then abort connections; measure its memory before, between and after."""
     asyncio.run(load(process.port, request, CLIENTS, 5))
     time.sleep(2)
     before = process.usage()
     alone = asyncio.run(load(process.port, request, 1, seconds / 6))
     tally = asyncio.run(load(process.port, request, CLIENTS, seconds))
-    time.sleep(6)  # the server keeps connections for five seconds
+    time.sleep(6)  # the server keeps idle connections for five seconds
     between = process.usage()
     asyncio.run(break_off(process.port, request, 10 * CLIENTS))
     after = process.usage()
@@ -245,30 +245,24 @@ def soak(process: Process, request: bytes, seconds: float) -> dict[str, object]:
 
 def main() -> None:
     """Measure, print, and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--yunet", type=Path, help="YuNet's .onnx file; without it the Haar cascade finds the faces")
-    parser.add_argument("--rounds", type=int, default=4, help="turns of each case")
-    parser.add_argument("--turn", type=float, default=6, help="seconds of a turn")
+    parser = make_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=4, help="turns per case")
+    parser.add_argument("--turn", type=float, default=6, help="seconds per turn")
     parser.add_argument("--seconds", type=float, default=60, help="seconds of the long load")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
-    detectors = ("yunet" if options.yunet else "haar", "none")
-    specs = {"yunet": f"yunet:{options.yunet}"}
-    words = [word for name in detectors for word in ("--detector", specs.get(name, name))]
+    words = [word for name in DETECTORS for word in ("--detector", name)]
     record: dict[str, object] = {
         "cpu": processor_name(),
         "cores": available_cores(),
         "load_average_before": os.getloadavg()[0],
-        "detector": detectors[0],
+        "detector": DETECTORS[0],
     }
     with server(*words) as batched, server(*words, "--batch", "1") as unbatched:
         for name, request in requests().items():
             record[name] = compare(batched, unbatched, request, options.rounds, options.turn)
             print(name, json.dumps(record[name], indent=1), flush=True)
         record["long_load"] = soak(batched, requests()["photograph"], options.seconds)
-        print(json.dumps(record["long_load"], indent=1), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record(record, options.out)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,19 @@
 
 python -m lab.benchmarks.smoothing --out results/smoothing.json
 
-The clips are probabilities with noise around an expression that changes every 1 to 4 seconds and is known
+The clips are noisy probabilities around a known expression that changes every 1 to 4 seconds
 (`tests/support/noisy_labels.py`). The delay is the time from a change until the label follows.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from noisy_labels import measure, noisy_clip
 
+from lab.benchmarks.command import make_parser, write_record
 from mien.inference.video.smoothing import Smoother
 
 FRAME_RATES = (30.0, 10.0, 5.0)
@@ -24,7 +22,7 @@ TIME_CONSTANTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 
 
 def compare(fps: float, clips: int) -> list[dict[str, Any]]:
-    """Print a line for each mode and time constant at a frame rate, and return the figures."""
+    """Print and return a row for each mode and time constant at a frame rate."""
     rows = []
     made = [noisy_clip(seed, fps) for seed in range(clips)]
     for mode, constant in [("off", 0.25), *itertools.product(("on", "adaptive"), TIME_CONSTANTS)]:
@@ -50,13 +48,11 @@ def compare(fps: float, clips: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Compare modes and time constants at several frame rates."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--clips", type=int, default=12, help="how many clips of a minute")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     rows = [row for fps in FRAME_RATES for row in compare(fps, options.clips)]
-    if options.out:
-        options.out.write_text(json.dumps({"clips": options.clips, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    write_record({"clips": options.clips, "rows": rows}, options.out)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
-"""Count how well trackers keep who is who, on clips whose faces are known, and what a frame costs.
+"""Compare how well trackers keep identities, on clips with known faces, and what a frame costs.
 
-python -m lab.benchmarks.tracking --out results/tracking.json
+    python -m lab.benchmarks.tracking --casts 2 --data FER2013 --out results/tracking.json
 
-Each scenario (`tests/support/scenarios.py`) is made with several casts from two public-domain portraits, or from
-FER2013's faces with `--data`. All trackers get the same detections, made from the truth with jitter, misses and false
-boxes. Identities are scored on the frames with detections, because other trackers say nothing in between. Roboflow's
-`trackers` and norfair take part where they are installed, in an environment of their own (`docs/tracking.md`); they
-are told the rate of the detections and to remember a face for 3 seconds, and otherwise are as they come.
+Each scenario (`tests/support/scenarios.py`) is played by several casts of two public-domain portraits or, with
+`--data`, of FER2013's faces. All trackers get the same detections, made from the truth with jitter, misses and false
+boxes. Identities are scored on the frames with detections, because other trackers return nothing in between. Roboflow's
+`trackers` and norfair are compared if they are installed (`docs/tracking.md`); apart from the rate of the detections
+and a memory of 3 seconds they keep their defaults.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib.metadata
 import importlib.util
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 from scenarios import SCENARIOS, Scenario
 from track_scores import TrackScores, score_tracks
 
+from lab.benchmarks.command import make_parser, write_record
 from mien.core.hardware import processor_name
 from mien.core.types import Box, Detection
 from mien.data import registry
@@ -56,7 +55,7 @@ def mien_tracker(scenario: Scenario) -> Step:
 
 
 def roboflow_tracker(name: str) -> Callable[[Scenario], Step]:
-    """Return what makes one of Roboflow's trackers, told the rate of the detections, and to remember for 3 seconds."""
+    """Return a function that makes one of Roboflow's trackers, with a memory of 3 seconds."""
     import supervision
     import trackers
 
@@ -71,8 +70,8 @@ def roboflow_tracker(name: str) -> Callable[[Scenario], Step]:
             found = supervision.Detections(
                 boxes, confidence=np.array([d.score for d in detections]), class_id=np.zeros(len(boxes), int)
             )
-            picture = frame.pixels if name == "BoTSORTTracker" else None  # the others do not look at it
-            tracked = tracker.update(found, picture, timestamp=frame.time)
+            image = frame.pixels if name == "BoTSORTTracker" else None  # the others do not use it
+            tracked = tracker.update(found, image, timestamp=frame.time)
             numbers = [] if tracked.tracker_id is None else tracked.tracker_id
             pairs = zip(numbers, tracked.xyxy, strict=False)
             return [(int(n), Box(x, y, right - x, low - y)) for n, (x, y, right, low) in pairs if n >= 0]
@@ -83,7 +82,7 @@ def roboflow_tracker(name: str) -> Callable[[Scenario], Step]:
 
 
 def norfair_tracker(scenario: Scenario) -> Step:
-    """Return norfair's tracker by overlap of boxes, at the rate of the detections, remembering for 3 seconds."""
+    """Return norfair's tracker by overlap of boxes, with a memory of 3 seconds."""
     import norfair
 
     rate = scenario.clip.fps / scenario.every
@@ -114,7 +113,7 @@ def known_trackers() -> dict[str, Callable[[Scenario], Step]]:
 
 
 def casts(looks: Sequence[Look], number: int) -> Iterator[list[Look]]:
-    """Yield casts of six people, so that other pairs meet in each."""
+    """Yield casts of six people, so that different pairs meet in each."""
     for cast in range(number):
         stride = 1 if cast % 2 else 5
         yield [looks[(cast + stride * i) % len(looks)] for i in range(PEOPLE)]
@@ -122,21 +121,21 @@ def casts(looks: Sequence[Look], number: int) -> Iterator[list[Look]]:
 
 @dataclasses.dataclass
 class Played:
-    """A tracker's scores and milliseconds a face, [on frames between detections, on frames with them]."""
+    """A tracker's scores and milliseconds per face, [on frames between detections, on frames with them]."""
 
     scores: list[TrackScores]
     milliseconds: tuple[list[float], list[float]]
 
 
 def play(scenario: Scenario, make: Callable[[Scenario], Step]) -> Played:
-    """Play a scenario to a tracker."""
+    """Run a tracker on a scenario."""
     step = make(scenario)
     milliseconds: tuple[list[float], list[float]] = ([], [])
     scored: tuple[list[Any], list[Any]] = ([], [])
     for frame in scenario.clip.frames():
         has_detections = frame.index % scenario.every == 0
         detections = scenario.clip.detections(frame, scenario.faults) if has_detections else None
-        start = time.thread_time()  # other work on the machine does not count
+        start = time.thread_time()  # excludes other work on the machine
         boxes = step(frame, detections)
         milliseconds[has_detections].append(1000 * (time.thread_time() - start) / max(len(frame.faces), 1))
         scored[has_detections].append((frame.faces, boxes))
@@ -160,12 +159,12 @@ def summarise(scores: Sequence[TrackScores], people: int) -> dict[str, float]:
 
 
 def compare(looks: Sequence[Look], number: int, every: int | None = None) -> dict[str, Any]:
-    """Play all scenarios to all trackers, print a line for each tracker and return the scores.
+    """Run all trackers on all scenarios, print one line per tracker and return the scores.
 
     Args:
         looks: The people.
         number: How many casts play each scenario.
-        every: On which frames the detector runs instead of the scenario's: every n-th.
+        every: Run the detector on every n-th frame instead of the scenario's.
     """
     table: dict[str, Any] = {}
     for label, make in known_trackers().items():
@@ -184,14 +183,14 @@ def compare(looks: Sequence[Look], number: int, every: int | None = None) -> dic
         switches = " ".join(f"{row['switches']:2.0f}" for row in rows.values())
         print(
             f"{label:26s} switches {total['switches']:4.0f} ({switches}) fragments {total['fragments']:4.0f} IDF1"
-            f" {total['idf1']:.3f} MOTA {total['mota']:.3f} {cost[0]:.2f} + {cost[1]:.2f} ms a face",
+            f" {total['idf1']:.3f} MOTA {total['mota']:.3f} {cost[0]:.2f} + {cost[1]:.2f} ms per face",
             flush=True,
         )
     return table
 
 
 def _between(played: Sequence[Played]) -> dict[str, Any]:
-    """Return how well the boxes lie on the frames between detections, where a tracker gives some."""
+    """Return the scores on the frames between detections, if the tracker returns boxes there."""
     scores = [p.scores[False] for p in played if p.scores[False].boxes]
     kept = summarise(scores, 0) if scores else {}
     return {"between_detections": {key: kept[key] for key in ("found", "false", "overlap")}} if scores else {}
@@ -204,11 +203,10 @@ def fer_looks(images: NDArray[np.uint8], number: int) -> list[Look]:
 
 
 def main() -> None:
-    """Compare the trackers, on portraits and, where given, on FER2013's faces."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="FER2013's file or folder: its faces as well")
+    """Compare the trackers on portraits and, with --data, on FER2013's faces."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--data", type=Path, help="FER2013's file or folder: also use its faces")
     parser.add_argument("--casts", type=int, default=6, help="how many casts play each scenario")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     hopper = Path(mpl.get_data_path(), "sample_data", "grace_hopper.jpg")
@@ -226,8 +224,7 @@ def main() -> None:
         record[name] = compare(looks, options.casts)
         print(f"{name}, the detector on every frame")
         record[f"{name}_every_frame"] = compare(looks, options.casts, every=1)
-    if options.out:
-        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record(record, options.out)
 
 
 def _corners(box: Box) -> list[float]:

@@ -6,8 +6,6 @@ python -m lab.benchmarks.video_speed --seconds 0 --minutes 60 --out results/soak
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 import time
@@ -22,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames, write_clip
 from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.errors import MienError
-from mien.core.hardware import processor_name
 from mien.evaluation.memory import MIB, process_memory
 from mien.evaluation.reference import resnet18_onnx
 from mien.inference.detectors import Detector
@@ -41,15 +39,15 @@ from mien.inference.video.summary import VideoSummary
 from mien.inference.video.writers import FrameWriter
 
 SIZE = (1280, 720)
-SMALL = (320, 180)  # of the memory soak: what is kept from frame to frame does not depend on the size
+SMALL = (320, 180)  # of the long stream: what is kept between frames does not depend on the size
 ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One network and detector, medians of several rounds; `ratio` is the model's frames a second over this one's.
+    """One network and detector, medians of several rounds.
 
-    `cpu_ms_per_frame` is processor time, all threads together, which a busy machine changes less.
+    `cpu_ms_per_frame` is processor time over all threads; `ratio` is the model's frames per second over this one's.
     """
 
     network: str
@@ -73,17 +71,17 @@ class Soak:
 
 
 def measure_video(model: str, seconds: float, minutes: float, threads: int) -> dict[str, Any]:
-    """Measure speed and memory; the record holds no dates and no paths.
+    """Measure speed and memory.
 
-    Each detector at hand is timed with the model, reading only and with an annotated video written, and in turns with
-    the model each reference network takes its place.
+    Each available detector is timed with the model, with and without writing an annotated video, and with each
+    reference network in turns with the model.
     """
     cv2.setNumThreads(threads)
     names = ["yunet", "haar"] if find_weights() else ["haar"]
     detectors = [create_detector(name) for name in names]
     measured = OnnxModel.load(model, threads)
     record: dict[str, Any] = {"network": measured.card.name}
-    if minutes:  # first: a leak could hide in memory that other networks have left
+    if minutes:  # first: a leak could hide in memory that other networks have freed
         record["soak"] = asdict(_soak(measured, detectors[0], minutes))
     if frames := round(seconds * RATE):
         references = [OnnxModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)]
@@ -98,8 +96,7 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
     return record | {
         "threads": threads,
         "cores": os.cpu_count(),
-        "cpu": processor_name(),
-        "onnxruntime": version("onnxruntime"),
+        **describe_runtime(),
         "av": version("av"),
     }
 
@@ -130,7 +127,7 @@ def _measure_speeds(
 
 
 def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: int) -> tuple[int, float]:
-    """Return how many frames were recognised, and how many seconds that took."""
+    """Return the number of frames and the seconds they took."""
     frames = 0
     start = time.perf_counter()
     recorder = VideoRecorder(clip.with_name("drawn.mp4"), RATE, threads) if use_writing else None
@@ -144,7 +141,7 @@ def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: 
 
 
 def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: int) -> dict[str, float]:
-    """Return processor milliseconds a frame of each step, one after the other; detection as often as it happens."""
+    """Return processor milliseconds per frame of each step, averaged over all frames."""
     clock = _Clock()
     timed = _TimedDetector(detector, clock)
     recognizer = Recognizer(model, timed, threads, use_rejection=False)
@@ -170,15 +167,15 @@ def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: i
 
 
 def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
-    """Run a long stream of small frames with everything that a video leaves behind: lines, a summary."""
+    """Run a long stream of small frames with everything that a video produces: lines, a summary."""
     count = max(round(minutes * 60 * RATE), 1)
     labels = model.card.labels.names
     summary = VideoSummary(labels)
     early = highest = at_end = 0.0
-    pictures = draw_frames(detector, SMALL, count)
+    images = draw_frames(detector, SMALL, count)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         writer = FrameWriter("csv", labels, nowhere)
-        for result in stream(pictures, Recognizer(model, detector, use_rejection=False), StreamSettings(rate=RATE)):
+        for result in stream(images, Recognizer(model, detector, use_rejection=False), StreamSettings(rate=RATE)):
             writer.write("soak", result)
             summary.add(result)
             if result.index == min(60 * RATE, count) - 1:
@@ -190,20 +187,20 @@ def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
 
 
 class _Clock:
-    """Adds up seconds of processor time under names: other programs do not count in it."""
+    """Adds up processor seconds by name."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
-        """Time what is done inside `with`."""
+        """Time a `with` block."""
         start = time.process_time()
         yield
         self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - start
 
     def each(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
-        """Time how long each item takes to come."""
+        """Time the production of each item."""
         while True:
             with self.time(name):
                 item = next(items, None)
@@ -223,7 +220,7 @@ class _TimedDetector:
 
 
 def _resident_mib() -> float:
-    """Return the memory that this process holds, in MiB."""
+    """Return this process's memory in MiB."""
     resident = process_memory("VmRSS")
     if resident is None:
         raise MienError("Memory is measured on Linux only; leave --minutes out.")
@@ -232,19 +229,15 @@ def _resident_mib() -> float:
 
 def main() -> None:
     """Measure, print, and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--model", default="default", help="model by name, or an .onnx file")
     parser.add_argument("--seconds", type=float, default=12, help="length of the drawn clip; 0: only --minutes")
     parser.add_argument("--minutes", type=float, default=0, help="also run a stream of this length and watch memory")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network, OpenCV and the codecs")
-    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args()
     if not (options.seconds or options.minutes):
         parser.error("nothing to measure: set --seconds or --minutes")
-    record = json.dumps(measure_video(options.model, options.seconds, options.minutes, options.threads), indent=1)
-    print(record)
-    if options.out:
-        options.out.write_text(record + "\n", encoding="utf-8")
+    write_record(measure_video(options.model, options.seconds, options.minutes, options.threads), options.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -37,7 +38,7 @@ def test_every_case_is_measured(model: str) -> None:
     stages = [(stage.threads, stage.stage) for stage in measured.stages]
     named = ["detect (haar)", "crop", "network", "end to end (haar)"]
     assert stages == [(threads, name) for threads in (1, 2) for name in named]
-    text = json.dumps(measured.to_json())
+    text = json.dumps(asdict(measured))
     assert not re.search(r"/(home|work|tmp|usr|root)|\b20\d\d-\d\d", text)
 
 
