@@ -1,13 +1,8 @@
-"""An experiment through the command line: what it plans, leaves behind, and does when killed or called again."""
+"""An experiment through the command line: what it plans, writes, and does when it is rerun."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -65,7 +60,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_paper_and_clean_side_by_side_and_a_second_call_changes_nothing(recipe, tmp_path):
+def test_paper_and_clean_side_by_side_and_a_rerun_changes_nothing(recipe, tmp_path):
     command = ["experiment", recipe, "--out", "out", "--protocol", "both", "--json"]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
@@ -110,28 +105,6 @@ def test_an_ablation_that_does_not_fit_ends_it_before_the_first_run(recipe, tmp_
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_a_killed_experiment_goes_on(recipe, tmp_path):
-    words = ["experiment", recipe, "--out", "out", "--set", "schedule.epochs=6", "--set", "data.folds=4", "--json"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mien", *words], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    last = tmp_path / "out" / "drawn-tiny-seed0" / "checkpoints" / "last.ckpt"
-    deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
-    assert json.loads((tmp_path / "out" / "ledger.json").read_text())[0]["state"] == "unfinished"
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)[0]["finished"] == 1
-    record = json.loads((tmp_path / "out" / "drawn-tiny-seed0" / "record.json").read_text())
-    assert [point["epoch"] for point in record["curves"]] == list(range(6))
-
-
 def test_seed_by_seed_over_ablations_and_folds(recipe):
     jobs, variants = plan_jobs(Plan(recipe, ("wide",), (0, 3), use_all_folds=True))
     assert len(jobs) == 2 * 2 * 3
@@ -144,12 +117,12 @@ def test_seed_by_seed_over_ablations_and_folds(recipe):
     assert [variant.ablation for variant in variants] == ["", "wide"]
 
 
-def test_folds_are_run_where_there_are_any(recipe):
+def test_folds_are_run_if_the_protocol_has_any(recipe):
     jobs, _ = plan_jobs(Plan(recipe, protocol="both", use_all_folds=True))
     assert [job.entry.name for job in jobs] == ["drawn/tiny-paper", *(f"drawn/tiny-clean-fold{k}" for k in range(3))]
 
 
-def test_an_ablation_that_divides_the_faces_itself_keeps_that(recipe):
+def test_an_ablation_with_its_own_protocol_keeps_it(recipe):
     plan = Plan("sldcnn/fer2013", ("ten_fold", "no_penalty"), protocol="paper", use_all_folds=True)
     jobs, _ = plan_jobs(plan)
     protocols = [job.load_recipe().data.protocol for job in jobs]
@@ -169,12 +142,12 @@ def test_an_ablation_that_divides_the_faces_itself_keeps_that(recipe):
         ({"overrides": ('name="a b"',)}, "'a b' cannot name a run"),
     ],
 )
-def test_mistakes_end_it_before_it_begins(recipe, wanted, message):
+def test_mistakes_end_it_before_the_first_run(recipe, wanted, message):
     with pytest.raises(RecipeError, match=message):
         plan_jobs(Plan(recipe, **wanted))
 
 
-def test_seeds_that_are_no_numbers(recipe):
+def test_seeds_that_are_not_numbers(recipe):
     done = CliRunner().invoke(app, ["experiment", recipe, "--seeds", "0;1"])
     assert isinstance(done.exception, RecipeError)
     assert "expected whole numbers" in str(done.exception)
@@ -208,7 +181,7 @@ def test_sample_keeps_the_labels_in_proportion():
 
 
 @pytest.mark.parametrize("name", names())
-def test_shipped_protocols_are_whole(name):
+def test_shipped_protocols_are_valid(name):
     """Each recipe, with every protocol it has, is valid; a paper's protocol changes the data and nothing else."""
     paper = load_ablations(name).get(PAPER_PROTOCOL)
     assert PAPER_PROTOCOL not in ablations_of(name)

@@ -1,4 +1,4 @@
-"""A queue through the command line: the budget ends, the next call finishes, a failure stays with its run."""
+"""A queue through the command line: the budget ends, a rerun finishes, a failure affects its run only."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def listed(mien):
 
 
 @pytest.mark.slow
-def test_a_queue_is_worked_off_in_two_calls(mien, tmp_path, monkeypatch):
+def test_a_queue_is_finished_by_a_rerun(mien, tmp_path, monkeypatch):
     assert [row["state"] for row in listed(mien).values()] == ["waiting"] * 3
     assert not (tmp_path / "runs").exists()
 
@@ -106,7 +106,7 @@ def test_a_queue_is_worked_off_in_two_calls(mien, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_interruption_ends_the_queue_and_leaves_the_run_to_go_on(mien, tmp_path):
+def test_an_interruption_ends_the_queue_and_keeps_the_run(mien, tmp_path):
     # a shell that runs the tests in its background ignores Ctrl-C, and its children inherit that
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mien.apps.cli import main"
     command = [sys.executable, "-c", f"{start}; main()", "train-all", "queue.toml", "--out", "runs"]

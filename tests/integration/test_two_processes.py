@@ -1,4 +1,4 @@
-"""Two CPU processes train as one does on the same global batch."""
+"""Two CPU processes train like one with the same global batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation, mixup and the pictures that are not faces."""
+"""Augmentation, mixup and the made images that are not faces."""
 
 import pytest
 import torch
@@ -42,16 +42,16 @@ def test_each_setting_changes_the_faces_and_keeps_their_range(faces, setting):
     assert changed.max() <= 1
 
 
-def test_noise_touches_every_other_face_by_its_deviation():
+def test_noise_changes_every_other_face_by_its_deviation():
     torch.manual_seed(0)
     faces = torch.full((400, 1, 24, 24), 0.5)
     noise = Augmentation(AugmentationSettings(flip=0, noise=0.1), 1)(faces) - faces
-    touched = noise.std((1, 2, 3)) > 0
-    assert 0.4 < touched.float().mean() < 0.6
-    assert noise[touched].std() == pytest.approx(0.1, rel=0.05)
+    changed = noise.std((1, 2, 3)) > 0
+    assert 0.4 < changed.float().mean() < 0.6
+    assert noise[changed].std() == pytest.approx(0.1, rel=0.05)
 
 
-def test_grayscale_takes_the_colour_and_leaves_grey_faces_alone(faces):
+def test_grayscale_removes_colour_and_leaves_grey_faces_alone(faces):
     settings = AugmentationSettings(flip=0, grayscale=1)
     grey = Augmentation(settings, 3)(torch.rand(4, 3, 8, 8))
     assert torch.allclose(grey[:, 0], grey[:, 1])
@@ -65,7 +65,7 @@ def test_images_of_a_batch_are_changed_differently(faces):
 
 
 class TestMove:
-    """One draw of five numbers an image: angle, scale, mirror, shift across and down; 1 is the end of each range."""
+    """Five random numbers per image: angle, scale, mirror, shift across and down; 1 is the end of each range."""
 
     @pytest.fixture
     def draw(self, monkeypatch):
@@ -75,7 +75,7 @@ class TestMove:
 
         return fix
 
-    def test_no_move_is_none(self, faces, draw):
+    def test_centred_numbers_do_not_move(self, faces, draw):
         draw()
         moved = move(faces, AugmentationSettings(rotation=90, scale=0.5, translate=0.25))
         assert torch.allclose(moved, faces, atol=1e-5)
@@ -135,7 +135,7 @@ def test_erased_patches_are_rectangles_within_their_area():
     assert (columns / rows).max() < 4
 
 
-def test_light_is_added_and_then_multiplied():
+def test_brightness_is_added_and_contrast_multiplied():
     torch.manual_seed(0)
     faces = torch.full((2000, 1, 4, 4), 0.4)
     faces[:, :, 0] = 0.5
@@ -182,7 +182,7 @@ def test_both_kinds_of_mixing_take_turns():
     assert mix(images, targets, AugmentationSettings()) == (images, targets)
 
 
-def test_nothing_of_it_is_learnt():
+def test_augmentation_is_not_trained():
     parameters = list(Augmentation(AugmentationSettings(randaugment=2), 3).parameters())
     assert parameters  # kornia's
     assert not any(parameter.requires_grad for parameter in parameters)

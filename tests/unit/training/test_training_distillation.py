@@ -1,4 +1,4 @@
-"""Learning from trained networks."""
+"""Learning from trained networks as well as labels."""
 
 import shutil
 
@@ -32,7 +32,7 @@ def teacher_folder(faces, tmp_path_factory):
     return folder
 
 
-def test_a_run_teaches_by_its_own_normalisation(teacher_folder, faces):
+def test_a_teacher_uses_its_own_normalisation(teacher_folder, faces):
     teacher = Teacher(teacher_folder, faces.label_set.names)
     images = torch.rand(3, 1, 48, 48)
     spec: InputSpec = teacher.spec
@@ -44,7 +44,7 @@ def test_a_run_teaches_by_its_own_normalisation(teacher_folder, faces):
     assert teacher.description["name"] == "tiny"
 
 
-def test_a_teacher_lies_in_memory_as_it_is_told(teacher_folder, faces):
+def test_a_teacher_has_the_students_memory_format(teacher_folder, faces):
     plain, teacher = (
         Teacher(teacher_folder, LABELS, order) for order in (torch.contiguous_format, torch.channels_last)
     )
@@ -53,7 +53,7 @@ def test_a_teacher_lies_in_memory_as_it_is_told(teacher_folder, faces):
     torch.testing.assert_close(teacher.logits(images), plain.logits(images))
 
 
-def test_a_teacher_that_saw_no_colour_is_shown_none(teacher_folder, faces):
+def test_a_teacher_trained_without_colour_gets_grey_images(teacher_folder, faces):
     teacher = Teacher(teacher_folder, faces.label_set.names)
     teacher.spec = InputSpec(48, 3, is_grey=True)
     teacher.network = torch.nn.Flatten()
@@ -95,7 +95,7 @@ def test_the_loss_is_its_equation():
     assert given.item() == pytest.approx(0.7 * 2 + 0.3 * 16 * divergence, rel=1e-5)
 
 
-def test_a_student_learns_from_a_run_and_says_so(teacher_folder, faces, tmp_path):
+def test_a_student_names_its_teacher_in_the_record(teacher_folder, faces, tmp_path):
     settings = {"teachers": [str(teacher_folder)], "weight": 1.0}
     training = TINY["training"] | {"ema_decay": 0.9}
     run = fit(
@@ -107,7 +107,7 @@ def test_a_student_learns_from_a_run_and_says_so(teacher_folder, faces, tmp_path
     assert not any("teacher" in key for key in torch.load(tmp_path / "checkpoints" / "last.ckpt")["state_dict"])
 
 
-def test_teachers_are_known_by_their_weights_wherever_they_lie(teacher_folder, faces, tmp_path):
+def test_teachers_are_known_by_their_weights_in_any_folder(teacher_folder, faces, tmp_path):
     def wanted(*paths):
         teachers = [str(path) for path in paths]
         return Recipe.model_validate(TINY | {"schedule": {"epochs": 3}, "distillation": {"teachers": teachers}})

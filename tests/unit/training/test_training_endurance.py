@@ -1,4 +1,4 @@
-"""Runs that end, stop, move and go on: what is on the disk is always whole and always the right thing."""
+"""Runs that end, stop, are moved and resumed: the files on disk are always complete and always the right ones."""
 
 import dataclasses
 import errno
@@ -10,22 +10,13 @@ import pytest
 import torch
 from interrupted import break_off
 from safetensors.torch import save_file
+from tiny_recipe import tiny_recipe
 
 from mien.core.errors import DataError, MienError
-from mien.recipes import Recipe
 from mien.training import checkpoints
 from mien.training.fit import fit
 from mien.training.run import create_network
 from mien.training.task import Task
-
-TINY = {
-    "name": "tiny",
-    "data": {"dataset": "synthetic"},
-    "network": {"name": "resnet18", "input_size": 16, "options": {"width": 4, "stem": "small"}},
-    "optimizer": {"name": "sgd", "lr": 0.05, "weight_decay": 0},
-    "schedule": {"epochs": 3, "warmup_epochs": 0},
-    "training": {"batch_size": 32, "threads": 1},
-}
 
 
 @pytest.fixture
@@ -39,8 +30,8 @@ def worsening(monkeypatch):
     monkeypatch.setattr(Task, "validation_step", validate)
 
 
-def recipe(**groups):
-    return Recipe.model_validate(TINY | {name: TINY.get(name, {}) | keys for name, keys in groups.items()})
+def recipe(*, schedule=None, **groups):
+    return tiny_recipe(optimizer={"lr": 0.05, "weight_decay": 0}, schedule={"epochs": 3} | (schedule or {}), **groups)
 
 
 def record_of(folder):
@@ -98,7 +89,7 @@ def test_a_moved_run_still_knows_its_best_epoch(faces, tmp_path):
     assert epoch_of(tmp_path / "after", "last") == 2
 
 
-class TestFilesAreWholeOrAsBefore:
+class TestFilesAreCompleteOrUnchanged:
     def test_a_full_disk_leaves_the_file_before(self, tmp_path, monkeypatch):
         path = tmp_path / "checkpoints" / "last.ckpt"
         checkpoints.WholeFiles().save_checkpoint({"epoch": 0}, path)
@@ -117,7 +108,7 @@ class TestFilesAreWholeOrAsBefore:
         checkpoints.WholeFiles().save_checkpoint({"epoch": 1}, str(tmp_path / "last.ckpt"))
         assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"epoch": 1}
 
-    def test_a_damaged_checkpoint_cannot_be_gone_on_from_and_says_so(self, faces, tmp_path):
+    def test_a_damaged_checkpoint_cannot_be_resumed_and_says_so(self, faces, tmp_path):
         fit(recipe(), faces, tmp_path, minutes=1e-9, quiet=True)
         (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"half a checkpoint")
         with pytest.raises(MienError, match=r"last\.ckpt cannot be read .* it is damaged or not a checkpoint"):
@@ -132,7 +123,7 @@ class TestWeightsToStartFrom:
         save_file({name: tensor + 1 for name, tensor in state.items()}, tmp_path / "two.safetensors")
         return tmp_path / "one.safetensors", tmp_path / "two.safetensors"
 
-    def test_a_run_killed_in_its_first_epoch_wants_the_same_again(self, faces, files, tmp_path):
+    def test_a_run_killed_in_its_first_epoch_needs_the_same_again(self, faces, files, tmp_path):
         step = Task.training_step
         for first, second, line in (
             (files[0], None, r"started from one\.safetensors, not from random weights"),
@@ -149,7 +140,7 @@ class TestWeightsToStartFrom:
                 fit(recipe(), faces, folder, weights=second, resume=True, quiet=True)
             assert fit(recipe(), faces, folder, weights=first, resume=True, quiet=True).record.finished
 
-    def test_a_run_with_an_epoch_needs_them_no_more_but_takes_no_others(self, faces, files, tmp_path):
+    def test_a_run_with_an_epoch_no_longer_needs_them_but_refuses_others(self, faces, files, tmp_path):
         folder = tmp_path / "run"
         fit(recipe(), faces, folder, weights=files[0], minutes=1e-9, quiet=True)
         with pytest.raises(MienError, match=r"started from one\.safetensors, not from two\.safetensors"):
@@ -166,7 +157,7 @@ def test_other_votes_are_other_data(faces, tmp_path):
         fit(wanted, other, tmp_path, resume=True, quiet=True)
 
 
-def test_a_missing_split_is_missed_before_training(faces, tmp_path):
+def test_a_missing_split_is_an_error_before_training(faces, tmp_path):
     few = faces.subset(faces.splits != "test")
     with pytest.raises(DataError, match="has no split 'test'"):
         fit(recipe(data={"score_split": "test"}), few, tmp_path / "run", quiet=True)

@@ -12,7 +12,6 @@ from mien.core.errors import DataError
 from mien.data.options import LoadOptions
 from mien.data.registry import load
 from mien.recipes import Recipe
-from mien.training.augment import Augmentation
 from mien.training.batches import FaceBatches
 from mien.training.faces import FaceFiles, Faces, make_faces, measure_input
 from mien.training.fit import fit
@@ -30,7 +29,7 @@ RECIPE = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """50 training and 12 validation pictures of drawn faces, of several sizes."""
+    """50 training and 12 validation images of drawn faces, of several sizes."""
     root = tmp_path_factory.mktemp("files")
     faces = load("synthetic", None)
     for split, count in (("train", 50), ("validation", 12)):
@@ -73,19 +72,6 @@ def test_batches_are_equal_element_by_element(tree):
                 assert kept[0].dtype == fetched[0].dtype == torch.uint8
                 assert torch.equal(kept[0], fetched[0])
                 assert torch.equal(kept[1], fetched[1])
-
-
-def test_faces_are_changed_alike_a_batch_or_one_at_a_time(tree):
-    augment = Augmentation(Recipe.model_validate(RECIPE).augmentation, 1)
-    images = make_faces(read(tree, lazy=True), Recipe.model_validate(RECIPE)).images_between(0, 40).float() / 255
-    torch.manual_seed(0)
-    batched = torch.stack([augment(images) for _ in range(12)])
-    single = torch.stack([torch.cat([augment(image[None]) for image in images]) for _ in range(12)])
-    for moment in (torch.mean, torch.std):
-        # 480 draws each; five standard errors of the mean over draws
-        spread = moment(batched.flatten(2), 2).std() / np.sqrt(480)
-        assert abs(moment(batched) - moment(single)) < 5 * spread * np.sqrt(2)
-    assert (batched - images).abs().mean() > 0.02
 
 
 def test_both_measure_the_same_input(tree):

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from tiny_recipe import tiny_recipe
 
 from mien.core.errors import RecipeError
 from mien.data.registry import load
 from mien.models import registry
-from mien.recipes import Recipe, load_recipe
+from mien.recipes import load_recipe
 from mien.training import graphs
 from mien.training.fit import fit
 from mien.training.graphs import record_logits, record_outputs
@@ -66,20 +67,20 @@ def test_outputs_are_those_of_the_network(recorder):
         assert torch.equal(weight.grad, other.grad)
 
 
-def test_attention_maps_come_through(recorder):
+def test_attention_maps_are_kept(recorder):
     net = network("daf_mhsca").train()
     images = torch.rand(2, 1, 64, 64)
     assert record_outputs(net, images)(images).attention.shape[:2] == (2, 4)
 
 
-def test_logits_of_a_network_that_is_done(recorder):
+def test_logits_of_a_folded_network(recorder):
     net = network(width=8, stem="small").folded()
     given = record_logits(net, torch.zeros_like(IMAGES))(IMAGES)
     assert not given.requires_grad
     assert torch.equal(given, network(width=8, stem="small").folded()(IMAGES))
 
 
-def test_what_cannot_be_recorded_is_run_as_ever(monkeypatch, capsys):
+def test_what_cannot_be_recorded_runs_without(monkeypatch, capsys):
     def refuse(module, sample):
         module(*sample)
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
@@ -102,16 +103,7 @@ def test_compiling_and_recording_exclude_each_other():
 
 
 def tiny(**training):
-    return Recipe.model_validate(
-        {
-            "name": "tiny",
-            "data": {"dataset": "synthetic", "not_a_face_share": 0.1},
-            "network": {"name": "resnet18", "input_size": 16, "options": {"width": 4, "stem": "small"}},
-            "optimizer": {"name": "sgd", "lr": 0.01},
-            "schedule": {"epochs": 2, "warmup_epochs": 0},
-            "training": {"batch_size": 32, "threads": 1, "ema_decay": 0.9, **training},
-        }
-    )
+    return tiny_recipe(data={"not_a_face_share": 0.1}, schedule={"epochs": 2}, training={"ema_decay": 0.9, **training})
 
 
 def test_processors_record_nothing(monkeypatch, tmp_path):

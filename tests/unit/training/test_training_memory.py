@@ -1,4 +1,4 @@
-"""Memory that a step freed is there for the next one, without the system's help."""
+"""Memory that a step freed is kept for the next one."""
 
 import os
 import platform
@@ -32,13 +32,13 @@ print([pages_of_a_step() for _ in range(4)][-1])
 """
 
 
-def test_a_step_finds_its_memory_where_the_last_one_left_it():
+def test_a_step_reuses_the_memory_of_the_last_one():
     small_pages = os.environ | {LARGE_PAGES: "0"}
     done = subprocess.run([sys.executable, "-c", STEPS], env=small_pages, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100
 
 
-def test_the_command_asks_for_large_pages_unless_told_otherwise(monkeypatch):
+def test_the_command_asks_for_large_pages_unless_the_variable_is_set(monkeypatch):
     seen = []
     monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ[LARGE_PAGES]))
     monkeypatch.setenv(LARGE_PAGES, "0")

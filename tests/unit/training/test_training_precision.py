@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny_recipe import tiny_recipe
 
 from mien.data.registry import load
-from mien.recipes import Recipe
 from mien.recipes.schema import TrainingSettings
 from mien.training import hardware
 from mien.training.fit import fit
@@ -18,47 +18,37 @@ on_processors = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a
 
 
 @on_processors
-@pytest.mark.parametrize(
-    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "bf16-mixed"), ("16-mixed", "bf16-mixed")]
-)
-def test_a_processor_with_bf16_takes_it_for_any_16_bits(wanted, given, monkeypatch):
-    monkeypatch.setattr(hardware, "has_bf16", lambda: True)
+@pytest.mark.parametrize("is_native", [True, False])
+@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_processor_computes_any_16_bits_in_bf16_or_in_32_bits_without_it(wanted, is_native, monkeypatch):
+    monkeypatch.setattr(hardware, "has_bf16", lambda: is_native)
+    given = "bf16-mixed" if is_native and wanted != "32-true" else "32-true"
     assert precision_here(TrainingSettings(precision=wanted)) == given
     assert create_trainer(TrainingSettings(precision=wanted), [], max_steps=1).precision == given
 
 
-@on_processors
-@pytest.mark.parametrize(
-    ("wanted", "given"), [("32-true", "32-true"), ("bf16-mixed", "32-true"), ("16-mixed", "32-true")]
-)
-def test_a_processor_without_bf16_takes_32_bits(wanted, given, monkeypatch):
-    monkeypatch.setattr(hardware, "has_bf16", lambda: False)
-    assert precision_here(TrainingSettings(precision=wanted)) == given
-    assert create_trainer(TrainingSettings(precision="bf16-mixed"), [], max_steps=1).precision == "32-true"
-
-
 @pytest.mark.parametrize("wanted", ["bf16-mixed", "16-mixed"])
-def test_accelerators_are_not_asked_for_the_processors_arithmetic(wanted, monkeypatch):
+def test_accelerators_use_the_recipes_precision(wanted, monkeypatch):
     monkeypatch.setattr(hardware, "has_bf16", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert precision_here(TrainingSettings(precision=wanted)) == wanted
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_torch_tells(told, monkeypatch):
+@pytest.mark.parametrize("is_supported", [True, False])
+def test_torch_says_what_the_processor_has(is_supported, monkeypatch):
     assert isinstance(has_bf16(), bool)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: told)
-    assert has_bf16() is told
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: is_supported)
+    assert has_bf16() is is_supported
 
 
-def test_torch_without_onednn_is_taken_to_have_it(monkeypatch):
+def test_torch_without_onednn_counts_as_having_bf16(monkeypatch):
     monkeypatch.setattr(hardware, "torch", SimpleNamespace(ops=SimpleNamespace(mkldnn=SimpleNamespace())))
     assert has_bf16()
 
 
 @on_processors
 @pytest.mark.parametrize("native", [True, False])
-def test_run_and_record_say_what_was_calculated_in(native, monkeypatch, capsys, tmp_path):
+def test_run_and_record_name_the_precision_that_was_used(native, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(hardware, "has_bf16", lambda: native)
     formats = []
     step = Task.training_step
@@ -68,14 +58,8 @@ def test_run_and_record_say_what_was_calculated_in(native, monkeypatch, capsys, 
         return step(task, batch, batch_idx)
 
     monkeypatch.setattr(Task, "training_step", watched)
-    recipe = Recipe.model_validate(
-        {
-            "name": "tiny",
-            "data": {"dataset": "synthetic"},
-            "network": {"name": "resnet18", "input_size": 16, "options": {"width": 16, "stem": "small"}},
-            "schedule": {"epochs": 1, "warmup_epochs": 0},
-            "training": {"batch_size": 128, "threads": 1, "precision": "bf16-mixed"},
-        }
+    recipe = tiny_recipe(
+        network={"options": {"width": 16, "stem": "small"}}, training={"batch_size": 128, "precision": "bf16-mixed"}
     )
     record = fit(recipe, load("synthetic", None), tmp_path, quiet=True).record
     assert set(formats) == {(torch.channels_last, native)}

@@ -1,4 +1,4 @@
-"""The queue and its ledger: what is run, in which order, within which time, and what is left behind."""
+"""The queue and its ledger: what is run, in which order, within which time, and what is recorded."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_finished_runs_are_not_repeated(world):
     assert [name for name, *_ in world.fitted] == ["a", "b"]
 
 
-def test_a_run_out_of_time_goes_on_where_it_stopped(world):
+def test_a_run_out_of_time_is_resumed(world):
     world.work([entry("a")], minutes=4)
     assert world.rows()["a", 0]["state"] == "unfinished"
     assert world.rows()["a", 0]["epochs_done"] < 4
@@ -117,14 +117,14 @@ def test_a_run_out_of_time_goes_on_where_it_stopped(world):
     assert world.rows()["a", 0]["minutes"] == 4
 
 
-def test_time_for_publishing_is_kept_back(world):
+def test_time_for_publishing_is_reserved(world):
     world.work([entry("a")])
     world.work([entry("b")], minutes=7)
-    assert world.fitted[-1][2] == pytest.approx(5)  # two minutes, as its kin took
+    assert world.fitted[-1][2] == pytest.approx(5)  # two minutes, as similar runs took
     assert world.now == pytest.approx(6 + 6)
 
 
-def test_a_run_of_which_no_epoch_fits_is_not_started_and_a_smaller_one_is(world):
+def test_a_run_without_time_for_an_epoch_is_not_started_and_a_smaller_one_is(world):
     big, small = entry("big", seeds=[0, 1]), entry("small", recipe="resnet18/fer2013")
     world.pace = {"big": 5.0}
     world.work([big], only=["big"], minutes=10)  # seed 0 begins, 2 epochs
@@ -151,7 +151,7 @@ def test_a_trained_run_is_only_published(world, monkeypatch):
     assert (row["state"], row["minutes"], row["overhead_minutes"], row["message"]) == ("finished", 4, 2, "")
 
 
-def test_a_failure_stands_in_the_ledger_and_the_next_runs(world):
+def test_a_failure_is_in_the_ledger_and_the_next_run_starts(world):
     world.failing = {"a": MienError("The loss is\nnot a number")}
     failed = world.work([entry("a"), entry("b")])
     assert [row.name for row in failed] == ["a"]
@@ -179,7 +179,7 @@ def test_data_that_cannot_be_loaded_fail_the_run(world, monkeypatch):
     assert world.work([entry("a")])[0].message == "No data set named 'rafdb'."
 
 
-def test_several_processes_are_left_to_mien_train(world):
+def test_recipes_with_several_processes_are_refused(world):
     failed = world.work([entry("a", set=["training.devices=2"])])
     assert "in one process" in failed[0].message
 
@@ -337,7 +337,7 @@ class TestLedger:
         with pytest.raises(MienError, match="is not a ledger"):
             Ledger(tmp_path)
 
-    def test_estimates_prefer_the_nearest_kin_on_the_same_hardware(self, tmp_path):
+    def test_estimates_prefer_the_most_similar_runs_on_the_same_hardware(self, tmp_path):
         ledger = Ledger(tmp_path)
         assert ledger.minutes_per_epoch(self.row(), "chip") is None
         ledger.add(self.row("c", epochs_done=1, minutes=9.0, overhead_minutes=3.0))

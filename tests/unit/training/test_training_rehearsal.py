@@ -1,4 +1,4 @@
-"""What does not fit shows in a step on two random pictures, before anything is loaded."""
+"""Mistakes show in a step on two random images, before any data are loaded."""
 
 import pytest
 import torch
@@ -25,14 +25,14 @@ SMALL = ("network.input_size=32", "network.options.width=4")
         (["network.input_size=8"], "smallest input is 16 x 16"),
     ],
 )
-def test_what_does_not_fit_is_one_line(settings, message):
+def test_mistakes_are_one_line(settings, message):
     with pytest.raises(MienError, match=message) as error:
         rehearse(load_recipe("resnet18/synthetic", [*SMALL, *settings]))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("recipe", ["default/fer2013", "daf_mhsca/fer2013", "sldcnn/fer2013", "hfc/fer2013"])
-def test_what_fits_changes_nothing_that_is_drawn_later(recipe):
+def test_later_random_numbers_stay_the_same(recipe):
     state = torch.random.get_rng_state()
     rehearse(load_recipe(recipe, ["network.input_size=64"]))
     assert torch.equal(torch.random.get_rng_state(), state)

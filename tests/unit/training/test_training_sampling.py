@@ -16,7 +16,7 @@ def test_every_image_comes_once_in_an_order_of_seed_and_epoch():
     sampler.set_epoch(1)
     assert first != list(sampler)
     assert first != list(FaceSampler(LABELS, seed=4))
-    assert list(sampler) != list(FaceSampler(LABELS, seed=4))  # nor goes one seed on with what another began with
+    assert list(sampler) != list(FaceSampler(LABELS, seed=4))  # and seeds do not share orders of other epochs
 
 
 def test_processes_share_the_batches_of_one():
@@ -27,7 +27,7 @@ def test_processes_share_the_batches_of_one():
         assert sorted(together) == sorted(whole[2 * start : 2 * start + 8])
 
 
-def test_an_uneven_rest_is_left_out():
+def test_a_remainder_is_left_out():
     samplers = [FaceSampler(LABELS, rank=rank, world_size=3) for rank in range(3)]
     assert [len(sampler) for sampler in samplers] == [33, 33, 33]
     assert [len(list(sampler)) for sampler in samplers] == [33, 33, 33]

@@ -1,4 +1,4 @@
-"""The trainer's settings are the recipe's, for training and for timing alike; and what only an accelerator does."""
+"""The trainer has the recipe's settings, for training and for timing alike; and what only an accelerator does."""
 
 import warnings
 from types import SimpleNamespace
@@ -7,12 +7,12 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
+from tiny_recipe import tiny_recipe
 
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import load
-from mien.recipes import Recipe
 from mien.training import throughput
 from mien.training import trainer as module
 from mien.training.batches import FaceBatches
@@ -27,18 +27,12 @@ needs_accelerator = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator"),
 ]
-TINY = {
-    "name": "tiny",
-    "data": {"dataset": "synthetic"},
-    "network": {"name": "resnet18", "input_size": 16, "options": {"width": 4, "stem": "small"}},
-    "optimizer": {"name": "sgd", "lr": 0.01, "options": {"momentum": 0.9}},
-    "schedule": {"epochs": 1, "warmup_epochs": 0},
-    "training": {"batch_size": 32, "threads": 1, "ema_decay": 0.9, "gradient_clip": 2.0},
-}
 
 
-def tiny(**groups):
-    return Recipe.model_validate(TINY | {name: TINY.get(name, {}) | keys for name, keys in groups.items()})
+def tiny(*, optimizer=None, training=None, **groups):
+    optimizer = {"options": {"momentum": 0.9}} | (optimizer or {})
+    training = {"ema_decay": 0.9, "gradient_clip": 2.0} | (training or {})
+    return tiny_recipe(optimizer=optimizer, training=training, **groups)
 
 
 def task(recipe, device="cpu"):
@@ -89,7 +83,7 @@ def test_more_devices_than_there_are_is_one_line(monkeypatch):
         create_trainer(tiny(training={"devices": 2}).training, [], max_steps=1)
 
 
-def test_pixels_keep_their_places_where_networks_calculate_in_16_bits():
+def test_pixel_positions_are_exact_when_networks_compute_in_16_bits():
     faces, targets = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8), torch.eye(7)[:4]
     made = task(tiny(augmentation={"rotation": 30, "scale": 0.2}))
 
@@ -102,7 +96,7 @@ def test_pixels_keep_their_places_where_networks_calculate_in_16_bits():
         assert torch.equal(prepared(), plain)
 
 
-def test_maps_are_channels_last_where_onednn_keeps_to_its_buffers():
+def test_maps_are_channels_last_unless_onednn_would_overrun_its_buffers():
     assert task(tiny(network={"name": "despam", "options": {}})).memory_format == torch.channels_last
     assert task(tiny(network={"options": {"width": 16}})).memory_format == torch.channels_last
     assert task(tiny(network={"options": {"width": 8}})).memory_format == torch.contiguous_format
@@ -141,14 +135,14 @@ class Average(Callback):
         self.expected = [0.9 * old + 0.1 * new for old, new in zip(before, now, strict=True)]
 
 
-def test_moving_average_is_its_definition_and_ends_as_the_network():
+def test_the_moving_average_follows_its_definition_and_becomes_the_network():
     watch = Average()
     network = train_watched(watch).lightning_module.network
     assert torch.allclose(network.fc.weight, watch.expected[0], atol=1e-6)
     assert torch.allclose(network.bn1.running_mean, watch.expected[1], atol=1e-6)
 
 
-def test_nothing_is_shown_or_written_unasked():
+def test_nothing_is_shown_or_written_by_default():
     trainer = create_trainer(tiny().training, [], max_steps=1)
     assert trainer.logger is None
     assert not trainer.checkpoint_callbacks
@@ -213,12 +207,12 @@ class TestOnAnAccelerator:
         for key in weights[0]:
             assert torch.allclose(weights[0][key].float(), weights[1][key].float(), atol=1e-4), key
 
-    def test_moving_average_lies_beside_the_network(self):
+    def test_the_moving_average_is_on_the_networks_device(self):
         watch = Devices()
         train_watched(watch)
         assert watch.seen == {"cuda"}
 
-    def test_a_step_asks_the_device_for_nothing(self):
+    def test_a_step_does_not_wait_for_the_device(self):
         """Whatever waits for the device is an error here: augmentation, both passes, the step and the average."""
         changes = {"rotation": 10, "scale": 0.1, "translate": 0.1, "brightness": 0.2, "contrast": 0.2, "noise": 0.1,
                    "erasing": 0.5, "mixup": 0.2}  # fmt: skip
@@ -250,15 +244,3 @@ class TestOnAnAccelerator:
         record = fit(recipe, faces, tmp_path / "run", quiet=True).record
         assert record.finished
         assert record.curves[0]["train_loss"] < 3
-
-    def test_resnet18_at_224_trains_on_more_than_10000_images_a_second(self):
-        recipe = Recipe.model_validate(
-            {
-                "name": "resnet18",
-                "network": {"name": "resnet18", "input_size": 224},
-                "optimizer": {"name": "sgd", "lr": 0.1, "options": {"momentum": 0.9}},
-                "training": {"batch_size": 1024, "precision": "bf16-mixed", "use_compile": True},
-            }
-        )
-        record = measure_throughput([recipe], steps=40)
-        assert record["recipes"][0]["images_per_second"] > 10_000

@@ -1,4 +1,4 @@
-"""Every setting of a recipe reaches what it is about: the parts are tested elsewhere, here whether they are used."""
+"""Every setting of a recipe is used; the parts themselves are tested elsewhere."""
 
 from types import SimpleNamespace
 
@@ -102,7 +102,7 @@ def test_a_setting_of_a_policy_changes_what_is_learnt(learn, key, value):
     assert not torch.equal(learn({**base, key: value}), learn(base))
 
 
-def test_norms_and_biases_do_not_decay_and_the_rate_goes_step_by_step(faces, tmp_path):
+def test_norms_and_biases_do_not_decay_and_the_rate_changes_every_step(faces, tmp_path):
     recipe = make_recipe({"schedule.epochs": 3})
     record = fit(recipe, faces, tmp_path, quiet=True).record
     steps = len(faces.split("train")) // 64
@@ -122,7 +122,7 @@ def make_task(faces, recipe, *, is_grey=False):
     return task.train()
 
 
-def test_every_teacher_that_is_named_teaches(faces, tmp_path):
+def test_every_named_teacher_is_used(faces, tmp_path):
     folders = [tmp_path / name for name in ("a", "b")]
     for seed, folder in enumerate(folders):
         fit(make_recipe({"training.seed": seed, "schedule.epochs": 1}), faces, folder, quiet=True)
@@ -166,7 +166,7 @@ def test_non_faces_are_at_least_one_and_shared_between_processes(faces, monkeypa
         assert len(images) == faces_each + count
 
 
-def test_classes_are_balanced_and_what_is_no_face_keeps_its_share(faces):
+def test_classes_are_balanced_and_non_faces_keep_their_share(faces):
     recipe = make_recipe({"data.class_balance": 1.0, "data.not_a_face_share": 0.1, "training.batch_size": 16})
     labels = torch.tensor([0] * 60 + [1] * 20 + [7] * 20)
     train = Faces(torch.zeros(100, 1, 16, 16, dtype=torch.uint8), torch.eye(8)[labels])
@@ -180,7 +180,7 @@ def test_classes_are_balanced_and_what_is_no_face_keeps_its_share(faces):
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.05])
-def test_batches_are_remembered_once_a_step_and_as_the_weights_saw_them(faces, tmp_path, rho):
+def test_running_statistics_are_updated_once_per_step_by_the_unmoved_weights(faces, tmp_path, rho):
     """Norms' statistics and class centres of one step are those of a plain pass, also with two passes of SAM."""
     changes = {
         "schedule.epochs": 1,
