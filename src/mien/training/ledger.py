@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -100,23 +99,20 @@ class Ledger:
         rows = [asdict(row) for row in self.rows.values()]
         write_whole(self.folder / LEDGER, json.dumps(rows, indent=1) + "\n")
 
-    def minutes_per_epoch(self, row: LedgerRow, hardware: str) -> float | None:
-        """Estimate from the run itself, else from the runs of the same recipe on this hardware; None: unknown."""
-        return self._estimate(row, hardware, lambda other: other.minutes_per_epoch)
+    def estimate(
+        self, row: LedgerRow, hardware: str, measure: Literal["minutes_per_epoch", "overhead_minutes"]
+    ) -> float | None:
+        """Estimate a time of a run from the most similar runs that have it: itself, its other seeds, its recipe.
 
-    def overhead_minutes(self, row: LedgerRow, hardware: str) -> float | None:
-        """Estimate the time outside the epochs, mostly publishing, in the same way."""
-        return self._estimate(row, hardware, lambda other: other.overhead_minutes)
-
-    def _estimate(self, row: LedgerRow, hardware: str, measured: Callable[[LedgerRow], float | None]) -> float | None:
+        Only runs on the same hardware count. None: unknown.
+        """
         here = [other for other in self.rows.values() if other.hardware == hardware]
-        # the most similar runs that have a measurement: the run itself, its other seeds, its recipe
         for similar in (
             [other for other in here if (other.name, other.seed) == (row.name, row.seed)],
             [other for other in here if other.name == row.name],
             [other for other in here if other.recipe == row.recipe],
         ):
-            known = [value for other in similar if (value := measured(other))]
+            known = [value for other in similar if (value := getattr(other, measure))]
             if known:
-                return median(known)
+                return float(median(known))
         return None

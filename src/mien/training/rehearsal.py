@@ -7,11 +7,9 @@ import torch
 from mien.core.errors import RecipeError
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
-from mien.models.network import Network
-from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.recipes import Recipe
-from mien.recipes.schema import OptimizerSettings
 from mien.training.run import create_network
+from mien.training.task import make_optimizer
 
 IMAGES = 2
 
@@ -30,19 +28,10 @@ def rehearse(recipe: Recipe) -> None:
         size = recipe.network.input_size
         images = torch.rand(IMAGES, recipe.network.channels, size, size, device=device)
         loss.to(device)(network.outputs(images), torch.eye(classes, device=device)[:IMAGES]).backward()
-        _step(network, recipe.optimizer)
-
-
-def _step(network: Network, settings: OptimizerSettings) -> None:
-    try:
-        create_optimizer(
-            settings.name,
-            decay_groups(network),
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            options=settings.options,
-        ).step()
-    except (RuntimeError, AssertionError) as error:  # torch's own checks of options that exclude each other
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        given = ", ".join(f"{name} = {value}" for name, value in settings.options.items())
-        raise RecipeError(f"Optimizer '{settings.name}' cannot step with {given or 'its defaults'}: {reason}") from None
+        settings = recipe.optimizer
+        try:
+            make_optimizer(network, settings, settings.options).step()
+        except (RuntimeError, AssertionError) as error:  # torch's own checks of options that exclude each other
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            given = ", ".join(f"{name} = {value}" for name, value in settings.options.items()) or "its defaults"
+            raise RecipeError(f"Optimizer '{settings.name}' cannot step with {given}: {reason}") from None

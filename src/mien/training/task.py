@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from mien.core.card import InputSpec
@@ -22,7 +23,7 @@ from mien.models.losses.registry import create_loss
 from mien.models.network import Network, Outputs
 from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.recipes import Recipe
-from mien.recipes.schema import ScheduleSettings
+from mien.recipes.schema import OptimizerSettings, ScheduleSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
 from mien.training.graphs import record_outputs
@@ -112,22 +113,16 @@ class Task(L.LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
-        """Stop a run whose loss is not a number, before its weights replace the last good checkpoint.
-
-        Raises:
-            MienError: The loss of a batch of this epoch was infinite or not a number.
-        """
+        """Stop a run whose loss is not a number, before its weights replace the last good checkpoint."""
         # all processes must stop, or the others would wait forever; a copy, because reduce works in place
-        if not torch.isfinite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum")):
-            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
+        self._check_finite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum"))
 
     def on_validation_end(self) -> None:
-        """Stop a run that diverged in the last step of an epoch, before its weights are kept.
+        """Stop a run that diverged in the last step of an epoch, before its weights are kept."""
+        self._check_finite(self.trainer.callback_metrics["validation/loss"])
 
-        Raises:
-            MienError: The validation loss is infinite or not a number.
-        """
-        if not torch.isfinite(self.trainer.callback_metrics["validation/loss"]):
+    def _check_finite(self, loss: Any) -> None:
+        if not torch.isfinite(loss):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
 
     def on_validation_epoch_start(self) -> None:
@@ -152,14 +147,8 @@ class Task(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the recipe's optimizer and its schedule, by steps or by the validation loss."""
-        settings, schedule = self.recipe.optimizer, self.recipe.schedule
-        optimizer = create_optimizer(
-            settings.name,
-            decay_groups(self.network),
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            options=self._optimizer_options(),
-        )
+        schedule = self.recipe.schedule
+        optimizer = make_optimizer(self.network, self.recipe.optimizer, self._optimizer_options())
         if schedule.name == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=schedule.plateau_factor, patience=schedule.plateau_patience
@@ -241,6 +230,13 @@ class Task(L.LightningModule):
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
+
+
+def make_optimizer(network: Network, settings: OptimizerSettings, options: Mapping[str, Any]) -> Optimizer:
+    """Make a recipe's optimizer for a network's weights; `options` are those of the optimizer itself."""
+    return create_optimizer(
+        settings.name, decay_groups(network), lr=settings.lr, weight_decay=settings.weight_decay, options=options
+    )
 
 
 def _breaks_channels_last(network: nn.Module) -> bool:

@@ -142,14 +142,14 @@ class Worker:
         left = self._minutes_left(row)
         if left is None:
             return True
-        epoch = 0.0 if is_trained else self.ledger.minutes_per_epoch(row, self.hardware)
+        epoch = 0.0 if is_trained else self.ledger.estimate(row, self.hardware, "minutes_per_epoch")
         return left > 0 and left >= (self._guess() if epoch is None else epoch)
 
     def _minutes_left(self, row: LedgerRow) -> float | None:
         """Return how long a run may train now, with time for publishing reserved; None: no limit."""
         if self.minutes is None:
             return None
-        overhead = self.ledger.overhead_minutes(row, self.hardware)
+        overhead = self.ledger.estimate(row, self.hardware, "overhead_minutes")
         spent = (time.monotonic() - self.start) / 60
         return self.minutes - spent - (self._guess() if overhead is None else overhead)
 

@@ -339,13 +339,14 @@ class TestLedger:
 
     def test_estimates_prefer_the_most_similar_runs_on_the_same_hardware(self, tmp_path):
         ledger = Ledger(tmp_path)
-        assert ledger.minutes_per_epoch(self.row(), "chip") is None
+
+        def estimate(measure="minutes_per_epoch", hardware="chip"):
+            return ledger.estimate(self.row("b"), hardware, measure)
+
+        assert estimate() is None
         ledger.add(self.row("c", epochs_done=1, minutes=9.0, overhead_minutes=3.0))
-        assert ledger.minutes_per_epoch(self.row("b"), "chip") == 9
-        assert ledger.overhead_minutes(self.row("b"), "chip") == 3
-        assert ledger.minutes_per_epoch(self.row("b"), "another") is None
+        assert (estimate(), estimate("overhead_minutes"), estimate(hardware="another")) == (9, 3, None)
         ledger.add(self.row("b", 1, epochs_done=2, minutes=4.0))
-        assert ledger.minutes_per_epoch(self.row("b"), "chip") == 2
-        assert ledger.overhead_minutes(self.row("b"), "chip") == 3
+        assert (estimate(), estimate("overhead_minutes")) == (2, 3)
         ledger.add(self.row("b", 0, epochs_done=4, minutes=4.0))
-        assert ledger.minutes_per_epoch(self.row("b"), "chip") == 1
+        assert estimate() == 1
