@@ -91,7 +91,7 @@ def recognize_videos(
     Each error is passed to `fail`, and the next video follows. Returns the number of the signal that interrupted the
     run, or 0.
     """
-    from mien.inference.video import open_video, stream_video
+    from mien.inference.video import open_video, stream
     from mien.inference.video.writers import FrameWriter
 
     interruption = Interruption()
@@ -104,7 +104,7 @@ def recognize_videos(
             except MienError as error:
                 fail(error)
                 continue
-            frames = interruption.stop(stream_video(video, recognizer, settings))
+            frames = interruption.stop(stream(video, recognizer, settings))
             if failure := _write_results(video, frames, labels, options, writer):
                 fail(failure)
             if interruption.signal:

@@ -13,7 +13,7 @@ import mien
 from mien.core.errors import MienError
 from mien.core.types import Box, Detection
 from mien.inference.recognizer import Recognizer
-from mien.inference.video import FaceStream, Frame, FrameResult, StreamSettings, VideoError, stream, stream_video
+from mien.inference.video import FaceStream, Frame, FrameResult, StreamSettings, VideoError, stream
 from mien.inference.video.pipeline import Channel, run_pipeline
 
 SIZE = (120, 160)
@@ -124,7 +124,7 @@ class LiveSource:
 def test_a_live_source_drops_frames_instead_of_lagging(recognizer: Recognizer) -> None:
     source = LiveSource()
     results: list[FrameResult] = []
-    for result in stream_video(source, recognizer):
+    for result in stream(source, recognizer):
         results.append(result)
         time.sleep(0.05)
     indices = [result.index for result in results]
@@ -138,7 +138,7 @@ def test_stopping_early_stops_all_threads(recognizer: Recognizer) -> None:
     endless = stream(images(10**9), recognizer)
     for _ in range(5):
         next(endless)
-    endless.close()  # type: ignore[attr-defined]
+    endless.close()
     assert threading.active_count() == before
 
 
@@ -187,7 +187,7 @@ def test_queues_are_bounded() -> None:
         next(results)
     time.sleep(0.1)
     assert made < 30
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Faces in videos, cameras and streams: found, tracked, classified and smoothed over time."""
 
 from mien.core.types import FrameResult, TrackedFace
-from mien.inference.video.face_stream import FaceStream, FrameFaces, StreamSettings, stream, stream_video
+from mien.inference.video.face_stream import FaceStream, FrameFaces, StreamSettings, stream
 from mien.inference.video.frames import Frame, VideoError, VideoSource
 from mien.inference.video.recording import VideoRecorder
 from mien.inference.video.smoothing import SMOOTHING_MODES, Smoother, SmoothingMode
@@ -29,5 +29,4 @@ __all__ = [
     "VideoSummary",
     "open_video",
     "stream",
-    "stream_video",
 ]

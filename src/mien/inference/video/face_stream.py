@@ -175,17 +175,17 @@ class FaceStream:
 
 
 def stream(
-    source: str | Path | Iterable[NDArray[Any]],
+    source: str | Path | Iterable[NDArray[Any]] | VideoSource,
     recognizer: Recognizer | None = None,
     settings: StreamSettings = DEFAULTS,
-) -> Iterator[FrameResult]:
+) -> Generator[FrameResult, None, None]:
     """Yield the faces of every frame of a video, camera or sequence of images, in order.
 
     Frames are decoded, searched and classified in threads, a few frames ahead of the caller. A live source drops frames
-    when the caller is slower; a file drops none.
+    when the caller is slower; a file drops none. The source is closed at the end.
 
     Args:
-        source: A video file, `camera:0`, a stream at rtsp:// or http(s)://, or RGB arrays.
+        source: A video file, `camera:0`, a stream at rtsp:// or http(s)://, RGB arrays, or an open source.
         recognizer: By default `Recognizer()`.
         settings: See `StreamSettings`.
 
@@ -202,15 +202,8 @@ def stream(
         0.0 [1]
         0.04 [1]
     """
-    video = open_video(source, rate=settings.rate)
-    return stream_video(video, recognizer or Recognizer(), settings)
-
-
-def stream_video(
-    video: VideoSource, recognizer: Recognizer, settings: StreamSettings = DEFAULTS
-) -> Generator[FrameResult, None, None]:
-    """Do as `stream` for an open source, and close it at the end."""
-    faces = FaceStream(recognizer, settings)
+    video = source if isinstance(source, VideoSource) else open_video(source, rate=settings.rate)
+    faces = FaceStream(recognizer or Recognizer(), settings)
     is_large = video.frame_pixels is not None and video.frame_pixels > LARGE_FRAME
     capacity = CAPACITY_LARGE if is_large else CAPACITY
     inbox = Channel[Frame](1 if video.is_live else capacity, use_latest=video.is_live)

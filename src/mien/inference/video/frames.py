@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class Frame:
     pixels: NDArray[np.uint8]
 
 
+@runtime_checkable
 class VideoSource(Protocol):
     """Yields frames in order."""
 
