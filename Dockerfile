@@ -16,11 +16,11 @@ ENV PATH=/opt/mien/bin:$PATH \
     ORT_DISABLE_TELEMETRY=1
 USER mien
 EXPOSE 8000
-# SIGTERM: /readyz says 503, what has been begun is finished, then the server ends.
+# SIGTERM: /readyz answers 503, requests in progress are finished, then the server ends.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-# A container's port is reached from outside: the server wants a key (MIEN_API_KEY or --api-key-file).
+# A container's port is reached from outside: the server requires a key (MIEN_API_KEY or --api-key-file).
 # YuNet finds more faces than the Haar cascade that is in the image: mount its file, and add --detector yunet:FILE.
 ENTRYPOINT ["mien", "serve", "--host", "0.0.0.0", "--port", "8000"]
 CMD ["--drain", "5"]

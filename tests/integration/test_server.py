@@ -352,10 +352,22 @@ def test_no_image_is_stored_or_logged(
     assert not any(word in logged for word in ("127.0.0.1", "neutral", "happy", "recognize"))
 
 
-def test_sigterm_finishes_requests_in_progress(tiny_model: Path, portrait: bytes) -> None:
-    code = "import typer; from mien.apps.serve import serve; typer.run(serve)"
-    words = ["--port", "0", "--model", str(tiny_model), "--detector", "none", "--drain", "1.5"]
-    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+PLUGIN = """
+from mien.inference.detectors.none import WholeImage
+
+class Own(WholeImage):
+    name = "own"
+"""
+
+
+def test_the_command_loads_plugins_and_finishes_requests_after_sigterm(
+    tiny_model: Path, portrait: bytes, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text(PLUGIN)
+    options = ["--port", "0", "--model", tiny_model, "--plugin", plugin, "--detector", "own", "--drain", "1.5"]
+    command = [sys.executable, "-m", "mien", "serve", *map(str, options)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().split()[2].rstrip("/")
     with httpx.Client(base_url=address, timeout=20) as client:

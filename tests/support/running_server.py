@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 from mien.apps.web.engine import Engine
 from mien.apps.web.metrics import Metrics
 from mien.apps.web.server import create_app
 from mien.apps.web.settings import Offer, ServerSettings
 from mien.apps.web.transport import listen, make_server
+from mien.core.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,5 @@ def running(settings: ServerSettings) -> Iterator[RunningServer]:
             server.should_exit = True
             thread.join(30)
     assert not thread.is_alive()
+    with pytest.raises(ModelError, match="shutting down"):  # the engine is closed with the application
+        next(iter(engine.models.values())).predict(np.zeros((1, 1, 48, 48), np.float32))

@@ -121,7 +121,9 @@ class Engine:
     def licence(self, model: str) -> str | None:
         """Return the licence of a model that ships with the package; None for other files."""
         file = Path(str(model_files().get(model)))
-        is_shipped = file.parent == Path(str(resources.files("mien") / "assets"))
+        is_shipped = model in self.settings.offer.models and file.parent == Path(
+            str(resources.files("mien") / "assets")
+        )
         return metadata.metadata("mien")["License-Expression"] if is_shipped else None
 
     def _do(self, work: Callable[[], T]) -> T:

@@ -24,9 +24,7 @@ class Linger:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and note whether its body was read."""
-        headers = Headers(scope=scope)
-        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        if scope["type"] != "http" or not has_body:
+        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         is_complete = is_early = False
@@ -52,3 +50,7 @@ class Linger:
             await send(message)
 
         await self._app(scope, watch, respond)
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

@@ -93,18 +93,21 @@ class Conversation:
         await self._socket.send_text(json.dumps(ready))
         while True:
             data = await self._receive(self._engine.settings.timeouts.idle)
-            try:
-                if isinstance(data, bytes):
-                    await self._socket.send_text(json.dumps(await self._recognize(data)))
-                else:
-                    self._apply(TextMessage.model_validate_json(data).settings)
-            except (WebSocketDisconnect, RuntimeError):
-                raise
-            except Exception as error:  # the conversation continues
-                problem = as_problem(error)
-                if problem.status == 500:
-                    logger.exception("A frame of a WebSocket client failed")
-                await self._socket.send_text(_error(problem))
+            if reply := await self._answer(data):
+                await self._socket.send_text(reply)
+
+    async def _answer(self, data: str | bytes) -> str | None:
+        """Return the answer to a message, if it has one; after an error the conversation continues."""
+        try:
+            if isinstance(data, bytes):
+                return json.dumps(await self._recognize(data))
+            self._apply(TextMessage.model_validate_json(data).settings)
+        except Exception as error:
+            problem = as_problem(error)
+            if problem.status == 500:
+                logger.exception("A message of a WebSocket client failed")
+            return _error(problem)
+        return None
 
     def _apply(self, changes: dict[str, Any]) -> None:
         """Change some settings and start tracking again; `ValidationError` or `ProblemError` changes nothing."""

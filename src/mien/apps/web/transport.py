@@ -83,6 +83,7 @@ def make_server(app: ASGIApp, engine: Engine) -> Server:
         app,
         # uvicorn makes the connections, and passes them nothing of ours
         http=type("Connection", (Connection,), {"header_seconds": settings.timeouts.header}),
+        lifespan="on",
         ws="websockets-sansio",
         ws_max_size=settings.limits.frame_bytes + HEADER.size,
         ws_per_message_deflate=False,  # images are compressed already
