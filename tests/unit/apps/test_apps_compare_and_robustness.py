@@ -1,4 +1,4 @@
-"""`mien compare`, `mien robustness` and what `mien score` shows beyond the scores."""
+"""`mien compare`, `mien robustness` and the options of `mien score`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from made_predictions import make_predictions
 from typer.testing import CliRunner
 
 from mien.apps.compare import compare
 from mien.apps.evaluate import score
 from mien.apps.robustness import robustness
 from mien.core.errors import DataError, MissingExtraError
-from mien.core.expressions import FER2013_LABELS
-from mien.evaluation.predictions import Predictions
 
 app = typer.Typer()
 app.command()(compare)
@@ -33,7 +32,7 @@ def invoke(*words: object) -> str:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """Two models' predictions of 80 images of two people; the second is right more often."""
+    """Two models' predictions of 80 images of two people; the second is correct more often."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 7, 80)
     paths = []
@@ -41,18 +40,10 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
         scores = generator.dirichlet(np.ones(7), 80)
         scores[np.arange(80), labels] += generator.random(80) < skill
         path = tmp_path / f"{len(paths)}.npz"
-        Predictions(
-            probabilities=(scores / scores.sum(axis=1, keepdims=True)).astype(np.float32),
-            labels=labels,
-            label_set=FER2013_LABELS,
-            model=name,
-            dataset="fer2013",
-            split="validation",
-            fingerprint="abc",
-            is_duplicate=np.arange(80) < 10,
-            rows=np.arange(80),
+        make_predictions(
+            scores / scores.sum(axis=1, keepdims=True), labels, model=name, is_duplicate=np.arange(80) < 10,
             metadata={"subject": np.where(np.arange(80) % 2, "[i]x", "y")},
-        ).save(path)
+        ).save(path)  # fmt: skip
         paths.append(path)
     return paths[0], paths[1]
 
@@ -95,10 +86,7 @@ def test_score_against_ferplus(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text(
         "emotion,pixels,Usage\n" + "".join(f"{label},{pixels},{usage}\n" for label, usage in rows)
     )
-    predictions = Predictions(
-        np.eye(7, dtype=np.float32)[[3, 6]], np.array([3, 4]), FER2013_LABELS, "m", "fer2013", "validation", "abc",
-        np.zeros(2, dtype=np.bool_), np.array([1, 2]),
-    )  # fmt: skip
+    predictions = make_predictions(np.eye(7)[[3, 6]], [3, 4], rows=np.array([1, 2]))
     predictions.save(tmp_path / "p.npz")
     with pytest.raises(DataError, match=r"No fer2013new\.csv"):
         invoke("score", tmp_path / "p.npz", "--ferplus", tmp_path)

@@ -6,30 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from pixel_model import SIZE, PixelModel
 
-from mien.core.card import CropSpec, InputSpec, ModelCard
 from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
 from mien.evaluation.predict import predict_scores, predict_split
 from mien.inference.model import Scores
-
-SIZE = 8
-
-
-class PixelModel:
-    """Stands in for a network: the first pixels of a face are the probabilities, times 255."""
-
-    def __init__(self, *labels: str, **card: object) -> None:
-        spec = InputSpec(size=SIZE, channels=1, mean=0.0, std=1.0)
-        self.card = ModelCard("pixels", "none", LabelSet.of(labels), spec, CropSpec(), **card)
-        self.batches: list[int] = []
-
-    def predict(self, faces: np.ndarray) -> Scores:
-        self.batches.append(len(faces))
-        probabilities = faces[:, 0, 0, : len(self.card.labels)]
-        return Scores(np.log(np.maximum(probabilities, 1e-9)), probabilities, faces[:, 0, 1, 0])
 
 
 def make_dataset(labels: list[str], pixels: list[list[int]], classes: list[int], **changes: object) -> FaceDataset:
