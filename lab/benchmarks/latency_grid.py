@@ -25,7 +25,7 @@ from mien.core.expressions import Expression
 from mien.core.hardware import processor_name
 from mien.core.types import Box
 from mien.data.synthetic import draw_face
-from mien.evaluation.latency import check_rounds, measure_in_turns, time_in_turns
+from mien.evaluation.latency import check_rounds, time_in_turns
 from mien.evaluation.reference import resnet18_onnx
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
@@ -123,7 +123,7 @@ def _time_batch(
         spec = model.card.input
         images = generator.standard_normal((batch, spec.channels, spec.size, spec.size), dtype=np.float32)
         calls.append(partial(model.predict, images))
-    walls, works = measure_in_turns(calls, rounds, clocks=CLOCKS)
+    walls, works = time_in_turns(calls, rounds, clocks=CLOCKS)
     medians = np.median(works, axis=1)
     yardsticks = {m.card.name: medians[len(models) + row] for row, m in enumerate(references)}
     return [
@@ -161,7 +161,7 @@ def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTimin
         f"end to end ({names[0]})": recognize_face,
     }
     with _opencv_threads(threads):
-        times = time_in_turns(list(stages.values()), rounds)
+        (times,) = time_in_turns(list(stages.values()), rounds)
     return [StageTiming(name, threads, *_summary(row)) for name, row in zip(stages, times, strict=True)]
 
 

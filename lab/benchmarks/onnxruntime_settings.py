@@ -69,7 +69,9 @@ def main() -> None:
             for batch, rounds in ((1, arguments.rounds), (8, max(20, arguments.rounds // 5))):
                 shape = (batch, card.input.channels, card.input.size, card.input.size)
                 images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-                times = time_in_turns([partial(s.run, [OUTPUT_NAME], {INPUT_NAME: images}) for s in sessions], rounds)
+                (times,) = time_in_turns(
+                    [partial(s.run, [OUTPUT_NAME], {INPUT_NAME: images}) for s in sessions], rounds
+                )
                 quantiles = np.quantile(times, [0.5, 0.1], axis=1)
                 relative = (quantiles / quantiles[:, :1]).round(2)
                 rows.append(

@@ -28,7 +28,7 @@ from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from mien.core.image import to_batch
 from mien.data.options import LoadOptions
 from mien.data.registry import load
-from mien.evaluation.latency import measure_in_turns
+from mien.evaluation.latency import time_in_turns
 from mien.export.model_file import with_card
 from mien.export.quantization import QUANTIZED, CalibrationFaces, halve, quantize
 from mien.inference.model import OnnxModel, optimize_model, read_model
@@ -119,7 +119,7 @@ def main() -> None:
     ratios: dict[int, dict[str, tuple[float, float]]] = {}
     for batch, rounds in ((1, arguments.rounds), (8, max(20, arguments.rounds // 8))):
         calls = [partial(m.predict, images[:batch]) for m in models.values()]
-        works, walls = measure_in_turns(calls, rounds, clocks=(time.process_time, time.perf_counter))
+        works, walls = time_in_turns(calls, rounds, clocks=(time.process_time, time.perf_counter))
         medians, lows = np.median(works, axis=1), np.quantile(walls, 0.1, axis=1)
         found = zip((medians[0] / medians).round(2).tolist(), (lows[0] / lows).round(2).tolist(), strict=True)
         ratios[batch] = dict(zip(models, found, strict=True))

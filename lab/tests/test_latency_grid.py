@@ -43,11 +43,11 @@ def test_every_case_is_measured(model: str) -> None:
 
 
 def test_ratios_are_those_of_the_processor_times(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pretend(calls: list[object], rounds: int, clocks: object) -> np.ndarray:
+    def pretend(calls: list[object], rounds: int, clocks: tuple[object, ...] = (None,)) -> np.ndarray:
         work = np.arange(1, len(calls) + 1)[:, None] * np.ones(rounds)
-        return np.stack([work + 10, work])
+        return np.stack([work + 10, work])[: len(clocks)]
 
-    monkeypatch.setattr(latency_grid, "measure_in_turns", pretend)
+    monkeypatch.setattr(latency_grid, "time_in_turns", pretend)
     first = measure_grid([model], rounds=3).networks
     assert [row.median_ms for row in first[:3]] == [11, 12, 13]
     assert [row.processor_ms for row in first[:3]] == [1, 2, 3], "waiting is no work"

@@ -37,11 +37,11 @@ def print_table(
     """Print a table; the first column is aligned left, the others right. Strings are never read as rich's markup.
 
     Args:
-        title: Stands above the table.
+        title: Above the table.
         headings: One per column.
         rows: The cells.
         total: A last row in bold type.
-        caption: Stands below the table.
+        caption: Below the table.
     """
     from rich.console import Console
     from rich.markup import escape

@@ -5,9 +5,9 @@ Lengths are shares of the shorter side, so that a severity means the same at any
 affect small images more. Random choices (grain, direction of a rotation, position of a hand) depend only on the image's
 number and the seed.
 
-The kinds follow what SLDCNN demands of a recognizer in use (section 4.5); five severities are the idea of Hendrycks and
-Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019. The levels are
-our own: theirs are for 224-pixel photographs of objects.
+The kinds follow SLDCNN's requirements for recognizers in use (section 4.5); five severities are the idea of Hendrycks
+and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR 2019. The levels
+are our own: theirs are for 224-pixel photographs of objects.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError, did_you_mean
-from mien.evaluation import occlusions
+from mien.evaluation.occlusions import EYES, MOUTH, put_hand, put_mask, put_sunglasses
 
 Image: TypeAlias = NDArray[np.uint8]
 Random: TypeAlias = np.random.Generator
@@ -157,10 +158,10 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
         "noise": Corruption(_add_noise, (8, 16, 26, 38, 52), "standard deviation, grey levels"),
         "jpeg": Corruption(_compress, (40, 25, 15, 10, 5), "JPEG quality"),
         "down_scaling": Corruption(_downscale, (0.75, 0.5, 0.375, 0.25, 0.1875), "share of the side"),
-        "mask": Corruption(occlusions.put_mask, (0.74, 0.69, 0.63, 0.56, 0.48), "upper edge, share of the height"),
-        "sunglasses": Corruption(occlusions.put_sunglasses, (0.09, 0.115, 0.14, 0.16, 0.18), "half width of a lens"),
-        "hand_on_eyes": Corruption(occlusions.put_hand_on_eyes, HAND_REACH, "reach, share of the width"),
-        "hand_on_mouth": Corruption(occlusions.put_hand_on_mouth, HAND_REACH, "reach, share of the width"),
+        "mask": Corruption(put_mask, (0.74, 0.69, 0.63, 0.56, 0.48), "upper edge, share of the height"),
+        "sunglasses": Corruption(put_sunglasses, (0.09, 0.115, 0.14, 0.16, 0.18), "half width of a lens"),
+        "hand_on_eyes": Corruption(partial(put_hand, EYES[0][1]), HAND_REACH, "reach, share of the width"),
+        "hand_on_mouth": Corruption(partial(put_hand, MOUTH[1]), HAND_REACH, "reach, share of the width"),
         "rotation": Corruption(_rotate, (5, 10, 20, 30, 45), "degrees"),
     }
 )

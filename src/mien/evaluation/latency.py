@@ -75,7 +75,7 @@ def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
     )
     images = [_random_image(m.card.input) for m in models]
     calls = [partial(m.predict, image) for m, image in zip(models, images, strict=True)]
-    times = time_in_turns(calls, rounds)
+    (times,) = time_in_turns(calls, rounds)
     timings = [
         Timing(m.card.name, image.shape, round(float(np.median(row)), 4), round(float(np.quantile(row, 0.9)), 4))
         for m, image, row in zip(models, images, times, strict=True)
@@ -97,23 +97,17 @@ def check_rounds(rounds: int) -> None:
         raise MienError(f"{rounds} rounds given; expected 1 to {MAX_ROUNDS:,}.")
 
 
-def time_in_turns(calls: Sequence[Callable[[], object]], rounds: int, turn: int = TURN) -> NDArray[np.float64]:
-    """Time each call `rounds` times, in turns of `turn`; return milliseconds, (calls, rounds).
-
-    With turns, a slow moment of the machine affects all calls alike. Each turn starts with a call that is not timed, to
-    bring the weights back into the processor's cache.
-    """
-    times: NDArray[np.float64] = measure_in_turns(calls, rounds, turn)[0]
-    return times
-
-
-def measure_in_turns(
+def time_in_turns(
     calls: Sequence[Callable[[], object]],
     rounds: int,
+    *,
     turn: int = TURN,
     clocks: Sequence[Callable[[], float]] = (time.perf_counter,),
 ) -> NDArray[np.float64]:
-    """Time like `time_in_turns` with several clocks at once; return milliseconds, (clocks, calls, rounds).
+    """Time each call `rounds` times, in turns of `turn`; return milliseconds, (clocks, calls, rounds).
+
+    With turns, a slow moment of the machine affects all calls alike. Each turn starts with a call that is not timed, to
+    bring the weights back into the processor's cache.
 
     `time.process_time` counts CPU time only. On a shared processor, long calls are interrupted more than short ones,
     and ratios of wall-clock time are distorted.

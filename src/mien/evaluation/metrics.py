@@ -132,8 +132,8 @@ def confidence_gaps(
 ) -> tuple[NDArray[np.intp], Floats]:
     """Return each image's confidence bin and its gap, `1[correct] - confidence`: two arrays (n,).
 
-    The confidence is the largest probability. Bin b of B holds b/B < confidence <= (b+1)/B; the first bin also holds a
-    confidence of 0.
+    The confidence is the largest probability. Bin b of B covers b/B < confidence <= (b+1)/B; the first bin also
+    contains a confidence of 0.
     """
     classes = predicted(probabilities)
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -175,7 +175,7 @@ def _check(probabilities: Probabilities) -> None:
         raise DataError(NO_IMAGES)
     broken = np.isnan(probabilities).any(axis=-1)
     if broken.any():
-        raise DataError(f"Row {int(np.argmax(broken))} of the probabilities holds NaN; the model is broken.")
+        raise DataError(f"Row {int(np.argmax(broken))} of the probabilities contains NaN; the model is broken.")
 
 
 def _hits(counts: Counts) -> Counts:

@@ -53,18 +53,11 @@ def put_sunglasses(image: Image, half_width: float, _random: Random) -> Image:
     return _blend(image, np.maximum(lenses, frame), np.array(GLASS_COLOUR))
 
 
-def put_hand_on_eyes(image: Image, reach: float, random: Random) -> Image:
-    """Put a hand over the eyes, from the left or the right; its fingertips reach `reach` of the width."""
-    return _put_hand(image, EYES[0][1], reach, random)
+def put_hand(height: float, image: Image, reach: float, random: Random) -> Image:
+    """Cover the face at `height` with a hand from the left or the right; its fingertips reach `reach` of the width.
 
-
-def put_hand_on_mouth(image: Image, reach: float, random: Random) -> Image:
-    """Put a hand over the mouth, from the left or the right; its fingertips reach `reach` of the width."""
-    return _put_hand(image, MOUTH[1], reach, random)
-
-
-def _put_hand(image: Image, height: float, reach: float, random: Random) -> Image:
-    """Draw four fingers side by side and the back of the hand, in the skin's colour in the image."""
+    The four fingers and the back of the hand have the skin's colour in the image.
+    """
     from_right = random.random() < 0.5
     angle = random.uniform(-0.3, 0.3)
     along = np.array([(1.0 if from_right else -1.0) * np.cos(angle), np.sin(angle)])  # from the tips to the wrist

@@ -121,7 +121,7 @@ class Predictions:
         """Read a file that `save` wrote.
 
         Raises:
-            DataError: The file is missing, damaged, too large or holds something else.
+            DataError: The file is missing, damaged, too large or something else.
         """
         arrays = read_arrays(Path(path), KIND)
         try:
@@ -149,7 +149,7 @@ class Predictions:
 def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
     if not np.isfinite(probabilities).all():
         row = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
-        raise DataError(f"Predictions: row {row} holds NaN or infinity; the model is broken, export it again.")
+        raise DataError(f"Predictions: row {row} contains NaN or infinity; the model is broken, export it again.")
     sums = probabilities.sum(axis=1, dtype=np.float64)
     wrong = (np.abs(sums - 1) > ROW_SUM_TOLERANCE) | (probabilities < -ROW_SUM_TOLERANCE).any(axis=1)
     if wrong.any():

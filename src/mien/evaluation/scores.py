@@ -53,7 +53,7 @@ def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = N
         `after`, each with `nll`, `ece` and `brier`.
 
     Raises:
-        DataError: There are too few images, `fitted_on` has other labels, or it holds images that are scored.
+        DataError: There are too few images, `fitted_on` has other labels, or it contains images that are scored.
     """
     if fitted_on is None:
         fitted_on, scored = _halves(predictions)

@@ -18,7 +18,7 @@ from mien.evaluation.latency import measure_latency, time_in_turns
 
 def test_calls_take_turns() -> None:
     order: list[str] = []
-    times = time_in_turns([lambda: order.append("a"), lambda: order.append("b")], rounds=3, turn=2)
+    (times,) = time_in_turns([lambda: order.append("a"), lambda: order.append("b")], rounds=3, turn=2)
     assert "".join(order) == "aaabbb" + "aabb", "each turn: one call that is not timed, then the timed ones"
     assert times.shape == (2, 3)
     assert (times >= 0).all()
