@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,17 +15,11 @@ __all__ = ["Recognizer", "__version__", "explain", "stream"]
 
 
 def __getattr__(name: str) -> object:
-    """Import what is listed above when it is first asked for: `import mien` alone stays light."""
+    """Import public names on first use, so that `import mien` alone is fast."""
     if name == "Recognizer":
-        from mien.inference.recognizer import Recognizer
-
-        return Recognizer
+        return import_module("mien.inference.recognizer").Recognizer
     if name == "stream":
-        from mien.inference.video import stream
-
-        return stream
+        return import_module("mien.inference.video").stream
     if name == "explain":
-        from importlib import import_module
-
         return import_module("mien.explain")
     raise AttributeError(f"module 'mien' has no attribute '{name}'")

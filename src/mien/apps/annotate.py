@@ -89,54 +89,48 @@ def _print_summary(summary: Summary, out: Path) -> None:
 def _progress(stop: Callable[[], bool]) -> Iterator[Watcher]:
     """Show images per second and the time left on standard error: a bar, or in a log one line per minute."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     from mien.inference.archive.run import Watcher
 
     console = Console(stderr=True)
+    log = Log()
     if not console.is_terminal:
-        yield Watcher(advance=Log().advance, stop=stop)
+        yield Watcher(advance=log.advance, stop=stop)
         return
-    text = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn()
-    with Progress(*text, console=console, transient=True, speed_estimate_period=120) as progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}")
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("searching for images", total=None, count="")
-        rate = Rate()
 
         def advance(done: int, total: int) -> None:
-            count = f"{done:,} of {total:,}  {rate.of(done):,.0f} images/s"
+            count = log.describe(done, total)
             progress.update(task, description="annotating", completed=done, total=total, count=count)
 
         yield Watcher(lambda n: progress.update(task, count=f"{n:,} found"), advance, stop)
 
 
-class Rate:
-    """Images per second since the first call, which may count those of an earlier run."""
-
-    def __init__(self) -> None:
-        self._start = self._first = -1.0
-
-    def of(self, done: int) -> float:
-        """Return the rate, 0 at first."""
-        if self._first < 0:
-            self._start, self._first = time.monotonic(), done
-        return (done - self._first) / max(time.monotonic() - self._start, 1e-9)
-
-
 class Log:
-    """Progress as lines: what an earlier run has done, and then one line per minute."""
+    """Progress as text; the rate is that of this run."""
 
     def __init__(self) -> None:
-        self._rate = Rate()
-        self._next = 0.0
+        self._next = self._start = 0.0
+        self._first = 0
+
+    def describe(self, done: int, total: int) -> str:
+        """Return how many images are done, how many per second since the first call, and the time left."""
+        if not self._start:
+            self._start, self._first = time.monotonic(), done
+        rate = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
+        left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
+        return f"{done:,} of {total:,} images, {rate:,.0f} per second{left}"
 
     def advance(self, done: int, total: int) -> None:
-        """Print a line if one is due."""
-        rate, now = self._rate.of(done), time.monotonic()
-        is_first = not self._next
-        if is_first and done:
+        """Print what an earlier run has done, and then one line per minute."""
+        line, now = self.describe(done, total), time.monotonic()
+        if now < self._next:
+            return
+        if self._next:
+            typer.echo(line, err=True)
+        elif done:
             typer.echo(f"Continuing: {done:,} of {total:,} images are done", err=True)
-        elif not is_first and now >= self._next:
-            left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
-            typer.echo(f"{done:,} of {total:,} images, {rate:,.0f} per second{left}", err=True)
-        if is_first or now >= self._next:
-            self._next = now + SECONDS_BETWEEN_LINES
+        self._next = now + SECONDS_BETWEEN_LINES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
@@ -15,6 +16,7 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.recognize_video import VideoOptions, recognize_videos
 
 if TYPE_CHECKING:
+    from mien.core.types import ImageResult
     from mien.inference.recognizer import Recognizer
 
 
@@ -140,26 +142,29 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
 def _recognize_images(
     sources: list[str], load: Callable[[], Recognizer], format: str, save: Path | None, failures: Failures
 ) -> None:
+    from mien.inference.formats import write_results
+
+    paths = list(image_paths(sources, failures))
+    if paths:
+        recognizer = load()
+        results = _results(recognizer, paths, save, failures)
+        write_results(format, results, recognizer.card.labels.names, sys.stdout)
+
+
+def _results(recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures) -> Iterator[ImageResult]:
     from mien.core.errors import ImageError
     from mien.core.image import read_image
     from mien.inference.draw import save_drawing
-    from mien.inference.formats import create_writer
 
-    paths = list(image_paths(sources, failures))
-    if not paths:
-        return
-    recognizer = load()
-    writer = create_writer(format, recognizer.card.labels.names)
     for path in paths:
         try:
             image = read_image(path)
             result = recognizer.recognize(image, source=str(path))
-            writer.write(result)
+            yield result
             if save is not None:
                 save_drawing(image, result, save)
         except ImageError as error:
             failures.add(error)
-    writer.finish()
 
 
 def _video_paths(sources: list[str], failures: Failures) -> list[str]:

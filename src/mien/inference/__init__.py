@@ -1,1 +1,1 @@
-"""Recognition: detectors, the network and the recogniser over them; onnxruntime and OpenCV, never torch."""
+"""Recognition with onnxruntime and OpenCV, without torch: detectors, models, recogniser, videos and archives."""

@@ -9,7 +9,7 @@ import pytest
 from mien.core.errors import MienError
 from mien.core.text import printable
 from mien.core.types import Box, Face, ImageResult
-from mien.inference.formats import create_writer
+from mien.inference.formats import write_results
 
 LABELS = ("happy", "sad")
 
@@ -27,10 +27,7 @@ RESULTS = [
 
 def written(name: str, results: list[ImageResult]) -> str:
     out = io.StringIO()
-    writer = create_writer(name, LABELS, out)
-    for result in results:
-        writer.write(result)
-    writer.finish()
+    write_results(name, results, LABELS, out)
     return out.getvalue()
 
 
@@ -88,4 +85,4 @@ def test_names_that_are_not_utf8_can_be_printed(name: str) -> None:
 
 def test_unknown_format() -> None:
     with pytest.raises(MienError, match=r"No format named 'jso'\. Did you mean 'json'\?"):
-        create_writer("jso", LABELS)
+        write_results("jso", RESULTS, LABELS, io.StringIO())

@@ -1,1 +1,1 @@
-"""Folders of a million pictures: several processes or a Ray cluster, one Parquet table, nothing lost on the way."""
+"""Archives of millions of images: several processes or a Ray cluster, one Parquet table, restart after any stop."""

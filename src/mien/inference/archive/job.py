@@ -67,18 +67,9 @@ class ArchiveSettings:
 class Job:
     """A job; it is sent to worker processes.
 
-    Attributes:
-        parts: The job's folder.
-        root: The folder that the images' paths are relative to.
-        source: The folder or the list of images.
-        model: A model's name or an .onnx file.
-        detector: A detector's name, or `NAME:FILE`.
-        labels: The model's labels.
-        description: Metadata of the Parquet file; together with `source` it decides whether a job may be continued.
-        plugins: Plug-in files that the workers execute.
-        chunk: Images per chunk.
-        total: All images.
-        starts: The positions of the chunks in the file `images`, in bytes.
+    `description` is the metadata of the Parquet file; together with `source` it decides whether a job may be continued.
+    The paths of the `total` images are relative to `root`; `starts` are the positions of the chunks in the file
+    `images`, in bytes. Workers execute the files in `plugins`.
     """
 
     parts: Path

@@ -25,15 +25,14 @@ Maker: TypeAlias = Callable[..., Detector]
 
 
 def table() -> Table[Maker]:
-    """Return what makes each detector, by name.
+    """Return what makes each detector, by name: called without arguments, or with the path of a model file.
 
-    A plug-in file brings the classes that it defines with a `name` and a method `detect`, by that name, or what its
-    mapping `DETECTORS` says: name -> class or function. They are called without arguments, or with the path of a
-    model file.
+    A plug-in file adds its classes that have a `name` and a method `detect`, by that name; or what its mapping
+    `DETECTORS` holds: name -> class or function.
     """
     built_in = {name: maker for module in modules_of(detectors) for name, maker in _classes(module).items()}
     return make_table(
-        "detector", "mien.detectors", {AUTO: _make_auto, **built_in}, check=_check_maker, parts_of=_makers_of
+        "detector", "mien.detectors", {AUTO: _make_auto, **built_in}, check=_check_maker, parts_of=_parts_of
     )
 
 
@@ -47,11 +46,11 @@ def create_detector(spec: DetectorSpec = AUTO) -> Detector:
 
     Args:
         spec: A name: `yunet`, `haar`, `none` (each image is one face), `auto` (YuNet if its model file is found, else
-            Haar, with one line about it on stderr) or a plug-in's; `NAME:FILE`, the same with that model file; a model
-            file, which must be YuNet's; or a detector, which is returned.
+            Haar, with one line about it on stderr) or a plug-in's; `NAME:FILE` with a model file; a model file, which
+            must be YuNet's; or a detector, which is returned.
 
     Raises:
-        ModelError: The name is unknown, or the model file is missing, of another network, or of no use to the detector.
+        ModelError: The name is unknown, the model file is missing or of another network, or the detector takes none.
     """
     if not isinstance(spec, str | Path):
         return spec
@@ -59,8 +58,10 @@ def create_detector(spec: DetectorSpec = AUTO) -> Detector:
     maker = table().load(name, ModelError)
     if not file:
         return maker()
-    if not _takes_file(maker):
-        raise ModelError(f"Detector '{name}' takes no model file, but got '{file}'; use --detector {name}.")
+    try:
+        inspect.signature(maker).bind(Path(file))
+    except (TypeError, ValueError):
+        raise ModelError(f"Detector '{name}' takes no model file, but got '{file}'; use --detector {name}.") from None
     return maker(Path(file))
 
 
@@ -72,7 +73,7 @@ def split_spec(spec: str | Path) -> tuple[str, str]:
     return name, file
 
 
-def _makers_of(path: Path, module: ModuleType) -> Mapping[str, Maker]:
+def _parts_of(path: Path, module: ModuleType) -> Mapping[str, Maker]:
     own = getattr(module, "DETECTORS", None)
     if own is None:
         return _classes(module)
@@ -95,14 +96,6 @@ def _check_maker(name: str, part: Any) -> Maker:
     return maker
 
 
-def _takes_file(maker: Maker) -> bool:
-    try:
-        inspect.signature(maker).bind(Path())
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
 def _make_auto() -> Detector:
     if find_weights() is not None:
         return YuNet()
@@ -112,8 +105,6 @@ def _make_auto() -> Detector:
 
 @functools.cache
 def _recommend_yunet() -> None:
-    """Say once per process that there is a better detector."""
-    print(
-        "note: using OpenCV's Haar face detector; `mien fetch yunet` downloads one that finds more faces, faster.",
-        file=sys.stderr,
-    )
+    """Print once per process that there is a better detector."""
+    note = "note: using OpenCV's Haar face detector; `mien fetch yunet` downloads one that finds more faces, faster."
+    print(note, file=sys.stderr)
