@@ -36,7 +36,7 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
     folder = tmp_path / "in"
     write_archive(folder / "faces", 40)
     (folder / "empty.png").touch()
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("not an image")
     (folder / "cut.jpg").write_bytes(hopper.read_bytes()[:5000])
     (folder / "gone.png").symlink_to(folder / "nowhere")
     (folder / "new\nline.jpg").write_bytes(hopper.read_bytes())
@@ -142,7 +142,7 @@ def test_a_file_that_kills_its_workers_is_listed_and_plugin_files_reach_the_work
 
 
 def test_a_full_disk_is_one_line_and_keeps_finished_chunks(words):
-    """A limit on the size of files stands for the full disk."""
+    """A limit on the size of files simulates a full disk."""
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
         f"sys.argv = ['mien', 'annotate', *{list(map(str, words))!r}]\n"
@@ -205,7 +205,7 @@ def test_unknown_model_and_detector_are_refused_before_anything_is_written(mien,
 def test_an_archive_without_readable_images_fails(mien, tmp_path, tiny_model):
     (tmp_path / "in").mkdir()
     for number in range(3):
-        (tmp_path / "in" / f"{number}.png").write_text("no picture")
+        (tmp_path / "in" / f"{number}.png").write_text("not an image")
     out = tmp_path / "out.parquet"
     code, _, err = mien("annotate", tmp_path / "in", "-o", out, "--model", tiny_model, "--workers", 1)
     assert code == 1

