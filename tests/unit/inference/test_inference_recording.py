@@ -27,7 +27,7 @@ def result(index: int, labels: dict[int, str], time: float | None = None) -> Fra
     faces = []
     for track, label in labels.items():
         probabilities = {name: float(name == label) for name in LABELS}
-        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, label, probabilities, track, probabilities))
+        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, label, probabilities, track, dict(probabilities)))
     return FrameResult(index, index / 10 if time is None else time, 20, 10, faces, LABELS)
 
 
@@ -129,6 +129,15 @@ def test_shares_of_people_and_time() -> None:
 def test_a_short_track_is_not_a_person() -> None:
     summary = summed_up(result(i, {1: "happy"} | ({9: "sad"} if i < 3 else {})) for i in range(100))
     assert summary.people == {"happy": 1}
+
+
+def test_label_changes_are_counted_per_second_of_track_time() -> None:
+    assert summed_up([]).flicker == {"raw": 0, "smoothed": 0}
+    raw = ["sad", "happy", "sad", "sad", "happy"]
+    results = [result(i, {1: "happy" if i == 4 else "sad", 2: "neutral"}, i / 2) for i in range(5)]
+    for one, label in zip(results, raw, strict=True):
+        one.faces[0].raw.update({name: float(name == label) for name in LABELS})
+    assert summed_up(results).flicker == {"raw": 3 / 4, "smoothed": 1 / 4}  # two tracks of two seconds
 
 
 def test_gaps_between_frames_are_not_counted() -> None:

@@ -8,7 +8,7 @@ import pytest
 from noisy_labels import NoisyClip, Steadiness, measure, noisy_clip
 
 from mien.core.errors import MienError
-from mien.inference.video.smoothing import FlickerMeter, Smoother
+from mien.inference.video.smoothing import Smoother
 
 HAPPY, SAD = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 
@@ -140,22 +140,3 @@ def test_invalid_settings_are_an_error() -> None:
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(MienError, match="time_constant is"):
             Smoother("on", wrong)
-
-
-def test_flicker_is_counted_per_second_of_track_time() -> None:
-    meter = FlickerMeter()
-    assert meter.rates() == {"raw": 0, "smoothed": 0}
-    for i, raw in enumerate(["sad", "happy", "sad", "sad", "happy"]):
-        meter.update(1, raw, "happy" if i == 4 else "sad", i / 2)
-        meter.update(2, "fear", "fear", i / 2)
-    assert meter.seconds == pytest.approx(4.0)  # two tracks of two seconds
-    assert meter.rates() == pytest.approx({"raw": 3 / 4, "smoothed": 1 / 4})
-
-
-def test_changes_of_a_forgotten_track_stay_counted() -> None:
-    meter = FlickerMeter()
-    meter.update(1, "sad", "sad", 0.0)
-    meter.update(1, "happy", "sad", 1.0)
-    meter.keep_only(set())
-    meter.update(1, "sad", "sad", 9.0)
-    assert meter.rates() == {"raw": 1, "smoothed": 0}

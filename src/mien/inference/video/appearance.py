@@ -6,7 +6,6 @@ This distinguishes the faces of one scene. It is not face recognition and cannot
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -31,8 +30,6 @@ EDGES = cv2.HOGDescriptor(
     (48, 48), (24, 24), (24, 24), (12, 12), 8, 1, -1.0, cv2.HOGDescriptor_L2Hys, 0.2, True, 1, True
 )
 BINS = 6  # per colour channel
-# So many windows of a face are remembered, all less similar to each other than this.
-CAPACITY, DISTINCT = 6, 0.95
 
 
 @dataclass(frozen=True)
@@ -63,22 +60,6 @@ def cut_window(pixels: NDArray[np.uint8], box: Box) -> Window:
     colours = resize_face(crop_face(pixels[::step, ::step], sampled, SQUARE), WINDOW, 3)
     grey = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return Window(grey, _embed(colours, grey), box.centre[0] - side / 2, box.centre[1] - side / 2, side)
-
-
-class AppearanceMemory:
-    """The latest distinct appearances of one face."""
-
-    def __init__(self) -> None:
-        self._windows: deque[Window] = deque(maxlen=CAPACITY)
-
-    def add(self, window: Window) -> None:
-        """Remember a window, unless a similar one is known."""
-        if self.similarity(window) < DISTINCT:
-            self._windows.append(window)
-
-    def similarity(self, window: Window) -> float:
-        """Return the similarity to the most similar known window: -0.5 to 1, or -1 if there is none."""
-        return max((known.similarity(window) for known in self._windows), default=-1.0)
 
 
 def _embed(colours: NDArray[np.uint8], grey: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Smooth a face's probabilities over time, and count how often its label changes.
+"""Smooth a face's probabilities over time.
 
 The smoothing depends on the frames' times, not on their number, so frame rates may vary.
 """
@@ -102,29 +102,3 @@ class Smoother:
     def keep_only(self, tracks: Collection[int]) -> None:
         """Forget all other tracks."""
         self._averages = {track: averages for track, averages in self._averages.items() if track in tracks}
-
-
-class FlickerMeter:
-    """Counts how often labels change, before and after smoothing."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._raw_changes = self._smoothed_changes = 0
-        self._last: dict[int, tuple[float, str, str]] = {}
-
-    def rates(self) -> dict[str, float]:
-        """Return the `raw` and `smoothed` label changes per second of track time; 0 before any time has passed."""
-        seconds = self.seconds or math.inf
-        return {"raw": self._raw_changes / seconds, "smoothed": self._smoothed_changes / seconds}
-
-    def update(self, track: int, raw: str, smoothed: str, time: float) -> None:
-        """Add a face's unsmoothed and smoothed label at a time in seconds."""
-        last_time, last_raw, last_smoothed = self._last.get(track, (time, raw, smoothed))
-        self.seconds += max(time - last_time, 0.0)
-        self._raw_changes += raw != last_raw
-        self._smoothed_changes += smoothed != last_smoothed
-        self._last[track] = time, raw, smoothed
-
-    def keep_only(self, tracks: Collection[int]) -> None:
-        """Forget the last labels of all other tracks. Their changes stay counted."""
-        self._last = {track: last for track, last in self._last.items() if track in tracks}

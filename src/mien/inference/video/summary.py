@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mien.core.types import FrameResult, TrackedFace
 from mien.inference.video.frames import DEFAULT_RATE
-from mien.inference.video.smoothing import FlickerMeter
 
 SLOTS = 600
 FIRST_SLOT = 0.1  # seconds
@@ -31,8 +30,9 @@ LEFT_AFTER = 30.0
 class TrackHistory:
     """When a person was seen, and with which expressions."""
 
-    def __init__(self, track: int, time: float, labels: int) -> None:
-        self.track = track
+    def __init__(self, face: TrackedFace, time: float, labels: int) -> None:
+        self.track = face.track
+        self.face, self.time = face, time  # the last one seen, and when
         self.first = self.last = time  # when it was seen first and last, in seconds
         self.slots: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)  # seconds of each expression
 
@@ -63,7 +63,8 @@ class VideoSummary:
         self.frames = 0
         self.dropped = 0
         self.tracks: dict[int, TrackHistory] = {}
-        self._flicker = FlickerMeter()
+        self._changes = {"raw": 0, "smoothed": 0}  # of labels
+        self._track_time = 0.0
         self._start: float | None = None
         self._end = 0.0
         self._pending: tuple[float, list[TrackedFace]] | None = None  # the last frame: how long it lasts is not known
@@ -82,7 +83,11 @@ class VideoSummary:
         self._start = result.time if self._start is None else self._start
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
-            self._flicker.update(face.track, face.raw_label, face.label, result.time)
+            track = self.tracks.setdefault(face.track, TrackHistory(face, result.time, len(self.labels)))
+            self._track_time += max(result.time - track.time, 0.0)
+            self._changes["raw"] += face.raw_label != track.face.raw_label
+            self._changes["smoothed"] += face.label != track.face.label
+            track.face, track.time = face, result.time
 
     def finish(self) -> None:
         """Count the last frame, which lasts as long as the one before it."""
@@ -102,7 +107,7 @@ class VideoSummary:
     @property
     def flicker(self) -> dict[str, float]:
         """The label changes per second of track time: `raw`, and `smoothed`."""
-        return self._flicker.rates()
+        return {kind: count / (self._track_time or math.inf) for kind, count in self._changes.items()}
 
     def share_of_time(self, track: TrackHistory | None = None) -> dict[str, float]:
         """Return the share of each expression in the time that a face is seen, or all faces are, added up."""
@@ -161,7 +166,7 @@ class VideoSummary:
             self.slot *= 2
         seconds = self._seconds_by_slot(time - start, self._frame_time)
         for face in faces:
-            track = self.tracks.setdefault(face.track, TrackHistory(face.track, time, len(self.labels)))
+            track = self.tracks[face.track]
             track.last = self._end
             for slot, part in seconds.items():
                 track.slots[slot, self.labels.index(face.label)] += part
@@ -182,7 +187,6 @@ class VideoSummary:
             return
         shortest = min(left, key=lambda track: track.total)
         del self.tracks[shortest.track]
-        self._flicker.keep_only(self.tracks)
         self._removed_seconds += shortest.seconds
         if self._is_person(shortest):
             self._removed[self._main_label(shortest)] += 1

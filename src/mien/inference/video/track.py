@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.types import Box, Detection
-from mien.inference.video.appearance import AppearanceMemory, Window, cut_window
+from mien.inference.video.appearance import Window, cut_window
 from mien.inference.video.motion import Motion, measure_shift
+
+# So many appearances of a face are remembered, all less similar to each other than this.
+CAPACITY, DISTINCT = 6, 0.95
 
 
 @dataclass(frozen=True)
@@ -57,21 +61,15 @@ class Track:
     def __init__(self, detection: Detection, window: Window, settings: TrackerSettings, clock: float) -> None:
         self.tracker_id = 0  # while the track is tentative
         self.motion = Motion(detection.box, velocity_time=settings.velocity_time, coast_time=settings.coast_time)
-        self.memory = AppearanceMemory()
-        self.memory.add(window)
+        self._memory = deque([window], maxlen=CAPACITY)
         self.is_seen = True  # detected or followed in the current frame
         self.is_overlapped = False  # touched by another track, so that pixels may be the other's
         self.is_cut = False  # a cut since the face was seen: it may be anywhere
         self.seen_at = self.started_at = clock
-        self.detections = 1
+        self.times_detected = 1
         self._settings = settings
-        self._detection, self._window = detection, window
+        self.detection, self._window = detection, window  # the last ones
         self._missed_at: float | None = None
-
-    @property
-    def score(self) -> float:
-        """The score of the last detection."""
-        return self._detection.score
 
     @property
     def is_detected(self) -> bool:
@@ -92,11 +90,11 @@ class Track:
     def match(self, detection: Detection, window: Window, clock: float) -> None:
         """Update the track with its detection."""
         self.motion.correct(detection.box, is_reliable=not self.is_overlapped)
-        if not self.is_overlapped:
-            self.memory.add(window)
-        self._detection, self._window = detection, window
+        if not self.is_overlapped and self._similarity(window) < DISTINCT:
+            self._memory.append(window)
+        self.detection, self._window = detection, window
         self.is_seen, self.is_cut, self.seen_at, self._missed_at = True, False, clock, None
-        self.detections += 1
+        self.times_detected += 1
 
     def miss(self, clock: float) -> None:
         """Note that the detector did not find the face."""
@@ -113,7 +111,7 @@ class Track:
         cost = self._displacement(detection.box)
         if cost > settings.max_cost:
             return cost
-        similarity = self.memory.similarity(window)
+        similarity = self._similarity(window)
         deviation = (1 - similarity) / settings.appearance_error
         if self.is_seen:  # a face that turns may look like another one, but it does not jump
             return cost + min(deviation, settings.max_appearance_deviation) ** 2
@@ -132,18 +130,22 @@ class Track:
 
     def report(self) -> TrackedDetection:
         """Return the current box with the last detection's score and landmarks, the latter moved with the box."""
-        old, new = self._detection.box, self.motion.box
+        old, new = self.detection.box, self.motion.box
         points = tuple(
             (new.x + (x - old.x) / old.width * new.width, new.y + (y - old.y) / old.height * new.height)
-            for x, y in self._detection.landmarks
+            for x, y in self.detection.landmarks
         )
-        return TrackedDetection(self.tracker_id, Detection(new, self._detection.score, points), self.is_seen)
+        return TrackedDetection(self.tracker_id, Detection(new, self.detection.score, points), self.is_seen)
 
     def rescale(self, x: float, y: float) -> None:
         """Adapt to a frame size that has changed by these factors."""
         self.motion.rescale(np.array([x, y]))
         old = self._window
         self._window = replace(old, left=old.left * x, top=old.top * y, side=old.side * math.sqrt(x * y))
+
+    def _similarity(self, window: Window) -> float:
+        """Return the similarity to the most similar appearance remembered."""
+        return max(known.similarity(window) for known in self._memory)
 
     def _displacement(self, box: Box) -> float:
         """Return the cost of a box's position and size."""
@@ -163,7 +165,7 @@ class Track:
         is_same = (
             self._window.similarity(window) >= self._settings.min_frame_similarity
             and is_inside(box, pixels)
-            and self.memory.similarity(window) >= self._settings.min_similarity
+            and self._similarity(window) >= self._settings.min_similarity
         )
         if is_same:
             self.motion.shift(shift, is_reliable=not self.is_overlapped)

@@ -90,7 +90,10 @@ class Tracker:
 
     def _advance(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Move all tracks to this frame."""
-        _check_frame(pixels)
+        is_array = isinstance(pixels, np.ndarray)
+        if not (is_array and pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size):
+            received = f"shape {pixels.shape} of {pixels.dtype}" if is_array else f"a {type(pixels).__name__}"
+            raise ImageError(f"A frame must be an RGB image (h, w, 3) of uint8; got {received}.")
         if not math.isfinite(time):
             raise MienError(f"A frame's time must be a finite number of seconds; got {time}.")
         step = max(time - self._last_time, 0.0)
@@ -132,7 +135,7 @@ class Tracker:
 
     def _is_confirmed(self, track: Track, hidden: Sequence[Track]) -> bool:
         """Return whether a tentative track is a real face, and cannot be a hidden one that is still half covered."""
-        is_sure = track.detections > 1 or track.score >= self._settings.confirm_score
+        is_sure = track.times_detected > 1 or track.detection.score >= self._settings.confirm_score
         is_old = self._clock - track.started_at >= self._settings.tentative_time
         return is_sure and (is_old or not any(other.may_reappear_at(track.motion.box) for other in hidden))
 
@@ -150,13 +153,3 @@ class Tracker:
 def _is_rectangle(box: Box) -> bool:
     is_large_enough = 0 < box.width < MAX_COORDINATE and 0 < box.height < MAX_COORDINATE
     return is_large_enough and abs(box.x) < MAX_COORDINATE and abs(box.y) < MAX_COORDINATE  # False for NaN
-
-
-def _check_frame(pixels: object) -> None:
-    if not isinstance(pixels, np.ndarray):
-        received = f"a {type(pixels).__name__}"
-    elif pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        received = f"shape {pixels.shape} of {pixels.dtype}"
-    else:
-        return
-    raise ImageError(f"A frame must be an RGB image (h, w, 3) of uint8; got {received}.")
