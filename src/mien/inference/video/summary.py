@@ -83,7 +83,9 @@ class VideoSummary:
         self._start = result.time if self._start is None else self._start
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
-            track = self.tracks.setdefault(face.track, TrackHistory(face, result.time, len(self.labels)))
+            if face.track not in self.tracks:
+                self.tracks[face.track] = TrackHistory(face, result.time, len(self.labels))
+            track = self.tracks[face.track]
             self._track_time += max(result.time - track.time, 0.0)
             self._changes["raw"] += face.raw_label != track.face.raw_label
             self._changes["smoothed"] += face.label != track.face.label
@@ -110,9 +112,8 @@ class VideoSummary:
         return {kind: count / (self._track_time or math.inf) for kind, count in self._changes.items()}
 
     def share_of_time(self, track: TrackHistory | None = None) -> dict[str, float]:
-        """Return the share of each expression in the time that a face is seen, or all faces are, added up."""
-        kept = sum(track.seconds for track in self.tracks.values())
-        seconds = self._removed_seconds + kept if track is None else track.seconds
+        """Return the share of each expression in the time that one face is seen, or all faces together."""
+        seconds = track.seconds if track else sum((t.seconds for t in self.tracks.values()), self._removed_seconds)
         return dict(zip(self.labels, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
 
     def to_json(self) -> dict[str, object]:
