@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from mien.apps.options import ModelName
+from mien.apps.options import AsJson, ModelName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.errors import MienError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Out: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")]
 
 app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)

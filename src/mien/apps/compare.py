@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from mien.apps.options import AsJson
+
 
 def compare(
     first: Annotated[Path, typer.Argument(help="Predictions file of the first model.")],
     second: Annotated[Path, typer.Argument(help="Predictions file of the second model, on the same images.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two models on the same images.
 

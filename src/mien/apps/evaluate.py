@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
+from mien.apps.options import AsJson, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import Predictions
-    from mien.inference.model import Model
-
-DataOption = Annotated[Path | None, typer.Option(help="Folder or file of the data set.")]
-DatasetOption = Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -29,9 +24,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     out: Annotated[Path, typer.Option(help="Folder to write the predictions file to.")] = Path(),
     views: Annotated[str, typer.Option(help="one, flip or ten-crop: test-time augmentation.")] = "one",
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    threads: Threads = 1,
     plugin: PluginFiles = None,
-    as_json: JsonOption = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a model on a data set.
 
@@ -76,7 +71,7 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter per option
     ferplus: Annotated[
         Path | None, typer.Option(help="Also compare with FER+'s majorities: folder with fer2013.csv, fer2013new.csv.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a predictions file.
 
@@ -103,42 +98,6 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter per option
     score_tables.show_scores(scores)
     for name, content in more.items():
         getattr(score_tables, f"show_{name}")(content)
-
-
-def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceDataset:
-    """Load a data set in a model's input size and channels; without `dataset`, the data set that `data` holds.
-
-    Warns if the model was trained under another division of the same data set.
-    """
-    from mien.core.errors import DataError
-    from mien.data.options import LoadOptions
-    from mien.data.registry import detect, load
-
-    if dataset is None:
-        if data is None:
-            raise DataError("Name the data with --data PATH, or with --dataset a data set that needs none.")
-        dataset = detect(data)
-    trained = model.card.recipe.get("data", {})
-    is_divided_anew = trained.get("protocol", "official") != "official" or trained.get("validation_from")
-    if trained.get("dataset") == dataset and is_divided_anew:
-        typer.echo(
-            f"note: '{model.card.name}' was trained under another division of {dataset}; these images may have been "
-            "used to train it or to select its weights.",
-            err=True,
-        )
-    spec = model.card.input
-    return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels))
-
-
-@contextlib.contextmanager
-def show_progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on standard error; yields the function to call with the number of images done."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Faces", total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:

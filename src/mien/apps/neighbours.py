@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.evaluate import DataOption, DatasetOption, load_faces, show_progress
+from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
 from mien.apps.explain import Threads
 from mien.apps.options import DetectorName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files

@@ -17,3 +17,4 @@ DetectorName = Annotated[
 ]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

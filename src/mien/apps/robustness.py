@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.evaluate import DataOption, DatasetOption, JsonOption, load_faces, show_progress
+from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
+from mien.apps.options import AsJson, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     only: Annotated[list[str] | None, typer.Option(help="One corruption [default: all]. Repeatable.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    threads: Threads = 1,
     plugin: PluginFiles = None,
-    as_json: JsonOption = False,
+    as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")] = None,
     figure: Annotated[
         list[Path] | None, typer.Option(help="Also draw the curves to this .png or .svg file. Repeatable.")
