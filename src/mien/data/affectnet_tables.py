@@ -13,6 +13,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import DataError
@@ -100,11 +101,15 @@ def read_table(table: LabelTable, kept: frozenset[Expression]) -> Iterator[Label
             first = next(rows, [])
             has_header = len(first) != len(OWN_COLUMNS) or any(column in OWN_COLUMNS for column in first)
             header = first if has_header else list(OWN_COLUMNS)
-            columns = _find_columns(header, table.file)
-            yield from [] if has_header else _image(first, columns, table, kept, 1)
-            for fields in rows:
-                if fields:
-                    yield from _image(fields, columns, table, kept, rows.line_num)
+            file_column, label_column = (_find(header, names, table.file) for names in (FILE_COLUMNS, LABEL_COLUMNS))
+            for fields in filter(None, chain([] if has_header else [first], rows)):
+                where = f"{table.file}, line {rows.line_num}"
+                if len(fields) != len(header):
+                    raise DataError(f"{where} has {len(fields)} columns; expected {len(header)}.")
+                row = dict(zip(header, fields, strict=True))
+                expression = parse_label(row[label_column], where)
+                if expression is not None and expression in kept:
+                    yield _make_image(row, row[file_column], expression, table, where)
     except OSError as error:
         raise DataError(f"{table.file} cannot be read ({error.strerror or error}).") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -129,40 +134,25 @@ def parse_label(text: str, where: str) -> Expression | None:
         raise DataError(f"{where} has expression '{text[:20]}'; expected {known}, or 8 to 10 for none.") from None
 
 
-def _find_columns(header: list[str], file: Path) -> dict[str, int]:
-    columns = {name: i for i, name in enumerate(header)}
-    for wanted, names in (("file", FILE_COLUMNS), ("label", LABEL_COLUMNS)):
-        at = [columns[name] for name in names if name in columns]
-        if not at:
-            found = ", ".join(header)[:100] or "nothing"
-            raise DataError(f"{file}, line 1: found {found}; expected a column {' or '.join(names)}.")
-        columns[wanted] = at[0]
-    return columns | {"count": len(header)}
+def _find(header: list[str], names: tuple[str, ...], file: Path) -> str:
+    found = next((name for name in names if name in header), None)
+    if found is None:
+        columns = ", ".join(header)[:100] or "nothing"
+        raise DataError(f"{file}, line 1: found {columns}; expected a column {' or '.join(names)}.")
+    return found
 
 
-def _image(
-    fields: list[str], columns: dict[str, int], table: LabelTable, kept: frozenset[Expression], number: int
-) -> Iterator[LabelledImage]:
-    where = f"{table.file}, line {number}"
-    if len(fields) != columns["count"]:
-        raise DataError(f"{where} has {len(fields)} columns; expected {columns['count']}.")
-    expression = parse_label(fields[columns["label"]], where)
-    if expression not in kept or expression is None:
-        return
-    name = PurePosixPath(fields[columns["file"]].replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or not name.name:
-        raise DataError(f"{where} has file '{str(name)[:60]}'; expected a path below {table.images}.")
-    metadata = {measure: fields[columns[measure]] for measure in MEASURES if measure in columns}
-    box = _parse_box(fields, columns, where)
-    file = table.images / name
-    yield LabelledImage(file, str(file), expression, table.split, box=box, metadata=metadata)
+def _make_image(row: dict[str, str], name: str, label: Expression, table: LabelTable, where: str) -> LabelledImage:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise DataError(f"{where} has file '{str(path)[:60]}'; expected a path below {table.images}.")
+    metadata = {measure: row[measure] for measure in MEASURES if measure in row}
+    box = _parse_box([row[column] for column in BOX_COLUMNS], where) if row.keys() >= set(BOX_COLUMNS) else None
+    file = table.images / path
+    return LabelledImage(file, str(file), label, table.split, box=box, metadata=metadata)
 
 
-def _parse_box(fields: list[str], columns: dict[str, int], where: str) -> Box | None:
-    """Return the face's box in the image's pixels; None if the table has no boxes."""
-    if not all(column in columns for column in BOX_COLUMNS):
-        return None
-    texts = [fields[columns[column]] for column in BOX_COLUMNS]
+def _parse_box(texts: list[str], where: str) -> Box:
     try:
         x, y, width, height = map(float, texts)
     except ValueError:

@@ -141,7 +141,7 @@ def original_rows(dataset: FaceDataset) -> NDArray[np.int64]:
 
 
 def _join(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
-    """Return the official splits, those of `validation_from` as one."""
+    """Return the official splits, with those of `validation_from` joined."""
     missing = [name for name in protocol.validation_from if name not in dataset.split_names]
     if missing:
         raise DataError(
@@ -155,7 +155,7 @@ def _join(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
 
 
 def _draw(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
-    """Return (n,) the splits of a protocol that pools all images."""
+    """Return the splits (n,) of a protocol that pools all images."""
     if len(dataset) == 0:
         raise DataError(f"Data set '{dataset.name}' has no images to divide.")
     if protocol.name in FOLDED:

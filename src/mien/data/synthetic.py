@@ -7,7 +7,7 @@ these drawings say nothing about real faces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -64,6 +64,19 @@ LOOKS = {
     Expression.SAD: Look(corners=-11, width=0.85, brow_tilt=14, brow_lift=-1, eyes=0.7),
     Expression.SURPRISE: Look(opening=30, width=0.65, brow_lift=13, eyes=1.45),
     Expression.NEUTRAL: REST,
+}
+
+
+# Standard deviations of the noise on each part of a look.
+SPREADS = {
+    "corners": 1.5,
+    "opening": 1.0,
+    "width": 0.06,
+    "brow_tilt": 2.0,
+    "brow_lift": 2.0,
+    "eyes": 0.08,
+    "wrinkle": 0.08,
+    "skew": 1.5,
 }
 
 
@@ -130,21 +143,13 @@ def draw_face(expression: Expression, rng: np.random.Generator) -> NDArray[np.ui
 def _vary(look: Look, rng: np.random.Generator) -> Look:
     """Return the look at a random strength, with noise on every part."""
     strength = rng.uniform(0.75, 1.25)
-
-    def part(name: str, spread: float) -> float:
-        rest: float = getattr(REST, name)
-        return float(rest + strength * (getattr(look, name) - rest) + rng.normal(0, spread))
-
-    return Look(
-        corners=part("corners", 1.5),
-        opening=max(part("opening", 1.0), 0.0),
-        width=part("width", 0.06),
-        brow_tilt=part("brow_tilt", 2.0),
-        brow_lift=part("brow_lift", 2.0),
-        eyes=max(part("eyes", 0.08), 0.2),
-        wrinkle=min(max(part("wrinkle", 0.08), 0.0), 1.0),
-        skew=part("skew", 1.5) * float(rng.choice([-1, 1])),
-    )
+    rest, full = asdict(REST), asdict(look)
+    parts = {k: rest[k] + strength * (full[k] - rest[k]) + rng.normal(0, spread) for k, spread in SPREADS.items()}
+    parts["opening"] = max(parts["opening"], 0.0)
+    parts["eyes"] = max(parts["eyes"], 0.2)
+    parts["wrinkle"] = min(max(parts["wrinkle"], 0.0), 1.0)
+    parts["skew"] *= float(rng.choice([-1, 1]))
+    return Look(**parts)
 
 
 def _draw_head(canvas: NDArray[np.uint8], person: Identity) -> None:

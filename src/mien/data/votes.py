@@ -87,13 +87,10 @@ def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray
     Args:
         votes: What `read_votes` returned.
         usages: (n,) position in `USAGES`, in the pixel file's order.
-        source: The pixel file's name, for the error.
+        source: The pixel file's name, for the error if it has another number of rows of a usage.
 
     Returns:
         (n, 10) taggers per choice.
-
-    Raises:
-        DataError: The two files differ in the number of rows of a usage.
     """
     aligned = np.empty((len(usages), CHOICES), dtype=np.int64)
     for code in np.unique(usages).tolist():
@@ -114,17 +111,10 @@ def shows_face(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the votes as a distribution over FER2013's seven labels.
+    """Return the votes (n, 10) as a distribution over FER2013's seven labels, (n, 7) float32.
 
     Contempt, unknown and NF are left out and the rest is rescaled to sum to 1. An image without votes for any of the
-    seven gets its FER2013 label with probability 1.
-
-    Args:
-        counts: (n, 10) taggers per choice, in the order of fer2013new.csv.
-        labels: (n,) position in `FER2013_LABELS`.
-
-    Returns:
-        (n, 7) float32.
+    seven gets its FER2013 label, of `labels` (n,), with probability 1.
     """
     seven = counts[:, FER2013_LABELS.columns_from(FERPLUS_LABELS)]
     none = seven.sum(axis=1) == 0
@@ -133,37 +123,31 @@ def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -
 
 
 def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Apply the majority rule of FER+'s authors.
+    """Apply the majority rule of FER+'s authors to votes (n, 10).
 
     Single votes are removed as outliers. An image is kept if one *expression* has more than half of the remaining
     votes, including those for unknown and NF.
 
-    Args:
-        counts: (n, 10) taggers per choice.
-
     Returns:
         (n, 8) the remaining votes for expressions, rescaled to sum to 1; all 0 if the image is dropped.
     """
-    remaining = _without_single_votes(counts)
+    remaining = np.where(counts > 1, counts, 0)
     best = remaining[:, :EXPRESSIONS].max(axis=1)
     keep = 2 * best > remaining.sum(axis=1)
     return _rescaled(remaining[:, :EXPRESSIONS] * keep[:, None])
 
 
 def probability_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Apply the probability rule of FER+'s authors.
+    """Apply the probability rule of FER+'s authors to votes (n, 10).
 
     Single votes are removed as outliers. Then choices are taken in descending order of votes, ties together, until
     three quarters of the votes or three choices are taken, or unknown or NF is reached. The image is dropped if more
     than three expressions are taken or they have at most half of the votes.
 
-    Args:
-        counts: (n, 10) taggers per choice.
-
     Returns:
         (n, 8) the votes of the expressions taken, rescaled to sum to 1; all 0 if the image is dropped.
     """
-    remaining = _without_single_votes(counts)
+    remaining = np.where(counts > 1, counts, 0)
     taken = np.zeros((len(counts), EXPRESSIONS), dtype=np.int64)
     for row, chosen in zip(remaining, taken, strict=True):
         total = int(row.sum())
@@ -176,10 +160,6 @@ def probability_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
         if 2 * chosen.sum() <= total or np.count_nonzero(chosen) > 3:
             chosen[:] = 0
     return _rescaled(taken)
-
-
-def _without_single_votes(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.where(counts > 1, counts, 0)
 
 
 def _rescaled(counts: NDArray[np.int64]) -> NDArray[np.float32]:
