@@ -13,20 +13,12 @@ from mien.recipes.loading import load_ablations, load_recipe, names
 from mien.recipes.schema import NetworkSettings, Recipe
 
 Record = Mapping[str, Any]
-# These settings decide the experiment; the others concern the machine, the seed, the split or recognition.
-COMPARED_GROUPS = ("network.", "loss.", "optimizer.", "schedule.", "augmentation.", "distillation.")
-COMPARED_KEYS = frozenset(
-    {
-        "data.ferplus_weight",
-        "data.not_a_face_share",
-        "data.class_balance",
-        "training.batch_size",
-        "training.ema_decay",
-        "training.gradient_clip",
-        "training.selection",
-        "training.patience",
-    }
-)
+# Prefixes of the settings that decide the experiment; the others concern the machine, the seed, the split or the crop.
+COMPARED = (
+    "network.", "loss.", "optimizer.", "schedule.", "augmentation.", "distillation.",
+    "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
+    "training.batch_size", "training.ema_decay", "training.gradient_clip", "training.selection", "training.patience",
+)  # fmt: skip
 # A smaller value than the recipe's shortens a run.
 SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})
 # What a record says of settings that are newer than it.
@@ -56,7 +48,8 @@ class RunSettings:
     @property
     def remark(self) -> str:
         """How the runs differ from the recipe, in words; "" if they do not."""
-        return _remark(self.shortened, self.changed)
+        parts = {"shortened": self.shortened, "changed": self.changed}
+        return "; ".join(f"{name}: {', '.join(what)}" for name, what in parts.items() if what)
 
 
 def read_settings(record: Record) -> RunSettings | None:
@@ -69,14 +62,20 @@ def read_settings(record: Record) -> RunSettings | None:
         return None
     if _without_data(expected) == _without_data(_expected(name, "") or {}):
         ablation = ""  # the recipe itself by another name, or under another protocol
+    return _compare(record, name, ablation, expected)
+
+
+def _compare(record: Record, name: str, ablation: str, expected: Mapping[str, Any]) -> RunSettings:
+    used = _used(record)
+    selection = record.get("selection") or group(record, "scores").get("selection") or ""
+    rule = str(selection.get("rule", "") if isinstance(selection, Mapping) else selection)
     shortened, changed = _shortened(record, expected, used), _changed(expected, used)
-    return RunSettings(name, ablation, shortened, changed, describe_protocol(record), _rule(record))
+    return RunSettings(name, ablation, shortened, changed, describe_protocol(record), rule)
 
 
 def describe_departures(record: Record, recipe: str) -> str:
     """Say in which settings a run departs from one of mien's recipes, whatever its data; "" for none."""
-    expected, used = _expected(recipe, "") or {}, _used(record)
-    return _remark(_shortened(record, expected, used), _changed(expected, used))
+    return _compare(record, recipe, "", _expected(recipe, "") or {}).remark
 
 
 def describe_changes(record: Record) -> tuple[str, ...]:
@@ -87,7 +86,7 @@ def describe_changes(record: Record) -> tuple[str, ...]:
     name, used = recipe_of(record), _used(record)
     expected = _expected(name, str(group(record, "recipe").get("ablation") or "")) if name else None
     if expected is None:
-        return tuple(f"{key} {_show(value)}" for key, value in sorted(used.items()) if _is_compared(key))
+        return tuple(f"{key} {_show(value)}" for key, value in sorted(used.items()) if key.startswith(COMPARED))
     return _changed(expected, used)
 
 
@@ -96,7 +95,7 @@ def recipe_of(record: Record) -> str:
 
     A queue's names begin with the recipe's, such as "hfc/fer2013-short".
     """
-    recipe, known = group(record, "recipe"), _shipped_names()
+    recipe, known = group(record, "recipe"), _names()
     name = str(recipe.get("name", ""))
     starts = [shipped for shipped in known if name == shipped or name.startswith(f"{shipped}-")]
     if starts:
@@ -121,18 +120,11 @@ def describe_protocol(record: Record) -> str:
     return ", ".join(words)
 
 
-def _remark(shortened: tuple[str, ...], changed: tuple[str, ...]) -> str:
-    parts = {"shortened": shortened, "changed": changed}
-    return "; ".join(f"{name}: {', '.join(what)}" for name, what in parts.items() if what)
-
-
 def _used(record: Record) -> dict[str, Any]:
     return DEFAULTS | flatten(group(record, "recipe"))
 
 
-@cache
-def _shipped_names() -> tuple[str, ...]:
-    return tuple(names())
+_names = cache(names)
 
 
 @cache
@@ -151,14 +143,10 @@ def _changed(expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str,
     return tuple(
         f"{key} {_show(used.get(key))} ({_show(expected.get(key))})"
         for key in sorted(expected.keys() | used)
-        if _is_compared(key)
+        if key.startswith(COMPARED)
         and not _is_same(used.get(key), expected.get(key))
         and not _is_less(key, used.get(key), expected.get(key))
     )
-
-
-def _is_compared(key: str) -> bool:
-    return key.startswith(COMPARED_GROUPS) or key in COMPARED_KEYS
 
 
 def _is_less(key: str, used: Any, wanted: Any) -> bool:
@@ -178,11 +166,6 @@ def _shortened(record: Record, expected: Mapping[str, Any], used: Mapping[str, A
     full, size = finite(expected.get("network.input_size")), finite(used.get("network.input_size"))
     pairs = ((epochs, planned, "epochs"), (size, full, "pixels"))
     return tuple(f"{part:.0f} of {whole:.0f} {unit}" for part, whole, unit in pairs if whole and (part or 0) < whole)
-
-
-def _rule(record: Record) -> str:
-    selection = record.get("selection") or group(record, "scores").get("selection") or ""
-    return str(selection.get("rule", "")) if isinstance(selection, Mapping) else str(selection)
 
 
 def _show(value: Any) -> str:

@@ -153,33 +153,23 @@ def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: list[st
 def summarize(
     variants: Iterable[Variant], seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]
 ) -> list[Summary]:
-    """Return the scores of each variant over its finished runs.
-
-    Args:
-        variants: As `plan_jobs` returns them.
-        seeds: The seeds of the plan.
-        rows: Of the ledger, by name and seed.
-    """
+    """Return the scores of each variant over its finished runs; `rows` are those of the ledger, by name and seed."""
     return [_summarize(variant, seeds, rows) for variant in variants]
 
 
 def _summarize(variant: Variant, seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]) -> Summary:
     keys = [(name, seed) for name in variant.names for seed in seeds]
     scores = [rows[key].scores for key in keys if key in rows and rows[key].state == "finished"]
-    accuracy = _moments([score["accuracy"] for score in scores])
-    by_class = _moments([score["mean_class_accuracy"] for score in scores])
     without_duplicates = [score["without_duplicates"]["accuracy"] for score in scores]
     return Summary(
-        ablation=variant.ablation,
-        protocol=variant.protocol,
-        finished=len(scores),
-        planned=len(keys),
-        split=" and ".join(dict.fromkeys(score["split"] for score in scores)),
-        accuracy=accuracy[0],
-        accuracy_deviation=accuracy[1],
-        mean_class_accuracy=by_class[0],
-        mean_class_accuracy_deviation=by_class[1],
-        without_duplicates_accuracy=None if None in without_duplicates else _moments(without_duplicates)[0],
+        variant.ablation,
+        variant.protocol,
+        len(scores),
+        len(keys),
+        " and ".join(dict.fromkeys(score["split"] for score in scores)),
+        *_moments([score["accuracy"] for score in scores]),
+        *_moments([score["mean_class_accuracy"] for score in scores]),
+        None if None in without_duplicates else _moments(without_duplicates)[0],
     )
 
 

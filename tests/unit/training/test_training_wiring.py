@@ -75,8 +75,8 @@ def make_recipe(changes):
 def learn(faces, tmp_path_factory):
     known = {}
 
-    def learnt(changes):
-        """Return the last layer after two epochs, which all that was drawn, seen and stepped by has changed."""
+    def train(changes):
+        """Return the last layer after two epochs; every random number, image and step affects it."""
         key = tuple(sorted(changes.items()))
         if key not in known:
             folder = tmp_path_factory.mktemp("run") / "run"
@@ -85,19 +85,19 @@ def learn(faces, tmp_path_factory):
             known[key] = state["network.fc.weight"][:7]
         return known[key]
 
-    return learnt
+    return train
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", SETTINGS)
-def test_a_setting_changes_what_is_learnt(learn, key):
+def test_a_setting_changes_the_result(learn, key):
     assert torch.equal(learn({}), learn({}))
     assert not torch.equal(learn({key: SETTINGS[key]}), learn({}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("key", "value"), MORE)
-def test_a_setting_of_a_policy_changes_what_is_learnt(learn, key, value):
+def test_a_setting_of_a_policy_changes_the_result(learn, key, value):
     base = MORE[key, value]
     assert not torch.equal(learn({**base, key: value}), learn(base))
 
