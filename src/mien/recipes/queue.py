@@ -81,7 +81,7 @@ class Job:
         """
         changes = [*self.overrides(runs), f"training.seed={self.seed}", f'name="{self.entry.name}"']
         recipe = load_recipe(self.entry.recipe, changes, self.entry.ablation)
-        if recipe.training.devices * recipe.training.nodes > 1:
+        if recipe.training.processes > 1:
             raise RecipeError("A queue trains in one process; use `mien train` for recipes with several devices.")
         return recipe
 

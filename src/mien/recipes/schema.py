@@ -206,11 +206,15 @@ class TrainingSettings(Settings):
     nodes: int = Field(1, ge=1)
     use_sync_batch_norm: bool = True
 
+    @property
+    def processes(self) -> int:
+        """The number of processes of the run, over all machines."""
+        return self.devices * self.nodes
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        processes = self.devices * self.nodes
-        if self.batch_size % processes:
-            raise ValueError(f"{processes} processes cannot share training.batch_size = {self.batch_size} evenly")
+        if self.batch_size % self.processes:
+            raise ValueError(f"{self.processes} processes cannot share training.batch_size = {self.batch_size} evenly")
         if self.use_compile and self.use_graphs:
             raise ValueError("training.use_compile and training.use_graphs exclude each other; set one to false")
         return self

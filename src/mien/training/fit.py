@@ -183,7 +183,7 @@ def _make_trainer(recipe: Recipe, keeper: RecordKeeper, *, quiet: bool) -> L.Tra
     if not quiet:
         callbacks.append(RichProgressBar(leave=True))
     logger = TensorBoardLogger(folder, name="tensorboard", version="")
-    return create_trainer(recipe.training, callbacks, max_epochs=recipe.schedule.epochs, logger=logger)
+    return create_trainer(recipe.training, callbacks, epochs=recipe.schedule.epochs, logger=logger)
 
 
 @contextmanager

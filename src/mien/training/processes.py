@@ -25,9 +25,8 @@ def note(text: str) -> None:
 
 def check_processes(settings: TrainingSettings) -> None:
     """Raise MienError if torchrun has started more or fewer processes than the recipe names."""
-    processes = settings.devices * settings.nodes
-    started = os.environ["WORLD_SIZE"] if "TORCHELASTIC_RUN_ID" in os.environ else str(processes)
-    if started != str(processes):
+    started = os.environ["WORLD_SIZE"] if "TORCHELASTIC_RUN_ID" in os.environ else str(settings.processes)
+    if started != str(settings.processes):
         raise MienError(
             f"torchrun started {started} processes, but training.devices x training.nodes is {settings.devices} x "
             f"{settings.nodes}; set them to what it starts."

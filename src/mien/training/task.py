@@ -224,7 +224,7 @@ class Task(L.LightningModule):
         share, training = self.recipe.data.not_a_face_share, self.recipe.training
         if not share:
             return 0
-        processes, rank = training.devices * training.nodes, self.global_rank
+        processes, rank = training.processes, self.global_rank
         whole = max(1, round(share * faces * processes))
         return (rank + 1) * whole // processes - rank * whole // processes
 

@@ -110,7 +110,7 @@ class _Probe:
         watch = _Stopwatch(WARMUP if self.steps else FIRST_WARMUP)
         # one process, whatever the recipe is trained with
         settings = self.recipe.training.model_copy(update={"devices": 1, "nodes": 1})
-        trainer = create_trainer(settings, [watch], max_steps=watch.warmup + steps, use_validation=False)
+        trainer = create_trainer(settings, [watch], steps=watch.warmup + steps)
         trainer.fit(self.task, datamodule=self.batches)
         self.seconds += watch.seconds
         self.steps += steps

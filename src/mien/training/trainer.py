@@ -20,14 +20,13 @@ from mien.training.hardware import precision_here
 from mien.training.memory import keep_freed_memory
 
 
-def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
+def create_trainer(
     settings: TrainingSettings,
     callbacks: Sequence[Callback],
     *,
-    max_epochs: int = -1,
-    max_steps: int = -1,
+    epochs: int | None = None,
+    steps: int | None = None,
     logger: Logger | None = None,
-    use_validation: bool = True,
 ) -> L.Trainer:
     """Make a trainer on the accelerator, if there is one; a moving average of the weights joins the callbacks.
 
@@ -36,10 +35,9 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     Args:
         settings: A recipe's `training`.
         callbacks: Checkpoints and a progress bar only if they are among these.
-        max_epochs: Epochs to train for; -1: as many as `max_steps` needs.
-        max_steps: Optimizer steps to train for; -1: as many as `max_epochs` needs.
+        epochs: Train for so many epochs, each with a validation.
+        steps: Or for so many optimizer steps, without validation.
         logger: Of the curves.
-        use_validation: Validate after every epoch.
 
     Raises:
         MienError: The machine has fewer accelerators than `devices`.
@@ -50,16 +48,15 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
     keep_freed_memory()
     own: list[Callback] = [MovingAverage(settings.ema_decay)] if settings.ema_decay else []
     precision: Any = precision_here(settings)
-    processes = settings.devices * settings.nodes
     return L.Trainer(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy="ddp" if processes > 1 else "auto",
-        sync_batchnorm=processes > 1 and settings.use_sync_batch_norm and torch.cuda.is_available(),
+        strategy="ddp" if settings.processes > 1 else "auto",
+        sync_batchnorm=settings.processes > 1 and settings.use_sync_batch_norm and torch.cuda.is_available(),
         use_distributed_sampler=False,
-        max_epochs=max_epochs,
-        max_steps=max_steps,
+        max_epochs=-1 if epochs is None else epochs,
+        max_steps=-1 if steps is None else steps,
         precision=precision,
         gradient_clip_val=settings.gradient_clip or None,
         plugins=[WholeFiles()],
@@ -69,7 +66,7 @@ def create_trainer(  # noqa: PLR0913 - the settings, and how the trainer is used
         logger=logger or False,
         callbacks=[*own, *callbacks],
         num_sanity_val_steps=0,
-        limit_val_batches=1.0 if use_validation else 0,
+        limit_val_batches=1.0 if steps is None else 0,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),

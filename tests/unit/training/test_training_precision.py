@@ -24,7 +24,7 @@ def test_a_processor_computes_any_16_bits_in_bf16_or_in_32_bits_without_it(wante
     monkeypatch.setattr(hardware, "has_bf16", lambda: is_native)
     given = "bf16-mixed" if is_native and wanted != "32-true" else "32-true"
     assert precision_here(TrainingSettings(precision=wanted)) == given
-    assert create_trainer(TrainingSettings(precision=wanted), [], max_steps=1).precision == given
+    assert create_trainer(TrainingSettings(precision=wanted), [], steps=1).precision == given
 
 
 @pytest.mark.parametrize("wanted", ["bf16-mixed", "16-mixed"])

@@ -80,7 +80,7 @@ def test_more_devices_than_there_are_is_one_line(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(MienError, match=r"training\.devices is 2; this machine has 1 accelerator"):
-        create_trainer(tiny(training={"devices": 2}).training, [], max_steps=1)
+        create_trainer(tiny(training={"devices": 2}).training, [], steps=1)
 
 
 def test_pixel_positions_are_exact_when_networks_compute_in_16_bits():
@@ -115,7 +115,7 @@ def train_watched(callback):
     faces = load("synthetic", None).split("train")
     batches = FaceBatches(*2 * [make_faces(faces, tiny())], tiny())
     made = task(tiny())
-    trainer = create_trainer(tiny().training, [callback], max_steps=3, use_validation=False)
+    trainer = create_trainer(tiny().training, [callback], steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice
         trainer.fit(made, datamodule=batches)
@@ -143,7 +143,7 @@ def test_the_moving_average_follows_its_definition_and_becomes_the_network():
 
 
 def test_nothing_is_shown_or_written_by_default():
-    trainer = create_trainer(tiny().training, [], max_steps=1)
+    trainer = create_trainer(tiny().training, [], steps=1)
     assert trainer.logger is None
     assert not trainer.checkpoint_callbacks
     assert trainer.progress_bar_callback is None
@@ -225,7 +225,7 @@ class TestOnAnAccelerator:
 
         faces = load("synthetic", None).split("train")
         made = Task(create_network(recipe, 7), recipe, InputSpec(16, 1), FER2013_LABELS.names, torch.ones(8))
-        trainer = create_trainer(recipe.training, [Forbid()], max_steps=8, use_validation=False)
+        trainer = create_trainer(recipe.training, [Forbid()], steps=8)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
