@@ -1,4 +1,4 @@
-"""Equal constants of a traced network, stored once."""
+"""Store equal constants of a traced network once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 
 def share_constants(model: Any) -> None:
-    """Make nodes that read equal constants of the main graph read the first of them, and drop the others.
+    """Replace equal constants of the main graph by the first of them.
 
-    Tracing repeats a constant wherever it is read: the matrices of a Fourier transform, the numbers of a slice.
+    Tracing repeats a constant wherever it is used, such as the matrices of a Fourier transform or the bounds of a
+    slice.
 
     Args:
-        model: An `onnx.ModelProto` whose nodes are in order; changed in place. Bodies of loops may read the main graph.
+        model: An `onnx.ModelProto` with sorted nodes, changed in place. Bodies of loops may read the main graph.
     """
     first: dict[bytes, str] = {}
     renamed: dict[str, str] = {}
@@ -30,12 +31,12 @@ def share_constants(model: Any) -> None:
 
 
 def _rename(graph: Any, renamed: dict[str, str]) -> None:
-    """Let a graph's nodes read by the new names, also in the graphs inside them."""
+    """Rename the inputs of a graph's nodes and of the graphs inside them."""
     for node in graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = renamed.get(name, name)
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g, renamed)
-    for output in graph.output:  # a body may give a value of the main graph back
+    for output in graph.output:  # a body may return a value of the main graph
         output.name = renamed.get(output.name, output.name)

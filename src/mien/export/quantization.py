@@ -1,15 +1,14 @@
 """Converting model files to int8 (static quantisation) or half precision. Needs onnx, not torch.
 
-Why these settings: `lab/benchmarks/quantization.py` compares the others, docs/speed.md tells.
+docs/speed.md compares these settings with others (`lab/benchmarks/quantization.py`):
 
-- Activations are 0 to 255 with a zero point, weights whole multiples of a scale per output channel, in -64 to 64: with
-  weights of all eight bits, processors without VNNI instructions add up two products in 16 bits, where they may not fit
-  (onnxruntime, "Quantize ONNX models", on reduce_range).
-- Quantised operators are written as the float operator between DequantizeLinear and QuantizeLinear. onnxruntime runs
-  them as integer operators while loading, and other runtimes read the same file.
-- A tensor's range is the smallest and the largest value that it takes on the calibration faces
-  (Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", CVPR
-  2018, section 3).
+- Activations are 0 to 255 with a zero point, weights -64 to 64 times a scale per output channel. With 8-bit weights,
+  processors without VNNI instructions add two products in 16 bits, which can overflow (onnxruntime, "Quantize ONNX
+  models", on reduce_range).
+- A quantised operator is stored as the float operator between DequantizeLinear and QuantizeLinear. onnxruntime replaces
+  it by an integer operator while loading, and other runtimes read the same file.
+- A tensor's range is its minimum and maximum on the calibration faces (Jacob et al., "Quantization and training of
+  neural networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3).
 """
 
 from __future__ import annotations
@@ -29,35 +28,35 @@ from numpy.typing import NDArray
 from mien.core.errors import ModelError
 from mien.inference.model import INPUT_NAME, OnnxModel, optimize_model
 
-# Operators that have an integer kernel and take part in convolutional networks. The rest stays in float: matrix
-# products are Fourier transforms and attention here, which lose more than they gain.
+# Operators of convolutional networks that have an integer kernel. Matrix products stay in float: here they are Fourier
+# transforms and attention, which lose more than they gain.
 QUANTIZED = ("Conv", "Gemm", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
 BATCH = 64
 TOLERANCE = 1e-3
 
 
 def quantize(model: bytes, faces: NDArray[np.float32], source: str = "model") -> bytes:
-    """Return a model that calculates in 8-bit integers where it can.
+    """Return a model quantised to int8 where possible.
 
     Args:
         model: The bytes of an .onnx file; its weights may be stored in 8 or 16 bits.
-        faces: Training faces to calibrate with, (n, C, S, S), normalised: what `to_batch` returns.
-        source: What to call the model in errors.
+        faces: Training faces for the calibration, (n, C, S, S), normalised: what `to_batch` returns.
+        source: The model's name in errors.
 
     Raises:
-        ModelError: No faces are given, or the network has nothing to quantise.
+        ModelError: There are no faces, or the network has nothing to quantise.
     """
     if len(faces) == 0:
-        raise ModelError(f"{source} cannot be quantised with 0 faces; give a data set with training faces.")
+        raise ModelError(f"{source} cannot be quantised with 0 faces; expected training faces.")
     return _convert(model, source, lambda network: _quantize(network, faces, source))
 
 
 def halve(model: bytes, source: str = "model") -> bytes:
-    """Return a model that calculates in 16-bit floats; its input and output stay 32 bits.
+    """Return a model in half precision; its input and output stay 32-bit.
 
     Args:
         model: The bytes of an .onnx file; its weights may be stored in 8 or 16 bits.
-        source: What to call the model in errors.
+        source: The model's name in errors.
     """
     return _convert(model, source, _halve)
 
@@ -82,10 +81,10 @@ def check_parity(model: OnnxModel, faces: NDArray[np.float32]) -> None:
 
 
 def _convert(model: bytes, source: str, convert: Callable[[Any], Any]) -> bytes:
-    # its weights as 32-bit floats, and constants worked out: what both conversions expect
+    # both conversions expect 32-bit weights and folded constants
     plain = onnx.load_from_string(optimize_model(model, source))
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # onnxruntime warns of steps that are done here already
+    logging.disable(logging.WARNING)  # onnxruntime recommends steps that are done already
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,7 +96,7 @@ def _convert(model: bytes, source: str, convert: Callable[[Any], Any]) -> bytes:
 
 
 class CalibrationFaces:
-    """Hands out faces (n, C, S, S) in batches, as onnxruntime's calibration wants them: None at the end."""
+    """Faces (n, C, S, S) in batches, as onnxruntime's calibration reads them."""
 
     def __init__(self, faces: NDArray[np.float32]) -> None:
         self._batches: Iterator[dict[str, NDArray[np.float32]]] = (
@@ -105,7 +104,7 @@ class CalibrationFaces:
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next batch by the input's name."""
+        """Return the next batch by the input's name; None at the end."""
         return next(self._batches, None)
 
 
@@ -137,7 +136,7 @@ def _halve(network: Any) -> Any:
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    # it appends the casts of the inputs, which come first
+    # the casts of the inputs are appended, but must come first
     halved = ONNXModel(convert_float_to_float16(network, keep_io_types=True))
     halved.topological_sort()
     return halved.model

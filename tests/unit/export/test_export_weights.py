@@ -1,4 +1,4 @@
-"""Weights in 8 bits: one scale an output channel, standard operators, a quarter of the size, no more work a face."""
+"""8-bit weights: one scale per output channel, standard operators, a quarter of the size, no extra work per face."""
 
 import numpy as np
 import onnx
@@ -55,7 +55,7 @@ def test_rounding_is_to_127_steps_a_side_and_per_output_channel():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2_bam", "despam"])
-def test_file_is_a_quarter_and_says_what_the_rounded_network_says(name):
+def test_a_file_is_a_quarter_as_large_and_predicts_as_the_rounded_network(name):
     given = network(name)
     size = 48
     weights = [value.clone() for value in given.state_dict().values()]
@@ -107,7 +107,7 @@ def test_transposed_weights_are_stored_by_their_last_axis():
     assert (list(node.output), node.attribute[0].i) == (["w"], 1)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     assert np.array_equal(tensors["w.int8"], multiples.astype(np.int8))
-    assert np.array_equal(tensors["o"], other), "what would lose by it stays as it is"
+    assert np.array_equal(tensors["o"], other), "what would change keeps 32 bits"
 
 
 def test_weights_become_32_bits_once_and_not_for_every_face(monkeypatch, tmp_path):
