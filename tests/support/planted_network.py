@@ -1,4 +1,4 @@
-"""Toy networks whose evidence is known: numpy functions of the picture, so that the right map can be written down."""
+"""Toy networks whose evidence is known: numpy functions of the image, so that the right map is known."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ PATCH = (slice(3, 7), slice(9, 13))
 
 
 def planted_faces(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return noise pictures (count, 1, 16, 16) with a bright patch at `PATCH`."""
+    """Return noise images (count, 1, 16, 16) with a bright patch at `PATCH`."""
     images = np.random.default_rng(seed).normal(0, 0.3, (count, 1, SIDE, SIDE)).astype(np.float32)
     images[:, :, *PATCH] = 2.0
     return images
 
 
 def patch_network(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (n, 2) probabilities: class 1 is the brightness of the patch and hangs on nothing else."""
+    """Return (n, 2) probabilities: class 1 is the brightness of the patch and depends on nothing else."""
     score = images[:, 0, *PATCH].mean(axis=(1, 2))
-    chance = 1 / (1 + np.exp(-6 * (score - 1.4)))
-    return np.stack([1 - chance, chance], axis=1).astype(np.float32)
+    probability = 1 / (1 + np.exp(-6 * (score - 1.4)))
+    return np.stack([1 - probability, probability], axis=1).astype(np.float32)
 
 
 def patch_maps(images: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -94,9 +94,3 @@ def test_sanity_and_stability_are_measured_where_they_can_be():
     method = assessed(use_stability=False).to_json()["methods"]["true"]
     assert "stability" not in method
     assert "sanity" not in method
-
-
-def test_progress_names_what_is_done():
-    done = []
-    assess(patch_network, [Method("true", "", patch_maps)], faces(2), CurveSettings(step=0.5), done.append)
-    assert done == ["random", "centre", "true"]

@@ -1,4 +1,4 @@
-"""The grid of a map: where each value lies on the picture."""
+"""The grid of a map: the position of each value in the image."""
 
 import numpy as np
 import pytest
@@ -36,12 +36,6 @@ def test_a_stated_grid_is_obeyed():
     one = a_map([[1.0, 0.0, 3.0]], step=(1.0, 0.25), first=(0.5, 0.0625))
     places = (np.arange(16) + 0.5) / 16
     np.testing.assert_allclose(one.resized(1, 16)[0], np.interp(places, [0.0625, 0.3125, 0.5625], [1, 0, 3]), atol=1e-6)
-
-
-def test_reducing_is_the_mean_over_each_pixel():
-    values = np.random.default_rng(1).random((12, 8)).astype(np.float32)
-    wanted = values.reshape(4, 3, 4, 2).mean(axis=(1, 3))
-    np.testing.assert_allclose(a_map(values).resized(4, 4), wanted, rtol=1e-5)
 
 
 def test_where_the_evidence_lies_in_words():

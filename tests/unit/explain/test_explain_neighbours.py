@@ -75,8 +75,3 @@ def test_strips_and_planes_are_drawn(tmp_path):
         assert words in strip
     for words in (*FER2013_LABELS.names, "given face", "mistake with 80 % or more (6)", "t-SNE of 39 faces"):
         assert words in drawn
-
-
-def test_a_plane_of_another_size_is_refused():
-    with pytest.raises(DataError, match=r"expected positions \(5, 2\)"):
-        Plane(features(4, 2), np.zeros(5, np.int64), np.zeros(5, bool), FER2013_LABELS)

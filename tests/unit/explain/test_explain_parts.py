@@ -1,4 +1,4 @@
-"""The parts' own maps of every paper's network: names, sizes, ranges; and that looking changes nothing."""
+"""The parts' own maps of all papers' networks: names, sizes, ranges; observing changes nothing."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from mien.explain.parts import Observed, part_maps
 from mien.explain.torch_explainer import TorchExplainer
 from mien.export.onnx import make_onnx
 from mien.models import registry
-from mien.models.layers.observing import LISTENER, observe, observing
+from mien.models.layers.observing import LISTENER, observing
 from mien.models.network import Network
 
 SMALL_RESNET = {"width": 16, "depths": (1, 1, 1, 1)}
@@ -117,16 +117,6 @@ def test_every_part_has_its_map(case, images):
         np.testing.assert_allclose(again.values, one.values, rtol=1e-4, atol=1e-6)
 
 
-def test_only_frequencies_lie_elsewhere(images):
-    where = {}
-    for case in ("spayolo", "spayolo without FFT"):
-        name, options, modulators, _ = NETWORKS[case]
-        explainer = TorchExplainer(build(name, options, modulators), card_of(64, network=name))
-        where[case] = {one.method.split("/")[-1]: one.is_spatial for one in explainer.parts(images)[0]}
-    assert where["spayolo"] == {"spectrum": False, "attention": True, "attended": False}
-    assert where["spayolo without FFT"] == {"values": True, "attention": True, "attended": True}
-
-
 def test_a_gate_is_what_the_module_multiplies_by(images):
     network = build(*NETWORKS["despam"][:3])
     (found,) = TorchExplainer(network, card_of(64)).parts(images[:1])[0]
@@ -148,6 +138,7 @@ def test_attention_of_positions_is_averaged_both_ways_and_frequencies_are_centre
         Observed("s/spam/attention", "s", attention, (2, 3)),
     ]
     spectrum_map, attention_map, attended_map = part_maps(observed, {"s": ((0.5, 0.5), (0.1, 0.1))})[0]
+    assert [one.is_spatial for one in (spectrum_map, attention_map, attended_map)] == [False, True, False]
     assert spectrum_map.values[1, 1] == pytest.approx(np.log(4))
     assert np.count_nonzero(spectrum_map.values) == 1
     np.testing.assert_allclose(attention_map.values, attention[0].mean(1).reshape(2, 3), rtol=1e-6)
@@ -164,7 +155,7 @@ def test_one_of_several_parts_must_be_named(images):
 
 
 @pytest.mark.parametrize("case", ["despam", "daf_mhsca", "spayolo", "resnet18_hfc"])
-def test_looking_changes_no_output_and_leaves_nothing(case, images):
+def test_observing_changes_no_output_and_leaves_nothing(case, images):
     network = build(*NETWORKS[case][:3])
     pixels = torch.from_numpy(images)
     with torch.no_grad():
@@ -176,7 +167,7 @@ def test_looking_changes_no_output_and_leaves_nothing(case, images):
     assert not any(LISTENER in vars(module) for module in network.modules())
 
 
-def test_looking_changes_no_export():
+def test_observing_changes_no_export():
     network = build("despam", {"depths": (1, 1, 1), "channels": (8, 8, 8), "features": 8}, {})
     before = make_onnx(network, card_of(32, network="despam"))
     with observing(network), torch.no_grad():
@@ -184,23 +175,6 @@ def test_looking_changes_no_export():
     after = make_onnx(network, card_of(32, network="despam"))
     assert before == after
     assert b"_observed" not in after
-
-
-def test_a_part_is_heard_only_inside():
-    class Part(nn.Module):
-        def forward(self, maps):
-            return observe(self, "double", 2 * maps)
-
-    part = nn.Sequential(Part())
-    values = torch.ones(2)
-    with observing(part) as seen:
-        result = part(values)
-    part(3 * values)
-    assert seen.keys() == {("0", "double")}
-    assert seen["0", "double"] is result
-    with pytest.raises(RuntimeError), observing(part):
-        raise RuntimeError
-    assert LISTENER not in vars(part[0])
 
 
 def central(network: Network) -> Network:
