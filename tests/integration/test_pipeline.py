@@ -1,15 +1,12 @@
-"""The main path from end to end: train on drawn faces, evaluate, export, recognise."""
+"""From end to end: train on synthetic faces, evaluate, export, recognise."""
 
 import json
 import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
 
-from mien.core.card import METADATA_KEY, ModelCard
-from mien.core.errors import ModelError
 from mien.data.registry import load
 from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
@@ -28,7 +25,7 @@ def run(tmp_path_factory):
     return work / "run"
 
 
-def test_training_learns_and_says_so(run):
+def test_training_learns(run):
     record = json.loads((run / "record.json").read_text())
     assert record["scores"]["accuracy"] >= 0.8
     assert record["scores"]["n"] == 140
@@ -36,7 +33,7 @@ def test_training_learns_and_says_so(run):
     assert record["scores"]["selection"]["rule"].startswith("best epoch on validation")
 
 
-def test_card_in_the_file_says_what_the_record_says(run):
+def test_card_and_record_agree(run):
     record = json.loads((run / "record.json").read_text())
     card = OnnxModel.load(run / "model.onnx").card
     assert card.labels.names == tuple(record["labels"])
@@ -77,17 +74,7 @@ def test_export_again_is_the_same_network_and_half_weights_are_half_the_size(run
     assert (run / "half.onnx").stat().st_size < 0.6 * (run / "model.onnx").stat().st_size
 
 
-def test_export_refuses_what_does_not_agree(run, monkeypatch):
-    from mien.export import onnx as export
-    from mien.training.run import load_run
-
-    monkeypatch.setattr(export, "largest_difference", lambda network, model: 2e-4)
-    card = OnnxModel.load(run / "model.onnx").card
-    with pytest.raises(ModelError, match=r"differ by 0\.0002"):
-        export.make_onnx(load_run(run).network, card)
-
-
-def test_difference_that_is_no_number_counts_as_a_difference(run):
+def test_nan_counts_as_a_difference_to_torch(run):
     import torch
 
     from mien.export.onnx import largest_difference
@@ -97,23 +84,6 @@ def test_difference_that_is_no_number_counts_as_a_difference(run):
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
     assert not largest_difference(network, OnnxModel.load(run / "model.onnx")) <= 1e-4
-
-
-def test_replacing_the_card_keeps_the_network(run, tmp_path):
-    import dataclasses
-
-    from mien.export.model_file import with_card
-
-    path = tmp_path / "copy.onnx"
-    before = OnnxModel.load(run / "model.onnx")
-    path.write_bytes(with_card((run / "model.onnx").read_bytes(), dataclasses.replace(before.card, name="renamed")))
-    after = OnnxModel.load(path)
-    assert after.card.name == "renamed"
-    entries = [entry.key for entry in onnx.load(path).metadata_props]
-    assert entries.count(METADATA_KEY) == 1
-    faces = np.zeros((1, 1, 48, 48), np.float32)
-    assert np.array_equal(before.predict(faces).logits, after.predict(faces).logits)
-    assert ModelCard.from_json(after.card.to_json()) == after.card
 
 
 @pytest.mark.parametrize("source", [["resnet18/synthetic"], ["default", "--data", "missing"]])
