@@ -64,8 +64,7 @@ export class SelectedPanel {
     const top = face && !face.isUnsure ? face.label : null;
     this.rows.show(probabilities, face?.percentages ?? {}, top, face ? this.threshold : null);
     if (!face) this.text.textContent = "No faces detected.";
-    else if (face.isUnsure) this.text.textContent = `Face ${face.id}: unsure, most probably ${face.label}, ${face.percentages[face.label]} %.`;
-    else this.text.textContent = `Face ${face.id} appears ${face.label}, ${face.percentages[face.label]} %.`;
+    else this.text.textContent = `Face ${face.id}: ${describeFace(face)}.`;
   }
 }
 
