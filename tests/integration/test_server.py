@@ -256,6 +256,14 @@ def test_pages_of_other_sites_cannot_ask(
     assert client.post("/v1/recognize?detector=none", content=portrait, headers=headers).status_code == status
 
 
+def test_a_websocket_under_another_name_is_refused(server: RunningServer) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+    upgrade += "\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=="
+    for host, status in (("evil.example", b"400"), ("localhost", b"101"), ("[::1]:8000", b"101")):
+        sent = f"GET /v1/live HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n\r\n"
+        assert server.talk(sent.encode(), timeout=1).startswith(b"HTTP/1.1 " + status)
+
+
 def test_a_busy_server_says_when_to_return(server: RunningServer, portrait: bytes) -> None:
     def ask(_: int) -> httpx.Response:
         return httpx.post(f"{server.address}/v1/recognize?detector=none", content=portrait, timeout=20)

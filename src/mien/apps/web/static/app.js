@@ -3,8 +3,8 @@
 import { Announcer } from "./announcer.js";
 import { drawCard } from "./card.js";
 import { Client, ServerProblem } from "./client.js";
-import { LiveSource } from "./live_source.js";
 import { ImageSource } from "./image_source.js";
+import { LiveSource } from "./live_source.js";
 import { Session } from "./session.js";
 import { VideoSource } from "./video_source.js";
 import { View } from "./view.js";
@@ -73,6 +73,7 @@ async function open(files) {
   if (others.length) notes.push(`${others.map((file) => file.name).join(", ")}: not an image or a video.`);
   if (videos.length && videos.length + stills.length > 1) notes.push("One video at a time: the other files were ignored.");
   if (videos.length + stills.length) stopAll();
+  else announcer.warn("");
   if (videos.length) await video.start(videos[0], settings());
   else if (stills.length) await images.start(stills, settings());
   if (notes.length) announcer.warn([page.problem.textContent, ...notes].filter(Boolean).join("\n"));
