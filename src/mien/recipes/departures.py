@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from mien.core.dotted import finite, flatten, group
+from mien.data.protocols import FOLDED
 from mien.recipes.loading import load_ablations, load_recipe, names
 from mien.recipes.schema import NetworkSettings, Recipe
 
@@ -111,7 +112,7 @@ def describe_protocol(record: Record) -> str:
     name = str(data.get("protocol", "official"))
     parts = data.get("shares") or data.get("counts") or ()
     words = [f"{name} {':'.join(_show(part) for part in parts)}" if parts else name]
-    if name in {"k-fold", "subject-k-fold"}:
+    if name in FOLDED:
         words = [f"{data.get('folds', '')} folds{' by subject' if name == 'subject-k-fold' else ''}"]
     if data.get("validation_from"):
         words.append(f"validation from {' and '.join(map(str, data['validation_from']))}")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mien.core.errors import MienError
-from mien.recipes import parse_recipe
+from mien.recipes import load_recipe, parse_recipe
+from mien.recipes.departures import describe_changes
 from mien.recipes.record import FORMAT, RunRecord, name_hardware
 
 FIRST = {"name": "a", "recipe": {}, "data": {}, "labels": ["happy"], "parameters": 1, "mean": 0.5, "std": 0.25}
@@ -56,6 +57,12 @@ def test_committed_records_need_no_patching():
     assert COMMITTED
     for path in COMMITTED:
         assert parse_recipe(RunRecord.load(path).recipe, str(path)).crop.scale == 1
+
+
+def test_a_setting_newer_than_the_record_is_not_a_departure():
+    recipe = load_recipe("hfc/fer2013", ["optimizer.lr=1e-3"]).model_dump()
+    del recipe["crop"], recipe["training"]["patience"], recipe["augmentation"]["cutmix"]
+    assert describe_changes({"recipe": recipe}) == ("optimizer.lr 0.001 (0.0001)",)
 
 
 def test_hardware_is_the_accelerator_or_the_processor():

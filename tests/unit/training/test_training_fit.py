@@ -287,16 +287,6 @@ def test_out_of_memory_is_one_line_and_keeps_the_checkpoint(faces, tmp_path, err
     assert len(load_run(tmp_path).record.curves) == 1
 
 
-def test_every_epoch_leaves_a_checkpoint_even_if_it_is_not_the_best(faces, tmp_path):
-    settings = TINY["training"] | {"ema_decay": 0, "seed": 1}  # by which the first epoch is the best, by three faces
-    optimizer = {"name": "sgd", "lr": 1e-30, "weight_decay": 0}
-    tiny = TINY | {"optimizer": optimizer, "training": settings, "schedule": {"epochs": 6}}
-    fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True)
-    epochs = {name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt")["epoch"] for name in ("best", "last")}
-    assert epochs["last"] == 5
-    assert epochs["best"] < 5
-
-
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_one_line_and_keeps_the_checkpoint(faces, tmp_path, number):
     def fill(files, checkpoint, path, storage_options=None):
