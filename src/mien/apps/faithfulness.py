@@ -53,6 +53,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     from rich.progress import Progress
 
     from mien.core.errors import DataError
+    from mien.core.whole_file import write_json
     from mien.explain.assessment import assess
     from mien.explain.faithfulness import CurveSettings
     from mien.explain.loading import load_explainer
@@ -79,7 +80,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     about = describe_measurement(explainer, chosen, seed, accuracy)
     if out is not None:
         record = {**about, "rows": rows.tolist(), **assessment.to_json()}
-        out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_json(out, record)
     measured = {**about, **assessment.to_json(use_faces=False)}
     if Path(model, RECORD).is_file():
         add_to_record(Path(model, RECORD), measured)

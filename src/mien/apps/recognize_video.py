@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -60,13 +59,14 @@ class SavedResults:
 
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
         """Write summary and timeline; `VideoError` if that fails."""
+        from mien.core.whole_file import write_json, write_whole
         from mien.inference.video import VideoError
         from mien.inference.video.timeline import draw_timeline
 
         content = {"source": printable(source), **summary.to_json(), "frames_per_second": round(frames_per_second, 1)}
         try:
-            self._summary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            self._timeline.write_text(draw_timeline(summary, Path(source).name), encoding="utf-8")
+            write_json(self._summary, content)
+            write_whole(self._timeline, draw_timeline(summary, Path(source).name))
         except OSError as error:
             raise VideoError(f"{error.filename or self._summary} cannot be written ({error.strerror}).") from None
 

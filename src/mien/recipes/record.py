@@ -13,7 +13,7 @@ from typing import Any
 import mien
 from mien.core.errors import MienError
 from mien.core.upgrade import upgrade
-from mien.core.whole_file import write_whole
+from mien.core.whole_file import write_json
 
 RECORD = "record.json"
 # Raised when a key is renamed or changes its meaning. A new key with a default needs no new format.
@@ -71,7 +71,7 @@ class RunRecord:
 
     def save(self, path: Path) -> None:
         """Write the record in one step: a reader finds the old one or the new one, never half of it."""
-        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:

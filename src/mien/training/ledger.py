@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mien.core.errors import MienError
 from mien.core.upgrade import upgrade
-from mien.core.whole_file import write_whole
+from mien.core.whole_file import write_json
 from mien.recipes.queue import Job
 from mien.recipes.record import RECORD, RunRecord, name_hardware
 
@@ -97,7 +97,7 @@ class Ledger:
         self.rows[row.name, row.seed] = row
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(row) for row in self.rows.values()]
-        write_whole(self.folder / LEDGER, json.dumps(rows, indent=1) + "\n")
+        write_json(self.folder / LEDGER, rows)
 
     def estimate(
         self, row: LedgerRow, hardware: str, measure: Literal["minutes_per_epoch", "overhead_minutes"]
