@@ -35,12 +35,6 @@ def test_afc_is_its_equations(shape, options):
     check(afc, x, equations(as_array(x), afc))
 
 
-def test_the_concatenation_is_halved_and_restored():
-    afc = AFC(STAGE, fusion="concat")
-    assert afc.conv.weight.shape[:2] == (18, 36)
-    assert afc.restore.weight.shape[:2] == (12, 18)
-
-
 def test_without_position_weights_only_the_residual_is_left():
     afc = made(AFC(STAGE))
     nn.init.constant_(afc.position_score.bias, -1e9)

@@ -97,12 +97,6 @@ def test_a_wave_is_high_or_low_by_its_cycles():
         assert torch.allclose(high, wave if is_high else torch.zeros_like(wave), atol=1e-12)
 
 
-def test_filtering_twice_is_filtering_once():
-    modulator = module_of()
-    high = modulator.high_frequencies(torch.randn(1, 1, 10, 7, dtype=torch.double))
-    assert torch.allclose(modulator.high_frequencies(high), high, atol=1e-12)
-
-
 def test_score_of_a_rank_one_map_is_one_number():
     """x~ = s u v^T has the one singular value s; with the mean taken out of u and v, h = x~ at cutoff 0."""
     modulator = module_of(cutoff=0.0).double()

@@ -41,14 +41,6 @@ def test_spatial_unit_is_its_equations(shape, stage, sizes):
     check(unit, x, (1 + mask) * as_array(x))
 
 
-def test_a_zero_score_amplifies_by_a_half():
-    unit = SLDCNNSpatial(DENSE)
-    torch.nn.init.zeros_(unit.point.weight)
-    x = torch.randn(1, 15, 4, 5)
-    assert torch.equal(unit.mask(x), torch.full((1, 1, 4, 5), 0.5))
-    assert torch.equal(unit(x), 1.5 * x)
-
-
 def test_separate_kernels_that_are_equal_are_the_shared_kernel():
     shared, separate = SLDCNNSpatial(DENSE), SLDCNNSpatial(DENSE, use_shared_kernel=False)
     separate.context.weight.data = shared.context.weight.data.repeat(4, 1, 1, 1)

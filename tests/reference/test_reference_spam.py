@@ -108,18 +108,6 @@ def test_gradients_are_right(form, use_fft, use_multi_scale):
     assert torch.autograd.gradcheck(run, parameters)
 
 
-def test_without_scores_every_frequency_counts_half():
-    modulator = module_of()
-    for scales in (modulator.fusion.query, modulator.fusion.key):
-        nn.init.zeros_(scales.compress.weight)
-        nn.init.zeros_(scales.compress.bias)
-    x = map_of(CHANNELS, (2, 4, 6))
-    assert (modulator.attention(x) == 0.5).all()
-    values = modulator.fusion.value(x).sum((2, 3)) / 2
-    context = modulator.fusion.context(values)
-    torch.testing.assert_close(modulator(x), x + (values + context)[:, :, None, None])
-
-
 def test_the_gate_of_the_spectrum_depends_on_the_top_left_position_alone():
     modulator = module_of(form="elementwise")
     x = map_of(CHANNELS, (1, 4, 6))

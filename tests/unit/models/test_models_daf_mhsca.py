@@ -3,16 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mien.core.errors import RecipeError
 from mien.models import registry
-from mien.models.complexity import count_macs, count_parameters
+from mien.models.complexity import count_parameters
 from mien.models.modulators.afc import AFC
 from mien.models.network import Stage
 from mien.recipes import load_recipe, names
 from mien.training.run import create_network
 
-RESNET18 = 11_180_103  # 3 input channels, 7 classes
-HEADS = 168_483
 RECIPES = [name for name in names() if name.startswith("daf_mhsca/")]
 ROWS = {"no_afc", "no_daf", "no_ca", "no_mhsca", "afc_concat", "cross_algorithm", "no_gate", "gate_limit_1"}
 ROWS |= {f"heads_{n}" for n in (1, 2, 4, 8, 16)}
@@ -24,18 +21,6 @@ def create(**options):
         return registry.create("daf_mhsca", in_channels=3, options=options)
 
 
-def test_sizes_of_the_network_and_its_parts():
-    network = create()
-    assert count_parameters(network) == 25_020_148
-    assert count_parameters(network.modulators["stage4"]) == 7_376_417
-    assert count_parameters(network.directional_attention) == 5_789_696
-    assert count_parameters(network.heads) == 4 * HEADS
-    assert count_parameters(create(use_mhsca=False)) == RESNET18 + 7_376_417 + 5_789_696
-    assert count_parameters(create(heads=16)) == 25_020_148 + 12 * HEADS
-    assert count_parameters(network.folded()) == 25_014_836
-    assert count_macs(network.folded(), 224, 3) == 2_262_298_624
-
-
 def test_a_plain_resnets_weights_fit_and_the_added_parts_are_named():
     network, plain = create(), registry.create("resnet18", in_channels=3)
     missing = set(network.state_dict()) - set(plain.state_dict())
@@ -43,7 +28,7 @@ def test_a_plain_resnets_weights_fit_and_the_added_parts_are_named():
     assert {key.split(".")[0] for key in missing} == {*network.added_names, "modulators"}
 
 
-def test_outputs_have_one_map_a_head_and_none_without_heads():
+def test_outputs_have_one_map_per_head():
     for heads in (1, 3):
         network = registry.create("daf_mhsca", options={"width": 8, "heads": heads}).eval()
         attention = network.outputs(torch.randn(2, 1, 96, 70)).attention
@@ -87,26 +72,6 @@ def test_compilation_without_graph_breaks_and_half_precision():
     with torch.autocast("cpu", torch.bfloat16):
         logits = network(images)
     torch.testing.assert_close(logits.float(), network(images), rtol=0.1, atol=0.05)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"heads": 0}, "heads is 0; it must be at least 1"),
-        ({"map_size": 0}, "map_size is 0; it must be at least 1"),
-        ({"cross": "both"}, "expected one of 'equation', 'algorithm'"),
-        ({"use_ca": False}, "No option 'use_ca' of network 'daf_mhsca'."),
-    ],
-)
-def test_bad_options_say_what_is_allowed(options, words):
-    with pytest.raises(RecipeError, match=words):
-        registry.create("daf_mhsca", options={"width": 8, **options})
-
-
-@pytest.mark.parametrize("options", [{"reduction": 0}, {"dilations": ()}, {"dilations": (1, 0)}])
-def test_bad_options_of_afc_are_refused(options):
-    with pytest.raises(ValueError, match="at least 1"):
-        AFC(Stage("stage4", 16, 32), **options)
 
 
 def test_narrow_stages_keep_one_channel_in_the_middle():

@@ -4,8 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from mien.core.errors import RecipeError
-from mien.models import registry
 from mien.models.backbones.dense import DenseNet
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.layers.pre_activation import ScaleShift
@@ -56,31 +54,3 @@ def test_folding_leaves_scales_and_counts_no_more_work():
     assert count_macs(folded, 64, 1) == count_macs(network, 64, 1)
     assert count_parameters(folded) < count_parameters(network)
     assert not any(parameter.requires_grad for parameter in folded.parameters())
-
-
-def test_dropout_is_in_every_layer_and_in_training_only():
-    network = DenseNet(**SMALL, dropout=0.4)
-    assert [m.p for m in network.modules() if isinstance(m, nn.Dropout)] == [0.4] * 8
-    images = torch.randn(2, 1, 32, 32)
-    assert not torch.equal(network(images), network(images))
-    network.eval()
-    assert torch.equal(network(images), network(images))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"depth": 33}, "depth is 33; it must be a multiple of 4"),
-        ({"depth": 4}, "at least 8"),
-        ({"growth": 0}, "growth, middle and stem_channels are 0"),
-        ({"middle": 0}, "must be at least 1"),
-        ({"stem_channels": 0}, "must be at least 1"),
-        ({"compression": 0.0}, "compression is 0.0; it must be above 0"),
-        ({"compression": 1.5}, "compression is 1.5"),
-        ({"growth": 1, "compression": 0.1}, "leave a channel"),
-        ({"composite": "dense"}, "expected one of 'bottleneck', 'plain'"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(options, message):
-    with pytest.raises(RecipeError, match=message):
-        registry.create("ldcnn", options=options)

@@ -16,7 +16,7 @@ def maps():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_it_is_torchs_convolution(maps, stride):
+def test_it_equals_torchs_convolution(maps, stride):
     conv = DepthwiseConv2d(6, 3, stride)
     assert torch.equal(conv(maps), F.conv2d(maps, conv.weight, stride=stride, padding=1, groups=6))
 

@@ -3,10 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mien.core.errors import RecipeError
 from mien.models import registry
 from mien.models.backbones.mobilenet_v2 import InvertedResidual, rounded_channels
-from mien.models.complexity import count_macs, count_parameters
 
 
 def torchvision_names() -> set[str]:
@@ -27,23 +25,11 @@ def torchvision_names() -> set[str]:
     return names
 
 
-@pytest.mark.parametrize(
-    ("in_channels", "classes", "count"),
-    [(3, 1000, 3_504_872), (1, 7, 2_232_263), (3, 7, 2_232_839)],
-)
-def test_published_size_and_torchvisions_names(in_channels, classes, count):
+def test_parameters_have_torchvisions_names():
     with torch.device("meta"):
-        network = registry.create("mobilenet_v2", in_channels=in_channels, num_classes=classes)
-    assert count_parameters(network) == count
+        network = registry.create("mobilenet_v2")
     assert {key for key, _ in network.named_parameters()} == torchvision_names()
-    assert torchvision_names() <= set(network.state_dict())
     assert network.classifier_name == "classifier.1"
-
-
-def test_published_cost():
-    """300 M multiply-accumulates at 224 x 224 (Table 4 of the paper)."""
-    network = registry.create("mobilenet_v2", in_channels=3, num_classes=1000)
-    assert count_macs(network, 224, 3) == 300_774_272
 
 
 def test_stages_at_the_published_input():
@@ -112,20 +98,11 @@ def test_a_block_adds_its_input_only_where_the_shape_stays():
 
 
 @torch.no_grad()
-def test_the_signal_keeps_its_size_through_all_blocks_from_the_start():
+def test_initial_weights_keep_the_size_of_the_signal():
     torch.manual_seed(0)
     network = registry.create("mobilenet_v2").eval()
     spread = network.maps(torch.randn(2, 1, 64, 64)).std()
     assert 0.05 < spread < 50
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"width": 0.0}, {"stem_stride": 3}, {"strides": [1, 2, 2]}, {"strides": [1, 2, 2, 2, 1, 4, 1]}, {"width": "1"}],
-)
-def test_options_that_do_not_fit_are_refused(options):
-    with pytest.raises(RecipeError, match=next(iter(options))):
-        registry.create("mobilenet_v2", options=options)
 
 
 def test_zero_gamma_starts_each_block_with_a_shortcut_as_that_shortcut():

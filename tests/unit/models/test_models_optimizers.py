@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import io
-import subprocess
 import sys
 
 import pytest
@@ -69,7 +68,7 @@ def test_options_reach_the_optimizer_and_lists_become_tuples(module):
         ("adabob", 0.1, {"eps": -1.0}, "lr, eps and weight_decay are 0.1, -1.0 and 0; each must be at least 0."),
     ],
 )
-def test_bad_names_and_options_say_what_there_is(name, lr, options, words, module):
+def test_bad_names_and_options_list_the_valid_ones(name, lr, options, words, module):
     with pytest.raises(RecipeError) as caught:
         create_optimizer(name, module.parameters(), lr=lr, weight_decay=0, options=options)
     assert words in str(caught.value)
@@ -171,13 +170,8 @@ def test_a_group_that_joins_later_has_bounds_of_its_own():
     assert second.item() == pytest.approx(0.9)
 
 
-def test_a_missing_package_is_told(monkeypatch, module):
+def test_a_missing_package_is_an_error(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(RecipeError, match="Optimizer 'lion' needs the package pytorch-optimizer"):
         create_optimizer("lion", module.parameters(), lr=0.1, weight_decay=0)
     assert create_optimizer("adabob", module.parameters(), lr=0.1, weight_decay=0).defaults["final_lr"] == 0.1
-
-
-def test_the_package_is_imported_only_for_its_optimizers():
-    code = "import sys, mien.models.optimizers.registry as o; o.names(); sys.exit('pytorch_optimizer' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

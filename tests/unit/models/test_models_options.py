@@ -54,7 +54,7 @@ def test_values_of_the_annotated_types_pass_and_lists_become_tuples():
         ({"name": 3}, "expected str | None"),
     ],
 )
-def test_others_are_refused_by_name(options, words):
+def test_other_values_are_refused_by_name(options, words):
     with pytest.raises(RecipeError) as caught:
         call_with_options(build, options, owner="part 'x'", given={"stage": None, "taken": 7})
     assert words in str(caught.value)

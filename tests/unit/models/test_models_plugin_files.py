@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 
 from mien.apps.plugin_files import load_plugin_files
 from mien.core import plugins
 from mien.core.errors import ModelError, RecipeError
+from mien.core.plugins import classes_by_file
 from mien.models import registry
 from mien.models.losses import Problem
 from mien.models.losses import registry as losses
@@ -138,12 +141,39 @@ def test_names_that_are_taken_are_refused(write):
 
 
 @pytest.mark.parametrize("name", ["none.py", "own.txt", "."])
-def test_what_is_no_python_file_is_refused(tmp_path, name):
+def test_only_python_files_are_accepted(tmp_path, name):
     (tmp_path / "own.txt").write_text(MODULATOR)
     with pytest.raises(ModelError, match="No plug-in file"):
         load_plugin_files([tmp_path / name])
 
 
-def test_an_unknown_name_says_how_to_bring_ones_own():
+def test_an_unknown_name_mentions_the_plugin_option():
     with pytest.raises(ModelError, match=r"No modulator named 'own'.* One from a file of your own needs --plugin FILE"):
         modulators.create_modulator("own", Stage("s", 4, 1))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, request):
+    """Return a function that makes a package of the given files."""
+
+    def make(**files: str):
+        name = f"package_{abs(hash(request.node.name))}"
+        (tmp_path / name).mkdir()
+        for file, text in {"__init__": "", "registry": "1 / 0", **files}.items():
+            (tmp_path / name / f"{file}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        return importlib.import_module(name)
+
+    return make
+
+
+def test_a_file_of_a_package_is_its_one_class(package):
+    first = "from builtins import KeyError\nclass First(ValueError): ..."  # imported classes do not count
+    found = classes_by_file(package(b="class Second(ValueError): ...", a=first), ValueError)
+    assert {name: part.__name__ for name, part in found.items()} == {"a": "First", "b": "Second"}
+
+
+@pytest.mark.parametrize("text", ["", "class A(ValueError): ...\nclass B(ValueError): ..."])
+def test_a_file_of_a_package_with_no_class_or_two_is_an_error(package, text):
+    with pytest.raises(ModelError, match=r"\.odd defines [02] ValueError classes; it must define one"):
+        classes_by_file(package(odd=text), ValueError)

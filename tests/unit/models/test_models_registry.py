@@ -58,43 +58,13 @@ def test_names_are_sorted_and_hold_the_built_in_networks():
     ("arguments", "error", "words"),
     [
         ({"name": "despan"}, ModelError, "Did you mean 'despam'? Known: cldcnn, "),
-        (
-            {"name": "resnet18", "options": {"widht": 3}},
-            RecipeError,
-            "Did you mean 'width'? Options: depths, width",
-        ),
-        ({"name": "resnet18", "options": {"num_classes": 3}}, RecipeError, "No option 'num_classes'"),
-        ({"name": "resnet18", "options": {"stem": "big"}}, RecipeError, "one of 'imagenet', 'small', 'full'"),
-        ({"name": "resnet18", "options": {"depths": [2, 2]}}, RecipeError, "each needs one per stage"),
-        ({"name": "resnet18", "options": {"width": 0}}, RecipeError, "at least 1"),
-        ({"name": "resnet18", "options": {"dropout": 2.0}}, RecipeError, "dropout probability"),
         ({"name": "resnet18", "num_classes": 0}, ModelError, "0 classes"),
-        (
-            {"name": "resnet18", "modulators": {"stage9": "despam"}},
-            ModelError,
-            "Stages: stem, stage1, stage2",
-        ),
-        (
-            {"name": "resnet18", "modulators": {"stage1": "despa"}},
-            ModelError,
-            "Did you mean 'despam'? Known:",
-        ),
+        ({"name": "resnet18", "modulators": {"stage9": "despam"}}, ModelError, "Stages: stem, stage1, stage2"),
+        ({"name": "resnet18", "modulators": {"stage1": "despa"}}, ModelError, "Did you mean 'despam'? Known:"),
         ({"name": "resnet18", "modulators": {"stage1": {"dropout": 0.1}}}, RecipeError, "has no name"),
-        (
-            {"name": "resnet18", "modulators": {"stage1": {"name": "despam", "drop": 0.1}}},
-            RecipeError,
-            "No option 'drop' of modulator 'despam'. Did you mean 'dropout'?",
-        ),
-        (
-            {"name": "resnet18", "modulators": {"stage1": {"name": "despam", "reduction": 65}}},
-            RecipeError,
-            "stage 'stage1' allows 1 to 64",
-        ),
-        ({"name": "despam", "options": {"depths": [1]}}, RecipeError, "each needs one per stage"),
-        ({"name": "despam", "options": {"kernel": 4}}, RecipeError, "kernel_size is 4; it must be odd"),
     ],
 )
-def test_bad_input_is_one_line_that_names_what_there_is(arguments, error, words):
+def test_bad_input_is_one_line_that_lists_the_valid_names(arguments, error, words):
     with pytest.raises(error) as caught:
         registry.create(**arguments)
     assert words in str(caught.value)
@@ -123,7 +93,7 @@ def test_a_papers_own_modulator_can_be_replaced_and_removed():
     assert create_modulator("none", Stage("stem", 8, 2)) is None
 
 
-def test_outsiders_add_networks_and_modulators_by_entry_point(install):
+def test_packages_add_networks_and_modulators_by_entry_point(install):
     install("[mien.networks]\ntiny = outside_parts:TINY\n[mien.modulators]\nhalve = outside_parts:Halve\n")
     assert "tiny" in registry.names()
     network = registry.create("tiny", options=SMALL, modulators={"stage2": {"name": "halve", "factor": 0.1}})
@@ -148,7 +118,7 @@ def test_outsiders_add_networks_and_modulators_by_entry_point(install):
         ("[mien.networks]\ntiny = outside_parts:MISNAMED\n", "tiny", "calls it 'other'"),
     ],
 )
-def test_a_plugin_that_does_not_fit_is_named(install, entry_points, name, words):
+def test_an_invalid_plugin_is_named(install, entry_points, name, words):
     install(entry_points)
     with pytest.raises(ModelError) as caught:
         registry.create(name)

@@ -4,35 +4,6 @@ import pytest
 import torch
 
 from mien.models import registry
-from mien.models.complexity import count_parameters
-
-
-def torchvision_names(depths: tuple[int, ...]) -> set[str]:
-    """The parameter names of torchvision's ResNet of basic blocks."""
-    names = {"conv1.weight", "bn1.weight", "bn1.bias", "fc.weight", "fc.bias"}
-    for stage, depth in enumerate(depths, start=1):
-        for block in range(depth):
-            prefix = f"layer{stage}.{block}"
-            names |= {f"{prefix}.conv{i}.weight" for i in (1, 2)}
-            names |= {f"{prefix}.bn{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
-            if block == 0 and stage > 1:
-                names |= {f"{prefix}.downsample.{key}" for key in ("0.weight", "1.weight", "1.bias")}
-    return names
-
-
-@pytest.mark.parametrize(
-    ("name", "depths", "in_channels", "count"),
-    [
-        ("resnet18", (2, 2, 2, 2), 1, 11_173_831),
-        ("resnet18", (2, 2, 2, 2), 3, 11_180_103),
-        ("resnet34", (3, 4, 6, 3), 3, 21_288_263),
-    ],
-)
-def test_published_size_and_torchvisions_names(name, depths, in_channels, count):
-    with torch.device("meta"):
-        network = registry.create(name, in_channels=in_channels)
-    assert count_parameters(network) == count
-    assert {key for key, _ in network.named_parameters()} == torchvision_names(depths)
 
 
 @pytest.mark.parametrize(("stem", "side"), [("imagenet", 12), ("small", 24), ("full", 48)])
@@ -64,7 +35,7 @@ def test_zero_gamma_starts_each_block_as_its_shortcut():
     assert registry.create("resnet18", options={"width": 8}).layer1[0].bn2.weight.min() == 1
 
 
-def test_weights_start_by_fan_out():
+def test_weights_are_initialized_by_fan_out():
     torch.manual_seed(0)
     weight = registry.create("resnet18", options={"width": 64}).layer4[1].conv2.weight
     assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
@@ -76,13 +47,3 @@ def test_dropout_acts_in_training_only_and_before_the_linear_layer():
     assert not torch.equal(network.classify(features), network.classify(features))
     network.eval()
     assert torch.equal(network.classify(features), network.classify(features))
-
-
-def test_channels_last_and_compilation_without_graph_breaks():
-    network = registry.create("resnet18", options={"width": 8, "stem": "small"}, modulators={"stage1": "despam"}).eval()
-    images = torch.randn(2, 1, 48, 48)
-    wanted = network(images)
-    fast = network.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(fast(images.contiguous(memory_format=torch.channels_last)), wanted, rtol=1e-4, atol=1e-5)
-    compiled = torch.compile(network, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(images), wanted, rtol=1e-4, atol=1e-5)

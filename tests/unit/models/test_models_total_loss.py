@@ -31,13 +31,6 @@ def test_without_terms_it_is_weighted_cross_entropy(outputs):
     torch.testing.assert_close(create_loss("total", PROBLEM)(outputs, TARGETS), wanted)
 
 
-def test_any_losses_add_up(outputs):
-    loss = total({"cross_entropy": {"label_smoothing": 0.1}, "weighted_cross_entropy": 0.5}, use_gradient_gate=False)
-    smoothed = create_loss("cross_entropy", PROBLEM, {"label_smoothing": 0.1})(outputs, TARGETS)
-    weighted = create_loss("weighted_cross_entropy", PROBLEM)(outputs, TARGETS)
-    torch.testing.assert_close(loss(outputs, TARGETS), smoothed + 0.5 * weighted)
-
-
 @pytest.mark.parametrize("limit", [0.1, 1.0])
 def test_the_gradient_of_an_auxiliary_term_is_limited_by_that_of_the_first(outputs, limit):
     gated, free = total(PAPER, gate_limit=limit), total(PAPER, use_gradient_gate=False)

@@ -13,7 +13,7 @@ def ramp(length, slope):
     return np.arange(length) * slope
 
 
-def test_numbers_are_calculated_once_for_their_arguments_and_type():
+def test_constants_are_computed_once_per_arguments_and_type():
     CALLS.clear()
     like = torch.zeros(1)
     first = constant_of(ramp, 4, 0.5, like=like)
@@ -26,7 +26,7 @@ def test_numbers_are_calculated_once_for_their_arguments_and_type():
     assert constant_of(ramp, 4, 0.5, like=like.to("meta")).device.type == "meta"
 
 
-def test_made_while_validating_it_serves_training():
+def test_a_constant_made_in_validation_works_in_training():
     with torch.inference_mode():
         made = constant_of(ramp, 5, 2.0, like=torch.zeros(1))
     weight = torch.ones(5, requires_grad=True)

@@ -54,13 +54,6 @@ def test_a_file_gives_the_same_function(save, name):
     assert torch.equal(network(images), given(images))
 
 
-def test_the_older_torch_format_is_read(tmp_path):
-    given, network = resnet(0), resnet(1)
-    torch.save(given.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    load_weights(network, tmp_path / "old.pth")
-    assert torch.equal(network.fc.weight, given.fc.weight)
-
-
 @pytest.mark.parametrize("prefix", ["module.", "network.", "backbone.", "module.network.", "_orig_mod."])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
 def test_wrappers_and_prefixes_are_taken_off(save, prefix, wrapper):
@@ -123,13 +116,6 @@ def test_modulators_and_a_papers_parts_may_be_missing(save, monkeypatch):
     assert "12 missing: layer4.1.conv1.weight" not in refused(resnet(1), path)  # the counters are not needed
     monkeypatch.setattr(type(network), "added_names", ("layer4.1",))
     load_weights(resnet(1), path)
-
-
-def test_batch_counters_may_be_missing(save):
-    state = {name: v for name, v in resnet(0).state_dict().items() if not name.endswith("num_batches_tracked")}
-    network = resnet(1)
-    load_weights(network, save(state))
-    assert torch.equal(network.conv1.weight, state["conv1.weight"])
 
 
 def test_missing_and_wrongly_shaped_names_are_listed_and_nothing_is_loaded(save):
