@@ -1,4 +1,4 @@
-# The same targets serve a person and CI.
+# CI uses the same targets.
 PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
@@ -13,11 +13,11 @@ setup: $(VENV)/.ready ## Full environment in .venv (training, export, tests)
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(VENV)/bin/mien fetch yunet --timeout 5 || echo "Going on with the Haar detector."
+	@$(VENV)/bin/mien fetch yunet --timeout 5 || echo "Continuing with the Haar detector."
 	@touch $@
 
-# Whole files to a process: what a file's tests share is made once.
-test: setup lint ## Everything CI checks, tests side by side
+# A file's tests run in one process, which makes their shared fixtures once.
+test: setup lint ## Lint and the package's tests, in parallel
 	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: setup
@@ -25,14 +25,14 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-lab: setup ## Are the result pages up to date? And the laboratory's tests
+lab: setup ## Check the result pages and run the tests of lab/
 	$(VENV)/bin/python -m lab pages --check
 	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile lab/tests
 
 demo: $(DEMO)/.ready ## Recognise the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn
 
-# Both portraits are NASA's and the US Navy's, in the public domain; two well-known packages carry them.
+# Portraits by NASA and the US Navy, in the public domain, from two well-known packages.
 $(DEMO)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO)/env
 	$(DEMO)/env/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt .
@@ -43,7 +43,7 @@ $(DEMO)/.ready: pyproject.toml constraints.txt
 	cp $(DEMO)/unpacked/matplotlib/mpl-data/sample_data/grace_hopper.jpg \
 	  $(DEMO)/unpacked/skimage/data/astronaut.png $(DEMO)/photos
 	rm -r $(DEMO)/unpacked $(DEMO)/wheels
-	@$(DEMO)/env/bin/mien fetch yunet --timeout 5 || echo "Going on with the Haar detector."
+	@$(DEMO)/env/bin/mien fetch yunet --timeout 5 || echo "Continuing with the Haar detector."
 	@touch $@
 
 clean: ## Remove both environments and all caches

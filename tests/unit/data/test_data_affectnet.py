@@ -17,7 +17,7 @@ HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_land
 FOLDERS = {"training": ("training.csv", 5), "validation": ("validation.csv", 2)}
 
 
-def write_picture(path: Path, grey: int, around: int = 0) -> None:
+def write_image(path: Path, grey: int, around: int = 0) -> None:
     """A face of one shade, 40 pixels a side, with `around` black pixels on every side."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.pad(np.full((40, 40), grey, dtype=np.uint8), around)
@@ -31,7 +31,7 @@ def make_tables(root: Path) -> Path:
         for code in range(8):
             for i in range(count):
                 name = f"{code}/{stem}_{i}.png"
-                write_picture(root / "Manually_Annotated_Images" / name, 20 * code + 10, around=20)
+                write_image(root / "Manually_Annotated_Images" / name, 20 * code + 10, around=20)
                 rows.append(f"{name},20,20,40,40,1.5;2.5;3.5,{code},0.{i},-0.{i}")
         (root / table).write_text("\n".join([HEADER, *rows]) + "\n")
     return root
@@ -44,7 +44,7 @@ def make_arrays(root: Path) -> Path:
         for code in range(8):
             for i in range(count):
                 name = str(10 * code + i)
-                write_picture(root / folder / "images" / f"{name}.jpg", 20 * code + 10)
+                write_image(root / folder / "images" / f"{name}.jpg", 20 * code + 10)
                 for suffix, value in (("exp", str(code)), ("val", "0.25"), ("aro", "-0.5"), ("lnd", "1")):
                     np.save(root / folder / "annotations" / f"{name}_{suffix}.npy", np.array(value))
     return root
@@ -54,7 +54,7 @@ def make_folders(root: Path, words: tuple[str, ...]) -> Path:
     for split, count in (("train", 5), ("val", 2)):
         for code, word in enumerate(words):
             for i in range(count):
-                write_picture(root / split / word / f"{i}.png", 20 * code + 10)
+                write_image(root / split / word / f"{i}.png", 20 * code + 10)
     return root
 
 
@@ -63,7 +63,7 @@ def make_metadata(root: Path) -> Path:
         rows = []
         for code, word in enumerate(WORDS):
             for i in range(count):
-                write_picture(root / split / f"{code}_{i}.png", 20 * code + 10)
+                write_image(root / split / f"{code}_{i}.png", 20 * code + 10)
                 rows.append(f"{code}_{i}.png,{word if i else code}")
         (root / split / "metadata.csv").write_text("\n".join(["file_name,label", *rows]) + "\n")
     return root
@@ -127,7 +127,7 @@ def test_published_validation_is_test_and_a_share_of_train_is_validation(tmp_pat
 
 def test_a_test_folder_leaves_validation_as_it_is(tmp_path: Path) -> None:
     make_folders(tmp_path, WORDS)
-    write_picture(tmp_path / "test" / "happy" / "0.png", 30)
+    write_image(tmp_path / "test" / "happy" / "0.png", 30)
     assert registry.load("affectnet8", tmp_path).split_names == ("train", "validation", "test")
     assert sum(registry.load("affectnet8", tmp_path).counts()["test"].values()) == 1
 
@@ -135,7 +135,7 @@ def test_a_test_folder_leaves_validation_as_it_is(tmp_path: Path) -> None:
 def test_the_smaller_edition_has_one_table(tmp_path: Path) -> None:
     rows = []
     for code, word in enumerate(("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")):
-        write_picture(tmp_path / word / f"image{code:07}.jpg", 20 * code + 10)
+        write_image(tmp_path / word / f"image{code:07}.jpg", 20 * code + 10)
         rows.append(f"{code},{word}/image{code:07}.jpg,{word},0.87")
     (tmp_path / "labels.csv").write_text("\n".join([",pth,label,relFCs", *rows]))
     assert registry.detect(tmp_path) == "affectnet7"
@@ -221,7 +221,7 @@ def test_broken_arrays_are_one_line(tmp_path: Path, damage: Callable[[Path], obj
 def test_other_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"No AffectNet at .* expected a folder with training\.csv"):
         registry.load("affectnet7", tmp_path)
-    write_picture(tmp_path / "train" / "11" / "0.png", 1)
+    write_image(tmp_path / "train" / "11" / "0.png", 1)
     with pytest.raises(DataError, match="train/11 has expression '11'"):
         registry.load("affectnet7", tmp_path)
     (tmp_path / "train" / "11").rename(tmp_path / "train" / "glad")

@@ -56,7 +56,7 @@ def test_probability_stops_at_unknown() -> None:
     "counts",
     [
         (2, 0, 0, 0, 0, 0, 0, 0, 8, 0),  # unknown first
-        (4, 0, 2, 0, 0, 0, 0, 0, 4, 0),  # what stands with unknown holds no half
+        (4, 0, 2, 0, 0, 0, 0, 0, 4, 0),  # the choices taken with unknown have no majority
         (2, 2, 2, 2, 2, 0, 0, 0, 0, 0),  # more than three
         (0, 0, 0, 0, 0, 0, 0, 0, 0, 10),
         (1, 1, 1, 1, 1, 1, 1, 1, 1, 1),

@@ -47,7 +47,7 @@ def names(protocol):
 
 
 @pytest.mark.parametrize("protocol", DRAWN, ids=names)
-def test_every_image_stands_on_one_side_and_the_seed_decides_which(protocol):
+def test_every_image_is_in_one_split_by_seed(protocol):
     divided = divide(FACES, protocol)
     np.testing.assert_array_equal(divided.images, FACES.images)
     np.testing.assert_array_equal(divided.labels, FACES.labels)
@@ -104,7 +104,7 @@ def test_each_image_is_held_out_once_and_selects_once(name):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("folds", [3, 10, SUBJECTS])
-def test_nobody_stands_on_two_sides(folds, seed):
+def test_no_person_is_in_two_splits(folds, seed):
     subjects = FACES.metadata["subject"]
     for fold in range(folds):
         splits = divide(FACES, Protocol("subject-k-fold", folds=folds, fold=fold, seed=seed)).splits

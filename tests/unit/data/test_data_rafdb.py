@@ -15,7 +15,7 @@ NUMBERS = range(1, 8)
 KEEP = LoadOptions(validation_share=0)
 
 
-def write_picture(path: Path, grey: int, side: int = 100) -> None:
+def write_image(path: Path, grey: int, side: int = 100) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".jpg", np.full((side, side, 3), grey, dtype=np.uint8))[1].tobytes())
 
@@ -29,7 +29,7 @@ def make_original(root: Path) -> Path:
         lines.append(f"test_{label:04}.jpg {label}")
     for line in lines:
         stem, label = line.split(".jpg ")
-        write_picture(root / "Image" / "aligned" / f"{stem}_aligned.jpg", 10 * int(label))
+        write_image(root / "Image" / "aligned" / f"{stem}_aligned.jpg", 10 * int(label))
         attributes = root / "Annotation" / "manual" / f"{stem}_manu_attri.txt"
         attributes.parent.mkdir(parents=True, exist_ok=True)
         attributes.write_text("10.5\t20.5\n" * 5 + "1\n2\n4\n")
@@ -45,7 +45,7 @@ def make_tables(root: Path) -> Path:
         (root / f"{split}_labels.csv").write_text("\n".join(["image,label", *rows]) + "\n")
         for row in rows:
             name, label = row.split(",")
-            write_picture(root / "DATASET" / split / label / name, 10 * int(label))
+            write_image(root / "DATASET" / split / label / name, 10 * int(label))
     return root
 
 

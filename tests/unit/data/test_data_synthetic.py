@@ -35,7 +35,7 @@ def test_size_and_channels() -> None:
     np.testing.assert_array_equal(faces.images[..., 0], faces.images[..., 2])
 
 
-def test_no_face_stands_twice(faces: FaceDataset) -> None:
+def test_no_face_is_drawn_twice(faces: FaceDataset) -> None:
     assert len(np.unique(faces.images.reshape(len(faces), -1), axis=0)) == len(faces)
 
 
