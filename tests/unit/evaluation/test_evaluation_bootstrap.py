@@ -54,18 +54,12 @@ def test_accuracy_interval_has_the_binomial_width() -> None:
     assert high == pytest.approx(share + half, abs=0.15 * half)
 
 
-def test_same_seed_same_bounds() -> None:
-    probabilities, labels = draw(200)
-    first = bootstrap_intervals(probabilities, labels, rounds=20, seed=1)
-    assert bootstrap_intervals(probabilities, labels, rounds=20, seed=1) == first
-    assert bootstrap_intervals(probabilities, labels, rounds=20, seed=2) != first
-
-
-def test_a_higher_level_is_wider() -> None:
+def test_seed_and_level() -> None:
     probabilities, labels = draw(300)
-    narrow = bootstrap_intervals(probabilities, labels, level=0.5)["nll"]
-    wide = bootstrap_intervals(probabilities, labels, level=0.99)["nll"]
+    narrow, wide = (bootstrap_intervals(probabilities, labels, level=level)["nll"] for level in (0.5, 0.99))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    first, again, other = (bootstrap_intervals(probabilities, labels, rounds=20, seed=seed) for seed in (1, 1, 2))
+    assert again == first != other
 
 
 def test_one_image_and_one_class() -> None:

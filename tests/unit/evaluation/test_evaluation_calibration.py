@@ -33,20 +33,14 @@ def test_the_temperature_is_the_minimum() -> None:
     assert fit_temperature(logits, labels) == pytest.approx(best, rel=1e-3)
 
 
-def test_the_threshold_is_low_for_a_confident_network() -> None:
+def test_the_reject_threshold_loses_few_faces() -> None:
     assert choose_reject_threshold(np.full(100, 0.01, np.float32), None) == 0.1
-
-
-def test_the_threshold_rises_until_few_faces_are_lost() -> None:
     reject = np.linspace(0, 1, 2001, dtype=np.float32)
     threshold = choose_reject_threshold(reject, None)
     assert np.mean(reject > threshold) <= 0.0021
     assert threshold == pytest.approx(0.998, abs=1e-3)
-
-
-def test_only_faces_count() -> None:
     reject = np.array([0.05] * 50 + [0.99] * 50, dtype=np.float32)
-    assert choose_reject_threshold(reject, reject < 0.5) == 0.1
+    assert choose_reject_threshold(reject, reject < 0.5) == 0.1, "only faces count"
 
 
 def make_two_classes(confidence: list[float], is_right: list[bool]) -> tuple[np.ndarray, np.ndarray]:

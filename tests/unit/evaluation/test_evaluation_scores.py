@@ -28,47 +28,28 @@ def make(is_duplicate: list[bool]) -> Predictions:
     )  # fmt: skip
 
 
-def test_all_keys_under_both() -> None:
-    given = score(make([False, False, True, False]), rounds=20)
-    assert set(given) == KEYS | {"without_duplicates"}
-    assert set(given["without_duplicates"]) == KEYS
-    assert json.loads(json.dumps(given, allow_nan=False)) == given
-
-
 def test_values_with_and_without_duplicates() -> None:
-    given = score(make([False, False, True, False]), rounds=20)
-    assert (given["n"], given["without_duplicates"]["n"]) == (4, 3)
-    assert given["accuracy"] == 0.75
-    assert given["mean_class_accuracy"] == 0.75
+    given = score(make([False, False, True, False]), rounds=50)
+    rest = given["without_duplicates"]
+    assert set(given) == KEYS | {"without_duplicates"}
+    assert set(rest) == KEYS
+    assert json.loads(json.dumps(given, allow_nan=False)) == given
+    assert (given["n"], given["selection"]) == (4, "best epoch")
+    assert given["accuracy"] == given["mean_class_accuracy"] == 0.75
     assert given["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert given["nll"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4)
-    assert given["without_duplicates"]["accuracy"] == 1
-    assert given["without_duplicates"]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 0, 0]]
-    assert given["selection"] == "best epoch"
-
-
-def test_undefined_class_scores_are_none() -> None:
-    rows = score(make([False] * 4), rounds=0)["per_class"]
-    assert rows["neutral"] == {"precision": None, "recall": None, "f1": None, "n": 0}
-    assert rows["sad"] == {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "n": 2}
-
-
-def test_intervals() -> None:
-    given = score(make([False] * 4), rounds=50)
     assert set(given["intervals"]) == MAIN
-    low, high = given["intervals"]["accuracy"]
-    assert low <= 0.75 <= high
-    assert score(make([False] * 4), rounds=0)["intervals"] == {}
+    assert given["intervals"]["accuracy"][0] <= 0.75 <= given["intervals"]["accuracy"][1]
+    assert given["per_class"]["neutral"] == {"precision": None, "recall": None, "f1": None, "n": 0}
+    assert given["per_class"]["sad"] == {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "n": 2}
+    assert (rest["n"], rest["accuracy"], rest["confusion"]) == (3, 1, [[2, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
-def test_only_duplicates() -> None:
-    rest = score(make([True] * 4), rounds=0)["without_duplicates"]
-    assert set(rest) == KEYS
-    assert rest["n"] == 0
-    assert rest["accuracy"] is None
-
-
-def test_no_images_are_refused() -> None:
+def test_only_duplicates_no_rounds_and_no_images() -> None:
+    given = score(make([True] * 4), rounds=0)
+    assert given["intervals"] == {}
+    assert set(given["without_duplicates"]) == KEYS
+    assert (given["without_duplicates"]["n"], given["without_duplicates"]["accuracy"]) == (0, None)
     with pytest.raises(DataError, match="no images"):
         score(make([True] * 4).without_duplicates())
 
