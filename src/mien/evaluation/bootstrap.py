@@ -15,9 +15,9 @@ LEVEL = 0.95
 
 
 def bootstrap_intervals(
-    probabilities: Probabilities, labels: Labels, rounds: int = ROUNDS, level: float = LEVEL, seed: int = 0
+    probabilities: Probabilities, labels: Labels, rounds: int = ROUNDS, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """Return the lower and upper bound of each main score.
+    """Return the 95 % interval of each main score.
 
     Every round draws n images with replacement and computes all five scores on that draw. All are functions of sums
     over images (cells of the confusion matrix, log losses, gaps per confidence bin), so a round is one weighted sum.
@@ -29,7 +29,6 @@ def bootstrap_intervals(
         probabilities: (n, k), rows sum to 1.
         labels: The true class of each image, (n,).
         rounds: Number of resamples.
-        level: The probability mass between the bounds, in (0, 1).
         seed: Seed of the resampling; the same seed gives the same bounds.
 
     Returns:
@@ -58,7 +57,7 @@ def bootstrap_intervals(
         loss_sums[i] = np.einsum("i,i", weights, losses)
     counts = np.rint(cell_sums).astype(np.int64).reshape(rounds, classes, classes)
     scores = {**metrics.main_scores(counts), "nll": loss_sums / n, "ece": np.abs(gap_sums).sum(axis=1) / n}
-    return {name: percentile_interval(values, level) for name, values in scores.items()}
+    return {name: percentile_interval(values) for name, values in scores.items()}
 
 
 def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.core.errors import DataError
 from mien.evaluation import metrics
-from mien.evaluation.bootstrap import LEVEL, ROUNDS, percentile_interval
+from mien.evaluation.bootstrap import ROUNDS, percentile_interval
 from mien.evaluation.metrics import Counts
 from mien.evaluation.predictions import Predictions
 
@@ -148,8 +148,8 @@ def _compare_images(first: Predictions, second: Predictions, rounds: int, seed: 
     }
 
 
-def difference_intervals(joint: Counts, rounds: int = ROUNDS, level: float = LEVEL, seed: int = 0) -> dict[str, Any]:
-    """Return percentile bootstrap intervals of score differences, second minus first, on the same drawn images.
+def difference_intervals(joint: Counts, rounds: int = ROUNDS, seed: int = 0) -> dict[str, list[float]]:
+    """Return 95 % bootstrap intervals of score differences, second minus first, on the same drawn images.
 
     The scores depend only on how many images have each triple of true, first and second class, and these numbers are
     multinomial if images are drawn with replacement, so no image needs to be drawn.
@@ -157,7 +157,6 @@ def difference_intervals(joint: Counts, rounds: int = ROUNDS, level: float = LEV
     Args:
         joint: (k, k, k) images by true class, first and second predicted class.
         rounds: Number of resamples.
-        level: The probability mass between the bounds, in (0, 1).
         seed: Seed of the resampling.
 
     Returns:
@@ -169,7 +168,7 @@ def difference_intervals(joint: Counts, rounds: int = ROUNDS, level: float = LEV
     drawn = np.zeros((rounds, joint.size), dtype=np.int64)
     drawn[:, present] = generator.multinomial(n, joint.ravel()[present] / n, rounds)
     one, other = (metrics.main_scores(counts) for counts in _both(drawn.reshape(rounds, *joint.shape)))
-    return {name: list(percentile_interval(other[name] - one[name], level)) for name in one}
+    return {name: list(percentile_interval(other[name] - one[name])) for name in one}
 
 
 def _both(joint: Counts) -> tuple[Counts, Counts]:

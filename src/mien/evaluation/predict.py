@@ -24,11 +24,10 @@ Progress = Callable[[int], None]
 Change = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
-def predict_scores(  # noqa: PLR0913 - what is predicted, and how
+def predict_scores(
     model: Model,
     faces: FaceDataset,
     *,
-    batch_size: int = BATCH_SIZE,
     views: Views = "one",
     change: Change | None = None,
     progress: Progress | None = None,
@@ -38,21 +37,18 @@ def predict_scores(  # noqa: PLR0913 - what is predicted, and how
     Args:
         model: The model; its card says how images are resized and normalised.
         faces: The images, n of them.
-        batch_size: Images per forward pass.
         views: The views of each face; logits and probabilities are averaged over them.
         change: Applied to each image before it is resized, such as a corruption.
         progress: Called after each batch with the number of images in it.
 
     Raises:
-        DataError: There are no images, or `batch_size` is below 1.
+        DataError: There are no images.
     """
     if len(faces) == 0:
         raise DataError(f"Data set '{faces.name}' has no images to predict.")
-    if batch_size < 1:
-        raise DataError(f"Batch size {batch_size} is below 1.")
     batches = []
-    for start in range(0, len(faces), batch_size):
-        images = list(faces.images[start : start + batch_size])
+    for start in range(0, len(faces), BATCH_SIZE):
+        images = list(faces.images[start : start + BATCH_SIZE])
         if change is not None:
             images = [change(image, i) for i, image in enumerate(images, start)]
         scores = [model.predict(view) for view in views_of(to_batch(images, model.card.input), views)]
@@ -62,12 +58,11 @@ def predict_scores(  # noqa: PLR0913 - what is predicted, and how
     return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
-def predict_split(  # noqa: PLR0913 - what is predicted, and how
+def predict_split(
     model: Model,
     dataset: FaceDataset,
     split: str,
     *,
-    train_split: str = "train",
     views: Views = "one",
     progress: Progress | None = None,
 ) -> Predictions:
@@ -78,7 +73,7 @@ def predict_split(  # noqa: PLR0913 - what is predicted, and how
     """
     check_labels(model.card, dataset)
     scores = predict_scores(model, dataset.split(split), views=views, progress=progress)
-    return make_predictions(scores, model.card, dataset, split, train_split=train_split, views=views)
+    return make_predictions(scores, model.card, dataset, split, views=views)
 
 
 def make_predictions(  # noqa: PLR0913 - where the scores come from

@@ -12,6 +12,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
+from mien.evaluation import predict
 from mien.evaluation.predict import predict_scores, predict_split
 from mien.inference.model import Scores
 
@@ -97,11 +98,12 @@ def test_nan_is_refused() -> None:
         predict_split(model, TWO, "validation")
 
 
-def test_scores_come_in_batches_and_in_the_models_order() -> None:
+def test_scores_come_in_batches_and_in_the_models_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "BATCH_SIZE", 2)
     model = PixelModel("happy", "sad")
     done: list[int] = []
     dataset = make_dataset(["sad", "happy"], [[255, 0], [0, 255], [51, 204]], [0, 1, 0])
-    scores = predict_scores(model, dataset, batch_size=2, progress=done.append)
+    scores = predict_scores(model, dataset, progress=done.append)
     np.testing.assert_allclose(scores.probabilities, [[1, 0], [0, 1], [0.2, 0.8]], atol=1e-6)
     assert scores.logits.shape == (3, 2)
     assert scores.reject.tolist() == [0, 0, 0]
@@ -112,12 +114,10 @@ def test_views_are_averaged_and_images_can_be_changed() -> None:
     model = PixelModel("happy", "sad")
     flipped = predict_scores(model, TWO, views="flip")
     np.testing.assert_allclose(flipped.probabilities, [[0.5, 0], [0, 0.5]])
-    dark = predict_scores(model, TWO, batch_size=1, change=lambda image, i: image // (i + 1))
+    dark = predict_scores(model, TWO, change=lambda image, i: image // (i + 1))
     np.testing.assert_allclose(dark.probabilities, [[1, 0], [0, 127 / 255]], atol=1e-6)
 
 
-def test_no_images_and_no_batch_are_refused() -> None:
+def test_no_images_are_refused() -> None:
     with pytest.raises(DataError, match="no images"):
         predict_scores(PixelModel("happy", "sad"), TWO.subset(np.zeros(2, bool)))
-    with pytest.raises(DataError, match="Batch size 0"):
-        predict_scores(PixelModel("happy", "sad"), TWO, batch_size=0)
