@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,6 +65,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     load_plugin_files(plugin)
     import cv2
+    from rich.console import Console
+    from rich.progress import Progress
 
     from mien.core.errors import ImageError
     from mien.explain.faces import FaceExplainer
@@ -86,15 +86,16 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
 
         prepare_folder(save)
     show = _show_json if format == "json" else _show_table
-    with _progress(len(paths)) as advance:
-        for path in paths:
+    # standard output is for results
+    bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, disable=len(paths) == 1)
+    with bar:
+        for path in bar.track(paths, description="Images"):
             try:
                 image = faces.explain_image(path)
             except ImageError as error:
                 failures.add(error)
             else:
                 show(image, _save(image, explainer.card.name, save))
-            advance()
     if failures.count:
         raise typer.Exit(1)
 
@@ -143,17 +144,3 @@ def _describe_map(one: ExplanationMap) -> str:
         return f"{name:36} no evidence for {one.label}" if one.label else f"{name:36} constant"
     shares = ", ".join(f"{quarter} {percent(share)}" for quarter, share in one.quarters().items())
     return f"{name:36} centre at {percent(centre[0])} from left, {percent(centre[1])} from top; {shares}"
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on stderr if there are several images."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    # standard output is for results
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=count == 1) as bar:
-        task = bar.add_task("Images", total=count)
-        yield lambda: bar.advance(task)

@@ -110,7 +110,7 @@ def _draw_plane(
 
     from mien.apps.report import embed_features
     from mien.evaluation.predict import match_labels, predict_scores
-    from mien.explain.embedding import Plane, confident_mistakes, draw_plane
+    from mien.explain.embedding import confident_mistakes, draw_plane
     from mien.explain.figures import save_figure
     from mien.training.experiment import sample_rows
 
@@ -118,17 +118,16 @@ def _draw_plane(
     shown, given = searched.subset(rows), features[1]
     scores = predict_scores(explainer.model, shown)
     mistakes = confident_mistakes(match_labels(scores.probabilities, explainer.card, shown.label_set), shown.labels)
-    plane = Plane(
-        embed_features(np.concatenate([features[0][rows], given])),
-        np.concatenate([shown.labels, np.full(len(given), -1)]),
-        np.concatenate([mistakes, np.zeros(len(given), dtype=bool)]),
-        searched.label_set,
-    )
+    positions = embed_features(np.concatenate([features[0][rows], given]))
+    labels = np.concatenate([shown.labels, np.full(len(given), -1)])
+    is_mistake = np.concatenate([mistakes, np.zeros(len(given), dtype=bool)])
     note = (
         f"t-SNE of the features of {len(shown)} faces of {shown.name} {shown.splits[0]}, coloured by annotation. "
         "Distances between far groups mean nothing."
     )
-    save_figure(lambda: draw_plane(plane, explainer.card.name, note), files)
+    save_figure(
+        lambda: draw_plane(positions, labels, is_mistake, shown.label_set, title=explainer.card.name, notes=note), files
+    )
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
-from mien.explain.baselines import centre_gaussian, random_map
 from mien.explain.faithfulness import (
     Curves,
     CurveSettings,
@@ -19,8 +18,10 @@ from mien.explain.faithfulness import (
     Labels,
     Maps,
     Predict,
+    centre_gaussian,
     compute_curves,
     mean_interval,
+    random_map,
 )
 from mien.explain.randomization import Sanity
 from mien.explain.regions import REGIONS, Source, area_shares, attribution_shares, face_regions

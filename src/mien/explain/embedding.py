@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DataError
-from mien.core.expressions import COLOURS, LabelSet
+from mien.core.expressions import LabelSet
 from mien.core.text import percent
 from mien.evaluation.report.figures import CONFIDENT
 from mien.explain.figures import INK, SOFT
+from mien.inference.draw import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "osD^vP*X"
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Faces in the plane.
-
-    Attributes:
-        positions: (n, 2), in any unit.
-        labels: (n,) the annotations, positions in `label_set`; -1 for given faces.
-        is_mistake: (n,) whether the network is confident of another label than the annotated one.
-        label_set: The labels.
-    """
-
-    positions: NDArray[np.floating]
-    labels: NDArray[np.int64]
-    is_mistake: NDArray[np.bool_]
-    label_set: LabelSet
-
-    def __post_init__(self) -> None:
-        n = len(self.labels)
-        if self.positions.shape != (n, 2) or self.is_mistake.shape != (n,):
-            raise DataError(
-                f"Got {n} labels, positions {self.positions.shape} and marks {self.is_mistake.shape}; expected "
-                f"positions ({n}, 2) and marks ({n},)."
-            )
 
 
 def confident_mistakes(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -51,43 +25,39 @@ def confident_mistakes(probabilities: NDArray[np.floating], labels: NDArray[np.i
     return np.asarray(wrong & (probabilities.max(axis=1) >= CONFIDENT) & (labels >= 0))
 
 
-def draw_plane(plane: Plane, title: str, notes: str) -> Figure:
-    """Return the figure of a plane; each label has a colour and a marker."""
+def draw_plane(  # noqa: PLR0913 - the points and the words
+    positions: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    is_mistake: NDArray[np.bool_],
+    label_set: LabelSet,
+    *,
+    title: str,
+    notes: str,
+) -> Figure:
+    """Return the figure; each label has a colour and a marker.
+
+    Args:
+        positions: (n, 2), in any unit.
+        labels: (n,) the annotations, positions in `label_set`; -1 for given faces.
+        is_mistake: (n,) whether the network is confident of another label than the annotated one.
+        label_set: The labels.
+        title: The title.
+        notes: A line below the figure.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 5.6))
     axis = figure.add_axes((0.03, 0.09, 0.94, 0.84))
-    for number, name in enumerate(plane.label_set.names):
-        chosen = plane.positions[plane.labels == number]
-        colour = np.array(COLOURS[name]) / 255
-        marker = MARKERS[number % len(MARKERS)]
-        axis.scatter(
-            chosen[:, 0],
-            chosen[:, 1],
-            s=14,
-            color=colour,
-            marker=marker,
-            edgecolors="white",
-            linewidths=0.3,
-            label=name,
-        )
-    rings = plane.positions[plane.is_mistake]
-    axis.scatter(
-        rings[:, 0], rings[:, 1], s=42, facecolors="none", edgecolors=INK, linewidths=0.8,
-        label=f"mistake with {percent(CONFIDENT)} or more ({len(rings)})",
-    )  # fmt: skip
-    given = plane.positions[plane.labels < 0]
-    if len(given):
-        axis.scatter(
-            given[:, 0],
-            given[:, 1],
-            s=190,
-            color="white",
-            marker="*",
-            edgecolors=INK,
-            linewidths=1.4,
-            label="given face",
-        )
+    for number, name in enumerate(label_set.names):
+        x, y = positions[labels == number].T
+        colour, marker = np.array(COLOURS[name]) / 255, MARKERS[number % len(MARKERS)]
+        axis.scatter(x, y, s=14, color=colour, marker=marker, edgecolors="white", linewidths=0.3, label=name)
+    x, y = positions[is_mistake].T
+    name = f"mistake with {percent(CONFIDENT)} or more ({len(x)})"
+    axis.scatter(x, y, s=42, facecolors="none", edgecolors=INK, linewidths=0.8, label=name)
+    x, y = positions[labels < 0].T
+    if len(x):
+        axis.scatter(x, y, s=190, color="white", marker="*", edgecolors=INK, linewidths=1.4, label="given face")
     axis.set_xticks([])
     axis.set_yticks([])
     axis.legend(fontsize=7, loc="best", framealpha=0.85)

@@ -1,4 +1,4 @@
-"""Deletion and insertion curves: does the prediction depend on the pixels that a map ranks highest?
+"""Deletion and insertion curves, and baseline maps: does the prediction depend on the pixels that a map ranks highest?
 
 Source: Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
 section 3.3. Deletion removes pixels, the most important first; insertion starts from a face without details and
@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.evaluation.bootstrap import LEVEL, ROUNDS
-from mien.explain.baselines import Replacement, replace_pixels
 
 Images = NDArray[np.float32]
 Maps = NDArray[np.float32]
 Labels = NDArray[np.int64]
 # (n, c, h, w) normalised images -> (n, labels) probabilities.
 Predict = Callable[[Images], NDArray[np.float32]]
+Replacement = Literal["grey", "blur"]
+# Standard deviations as fractions of the image's side; ours.
+CENTRE_WIDTH = 1 / 4
+BLUR_WIDTH = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,37 @@ def compute_curves(predict: Predict, images: Images, maps: Maps, labels: Labels,
                        (replace_pixels(images, settings.insertion), images)):  # fmt: skip
         curves.append(_compute_curve(predict, (start, end), positions, counts, labels, settings.batch_size))
     return Curves(counts / pixels, *curves)
+
+
+def random_map(height: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Return a map of independent uniform values in [0, 1), (height, width); the same seed gives the same map."""
+    return np.random.default_rng(seed).random((height, width), dtype=np.float32)
+
+
+def centre_gaussian(height: int, width: int) -> NDArray[np.float32]:
+    """Return a Gaussian around the centre, (height, width), with maximum 1: a map that only knows where faces are.
+
+    Its standard deviation is a quarter of each side. Fixations on images concentrate like this (Tatler, "The central
+    fixation bias in scene viewing", Journal of Vision 7(14):4, 2007), and so do the moving parts of a cropped face.
+    """
+    y, x = ((np.arange(n) + 0.5) / n - 0.5 for n in (height, width))
+    bell = np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * CENTRE_WIDTH**2))
+    return np.asarray(bell, dtype=np.float32)
+
+
+def replace_pixels(images: NDArray[np.float32], replacement: Replacement) -> NDArray[np.float32]:
+    """Return the replacements of removed pixels, in the shape of the images.
+
+    Args:
+        images: (n, c, h, w).
+        replacement: `grey`: the face's mean per channel, which keeps its brightness. `blur`: the face blurred by a
+            Gaussian of an eighth of its longer side, which keeps lighting and outline.
+    """
+    if replacement == "grey":
+        return np.broadcast_to(images.mean(axis=(2, 3), keepdims=True), images.shape).astype(np.float32)
+    sigma = BLUR_WIDTH * max(images.shape[2:])
+    planes = [[cv2.GaussianBlur(plane, (0, 0), sigma) for plane in image] for image in images]
+    return np.asarray(planes, dtype=np.float32).reshape(images.shape)
 
 
 def rank_pixels(values: NDArray[np.float32], seed: int = 0) -> NDArray[np.int64]:

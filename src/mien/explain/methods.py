@@ -100,9 +100,7 @@ class Explainer:
 
     def check_method(self, name: str) -> str:
         """Return the name of an available method; `ModelError` lists these."""
-        if name not in METHODS:
-            raise ModelError(f"No method '{name}'.{did_you_mean(name, METHODS)} Methods: {', '.join(METHODS)}.")
-        if name not in self.methods:
+        if check_name("method", name, METHODS) not in self.methods:
             raise ModelError(
                 f"'{name}' requires a run folder, but {self.source} is an .onnx file: it has no gradients and no "
                 f"parts. Available methods: {', '.join(self.methods)}."
@@ -111,15 +109,11 @@ class Explainer:
 
     def check_layer(self, name: str | None) -> str:
         """Return a stage's name, None: the last; `ModelError` lists the stages."""
-        if name is not None and name not in self.layers:
-            raise ModelError(f"No layer '{name}'.{did_you_mean(name, self.layers)} Layers: {', '.join(self.layers)}.")
-        return self.layers[-1] if name is None else name
+        return self.layers[-1] if name is None else check_name("layer", name, self.layers)
 
     def label_number(self, name: str) -> int:
         """Return a class's position; `ModelError` lists the classes."""
-        if name not in self.labels:
-            raise ModelError(f"No label '{name}'.{did_you_mean(name, self.labels)} Labels: {', '.join(self.labels)}.")
-        return self.labels.index(name)
+        return self.labels.index(check_name("label", name, self.labels))
 
     def _explain(
         self, images: Images, method: str, layer: str | None, labels: NDArray[np.int64]
@@ -141,3 +135,12 @@ class Explainer:
         for first in range(0, len(images), LARGEST_BATCH):
             rows = slice(first, first + LARGEST_BATCH)
             yield rows, np.ascontiguousarray(images[rows], dtype=np.float32)
+
+
+def check_name(kind: str, name: str, names: Sequence[str]) -> str:
+    """Return a name that is one of `names`; `ModelError` lists these."""
+    if name not in names:
+        raise ModelError(
+            f"No {kind} '{name}'.{did_you_mean(name, names)} {kind.capitalize()}s: {', '.join(names) or 'none'}."
+        )
+    return name

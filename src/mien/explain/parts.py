@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ModelError, did_you_mean
+from mien.core.errors import ModelError
 from mien.explain.maps import ExplanationMap, Pair
+from mien.explain.methods import check_name
 
 # Parts that are negative where they suppress a position; all others are gates from 0 to 1, or magnitudes.
 SIGNED = ("high_frequencies", "spatial_score")
@@ -73,14 +74,11 @@ def choose_part(maps: Sequence[ExplanationMap], wanted: str | None) -> Explanati
         ModelError: There is no such map, or no name is given and there are several; the error lists them.
     """
     names = [one.method for one in maps]
-    if wanted is None and len(maps) == 1:
-        return maps[0]
-    if wanted in names:
-        return maps[names.index(wanted)]
-    given = (
-        "Several parts have maps; name one." if wanted is None else f"No part '{wanted}'.{did_you_mean(wanted, names)}"
-    )
-    raise ModelError(f"{given} Parts of this network: {', '.join(names)}.")
+    if wanted is not None:
+        return maps[names.index(check_name("part", wanted, names))]
+    if len(maps) > 1:
+        raise ModelError(f"Several parts have maps; name one. Parts: {', '.join(names)}.")
+    return maps[0]
 
 
 def _maps_of(one: Observed, *, use_frequencies: bool) -> list[tuple[str, NDArray[np.float32], bool]]:

@@ -3,8 +3,16 @@ import pytest
 from planted_network import SIDE, linear_network, patch_maps, patch_network, planted_faces
 
 from mien.core.errors import DataError
-from mien.explain.baselines import centre_gaussian, random_map, replace_pixels
-from mien.explain.faithfulness import CurveSettings, area, compute_curves, mean_interval, rank_pixels
+from mien.explain.faithfulness import (
+    CurveSettings,
+    area,
+    centre_gaussian,
+    compute_curves,
+    mean_interval,
+    random_map,
+    rank_pixels,
+    replace_pixels,
+)
 
 ONES = np.ones(6, dtype=np.int64)
 

@@ -4,7 +4,7 @@ import pytest
 from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
-from mien.explain.embedding import Plane, confident_mistakes, draw_plane
+from mien.explain.embedding import confident_mistakes, draw_plane
 from mien.explain.figures import save_figure
 from mien.explain.neighbours import GivenFaces, describe_neighbours, draw_neighbours, find_neighbours
 
@@ -67,8 +67,8 @@ def test_strips_and_planes_are_drawn(tmp_path):
     save_figure(lambda: draw_neighbours(given, rows, searched, "cosine, tiny"), files[:1])
     labels = np.arange(40) % 7
     labels[-1] = -1
-    plane = Plane(features(40, 2), labels, labels == 2, FER2013_LABELS)
-    save_figure(lambda: draw_plane(plane, "Features", "t-SNE of 39 faces"), files[1:])
+    plane = (features(40, 2), labels, labels == 2, FER2013_LABELS)
+    save_figure(lambda: draw_plane(*plane, title="Features", notes="t-SNE of 39 faces"), files[1:])
     strip, drawn = (file.read_text(encoding="utf-8") for file in files)
     assert strip.count("<image") == 8
     for words in ("happy 90 %", "sad 80 %", "cosine, tiny"):

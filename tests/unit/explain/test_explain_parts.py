@@ -148,7 +148,7 @@ def test_attention_of_positions_is_averaged_both_ways_and_frequencies_are_centre
 def test_one_of_several_parts_must_be_named(images):
     name, options, modulators, _ = NETWORKS["daf_mhsca"]
     explainer = TorchExplainer(build(name, options, modulators), card_of(64, network=name))
-    with pytest.raises(ModelError, match=r"Several parts have maps; name one. Parts of this network: stage4/afc"):
+    with pytest.raises(ModelError, match=r"Several parts have maps; name one. Parts: stage4/afc"):
         explainer.explain(images, "parts")
     with pytest.raises(ModelError, match=r"No part 'heads/0/spacial'. Did you mean 'heads/0/spatial'\?"):
         explainer.explain(images, "parts", "heads/0/spacial")
