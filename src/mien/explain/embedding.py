@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.expressions import LabelSet
+from mien.core.expressions import COLOURS, LabelSet
 from mien.core.text import percent
 from mien.evaluation.report.figures import CONFIDENT
 from mien.explain.figures import INK, SOFT
-from mien.inference.draw import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
