@@ -18,7 +18,7 @@ from mien.data.options import LoadOptions
 from mien.data.protocols import divide
 from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
-from mien.training.faces import FaceFiles, Faces
+from mien.training.faces import Faces
 
 VALIDATION_BATCH = 256
 
@@ -116,7 +116,7 @@ class FaceBatches(L.LightningDataModule):
         DataError: There are fewer training faces than one batch.
     """
 
-    def __init__(self, train: Faces | FaceFiles, validation: Faces | FaceFiles, recipe: Recipe) -> None:
+    def __init__(self, train: Faces, validation: Faces, recipe: Recipe) -> None:
         super().__init__()
         size = recipe.training.batch_size
         if len(train) < size:
@@ -144,11 +144,9 @@ class FaceBatches(L.LightningDataModule):
         """Return all validation faces in their order."""
         return self._loader(self.validation, VALIDATION_BATCH)
 
-    def _loader(
-        self, faces: Faces | FaceFiles, size: int, sampler: FaceSampler | None = None
-    ) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _loader(self, faces: Faces, size: int, sampler: FaceSampler | None = None) -> DataLoader[tuple[Tensor, Tensor]]:
         device = cast(L.Trainer, self.trainer).strategy.root_device
-        workers = self.recipe.training.workers if isinstance(faces, FaceFiles) else 0
+        workers = self.recipe.training.workers if faces.is_lazy else 0
         return DataLoader(
             faces.to(device),
             size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,72 +22,64 @@ from mien.recipes import Recipe
 FACES_PER_CHUNK = 1024
 
 
-class Faces(Dataset[tuple[Tensor, Tensor]]):
-    """All faces of one split: images (n, C, H, W) uint8 and targets (n, K) float32, indexed a batch at a time.
-
-    On an accelerator they are uploaded once with `to`, and batches are cut there.
-    """
-
-    def __init__(self, images: Tensor, targets: Tensor) -> None:
-        self.images, self.targets = images, targets
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.images[row], self.targets[row]
-
-    def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return a whole batch at once: the DataLoader then has nothing to collate."""
-        index = torch.as_tensor(rows)
-        if self.images.is_cuda:  # from pinned memory, so that the copy does not wait for earlier steps
-            index = index.pin_memory().to(self.images.device, non_blocking=True)
-        return self.images[index], self.targets[index]
-
-    def images_between(self, start: int, stop: int) -> Tensor:
-        """Return the images of consecutive rows."""
-        return self.images[start:stop]
-
-    def to(self, device: torch.device) -> Faces:
-        """Return the same faces in the memory of a device."""
-        return Faces(self.images.to(device), self.targets.to(device))
-
-
-class FaceFiles(Dataset[tuple[Tensor, Tensor]]):
-    """All faces of one split, left in their files: like `Faces`, but every batch is read and resized anew.
+class ImageFiles:
+    """Images (n, C, size, size) uint8 that are read from their files and resized whenever they are indexed.
 
     Args:
-        files: n images.
-        targets: (n, K) float32.
+        files: n images of any size.
         size: Side of the returned images, in pixels.
         channels: 1 (grey) or 3 (RGB).
     """
 
-    def __init__(self, files: LazyImages, targets: Tensor, size: int, channels: int) -> None:
-        self.files, self.targets, self.size, self.channels = files, targets, size, channels
+    is_cuda = False
+
+    def __init__(self, files: LazyImages, size: int, channels: int) -> None:
+        self.files, self.size, self.channels = files, size, channels
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.files)
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        """Read images by their numbers (m,), or consecutive ones, which several threads read."""
+        if isinstance(rows, slice):
+            return _to_tensor(np.asarray(self.files[rows]), self.size, self.channels)
+        return _to_tensor((self.files[row] for row in rows.tolist()), self.size, self.channels)
+
+
+class Faces(Dataset[tuple[Tensor, Tensor]]):
+    """All faces of one split: images (n, C, H, W) uint8 and targets (n, K) float32, indexed a batch at a time.
+
+    Images in memory are uploaded once to an accelerator with `to`, and batches are cut there.
+    """
+
+    def __init__(self, images: Tensor | ImageFiles, targets: Tensor) -> None:
+        self.images, self.targets = images, targets
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether the images are read when needed."""
+        return isinstance(self.images, ImageFiles)
+
+    def __len__(self) -> int:
+        return len(self.images)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
         images, targets = self.__getitems__([row])
         return images[0], targets[0]
 
     def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return a whole batch at once, like `Faces`."""
-        images = _to_tensor((self.files[row] for row in rows), self.size, self.channels)
-        return images, self.targets[torch.as_tensor(rows)]
+        """Return a whole batch at once: the DataLoader then has nothing to collate."""
+        index = torch.as_tensor(rows)
+        if self.images.is_cuda:  # from pinned memory, so that the copy does not wait for earlier steps
+            index = index.pin_memory().to(self.targets.device, non_blocking=True)
+        return self.images[index], self.targets[index]
 
-    def images_between(self, start: int, stop: int) -> Tensor:
-        """Return the images of consecutive rows, read by several threads."""
-        return _to_tensor(np.asarray(self.files[start:stop]), self.size, self.channels)
-
-    def to(self, device: torch.device) -> FaceFiles:
-        """Return the faces themselves: batches are moved, not files."""
-        return self
+    def to(self, device: torch.device) -> Faces:
+        """Return the same faces in the memory of a device; lazy ones as they are, because their batches are moved."""
+        return Faces(self.images.to(device), self.targets.to(device)) if isinstance(self.images, Tensor) else self
 
 
-def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False) -> Faces | FaceFiles:
+def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False) -> Faces:
     """Resize a data set to the network's input and turn its labels into target distributions, see `make_targets`.
 
     Images that were left in their files stay there.
@@ -96,10 +89,10 @@ def make_faces(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = F
     """
     size, channels = recipe.network.input_size, recipe.network.channels
     targets = torch.from_numpy(make_targets(dataset, recipe, use_own_labels=use_own_labels))
-    images: object = dataset.images
+    images: Any = dataset.images
     if isinstance(images, LazyImages):
-        return FaceFiles(images, targets, size, channels)
-    return Faces(_to_tensor(dataset.images, size, channels), targets)
+        return Faces(ImageFiles(images, size, channels), targets)
+    return Faces(_to_tensor(images, size, channels), targets)
 
 
 def make_targets(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool = False) -> NDArray[np.float32]:
@@ -126,7 +119,7 @@ def make_targets(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool =
     return targets.astype(np.float32)
 
 
-def class_counts(faces: Faces | FaceFiles, recipe: Recipe) -> Tensor:
+def class_counts(faces: Faces, recipe: Recipe) -> Tensor:
     """Return (K,) how many images each output has; soft targets count by their shares, made non-faces too."""
     counts = faces.targets.sum(dim=0)
     if recipe.data.not_a_face_share:
@@ -134,7 +127,7 @@ def class_counts(faces: Faces | FaceFiles, recipe: Recipe) -> Tensor:
     return counts
 
 
-def measure_input(faces: Faces | FaceFiles, recipe: Recipe) -> InputSpec:
+def measure_input(faces: Faces, recipe: Recipe) -> InputSpec:
     """Return the input specification: mean and deviation of the training pixels as shares of 255, and `is_grey`.
 
     Raises:
@@ -142,7 +135,7 @@ def measure_input(faces: Faces | FaceFiles, recipe: Recipe) -> InputSpec:
     """
     counts, has_colour = np.zeros(256), False
     for start in range(0, len(faces), FACES_PER_CHUNK):
-        images = faces.images_between(start, start + FACES_PER_CHUNK).numpy()
+        images = faces.images[start : start + FACES_PER_CHUNK].numpy()
         counts += np.bincount(images.reshape(-1), minlength=256)
         has_colour = has_colour or bool((images != images[:, :1]).any())
     levels = np.arange(256) / 255
