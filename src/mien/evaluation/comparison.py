@@ -31,6 +31,9 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
     p-value is :math:`\min(1, 2 P(X \le k))`; the mid-p-value counts only half of the outcomes that are exactly as
     extreme, and is less conservative. Without a differing image both are 1.
 
+    >>> [round(value, 3) for value in mcnemar(3, 9)]
+    [3, 9, 0.146, 0.092]
+
     Source: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
     better than exact conditional", BMC Medical Research Methodology 13:91, 2013.
 

@@ -36,6 +36,9 @@ def predicted(probabilities: Probabilities) -> NDArray[np.intp]:
 def confusion(labels: Labels, predictions: Labels, classes: int) -> Counts:
     """Count the pairs of true and predicted class: (classes, classes) int64, rows are the truth.
 
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2).tolist()
+    [[1, 1], [0, 1]]
+
     Args:
         labels: The true class of each image, (n,), in 0..classes-1.
         predictions: The predicted class of each image, (n,), in 0..classes-1.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mien.core.dotted import finite, group
+from mien.core import dotted
+from mien.core.dotted import finite
 from mien.evaluation.report.groups import MINUS, NONE, Group, number, percent
 from mien.evaluation.report.markup import Markup, element, join, table
 from mien.evaluation.report.plot import DASH, Axis, Plot
@@ -22,16 +23,16 @@ HEADINGS = ("map", "layer", "deletion area", f"{MINUS} random", "insertion area"
 Record = Mapping[str, Any]
 
 
-def explanation_section(runs: Group) -> Markup:
+def explanation_section(group: Group) -> Markup:
     """Return what `mien faithfulness` measured of a group: for each data set, from the first run that has it."""
     found: dict[str, Record] = {}
-    for run in runs.runs:
-        for name, record in group(run.record, "explanations").items():
+    for run in group.runs:
+        for name, record in dotted.group(run.record, "explanations").items():
             if isinstance(record, Mapping) and _methods(record, "methods"):
                 found.setdefault(str(name), record)
     if not found:
         return Markup("")
-    sections = (_section(f"{runs.title}: {_count(record)} faces of {name}", runs.title, record)
+    sections = (_section(f"{group.title}: {_count(record)} faces of {name}", group.title, record)
                 for name, record in found.items())  # fmt: skip
     return element("div", element("h4", "Explanation maps"), *sections)
 
@@ -96,7 +97,7 @@ def _curves(  # noqa: PLR0913, PLR0917 - `KINDS` fills three
 
 def _methods(record: Record, name: str) -> dict[str, Record]:
     """Return a record's methods or baselines by name; broken ones are left out."""
-    return {str(key): value for key, value in group(record, name).items() if isinstance(value, dict)}
+    return {str(key): value for key, value in dotted.group(record, name).items() if isinstance(value, dict)}
 
 
 def _shares(values: object) -> list[float]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.dotted import finite, group
+from mien.core import dotted
+from mien.core.dotted import finite
 from mien.evaluation.metrics import ECE_BINS, confidence_gaps, ece, predicted
 from mien.evaluation.report.groups import NONE, Group, percent
 from mien.evaluation.report.markup import Markup, element, join, scrolling, table
@@ -39,20 +40,20 @@ CURVES = (
 )
 
 
-def learning_curves(runs: Group) -> Markup:
+def learning_curves(group: Group) -> Markup:
     """Draw validation accuracy and training loss over the epochs, one line per run."""
     charts = []
     for key, title, label, factor in CURVES:
-        curves = [_curve(run, key, factor) for run in runs.runs]
+        curves = [_curve(run, key, factor) for run in group.runs]
         epochs, values = ([point[i] for curve in curves for point in curve] for i in (0, 1))
         if not values:
             continue
-        plot = Plot(Axis.over(epochs, "epoch"), Axis.over(values, label), f"{title} of {runs.title} over the epochs")
-        for i, (run, curve) in enumerate(zip(runs.runs, curves, strict=True)):
+        plot = Plot(Axis.over(epochs, "epoch"), Axis.over(values, label), f"{title} of {group.title} over the epochs")
+        for i, (run, curve) in enumerate(zip(group.runs, curves, strict=True)):
             plot.line(curve, i, f"line d{i % 4}")
             if len(curve) == 1:
                 plot.marks(curve, i)
-            if len(runs.runs) > 1:
+            if len(group.runs) > 1:
                 plot.name(f"seed {run.text('recipe.training.seed', '?')}", i, DASH)
         charts.append(plot.draw(f"{title} after each epoch."))
     return join(charts)
@@ -63,9 +64,9 @@ def _curve(run: Run, key: str, factor: float) -> list[tuple[float, float]]:
     return [(epoch + 1, factor * value) for epoch, value in pairs if epoch is not None and value is not None]
 
 
-def confusion_table(runs: Group) -> Markup:
+def confusion_table(group: Group) -> Markup:
     """Return the confusion matrix as a table: shares of each row, shaded, with the counts."""
-    counts, labels = runs.confusion(), runs.labels()
+    counts, labels = group.confusion(), group.labels()
     if counts is None:
         return NOTHING
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -74,7 +75,7 @@ def confusion_table(runs: Group) -> Markup:
         cells = (_heat_cell(shares[i, j], int(counts[i, j]), i == j) for j in range(len(labels)))
         rows.append(element("tr", element("th", label, scope="row"), *cells))
     head = element("tr", element("td"), *(element("th", label, scope="col") for label in labels))
-    total = f", sum of {len(runs.runs)} runs" if len(runs.runs) > 1 else ""
+    total = f", sum of {len(group.runs)} runs" if len(group.runs) > 1 else ""
     caption = f"Confusion{total}: rows are the annotation, columns the apparent expression; % of the row (images)"
     content = (element("thead", head), element("tbody", *rows))
     return scrolling(caption, element("table", *content, class_="confusion"))
@@ -85,13 +86,13 @@ def _heat_cell(share: float, count: int, is_hit: bool) -> Markup:
     return element("td", f"{100 * share:.0f}", " ", element("small", f"({count:,})"), class_=style)
 
 
-def recall_chart(runs: Group) -> Markup:
+def recall_chart(group: Group) -> Markup:
     """Draw the recall of each class: the mean of the runs, and a mark per run if there are several."""
-    recalls = {label: values for label in runs.labels() if (values := runs.recalls(label))}
+    recalls = {label: values for label in group.labels() if (values := group.recalls(label))}
     if not recalls:
         return NOTHING
     ticks = tuple((i + 0.5, label) for i, label in enumerate(recalls))
-    plot = Plot(Axis(0, len(recalls), "", ticks), Axis.share("recall"), f"Recall of each class of {runs.title}")
+    plot = Plot(Axis(0, len(recalls), "", ticks), Axis.share("recall"), f"Recall of each class of {group.title}")
     words = []
     for i, (label, values) in enumerate(recalls.items()):
         mean = statistics.fmean(values)
@@ -105,20 +106,20 @@ def recall_chart(runs: Group) -> Markup:
 
 def recall_table(groups: Sequence[Group]) -> Markup:
     """Return the recall of every group side by side, in percent."""
-    labels = list(dict.fromkeys(label for runs in groups for label in runs.labels() if runs.recalls(label)))
+    labels = list(dict.fromkeys(label for group in groups for label in group.labels() if group.recalls(label)))
     if not labels:
         return NOTHING
-    recalls = ((runs.title, [runs.recalls(label) for label in labels]) for runs in groups)
+    recalls = ((group.title, [group.recalls(label) for label in labels]) for group in groups)
     rows = ([title, *(percent(statistics.fmean(v)) if v else NONE for v in values)] for title, values in recalls)
     return table("Recall of each class, % (mean of the runs)", ["run", *labels], rows, range(1, len(labels) + 1))
 
 
-def reliability_diagram(runs: Group) -> Markup:
+def reliability_diagram(group: Group) -> Markup:
     """Draw accuracy against confidence, in bins of equal width, and the share of the predictions in each bin."""
-    found = [run.predictions for run in runs.runs if run.predictions is not None and len(run.predictions)]
+    found = [run.predictions for run in group.runs if run.predictions is not None and len(run.predictions)]
     if not found:
         return NOTHING
-    plot = Plot(Axis.share("confidence"), Axis.share("accuracy"), f"Reliability of {runs.title}")
+    plot = Plot(Axis.share("confidence"), Axis.share("accuracy"), f"Reliability of {group.title}")
     bins, gaps = (
         np.concatenate(parts)
         for parts in zip(*(confidence_gaps(p.probabilities, p.labels) for p in found), strict=True)
@@ -140,21 +141,21 @@ def reliability_diagram(runs: Group) -> Markup:
     )
 
 
-def feature_plane(runs: Group, run: Run, positions: NDArray[np.floating]) -> Markup:
+def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Markup:
     """Draw features in the plane, coloured by label; rings are confident mistakes.
 
     Args:
-        runs: The group of the run.
+        group: The group of the run.
         run: The run with features.
         positions: (n, 2), one per row of the features.
     """
-    features, labels = run.features, runs.labels()
+    features, labels = run.features, group.labels()
     if features is None or not len(features.labels):
         return NOTHING
     low, high = positions.min(axis=0), positions.max(axis=0)
     placed = [(float(x), float(y)) for x, y in (positions - low) / np.maximum(high - low, 1e-9)]
     axis = Axis(-0.03, 1.03, "", ())
-    plot = Plot(axis, axis, f"Features of {runs.title} in the plane, coloured by annotation", height=400, left=12)
+    plot = Plot(axis, axis, f"Features of {group.title} in the plane, coloured by annotation", height=400, left=12)
     for number in np.unique(features.labels):
         label = labels[number] if 0 <= number < len(labels) else f"class {number}"
         colour = LABEL_COLOURS.get(label, int(number)) % COLOURS
@@ -182,7 +183,7 @@ def _confident_mistakes(run: Run) -> NDArray[np.int64]:
 
 def robustness_section(record: Mapping[str, Any]) -> Markup:
     """Draw the accuracy kept under each corruption, from a record of `mien robustness`; nothing if it has no curve."""
-    found = {name.replace("_", " "): _kept(curve) for name, curve in group(record, "corruptions").items()}
+    found = {name.replace("_", " "): _kept(curve) for name, curve in dotted.group(record, "corruptions").items()}
     curves = {name: points for name, points in found.items() if points}
     if not curves:
         return NOTHING
