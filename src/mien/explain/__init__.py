@@ -1,7 +1,7 @@
-"""What a network's answer hangs on: attributions, the parts' own maps, and measures of whether they are right.
+"""Explanations of predictions: attribution maps, the parts' own maps, and measures of their faithfulness.
 
-Importing this package imports nothing heavy; torch comes in where a run's network is explained. The package itself can
-be called: `mien.explain(model, images)` is `mien.explain.faces.explain`.
+Importing this package is cheap; torch is imported to explain a run's network. The package can be called:
+`mien.explain(model, images)` is `mien.explain.faces.explain`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class _Callable(ModuleType):
-    # Python sets `mien.explain` to this package once anything in it is imported, so a function cannot stand there.
+    # `mien.explain` becomes this package as soon as anything in it is imported, so it cannot be a function.
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         from mien.explain.faces import explain
 

@@ -58,7 +58,7 @@ class ExplainedFace:
                     "layer": one.layer,
                     "label": one.label,
                     "size": list(one.values.shape),
-                    "centre": None if centre is None else [round(place, 4) for place in centre],
+                    "centre": None if centre is None else [round(value, 4) for value in centre],
                     "quarters": {k: round(share, 4) for k, share in one.quarters().items()} if centre else None,
                 }
             )

@@ -83,8 +83,8 @@ class ExplanationMap:
         total = float(evidence.sum())
         if total == 0:
             return None
-        places = (np.arange(SUMMARY_SIDE) + 0.5) / SUMMARY_SIDE
-        return float(evidence.sum(axis=0) @ places) / total, float(evidence.sum(axis=1) @ places) / total
+        centres = (np.arange(SUMMARY_SIDE) + 0.5) / SUMMARY_SIDE
+        return float(evidence.sum(axis=0) @ centres) / total, float(evidence.sum(axis=1) @ centres) / total
 
     def quarters(self) -> dict[str, float]:
         """Return the share of the evidence in each quarter of the image: sums to 1, or all 0 without evidence.
@@ -95,13 +95,13 @@ class ExplanationMap:
         total = float(evidence.sum()) or 1.0
         half = SUMMARY_SIDE // 2
         upper, lower, left, right = slice(half), slice(half, None), slice(half), slice(half, None)
-        places = {
+        quarters = {
             "upper left": (upper, left),
             "upper right": (upper, right),
             "lower left": (lower, left),
             "lower right": (lower, right),
         }
-        return {name: float(evidence[place].sum()) / total for name, place in places.items()}
+        return {name: float(evidence[area].sum()) / total for name, area in quarters.items()}
 
     def _evidence(self) -> NDArray[np.float64]:
         values = self.resized(SUMMARY_SIDE, SUMMARY_SIDE).astype(np.float64)
@@ -114,8 +114,8 @@ def _weights(count: int, wanted: int, window: Pair, first: float, step: float) -
     start, end = window
     # a pixel larger than a step is the mean of points inside it, at most a step apart
     points = max(1, math.ceil(abs(end - start) / wanted / step - 1e-9))
-    places = start + (np.arange(wanted * points) + 0.5) * (end - start) / (wanted * points)
-    positions = np.clip((places - first) / step, 0, count - 1)
+    centres = start + (np.arange(wanted * points) + 0.5) * (end - start) / (wanted * points)
+    positions = np.clip((centres - first) / step, 0, count - 1)
     weights = np.maximum(1 - np.abs(positions[:, None] - np.arange(count)), 0)
     averaged: NDArray[np.float64] = weights.reshape(wanted, points, count).mean(axis=1)
     return averaged

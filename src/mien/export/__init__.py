@@ -1,1 +1,1 @@
-"""From a trained network to an .onnx file with its card inside. Needs the `export` extra."""
+"""Model files: export, calibrate, score and convert. Requires the `export` extra."""

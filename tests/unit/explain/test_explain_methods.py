@@ -86,19 +86,6 @@ def test_class_activation_maps_have_their_equations_values(small):
         np.testing.assert_allclose(np.stack([one.values for one in found]), wanted, rtol=1e-4, atol=1e-7)
 
 
-def test_gradcam_agrees_with_captum(small):
-    from captum.attr import LayerGradCam
-
-    images = np.random.default_rng(1).normal(size=(2, 1, 12, 16)).astype(np.float32)
-    for layer, module in (("stage1", small.network.layer1), ("stage2", small.network.layer2)):
-        found = small.explain(images, "gradcam", layer, labels=[0, 5])
-        other = LayerGradCam(small.network, module).attribute(
-            torch.from_numpy(images), target=torch.tensor([0, 5]), relu_attributions=True
-        )
-        wanted = other.detach().numpy()[:, 0]
-        np.testing.assert_allclose(np.stack([one.values for one in found]), wanted, rtol=1e-4, atol=1e-7)
-
-
 def test_integrated_gradients_add_up_to_what_the_logit_gained(small):
     images = np.random.default_rng(2).normal(size=(2, 1, 12, 16)).astype(np.float32)
     with torch.no_grad():

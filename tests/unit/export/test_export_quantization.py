@@ -19,7 +19,7 @@ from tiny_model import tiny_network
 from mien.core.errors import ModelError
 from mien.export.model_file import with_card
 from mien.export.quantization import check_parity, halve, quantize
-from mien.inference.model import OnnxModel, optimize_model
+from mien.inference.model import OnnxModel
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +119,6 @@ def test_parity_refuses_what_is_not_finite(whole: bytes, monkeypatch: pytest.Mon
     monkeypatch.setattr(model, "_run", lambda faces: np.full((len(faces), 7), np.nan, np.float32))
     with pytest.raises(ModelError, match="Not exported"):
         check_parity(model, small_faces())
-
-
-def test_plain_operators_only(whole: bytes) -> None:
-    model = onnx.load_from_string(optimize_model(whole, "small"))
-    assert "Cast" not in {node.op_type for node in model.graph.node}
-    assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
-    assert all(tensor.data_type == TensorProto.FLOAT for tensor in model.graph.initializer if len(tensor.dims) > 1)
 
 
 def test_nothing_is_printed_or_left_behind(tmp_path) -> None:
