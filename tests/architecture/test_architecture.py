@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,20 @@ import pytest
 import mien
 
 PACKAGE = Path(mien.__file__).parent
-BASE = {"core", "data", "inference", "evaluation"}
-# room -> the rooms it may import
+# package -> the packages it may import
 ARROWS = {
     "core": set(),
     "data": {"core"},
-    "inference": {"core"},
+    "recipes": {"core", "data"},
     "models": {"core"},
-    "training": {"core", "data", "models"},
-    "evaluation": {"core", "data", "inference"},
-    "export": {"core", "models", "inference"},
-    "explain": BASE | {"models", "training"},
-    "apps": BASE | {"models", "training", "export", "explain"},
+    "inference": {"core"},
+    "evaluation": {"core", "data", "recipes", "inference"},
+    "training": {"core", "data", "recipes", "models"},
 }
-TRAINING_ONLY = {"torch", "lightning", "torchmetrics", "kornia", "pydantic", "sklearn", "matplotlib", "onnx"}
+BASE = {"core", "data", "recipes", "inference", "evaluation"}
+ARROWS["export"] = ARROWS["explain"] = BASE | {"models", "training"}
+ARROWS["apps"] = ARROWS["export"] | {"export", "explain"}
+TRAINING_ONLY = {"torch", "lightning", "torchmetrics", "kornia", "sklearn", "matplotlib", "onnx"}
 
 
 def imports_of(path):
@@ -36,25 +37,38 @@ def imports_of(path):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "mien"}
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_point_one_way(path):
-    room = path.relative_to(PACKAGE).parts[0]
-    if room.endswith(".py"):  # the front door: only re-exports
+@each_file
+def test_packages_import_one_way(path):
+    package = path.relative_to(PACKAGE).parts[0]
+    if package.endswith(".py"):  # the front doors: __init__, __main__, client
         return
-    rooms = {name.split(".")[1] for name in imports_of(path) if name.startswith("mien.")} & ARROWS.keys()
-    assert rooms <= ARROWS[room] | {room}
+    packages = {name.split(".")[1] for name in imports_of(path) if name.startswith("mien.")} & ARROWS.keys()
+    assert packages <= ARROWS[package] | {package}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_base_rooms_do_without_the_training_stack(path):
+def test_no_files_import_each_other_in_a_circle():
+    modules = {}
+    for path in FILES:
+        parts = ("mien", *path.relative_to(PACKAGE).with_suffix("").parts)
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    del modules["mien"]  # it imports what is asked of it, when it is asked
+    graph = {name: (imports_of(path) & modules.keys()) - {name} for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@each_file
+def test_base_packages_do_without_the_training_stack(path):
     if path.relative_to(PACKAGE).parts[0] in BASE:
         assert not {name.split(".")[0] for name in imports_of(path)} & TRAINING_ONLY
 
@@ -74,12 +88,11 @@ def test_onnxruntime_is_imported_in_one_place():
     assert users == ["model.py"]
 
 
-# typer brings pydantic itself, so that the base installation has it too
 WITHOUT_EXTRAS = f"""
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {sorted(TRAINING_ONLY - {"pydantic"})!r}:
+        if name.split('.')[0] in {sorted(TRAINING_ONLY)!r}:
             raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
 sys.meta_path.insert(0, Absent())
 """
