@@ -1,5 +1,5 @@
 # mien serve in a container: docker build -t mien . && docker run --rm -p 127.0.0.1:8000:8000 -e MIEN_API_KEY=... mien
-# It needs nothing writable: add --read-only --cap-drop ALL --security-opt no-new-privileges.
+# It writes nothing: add --read-only --cap-drop ALL --security-opt no-new-privileges.
 FROM python:3.12-slim AS build
 WORKDIR /source
 RUN python -m venv /opt/mien
@@ -16,7 +16,7 @@ ENV PATH=/opt/mien/bin:$PATH \
     ORT_DISABLE_TELEMETRY=1
 USER mien
 EXPOSE 8000
-# SIGTERM: /readyz answers 503, requests in progress are finished, then the server ends.
+# On SIGTERM /readyz answers 503, requests in progress finish, then the server exits.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
