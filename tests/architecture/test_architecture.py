@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -48,7 +47,7 @@ each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.rel
 @each_file
 def test_packages_import_one_way(path):
     package = path.relative_to(PACKAGE).parts[0]
-    if package.endswith(".py"):  # the front doors: __init__, __main__, client
+    if package.endswith(".py"):  # the front doors: __init__ and __main__
         return
     packages = {name.split(".")[1] for name in imports_of(path) if name.startswith("mien.")} & ARROWS.keys()
     assert packages <= ARROWS[package] | {package}
@@ -139,19 +138,14 @@ def test_training_without_its_extra_says_what_to_install():
     assert "Traceback" not in done.stderr
 
 
-def test_help_imports_nothing_heavy_and_answers_at_once():
+def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom mien.apps.cli import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted({'numpy', 'cv2', 'onnxruntime', 'torch', 'PIL', 'pydantic'} & sys.modules.keys()))"
     )
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        done = run(code)
-        seconds.append(time.perf_counter() - start)
+    done = run(code)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
-    assert min(seconds) < 0.6, "0.3 s is the aim; twice that leaves room for a busy machine"
 
 
 def test_recognition_writes_only_where_told_and_opens_no_socket(tiny_model, tmp_path):
