@@ -17,8 +17,8 @@ COUNT = 1600
 
 
 @pytest.fixture
-def words(tmp_path, tiny_model):
-    """The command's words for an archive of many images, in chunks of 20."""
+def arguments(tmp_path, tiny_model):
+    """The command's arguments for an archive of many images, in chunks of 20."""
     write_archive(tmp_path / "in", COUNT)
     out = tmp_path / "out.parquet"
     return [tmp_path / "in", "-o", out, "--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
@@ -66,14 +66,14 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_each_file_appears_once(tmp_path, words):
+def test_killed_and_run_again_each_file_appears_once(tmp_path, arguments):
     parts = tmp_path / "out.parquet.parts"
-    killed = start(*words)
+    killed = start(*arguments)
     wait_for("part-*.parquet", parts, killed)
     killed.kill()
     killed.communicate(timeout=60)
     assert not (tmp_path / "out.parquet").exists()
-    again = start(*words)
+    again = start(*arguments)
     _, err = again.communicate(timeout=200)
     assert again.returncode == 0, err
     assert "Continuing: " in err
@@ -81,9 +81,9 @@ def test_killed_and_run_again_each_file_appears_once(tmp_path, words):
 
 
 @pytest.mark.slow
-def test_an_interruption_says_how_to_continue(tmp_path, words):
+def test_an_interruption_says_how_to_continue(tmp_path, arguments):
     parts = tmp_path / "out.parquet.parts"
-    stopped = start(*words)
+    stopped = start(*arguments)
     wait_for("part-*.parquet", parts, stopped)
     stopped.send_signal(signal.SIGINT)
     _, err = stopped.communicate(timeout=60)
@@ -92,14 +92,14 @@ def test_an_interruption_says_how_to_continue(tmp_path, words):
     assert "Traceback" not in err
     whole = sorted(path.name for path in parts.glob("part-*.parquet"))
     assert whole
-    again = start(*words)
+    again = start(*arguments)
     assert again.communicate(timeout=200)[1].startswith(f"Continuing: {20 * len(whole):,} of 1,600 images")
     check_complete(tmp_path / "out.parquet")
 
 
-def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path, words):
+def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path, arguments):
     parts = tmp_path / "out.parquet.parts"
-    running = start(*words)
+    running = start(*arguments)
     os.kill(worker_of(parts, running), signal.SIGKILL)
     _, err = running.communicate(timeout=200)
     assert running.returncode == 0, err
@@ -141,11 +141,11 @@ def test_a_file_that_kills_its_workers_is_listed_and_plugin_files_reach_the_work
     }
 
 
-def test_a_full_disk_is_one_line_and_keeps_finished_chunks(words):
+def test_a_full_disk_is_one_line_and_keeps_finished_chunks(arguments):
     """A limit on the size of files simulates a full disk."""
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
-        f"sys.argv = ['mien', 'annotate', *{list(map(str, words))!r}]\n"
+        f"sys.argv = ['mien', 'annotate', *{list(map(str, arguments))!r}]\n"
         "from mien.apps.cli import main\n"
         "if __name__ == '__main__': main()"
     )
@@ -195,8 +195,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(mien, tmp_path, tiny_model, na
 def test_unknown_model_and_detector_are_refused_before_anything_is_written(mien, tmp_path, tiny_model):
     write_archive(tmp_path / "in", 3)
     for option, message in ((("--detector", "har"), "Did you mean 'haar'"), (("--model", "nome"), "No model named")):
-        words = ["--model", tiny_model, *option] if option[0] == "--detector" else option
-        code, _, err = mien("annotate", tmp_path / "in", "-o", tmp_path / "out.parquet", *words)
+        arguments = ["--model", tiny_model, *option] if option[0] == "--detector" else option
+        code, _, err = mien("annotate", tmp_path / "in", "-o", tmp_path / "out.parquet", *arguments)
         assert code == 1
         assert message in err
         assert not (tmp_path / "out.parquet.parts").exists()

@@ -19,14 +19,14 @@ def test_ray_gives_the_same_rows_though_a_worker_is_killed(tmp_path, tiny_model)
     folder = tmp_path / "in"
     write_archive(folder, COUNT)
     (folder / "bad.png").write_text("not an image")
-    words = ["--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
+    arguments = ["--model", tiny_model, "--detector", "none", "--workers", 2, "--chunk", 20]
     plain, clustered = tmp_path / "plain.parquet", tmp_path / "clustered.parquet"
-    running = start(folder, "-o", clustered, *words, "--ray", "local")
+    running = start(folder, "-o", clustered, *arguments, "--ray", "local")
     os.kill(worker_of(tmp_path / "clustered.parquet.parts", running), signal.SIGKILL)
     _, err = running.communicate(timeout=400)
     assert running.returncode == 0, err
     assert "Traceback" not in err
-    done = start(folder, "-o", plain, *words)
+    done = start(folder, "-o", plain, *arguments)
     done.communicate(timeout=200)
     assert rows_of(clustered) == rows_of(plain)
     assert bad_of(clustered) == bad_of(plain)

@@ -78,8 +78,8 @@ def unusual_images():
 def test_unusual_images_are_read(mien, tmp_path, tiny_model, name):
     image, options = unusual_images()[name]
     image.save(tmp_path / name, **options)
-    words = ("recognize", tmp_path / name, "--model", tiny_model, "--detector", "none", "--format", "json")
-    code, out, err = mien(*words)
+    arguments = ("recognize", tmp_path / name, "--model", tiny_model, "--detector", "none", "--format", "json")
+    code, out, err = mien(*arguments)
     assert (code, err) == (0, "")
     result = json.loads(out)
     assert len(result["faces"]) == 1
@@ -129,7 +129,7 @@ def test_unknown_label_folder(mien, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["recognize", "{tmp}", "--model", "{model}"], "no images in this folder"),
         (["recognize", "{tmp}/*.png", "--model", "{model}"], "no image file matches"),
@@ -151,8 +151,8 @@ def test_unknown_label_folder(mien, tmp_path):
         (["bench", "latency", "--model", "{model}", "--rounds", "0"], "rounds"),
     ],
 )
-def test_bad_arguments_are_one_line(mien, tmp_path, tiny_model, words, message):
-    code, _, err = mien(*(word.format(tmp=tmp_path, model=tiny_model) for word in words))
+def test_bad_arguments_are_one_line(mien, tmp_path, tiny_model, arguments, message):
+    code, _, err = mien(*(argument.format(tmp=tmp_path, model=tiny_model) for argument in arguments))
     assert code != 0
     assert "Traceback" not in err
     assert err.count("\n") == 1

@@ -39,10 +39,10 @@ def bad_of(out: Path) -> dict[str, str]:
     return {row["source"]: row["reason"] for row in map(json.loads, lines)}
 
 
-def start(*words: object, **variables: str) -> subprocess.Popen[str]:
+def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
     """Start `mien annotate` in a process of its own, without a detector."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mien", "annotate", *map(str, words)],
+        [sys.executable, "-m", "mien", "annotate", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -122,14 +122,14 @@ def test_fatal_errors_are_mien_errors(run, photos: Path, tmp_path: Path) -> None
 
 
 def test_fetch_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[float] = []
+    requested: list[float] = []
 
     def fetched(timeout: float) -> Path:
-        asked.append(timeout)
+        requested.append(timeout)
         return tmp_path / "yunet.onnx"
 
     monkeypatch.setattr(yunet, "fetch_weights", fetched)
     done = CliRunner().invoke(fetch_module.app, ["yunet", "--timeout", "3"])
     assert done.exit_code == 0
-    assert asked == [3]
+    assert requested == [3]
     assert "yunet.onnx" in done.stdout

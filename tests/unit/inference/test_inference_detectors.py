@@ -35,7 +35,7 @@ def test_haar_finds_the_astronaut(astronaut: NDArray[np.uint8]) -> None:
     assert 0 < found.score <= 1
 
 
-def test_haar_boxes_are_in_pixels_of_the_large_picture(astronaut: NDArray[np.uint8], hopper: Path) -> None:
+def test_haar_boxes_are_in_pixels_of_the_large_image(astronaut: NDArray[np.uint8], hopper: Path) -> None:
     large = np.repeat(np.repeat(astronaut, 3, axis=0), 3, axis=1)
     (found,) = Haar().detect(large)
     assert found.box.centre == pytest.approx((3 * 223, 3 * 118), abs=36)
@@ -62,12 +62,12 @@ def test_haar_may_be_shared_between_threads(astronaut: NDArray[np.uint8]) -> Non
         ((40, 20, 3), Box(-10, 0, 40, 40)),
     ],
 )
-def test_whole_picture(shape: tuple[int, ...], box: Box) -> None:
+def test_whole_image(shape: tuple[int, ...], box: Box) -> None:
     assert WholeImage().detect(np.zeros(shape, np.uint8)) == [Detection(box, 1.0)]
 
 
 class FakeYuNet:
-    """Answers like `cv2.FaceDetectorYN`: one face, at the middle of the input."""
+    """Fake of `cv2.FaceDetectorYN`: one face, at the middle of the input."""
 
     def __init__(self) -> None:
         self.size = (0, 0)
@@ -106,7 +106,7 @@ def test_yunet_boxes_and_landmarks_are_mapped_back(fake: FakeYuNet) -> None:
     assert found.score == pytest.approx(0.9)
 
 
-def test_yunet_gets_narrow_pictures_with_a_margin(fake: FakeYuNet) -> None:
+def test_narrow_images_are_padded_for_yunet(fake: FakeYuNet) -> None:
     YuNet().detect(np.full((1, 300, 3), 9, np.uint8))
     assert fake.size == (300, 64)
 
@@ -117,7 +117,7 @@ def test_yunet_finds_nothing(fake: FakeYuNet) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"text"])
-def test_another_file_is_no_yunet(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_file_is_refused(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"x\.onnx is not a YuNet model file"):
@@ -125,13 +125,13 @@ def test_another_file_is_no_yunet(tmp_path: Path, content: bytes, capfd: pytest.
     assert capfd.readouterr().err == ""
 
 
-def test_another_network_is_no_yunet(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_network_is_refused(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match="is not a YuNet model file"):
         create_detector(tiny_model)
     assert capfd.readouterr().err == ""
 
 
-def test_where_yunet_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_yunet_is_searched_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_weights() is None
     cache_dir().mkdir()
     fetched, named, given = cache_dir() / FILE_NAME, tmp_path / "named.onnx", tmp_path / "given.onnx"
@@ -155,7 +155,7 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_dir() == tmp_path / ".cache" / "mien"
 
 
-def test_auto_falls_back_on_haar_and_says_so_once(
+def test_auto_falls_back_on_haar_with_one_note(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     registry._recommend_yunet.cache_clear()
@@ -198,7 +198,7 @@ def test_a_model_file_may_be_named(fake: FakeYuNet, tmp_path: Path, form: str) -
 
 
 @pytest.mark.parametrize(
-    ("spec", "words"),
+    ("spec", "message"),
     [
         ("haar:x.onnx", r"'haar' takes no model file, but got 'x\.onnx'"),
         ("yunet:missing.onnx", r"missing\.onnx: no such YuNet model file"),
@@ -206,8 +206,8 @@ def test_a_model_file_may_be_named(fake: FakeYuNet, tmp_path: Path, form: str) -
         ("haarr:x.onnx", r"haarr:x\.onnx: no such"),
     ],
 )
-def test_a_model_file_that_is_of_no_use(spec: str, words: str) -> None:
-    with pytest.raises(ModelError, match=words):
+def test_a_model_file_that_is_of_no_use(spec: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         create_detector(spec)
 
 

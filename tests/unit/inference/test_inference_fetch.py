@@ -20,10 +20,10 @@ CONTENT = b"network" * 1000
 class Handler(BaseHTTPRequestHandler):
     """Serves the file, another file, an endless file, a slow file, or nothing."""
 
-    asked: list[str]
+    requested: list[str]
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requested.append(self.path)
         if self.path == "/missing":
             self.send_error(404)
             return
@@ -37,10 +37,10 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.wfile.write({"/right": CONTENT, "/wrong": b"other", "/huge": b"x" * 100_000}[self.path])
         except OSError:
-            pass  # the client has hung up
+            pass  # the client has closed the connection
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(yunet, "SHA256", hashlib.sha256(CONTENT).hexdigest())
-    Handler.asked = []
+    Handler.requested = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -68,14 +68,14 @@ def test_the_file_is_fetched_once(server: str, monkeypatch: pytest.MonkeyPatch, 
     assert path == tmp_path / "cache" / FILE_NAME
     assert path.read_bytes() == CONTENT
     assert fetch_weights(5) == path
-    assert Handler.asked == ["/right"]
+    assert Handler.requested == ["/right"]
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_next_address_is_tried(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     urls(monkeypatch, f"{server}/missing", f"{server}/wrong", f"{server}/right")
     assert fetch_weights(5).read_bytes() == CONTENT
-    assert Handler.asked == ["/missing", "/wrong", "/right"]
+    assert Handler.requested == ["/missing", "/wrong", "/right"]
 
 
 def test_a_damaged_file_is_fetched_again(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_fetched_again(server: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("page", "expected"), [("missing", "404"), ("wrong", "SHA-256 d9298a10"), ("huge", "larger than")]
 )
-def test_nothing_is_left_of_a_wrong_file(
+def test_a_wrong_file_leaves_nothing(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, expected: str
 ) -> None:
     monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 50_000)

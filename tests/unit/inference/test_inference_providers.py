@@ -53,25 +53,25 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[str]]]
     make = onnxruntime.InferenceSession
 
     def pretend_to_start(started: str) -> list[list[str]]:
-        asked: list[list[str]] = []
+        requested: list[list[str]] = []
 
         def session(data: bytes, options: object, providers: list[str]) -> StandIn:
-            asked.append(providers)
+            requested.append(providers)
             return StandIn(started, make(data, options, providers=["CPUExecutionProvider"]))
 
         both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
         monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-        return asked
+        return requested
 
     return pretend_to_start
 
 
 def test_cuda_is_asked_for_before_the_cpu(pretend: Callable[[str], list[list[str]]]) -> None:
-    asked = pretend("CUDAExecutionProvider")
+    requested = pretend("CUDAExecutionProvider")
     scores = OnnxModel(small_network(), "small", provider="cuda").predict(small_faces(3))
     assert scores.logits.shape == (3, 7)
-    assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
+    assert requested == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
 
 
 def test_a_provider_that_does_not_start_is_an_error(pretend: Callable[[str], list[list[str]]]) -> None:

@@ -13,7 +13,7 @@ from tiny_model import MakeModel, tiny_card
 
 import mien
 from mien.core.errors import ImageError, ModelError
-from mien.core.image import to_batch
+from mien.core.image import Limits, to_batch
 from mien.core.types import Box, Detection
 from mien.inference.model import OnnxModel, Scores
 from mien.inference.recognizer import Recognizer
@@ -98,15 +98,25 @@ def test_a_batch_is_one_forward_pass_and_equals_one_by_one(tiny_model: Path) -> 
     assert recognizer.recognize_batch([]) == []
 
 
+def test_found_faces_are_classified_in_passes_of_bounded_size(tiny_model: Path) -> None:
+    model = CountingModel(tiny_model)
+    recognizer = Recognizer(model, FixedDetector(LEFT, MIDDLE, RIGHT))
+    found = [recognizer.find(scene(), "a"), recognizer.find(np.zeros((5, 5), np.uint8)), recognizer.find(scene(), "b")]
+    assert [len(faces.crops) for faces in found] == [3, 0, 3]
+    results = recognizer.classify(found, batch=4)
+    assert model.passes == [4, 2]
+    assert results == recognizer.classify(found)
+    with pytest.raises(ImageError, match="larger than"):
+        recognizer.find(b"x" * 20, limits=Limits(max_bytes=10))
+
+
 def test_no_face_is_a_result(tiny_model: Path) -> None:
     result = Recognizer(tiny_model, "haar").recognize(np.zeros((1, 1), np.uint8))
     assert (result.faces, result.width, result.height) == ([], 1, 1)
     assert set(result.shares.values()) == {0}
 
 
-def test_without_detector_the_network_sees_exactly_the_picture(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_detector_the_network_gets_exactly_the_image(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     face = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     recognizer = Recognizer(tiny_model, "none")
     seen: list[NDArray[np.float32]] = []
@@ -133,7 +143,7 @@ def test_paths_bytes_and_arrays_agree(tiny_model: Path, tmp_path: Path, astronau
     assert by_array.source == "image"
 
 
-def test_a_grey_picture_of_a_face(tiny_model: Path, astronaut: NDArray[np.uint8]) -> None:
+def test_a_grey_image(tiny_model: Path, astronaut: NDArray[np.uint8]) -> None:
     grey = np.asarray(Image.fromarray(astronaut).convert("L"))
     assert len(Recognizer(tiny_model, "haar").recognize(grey).faces) == 1
 
