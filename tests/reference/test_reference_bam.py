@@ -58,7 +58,7 @@ def test_module_is_its_equations(shape, options):
     both = channel * spatial if options.get("combination") == "product" else channel + spatial
     assert relative_error(modulator.gate(x), sigmoid(both)) < 1e-10
     wanted = as_array(x) * (1 + sigmoid(both))
-    assert relative_error(fold(modulator)(x), wanted) < 1e-10
+    assert relative_error(fold(modulator, x)(x), wanted) < 1e-10
     check(modulator, x, wanted)
 
 

@@ -154,7 +154,11 @@ class Network(nn.Module):
 
     def folded(self) -> Self:
         """Return a copy for deployment, in evaluation mode: RepConv and batch norms folded, the function unchanged."""
-        return fold(self)
+        return fold(self, next(self.parameters()).new_zeros(1, self.in_channels, *self.example_size()))
+
+    def example_size(self) -> tuple[int, int]:
+        """Return a small height and width of an image that the network accepts."""
+        return self.smallest_input, self.smallest_input
 
     def library_name(self, name: str, own: Container[str]) -> str | None:
         """Return which of `own` tensors a file of the library behind this network calls `name`; None: none of them."""

@@ -64,7 +64,7 @@ def test_height_and_width_are_treated_alike():
 
 
 def test_compilation_without_graph_breaks_and_half_precision():
-    options = {"width": 8, "depths": [1, 1, 1, 1], "heads": 2}
+    options = {"width": 8, "heads": 2}
     network = registry.create("daf_mhsca", options=options).eval()
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     images = torch.randn(1, 1, 48, 100)  # a map of 2 x 4: everything that can be resized is

@@ -7,9 +7,11 @@ from torch import nn
 from mien.models.layers.folding import fold, norm_scale_and_shift
 from mien.models.layers.rep_conv import RepConv
 
+IMAGES = torch.zeros(1, 2, 4, 4)
+
 
 class Pair(nn.Module):
-    """Two convolutions with norms by name, and one norm that belongs to none."""
+    """Two convolutions with norms, and two norms that follow no convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +41,7 @@ def pair():
 
 
 def test_norms_after_their_convolutions_fold_and_others_stay(pair):
-    folded = fold(pair)
+    folded = fold(pair, IMAGES)
     images = torch.randn(2, 2, 7, 5)
     torch.testing.assert_close(folded(images), pair(images), rtol=1e-4, atol=1e-5)
     assert len(norms(folded)) == 2
@@ -49,13 +51,13 @@ def test_norms_after_their_convolutions_fold_and_others_stay(pair):
 
 def test_folding_copies_and_can_be_repeated(pair):
     pair.train()
-    folded = fold(pair)
+    folded = fold(pair, IMAGES)
     assert pair.training
     assert len(norms(pair)) == 4
     assert not folded.training
     assert not any(parameter.requires_grad for parameter in folded.parameters())
     images = torch.randn(1, 2, 4, 4)
-    torch.testing.assert_close(fold(folded)(images), folded(images))
+    torch.testing.assert_close(fold(folded, IMAGES)(images), folded(images))
 
 
 def test_a_norm_without_statistics_cannot_fold():
@@ -74,3 +76,31 @@ def test_the_identity_is_there_where_the_shape_stays(inside, outside, stride, ha
 def test_a_kernel_that_has_no_middle_is_refused(kernel):
     with pytest.raises(ValueError, match="odd and at least 3"):
         RepConv(4, 4, kernel)
+
+
+class Shared(nn.Module):
+    """A convolution whose output is read twice, one that runs twice, and one that may be folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(3, 3, 1, bias=False) for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(3))
+
+    def forward(self, maps):
+        a = self.a(maps)
+        first = self.norms[0](a) + a
+        second = self.norms[1](self.b(self.b(first)))
+        return self.norms[2](self.c(second))
+
+
+@torch.no_grad()
+def test_only_norms_that_are_a_convolutions_only_reader_are_folded():
+    torch.manual_seed(0)
+    network = Shared()
+    for _ in range(5):
+        network(torch.randn(8, 3, 4, 4))
+    images = torch.randn(2, 3, 4, 5)
+    wanted = network.eval()(images)
+    folded = fold(network, images)
+    torch.testing.assert_close(folded(images), wanted)
+    assert [type(norm) is nn.BatchNorm2d for norm in folded.norms] == [True, True, False]

@@ -15,7 +15,6 @@ from mien.core.errors import ModelError, RecipeError
 from mien.models import registry
 from mien.models.catalogue import count_module
 from mien.models.complexity import count_parameters
-from mien.models.layers.observed_folding import fold_observed
 from mien.models.weights import load_weights
 
 
@@ -319,31 +318,3 @@ def test_the_real_one():
     images = torch.randn(1, 1, 64, 48)
     assert [stage.channels for stage in network.stages] == [16, 16, 24, 48, 576]
     assert torch.equal(network.maps(images), own_maps(network, images))
-
-
-class Shared(nn.Module):
-    """A convolution whose output is read twice, one that runs twice, and one that may be folded."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b, self.c = (nn.Conv2d(3, 3, 1, bias=False) for _ in range(3))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(3))
-
-    def forward(self, maps):
-        a = self.a(maps)
-        first = self.norms[0](a) + a
-        second = self.norms[1](self.b(self.b(first)))
-        return self.norms[2](self.c(second))
-
-
-@torch.no_grad()
-def test_only_norms_that_are_a_convolutions_only_reader_are_folded():
-    torch.manual_seed(0)
-    network = Shared()
-    for _ in range(5):
-        network(torch.randn(8, 3, 4, 4))
-    images = torch.randn(2, 3, 4, 5)
-    wanted = network.eval()(images)
-    fold_observed(network, images)
-    torch.testing.assert_close(network(images), wanted)
-    assert [type(norm) is nn.BatchNorm2d for norm in network.norms] == [True, True, False]

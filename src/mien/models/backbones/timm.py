@@ -5,18 +5,15 @@ timm is an optional extra; it is imported only when such a network is made.
 
 from __future__ import annotations
 
-import copy
 import importlib
 from collections.abc import Container, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mien.core.errors import ModelError, did_you_mean
-from mien.models.layers.folding import fold
-from mien.models.layers.observed_folding import fold_observed
 from mien.models.network import Network, NetworkSpec, Stage
 
 # The names of the modules in timm's network that one stage runs.
@@ -91,14 +88,10 @@ class TimmBackbone(Network):
         maps = _run(self.body, self.segments[index], maps)
         return maps.permute(0, 3, 1, 2) if self.is_channels_last else maps
 
-    def folded(self) -> Self:
-        """Return a copy for deployment, in evaluation mode; batch norms that follow no convolution stay."""
-        network = copy.deepcopy(self).eval().requires_grad_(requires_grad=False)
-        network.modulators = fold(self.modulators)
+    def example_size(self) -> tuple[int, int]:
+        """Return the one size that the network accepts, or at least 64 x 64."""
         side = max(self.smallest_input, 64)
-        device = next(self.parameters()).device
-        fold_observed(network, torch.zeros(1, self.in_channels, *(self.fixed_size or (side, side)), device=device))
-        return network
+        return self.fixed_size or (side, side)
 
     def library_name(self, name: str, own: Container[str]) -> str | None:
         """Return which of `own` tensors timm's files call `name`; None: none of them."""

@@ -59,5 +59,5 @@ def _sines(n: int) -> NDArray[np.float64]:
 
 
 def _angles(n: int) -> NDArray[np.float64]:
-    # the product of the numbers modulo n keeps the angles small, and so the cosines exact
+    # modulo n keeps the angles small and so the cosines exact
     return np.asarray(2 * np.pi / n * (np.outer(np.arange(n), np.arange(n)) % n), dtype=np.float64)

@@ -71,15 +71,12 @@ class AFC(Modulator):
         self.recover = nn.Conv2d(max(1, channels // reduction), integrated, 1)
         self.restore = nn.Identity() if fusion == "sum" else nn.Conv2d(integrated, channels, 1)
 
-    def integrate(self, maps: Tensor) -> Tensor:
-        """Return x_int, the map of all dilations, (N, C or 3C / 2, H, W), of a map (N, C, H, W)."""
-        branches = torch.stack([F.relu(branch(maps)) for branch in self.branches])
-        fused = branches.sum(dim=0) if self.fusion == "sum" else torch.cat(branches.unbind(), dim=1)
-        return F.relu(self.bn(self.conv(fused)))
-
     def forward(self, maps: Tensor) -> Tensor:
         """Return the calibrated map (N, C, H, W)."""
-        by_position = observe(self, "positions", torch.sigmoid(self.position_score(maps))) * self.integrate(maps)
+        branches = torch.stack([F.relu(branch(maps)) for branch in self.branches])
+        fused = branches.sum(dim=0) if self.fusion == "sum" else torch.cat(branches.unbind(), dim=1)
+        integrated = F.relu(self.bn(self.conv(fused)))
+        by_position = observe(self, "positions", torch.sigmoid(self.position_score(maps))) * integrated
         pooled = F.adaptive_avg_pool2d(by_position, 1)
         by_channel = torch.sigmoid(self.recover(F.relu(self.reduce(pooled)))) * by_position
         calibrated: Tensor = self.restore(by_channel) + maps

@@ -47,13 +47,9 @@ class DAFMHSCA(ResNet):
         use_mhsca: Use the heads.
         cross: Cross-attention of DAF by "equation" (7) or by "algorithm" 2.
         map_size: Height and width of the last map at the intended input: 7 at 224 x 224.
-        depths: This and all below as in `ResNet`; four stages, unless the modulator after `stage4` is moved.
-        width: Channels of the stem.
-        multipliers: Channels of each stage as multiples of `width`.
-        strides: Stride of the first block of each stage.
-        stem: "imagenet", "small" or "full".
+        width: Channels of the stem, as in `ResNet`.
+        stem: "imagenet", "small" or "full", as in `ResNet`.
         dropout: Probability before the linear layer.
-        use_zero_gamma: Initialize each block as its shortcut.
     """
 
     added_names = ("directional_attention", "heads")
@@ -69,25 +65,11 @@ class DAFMHSCA(ResNet):
         use_mhsca: bool = True,
         cross: Cross = "equation",
         map_size: int = 7,
-        depths: tuple[int, ...] = (2, 2, 2, 2),
         width: int = 64,
-        multipliers: tuple[float, ...] = (1, 2, 4, 8),
-        strides: tuple[int, ...] = (1, 2, 2, 2),
         stem: Stem = "imagenet",
         dropout: float = 0.0,
-        use_zero_gamma: bool = False,
     ) -> None:
-        super().__init__(
-            num_classes=num_classes,
-            in_channels=in_channels,
-            depths=depths,
-            width=width,
-            multipliers=multipliers,
-            strides=strides,
-            stem=stem,
-            dropout=dropout,
-            use_zero_gamma=use_zero_gamma,
-        )
+        super().__init__(num_classes=num_classes, in_channels=in_channels, width=width, stem=stem, dropout=dropout)
         if heads < 1:
             raise ValueError(f"heads is {heads}; it must be at least 1.")
         channels = self.feature_size
