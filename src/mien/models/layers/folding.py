@@ -42,7 +42,7 @@ def fold(module: M, inputs: Tensor) -> M:
     """
     module = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
     for name, part in list(module.named_modules()):
-        if isinstance(part, Foldable) and part is not module:
+        if name and isinstance(part, Foldable):
             _replace(module, name, part.fold())
     trace = _Trace(module)
     with trace:
