@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.apps.importing import import_quickly
-from mien.apps.options import DetectorName, KeepAll
+from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.recognize import Failures, image_paths
 from mien.core.text import percent
@@ -31,7 +31,6 @@ Methods = Annotated[
         "Repeatable. [default: gradcam; occlusion for .onnx]",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
 def explain(  # noqa: PLR0913, PLR0917 - one parameter per option

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces
-from mien.apps.explain import ExplainedModel, Methods, Threads
-from mien.apps.options import DetectorName
+from mien.apps.explain import ExplainedModel, Methods
+from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:

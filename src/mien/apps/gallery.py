@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces
-from mien.apps.explain import Methods, Threads
+from mien.apps.explain import Methods
+from mien.apps.options import Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
-from mien.apps.explain import Threads
-from mien.apps.options import DetectorName
+from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.text import percent
 
