@@ -1,4 +1,4 @@
-"""`mien annotate` beside the bare network: small face files against arrays in memory, on all cores.
+"""Compare `mien annotate` on small face files with the bare network on arrays in memory, on all cores.
 
 The bare network scores batches in memory, in one single-threaded process per core. The archive consists of PNG and JPEG
 files of 48 x 48 pixels, one face each. Both take turns: on a busy machine only the ratios count, of throughput and of

@@ -1,4 +1,4 @@
-"""MobileNetV2 as an .onnx file in memory: a second reference for latencies, beside mien's ResNet-18.
+"""MobileNetV2 as an .onnx file in memory: a second reference for latencies besides ResNet-18.
 
 It is the standard network (3 x 224 x 224 in) with seven outputs and folded batch normalisation: 2,215,783 parameters,
 0.30 billion multiply-adds, random weights. Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear

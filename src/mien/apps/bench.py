@@ -28,7 +28,7 @@ def latency(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Time one face beside ResNet-18.
+    """Time one face, compared with ResNet-18.
 
     The model and an untrained ResNet-18 at 224 x 224 pixels take turns: the ratio hardly depends on the machine.
     """
@@ -53,7 +53,7 @@ def memory(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Measure peak memory beside ResNet-18.
+    """Measure peak memory, compared with ResNet-18.
 
     Each network loads and scores one face in its own process.
     """
@@ -92,7 +92,8 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Time training steps of recipes.
 
-    Recipes take turns, beside the hardware's peak; nothing is written. With --record and no recipe, nothing is timed.
+    Recipes take turns and are compared with the hardware's peak. Nothing is written. With --record and no recipe,
+    nothing is timed.
     """
     from mien.recipes import load_recipe
     from mien.training.throughput import measure_throughput, read_times

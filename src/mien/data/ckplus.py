@@ -17,9 +17,8 @@ from pathlib import Path
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
 from mien.core.types import Box
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import SUBJECT, FaceDataset
 from mien.data.image_files import (
-    SUBJECT,
     LabelledImage,
     build_dataset,
     errors_with,

@@ -14,6 +14,8 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 
 SPLITS = ("train", "validation", "test")
+# The metadata column that names the person.
+SUBJECT = "subject"
 # Rows hashed at once: a memory-mapped data set is never read into memory whole.
 ROWS_PER_CHUNK = 4096
 

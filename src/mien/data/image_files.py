@@ -14,14 +14,13 @@ from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet, parse_expression
 from mien.core.image import SUFFIXES
 from mien.core.types import Box
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import SUBJECT, FaceDataset
 from mien.data.lazy_images import read_images
 from mien.data.options import LoadOptions
 from mien.data.splits import assign_subjects, stratified_mask
 
 # What operating systems and archivers leave behind; hidden files and folders are skipped too.
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")
-SUBJECT = "subject"
 
 
 @dataclass(frozen=True)

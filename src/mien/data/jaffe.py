@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
-from mien.data.dataset import FaceDataset
-from mien.data.image_files import SUBJECT, LabelledImage, build_dataset, errors_with, list_images
+from mien.data.dataset import SUBJECT, FaceDataset
+from mien.data.image_files import LabelledImage, build_dataset, errors_with, list_images
 from mien.data.options import LoadOptions
 
 EXPECTS = "a folder with images named as KA.AN1.39.tiff, or jaffe/ or jaffedbase/ above them"

@@ -1,4 +1,4 @@
-"""Caches a parsed text file as bytes beside it, so that the next start maps it into memory instead of parsing.
+"""Caches a parsed text file as bytes next to it, so that the next start maps it into memory instead of parsing.
 
 If the cache cannot be written or read, everything works without it.
 """

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
-from mien.data.dataset import SPLITS, FaceDataset
+from mien.data.dataset import SPLITS, SUBJECT, FaceDataset
 from mien.data.duplicates import identical_groups
 from mien.data.splits import LEFT_OUT, apportion, assign_subjects, stratified_mask
 
 ProtocolName = Literal["official", "ratio", "random", "k-fold", "subject-k-fold"]
 FOLDED = ("k-fold", "subject-k-fold")
 SHARED = ("ratio", "random")
-SUBJECT = "subject"
 ROW = "row"
 # Of the training images, if a held-out test set leaves none for validation.
 VALIDATION_SHARE = 0.1

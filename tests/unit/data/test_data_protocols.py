@@ -200,6 +200,6 @@ def test_a_label_without_training_images_is_refused():
 
 def test_the_description_says_what_matters():
     assert Protocol().describe() == {"name": "official", "use_clean": False}
-    told = Protocol("k-fold", folds=5, fold=2, seed=3).describe()
-    assert told == {"name": "k-fold", "folds": 5, "fold": 2, "seed": 3, "held_out": "test", "use_clean": False}
+    described = Protocol("k-fold", folds=5, fold=2, seed=3).describe()
+    assert described == {"name": "k-fold", "folds": 5, "fold": 2, "seed": 3, "held_out": "test", "use_clean": False}
     assert Protocol("random", shares=(8, 2)).describe()["shares"] == [8, 2]
