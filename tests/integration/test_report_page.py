@@ -1,4 +1,4 @@
-"""Two tiny real runs, their report, and what a real browser says of it: no error, and nothing wider than the window."""
+"""Two tiny real runs and their report, checked in a real browser: no error, and nothing wider than the window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ seeds = [0, 1]
 set = ["training.threads=1", "schedule.epochs=2", "network.options.width=8"]
 why = "two tiny runs"
 """
-# The page runs no script, so another page looks at it: how wide is the content, how many rules are in force?
+# The page runs no script, so another page measures it: the width of the content, the number of style rules.
 FRAME = """<!doctype html><body><iframe src="report/index.html" style="border:0;width:{width}px;height:900px"></iframe>
 <p id="seen"></p><script>
 onload = () => {{
@@ -68,7 +68,7 @@ def test_report_holds_both_runs(work):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.parametrize("width", [1280, 400])
-def test_browser_has_nothing_to_complain_about(work, tmp_path, width):
+def test_a_browser_reports_no_error_and_nothing_is_too_wide(work, tmp_path, width):
     frame = work / f"frame{width}.html"
     frame.write_text(FRAME.format(width=width), encoding="utf-8")
     done = browse(frame, tmp_path)
@@ -76,12 +76,12 @@ def test_browser_has_nothing_to_complain_about(work, tmp_path, width):
     seen = re.search(r'<p id="seen">(\d+) (\d+) (\S+)</p>', done.stdout)
     assert seen, done.stdout[-2000:]
     assert int(seen[1]) <= width, "the page itself scrolls sideways"
-    assert int(seen[2]) > 50, "the policy keeps the page's own style out"
+    assert int(seen[2]) > 50, "the policy blocks the page's own style"
     assert seen[3] == "2px"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_policy_stops_scripts_and_the_log_would_show_it(work, tmp_path):
+def test_the_policy_blocks_scripts_and_the_browser_reports_it(work, tmp_path):
     text = (work / "report" / "index.html").read_text(encoding="utf-8")
     page = tmp_path / "page.html"
     page.write_text(text.replace("</body>", "<script>document.title = 'ran'</script></body>"), encoding="utf-8")
