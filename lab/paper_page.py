@@ -10,7 +10,7 @@ from lab.markdown import decimal, escape, make_page, make_table, percent
 from mien.core.dotted import flatten
 from mien.evaluation.report.runs import Run
 from mien.evaluation.reported import DATASETS, PAPERS, PROTOCOLS, ReportedFigure
-from mien.evaluation.tables import Row, compare
+from mien.evaluation.tables import Row, compare_reported
 from mien.recipes.departures import read_settings
 
 
@@ -22,7 +22,7 @@ def make_paper_page(paper: str, reported: Sequence[ReportedFigure], runs: Sequen
         reported: The figures of all papers.
         runs: All committed runs.
     """
-    rows = compare([figure for figure in reported if figure.paper == paper], [run.record for run in runs])
+    rows = compare_reported([figure for figure in reported if figure.paper == paper], [run.record for run in runs])
     lines = [
         f"# {PAPERS[paper]}: reported and ours",
         "",

@@ -53,7 +53,7 @@ class Row:
         return self.remark.startswith("shortened")
 
 
-def compare(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tuple[Row, ...]:
+def compare_reported(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tuple[Row, ...]:
     """Join reported figures with run records.
 
     Runs of one recipe and ablation are averaged if they differ only by seed, fold and machine. A figure with several

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from mien.evaluation.reported import load_reported
-from mien.evaluation.tables import LICENCE_GATED, compare, measure
+from mien.evaluation.tables import LICENCE_GATED, compare_reported, measure
 from mien.recipes import load_recipe
 from mien.recipes.departures import describe_protocol, read_settings, recipe_of
 
@@ -35,13 +35,13 @@ def make_record(
 
 
 def rows_for(records, *, paper="hfc", table="Table 2", row="ResNet18 + Ours", column="Average"):
-    rows = compare([figure for figure in REPORTED if figure.dataset == "fer2013"], records)
+    rows = compare_reported([figure for figure in REPORTED if figure.dataset == "fer2013"], records)
     place = (paper, table, row, column)
     return [r for r in rows if (r.figure.paper, r.figure.table, r.figure.row, r.figure.column) == place]
 
 
 def test_without_runs_every_figure_has_one_row_and_a_reason():
-    rows = compare(REPORTED, [])
+    rows = compare_reported(REPORTED, [])
     assert [row.figure for row in rows] == list(REPORTED)
     for row in rows:
         assert (row.ours, row.difference, row.n) == (None, None, 0)

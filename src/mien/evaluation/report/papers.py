@@ -9,7 +9,7 @@ from mien.evaluation.report.groups import MINUS, NONE, PLUS_MINUS, number
 from mien.evaluation.report.markup import Markup, element, join, table
 from mien.evaluation.report.runs import Run
 from mien.evaluation.reported import DATASETS, ReportedFigure
-from mien.evaluation.tables import UNTRAINED, Row, compare
+from mien.evaluation.tables import UNTRAINED, Row, compare_reported
 
 HEADINGS = ("row", "column", "reported", "ours", f"ours {MINUS} reported", "runs", "remark", "protocol",
             "weights chosen by", "hardware")  # fmt: skip
@@ -28,7 +28,7 @@ def paper_tables(paper: str, runs: Sequence[Run], reported: Iterable[ReportedFig
         reported: The figures of all papers.
     """
     tables: dict[str, list[Row]] = {}
-    for row in compare((figure for figure in reported if figure.paper == paper), (run.record for run in runs)):
+    for row in compare_reported((figure for figure in reported if figure.paper == paper), (run.record for run in runs)):
         tables.setdefault(row.figure.table, []).append(row)
     if not tables:
         return element("p", "No figure of this paper is available.", class_="soft")

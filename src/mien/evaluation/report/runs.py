@@ -17,7 +17,7 @@ from mien.core.errors import DataError
 from mien.core.upgrade import upgrade
 from mien.evaluation.arrays import read_arrays
 from mien.evaluation.predictions import Predictions
-from mien.evaluation.tables import compare
+from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import RECORD
 
@@ -132,7 +132,7 @@ def _read_run(path: Path, folder: str, warn: Warn) -> Run:
     if wrong:
         raise DataError(f"{path} is not a run record: {', '.join(wrong)} missing or of another type.")
     try:
-        compare((), [record])
+        compare_reported((), [record])
         describe_protocol(record)
         describe_changes(record)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -15,7 +15,7 @@ from mien.evaluation.report.groups import MINUS, NONE, Group, mean_and_deviation
 from mien.evaluation.report.markup import Markup, element, table
 from mien.evaluation.report.mistakes import FaceSource, mistake_gallery
 from mien.evaluation.reported import ReportedFigure
-from mien.evaluation.tables import compare
+from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import read_settings
 
 # Maps features (n, d) to the plane (n, 2); the same features give the same positions.
@@ -81,7 +81,7 @@ def anchor(group: Group) -> str:
 
 def _summary_row(group: Group, main: Sequence[ReportedFigure]) -> tuple[str, ...]:
     matching = [figure for figure in main if figure.dataset == group.dataset]
-    rows = [row for row in compare(matching, (run.record for run in group.runs)) if row.ours is not None]
+    rows = [row for row in compare_reported(matching, (run.record for run in group.runs)) if row.ours is not None]
     first = rows[0] if rows else None
     metric = first.figure.metric if first else MAIN_METRICS[0]
     ours = group.scores(metric)
