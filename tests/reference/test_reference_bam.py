@@ -9,7 +9,6 @@ from numpy_layers import (
     as_array,
     batch_norm,
     check,
-    check_gradients,
     conv_of,
     made,
     map_of,
@@ -76,8 +75,3 @@ def test_norms_are_where_each_form_has_them(options, channel, spatial):
     assert "".join(letters[type(layer)] for layer in modulator.channel) == channel
     assert "".join(letters[type(layer)] for layer in modulator.spatial) == spatial
     assert [conv.dilation[0] for conv in modulator.spatial if isinstance(conv, nn.Conv2d)] == [1, 4, 4, 1]
-
-
-@pytest.mark.parametrize("options", FORMS)
-def test_gradients_are_right(options):
-    check_gradients(module_of(**options), 2, 16, 3, 4)

@@ -9,7 +9,6 @@ from numpy_layers import (
     as_array,
     batch_norm,
     check,
-    check_gradients,
     conv_of,
     excite,
     made,
@@ -96,16 +95,3 @@ def test_gam_is_its_equations(shape, options):
     assert relative_error(module.spatial_weights(x), gam_spatial(f, module)) < 1e-10
     first = gam_channel(f, module) * f
     check(module, x, gam_spatial(first, module) * first)
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        SE(Stage("stage1", 4, 2), reduction=2),
-        CBAM(Stage("stage1", 4, 2), reduction=2, kernel=3),
-        CBAM(Stage("stage1", 4, 2), reduction=2, kernel=3, version="released", order="parallel"),
-        GAM(Stage("stage1", 4, 2), reduction=2, kernel=3, groups=2),
-    ],
-)
-def test_gradients_are_right(module):
-    check_gradients(made(module), 2, 4, 3, 4)

@@ -8,12 +8,11 @@ import torch
 from numpy_layers import as_array
 from torch import nn
 
-from mien.models.layers.class_weights import class_weights
 from mien.models.losses import Problem
 from mien.models.losses.attention_diversity import AttentionDiversity
 from mien.models.losses.feature_affinity import FeatureAffinity
 from mien.models.losses.total import Total
-from mien.models.losses.weighted_cross_entropy import WeightedCrossEntropy
+from mien.models.losses.weighted_cross_entropy import WeightedCrossEntropy, class_weights
 from mien.models.network import Outputs
 
 COUNTS = (400.0, 40.0, 100.0, 25.0)

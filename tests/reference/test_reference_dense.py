@@ -9,7 +9,6 @@ from numpy_layers import (
     as_array,
     batch_norm,
     check,
-    check_gradients,
     conv_of,
     linear,
     made,
@@ -102,8 +101,3 @@ def test_the_whole_net_is_its_equations(kind, shape):
     assert relative_error(net.features(x), features) < 1e-10
     assert relative_error(net.folded()(x), logits) < 1e-10
     check(net, x, logits)
-
-
-@pytest.mark.parametrize("module", [BottleneckLayer(4, 2, 3, 0.0), PlainLayer(4, 3, 0.0), Transition(4, 2), PreNorm(4)])
-def test_gradients_are_right(module):
-    check_gradients(made(module), 2, 4, 5, 3)

@@ -8,7 +8,6 @@ from numpy_layers import (
     as_array,
     batch_norm,
     check,
-    check_gradients,
     conv_of,
     made,
     map_of,
@@ -71,7 +70,3 @@ def test_resnet_block_is_its_equation(shape, outside, stride):
     hidden = relu(batch_norm(conv_of(as_array(x), block.conv1), block.bn1))
     wanted = relu(batch_norm(conv_of(hidden, block.conv2), block.bn2) + shortcut)
     check(block, x, wanted)
-
-
-def test_gradients_of_the_modulator_are_right():
-    check_gradients(made(DeSpaM(Stage("stage1", 4, 2), reduction=2, kernel=3)), 2, 4, 5, 3)

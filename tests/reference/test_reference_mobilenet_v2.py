@@ -10,7 +10,6 @@ from numpy_layers import (
     as_array,
     batch_norm,
     check,
-    check_gradients,
     conv_of,
     linear,
     made,
@@ -67,7 +66,3 @@ def test_network_is_its_table():
     assert number == len(network.layers) - 1
     assert relative_error(network.features(x), y) < 1e-9
     assert relative_error(network(x), linear(y, network.classifier[1])) < 1e-9
-
-
-def test_gradients_are_right():
-    check_gradients(made(InvertedResidual(3, 3, 1, 2)), 2, 3, 4, 3)

@@ -9,7 +9,6 @@ from numpy_layers import (
     Array,
     as_array,
     batch_norm,
-    check_gradients,
     conv_of,
     linear,
     made,
@@ -70,7 +69,3 @@ def test_network_is_its_equations(shape):
     features = layer(maps, network.head).mean((2, 3))
     assert relative_error(network.features(images), features) < 1e-9
     assert relative_error(network(images), linear(features, network.fc)) < 1e-9
-
-
-def test_gradients_are_right():
-    check_gradients(made(C2f(4, 1)), 2, 4, 3, 2)

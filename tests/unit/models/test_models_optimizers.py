@@ -115,25 +115,6 @@ def test_decay_in_the_gradient_is_a_gradient_like_any_other(name, options):
     torch.testing.assert_close(with_decay, by_hand)
 
 
-def test_adans_first_steps_are_its_algorithm():
-    theta = torch.tensor([0.5, -2.0], dtype=torch.float64)
-    parameter = torch.nn.Parameter(theta.clone())
-    optimizer = create_optimizer("adan", [parameter], lr=0.1, weight_decay=0.3)
-    assert optimizer.defaults["betas"] == (0.98, 0.92, 0.99)
-    gradients = torch.tensor([[1.0, -0.2], [0.4, 0.1], [-0.3, 0.7]], dtype=torch.float64)
-    m, v, n, before = (*torch.zeros(3, 2, dtype=torch.float64).unbind(), gradients[0])
-    for t, gradient in enumerate(gradients, start=1):
-        change = gradient - before
-        m, v = 0.98 * m + 0.02 * gradient, 0.92 * v + 0.08 * change
-        n = 0.99 * n + 0.01 * (gradient + 0.92 * change).square()
-        step = 0.1 / ((n / (1 - 0.99**t)).sqrt() + 1e-8)
-        theta = (theta - step * (m / (1 - 0.98**t) + 0.92 * v / (1 - 0.92**t))) / (1 + 0.1 * 0.3)
-        before = gradient
-        parameter.grad = gradient.clone()
-        optimizer.step()
-        torch.testing.assert_close(parameter.detach(), theta)
-
-
 @pytest.mark.parametrize("name", names())
 def test_a_run_continues_from_its_state(name, module):
     torch.manual_seed(0)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from mien.core.errors import ModelError
 from mien.models.layers.class_centres import ClassCentres
-from mien.models.layers.class_weights import EPSILON, class_weights
 from mien.models.layers.precision import widened
 from mien.models.losses import Loss, Problem, check_shapes
+from mien.models.losses.weighted_cross_entropy import EPSILON, class_weights
 from mien.models.network import Outputs
 
 
