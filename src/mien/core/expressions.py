@@ -56,11 +56,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 def parse_expression(word: str) -> Expression:
-    """Return an expression by its name or a synonym, in upper or lower case.
-
-    Raises:
-        DataError: There is no such expression.
-    """
+    """Return an expression by its name or a synonym, in upper or lower case; `DataError` if there is none."""
     key = word.strip().lower()
     if key in SYNONYMS:
         return SYNONYMS[key]
@@ -106,11 +102,7 @@ class LabelSet:
         return self.expressions.index(expression)
 
     def columns_from(self, other: LabelSet) -> NDArray[np.intp]:
-        """Return, for each of this set's labels, its column in `other`, so `scores[:, columns]` reorders.
-
-        Raises:
-            DataError: `other` lacks one of this set's labels.
-        """
+        """Return each label's column in `other`, for `scores[:, columns]`; `DataError` if one is missing."""
         missing = [e.value for e in self if e not in other.expressions]
         if missing:
             raise DataError(f"Missing labels {', '.join(missing)}; there are only {', '.join(other.names)}.")

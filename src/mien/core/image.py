@@ -42,11 +42,7 @@ LARGEST_CROP = 1024
 
 
 def cut_square(box: Box, crop: CropSpec) -> Box:
-    """Return the square that `crop_face` cuts around a face box, in pixels of the image.
-
-    Raises:
-        ImageError: The box is not a rectangle of finite numbers.
-    """
+    """Return the square that `crop_face` cuts around a face box, in pixels; `ImageError` if the box has no area."""
     side = crop.scale * math.sqrt(max(box.width, 0.0) * max(box.height, 0.0))
     x, y = box.centre
     if not (math.isfinite(side) and side > 0 and math.isfinite(x + y)):

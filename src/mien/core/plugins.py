@@ -111,11 +111,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def classes_by_file(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
-    """Return {file name: the one subclass of `base` that the file defines}.
-
-    Raises:
-        ModelError: A file defines none, or several.
-    """
+    """Return {file name: the one subclass of `base` that the file defines}; `ModelError` if there is not one."""
     found: dict[str, type[T]] = {}
     for module in modules_of(package):
         classes = own_classes(module, base)
@@ -171,11 +167,7 @@ def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -
 
 
 def run_plugin_file(path: Path) -> None:
-    """Execute a plug-in file without checking its parts: in worker processes, after their parent has checked them.
-
-    Raises:
-        ModelError: The file is missing, or cannot be executed.
-    """
+    """Execute a plug-in file without checking its parts: for worker processes, whose parent has checked them."""
     path = path.resolve()
     if path.suffix != ".py" or not path.is_file():
         raise ModelError(f"No plug-in file {path}; expected a Python file, its name ending with .py.")

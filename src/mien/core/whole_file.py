@@ -42,19 +42,11 @@ def whole_file(path: Path, *, is_contested: bool = False) -> Iterator[IO[bytes]]
 
 
 def write_whole(path: Path, content: bytes | str, *, is_contested: bool = False) -> None:
-    """Write bytes, or text as UTF-8, with `whole_file`.
-
-    Raises:
-        OSError: The disk is full, or the folder cannot be written; `path` is unchanged.
-    """
+    """Write bytes, or text as UTF-8; errors as in `whole_file`."""
     with whole_file(path, is_contested=is_contested) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON text, indented and ending with a line feed, with `whole_file`.
-
-    Raises:
-        OSError: The disk is full, or the folder cannot be written; `path` is unchanged.
-    """
+    """Write JSON text, indented and ending with a line feed; errors as in `whole_file`."""
     write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -16,16 +16,9 @@ CHUNK = 2**16
 
 
 def download(what: str, urls: Iterable[str], sha256: str, timeout: float) -> bytes:
-    """Return the content with that SHA-256 from the first address that has it.
+    """Return the content with that SHA-256 from the first address that has it; `ModelError` says why none has.
 
-    Args:
-        what: The name of the file in errors.
-        urls: Where to look, in order.
-        sha256: The expected hash, in hexadecimal.
-        timeout: Time limit for each address, in seconds.
-
-    Raises:
-        ModelError: No address has it; says why for each.
+    `what` is the content's name in errors, and `timeout` the limit for each address, in seconds.
     """
     reasons = []
     for url in urls:

@@ -141,11 +141,7 @@ def to_scores(run: Run, images: NDArray[np.float32], card: ModelCard) -> Scores:
 
 
 def check_outputs(run: Run, card: ModelCard, source: str) -> None:
-    """Score two black faces, so that a card that does not fit its network fails now and not on the first image.
-
-    Raises:
-        ModelError: The network does not take the card's input, or returns another number of outputs.
-    """
+    """Score two black faces, so that a card that does not fit its network is a `ModelError` before the first image."""
     spec = card.input
     try:
         shape = run(np.zeros((2, spec.channels, spec.size, spec.size), dtype=np.float32)).shape
@@ -174,10 +170,7 @@ def model_files() -> dict[str, Traversable]:
     """Return the model files that can be used by name: NAME.onnx is NAME.
 
     They are in the package, in the folder of the environment variable MIEN_WEIGHTS, and in `weights/` of the source
-    tree that mien runs from; of files with the same name, the first counts.
-
-    Raises:
-        ModelError: MIEN_WEIGHTS is not a folder.
+    tree that mien runs from; of files with the same name, the first counts. `ModelError`: MIEN_WEIGHTS is not a folder.
     """
     package = resources.files("mien")
     folders: list[Traversable] = [package / "assets"]
@@ -214,11 +207,7 @@ def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
 
 
 def optimize_model(data: bytes, source: str) -> bytes:
-    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants computed; needs no card.
-
-    Raises:
-        ModelError: onnxruntime cannot run the network.
-    """
+    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants computed; needs no card."""
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / "plain.onnx"
         _session(data, source, 1, plain=path)

@@ -24,14 +24,9 @@ ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """The faces found in one image, from left to right, each with its crop as the network takes it.
+    """The faces found in one image of `width` x `height` pixels, from left to right.
 
-    Attributes:
-        source: The image's name.
-        width: Of the image, in pixels.
-        height: Of the image, in pixels.
-        detections: n boxes.
-        crops: n crops, (size, size) or (size, size, 3).
+    `crops` are as the network takes them: (size, size) or (size, size, 3).
     """
 
     source: str
@@ -134,14 +129,11 @@ class Recognizer:
         return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
 
     def classify(self, found: Sequence[FoundFaces], *, batch: int | None = None) -> list[ImageResult]:
-        """Name the expressions of found faces, and drop those that are rejected.
+        """Return one result per image, in order, without the faces that are rejected.
 
         Args:
             found: The faces of several images.
-            batch: Faces in one forward pass at most; None: all.
-
-        Returns:
-            One result per image, in order.
+            batch: The largest number of faces in one forward pass; None: no limit.
         """
         crops = [crop for faces in found for crop in faces.crops]
         size = batch or max(len(crops), 1)
@@ -184,11 +176,7 @@ class Recognizer:
 def read_pixels(
     image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False
 ) -> NDArray[np.uint8]:
-    """Return an image as upright RGB (h, w, 3), or with `use_grey` an 8-bit grey file as (h, w).
-
-    Raises:
-        ImageError: The image cannot be read, or exceeds a limit.
-    """
+    """Return an image as upright RGB (h, w, 3), or with `use_grey` an 8-bit grey file as (h, w); or `ImageError`."""
     if isinstance(image, str | os.PathLike):
         return read_image(Path(image), limits, use_grey=use_grey)
     if isinstance(image, bytes | bytearray | memoryview):

@@ -150,8 +150,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
 def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found: Callable[[int], None]) -> Job:
     """List the images of a new job, or continue one with the same settings.
 
-    Raises:
-        ArchiveError: There are no images, the job was begun with other settings, or the folder holds other files.
+    `ArchiveError`: there are no images, the job has other settings, or the folder holds other files.
     """
     record, images = job.parts / "job.json", job.parts / "images"
     if not record.exists():

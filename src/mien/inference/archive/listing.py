@@ -46,12 +46,7 @@ def root_of(source: Path) -> Path:
 
 
 def check_source(source: Path) -> None:
-    """Refuse a source that is missing or a single image.
-
-    Raises:
-        ArchiveError: There is no such folder or list.
-        ImageError: The source is a single image.
-    """
+    """Raise `ArchiveError` if a source is missing, and `ImageError` if it is a single image."""
     if not source.exists():
         raise ArchiveError(f"{source}: no such folder or list of images.")
     if not source.is_dir() and source.name.lower().endswith(SUFFIXES):

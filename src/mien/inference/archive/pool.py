@@ -55,13 +55,7 @@ class Member:
 
 
 def run_processes(job: Job, chunks: Sequence[int], workers: int, stop: Callable[[], bool]) -> Iterator[int]:
-    """Annotate chunks in processes, and yield the number of each finished chunk.
-
-    Args:
-        job: A job that has begun.
-        chunks: The chunks to do.
-        workers: The number of processes.
-        stop: Called several times per second; True leaves the rest undone.
+    """Annotate chunks in processes, and yield the number of each finished chunk until `stop` returns True.
 
     Raises:
         ArchiveError: A worker cannot continue, for example because the disk is full, or workers keep dying.

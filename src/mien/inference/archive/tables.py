@@ -94,12 +94,7 @@ def is_whole(path: Path) -> bool:
 
 
 def join_parts(job: Job, out: Path, bad: Path) -> Summary:
-    """Join the parts, in the order of the images, to a table of faces and a list of bad files.
-
-    Args:
-        job: A job with all chunks finished.
-        out: The Parquet file.
-        bad: The list, JSON lines of `source` and `reason`; may be empty.
+    """Join a finished job's parts to a Parquet file of faces and a list of bad files (JSON lines).
 
     Raises:
         ArchiveError: The parts do not hold each image once.

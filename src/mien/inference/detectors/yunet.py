@@ -37,11 +37,7 @@ class YuNet:
     name = "yunet"
 
     def __init__(self, weights: Path | None = None, score_threshold: float = 0.7) -> None:
-        """Load YuNet's .onnx file; by default the one that `find_weights` returns.
-
-        Raises:
-            ModelError: The file is missing, or is another network.
-        """
+        """Load the file that `find_weights` returns; `ModelError` if it is missing or another network."""
         found = find_weights(weights)
         if found is None:
             raise ModelError("YuNet's model file is missing; download it (230 kB) with `mien fetch yunet`.")
@@ -81,8 +77,7 @@ def cache_dir() -> Path:
 def find_weights(given: Path | None = None) -> Path | None:
     """Return YuNet's model file: the one given, else $MIEN_YUNET, else the downloaded one, else None.
 
-    Raises:
-        ModelError: The file given, or in $MIEN_YUNET, does not exist.
+    `ModelError` if the file given, or in $MIEN_YUNET, does not exist.
     """
     named = given or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
     if named is not None:
@@ -96,13 +91,8 @@ def find_weights(given: Path | None = None) -> Path | None:
 def fetch_weights(timeout: float = 20.0) -> Path:
     """Download YuNet's model file into `cache_dir()`, unless it is there already, and return its path.
 
-    The file appears complete or not at all, and only if its SHA-256 is the expected one.
-
-    Args:
-        timeout: Time limit for each address, in seconds.
-
-    Raises:
-        ModelError: No connection, an unexpected file, or the folder cannot be written.
+    The file appears complete or not at all, and only with the expected SHA-256. `timeout` limits each address, in
+    seconds. `ModelError`: no connection, an unexpected file, or the folder cannot be written.
     """
     path = cache_dir() / FILE_NAME
     try:
