@@ -109,7 +109,7 @@ def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
     rows = fer2013.read_rows(source)
     counts = fer2013.read_counts(source, rows)
     if counts is None:
-        raise DataError(f"No {votes.FILE_NAME} beside {source}; it holds the votes of FER+.")
+        raise DataError(f"No {votes.FILE_NAME} next to {source}; it holds the votes of FER+.")
     return measure_agreement(predictions, counts, rows.emotions)
 
 

@@ -91,9 +91,7 @@ def _unpack(flat: NDArray[np.uint8]) -> ChallengeRows:
 def read_counts(source: Path, rows: ChallengeRows) -> NDArray[np.int64] | None:
     """Return the taggers' votes (n, 10) from the fer2013new.csv next to `source`; None if there is none."""
     file = source.parent / votes.FILE_NAME
-    if not file.exists():
-        return None
-    return votes.align_votes(votes.read_votes(file), rows.usages, source.name)
+    return votes.read_votes(file, rows.usages, source.name) if file.exists() else None
 
 
 def resize_all(images: NDArray[np.uint8], options: LoadOptions) -> NDArray[np.uint8]:

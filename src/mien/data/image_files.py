@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +101,14 @@ def read_text(path: Path, largest: int) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text.") from None
+
+
+def read_csv(path: Path, largest: int) -> list[list[str]]:
+    """Return the rows of a CSV file of at most `largest` bytes; `DataError` names it if that fails."""
+    try:
+        return list(csv.reader(io.StringIO(read_text(path, largest), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{path} is not CSV text ({error}).") from None
 
 
 def build_dataset(

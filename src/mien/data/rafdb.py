@@ -7,8 +7,6 @@ crops on Kaggle (`DATASET/train/1/*`, `train_labels.csv`). `Image/original` is n
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.image_files import LabelledImage, build_dataset, errors_with, read_text
+from mien.data.image_files import LabelledImage, build_dataset, errors_with, read_csv, read_text
 from mien.data.options import LoadOptions
 
 LIST = Path("EmoLabel") / "list_patition_label.txt"
@@ -99,10 +97,7 @@ def _has_tables(path: Path) -> bool:
 
 def _list_table(root: Path, split: str) -> list[LabelledImage]:
     table = root / TABLES[split]
-    try:
-        lines = list(csv.reader(io.StringIO(read_text(table, LARGEST_LIST))))
-    except csv.Error as error:
-        raise DataError(f"{table} is not CSV text ({error}).") from None
+    lines = read_csv(table, LARGEST_LIST)
     if not lines or lines[0] != ["image", "label"]:
         raise DataError(f"{table}, line 1: expected the columns image, label.")
     images = []

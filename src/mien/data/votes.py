@@ -8,8 +8,6 @@ chose each of eight expressions, "unknown" or "NF" (not a face).
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS, FERPLUS_LABELS
 from mien.data.challenge_csv import USAGES
+from mien.data.image_files import read_csv
 
 FILE_NAME = "fer2013new.csv"
 COLUMNS = (
@@ -31,41 +30,44 @@ NOT_A_FACE = CHOICES - 1
 LARGEST_FILE = 64 * 2**20
 
 
-@dataclass(frozen=True)
-class Votes:
-    """The rows of fer2013new.csv: `usages` (n,) position in `USAGES`, `counts` (n, 10) taggers per choice."""
+def read_votes(path: Path, usages: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
+    """Read fer2013new.csv: within a usage, its row i belongs to row i of the pixel file.
 
-    usages: NDArray[np.uint8]
-    counts: NDArray[np.int64]
+    Votes of usages that the pixel file lacks are ignored.
 
+    Args:
+        path: The file.
+        usages: (n,) position in `USAGES`, in the pixel file's order.
+        source: The pixel file's name, for errors.
 
-def read_votes(path: Path) -> Votes:
-    """Read fer2013new.csv.
+    Returns:
+        (n, 10) taggers per choice, in the pixel file's order.
 
     Raises:
-        DataError: A column, a usage or a number of votes is invalid; the message has the line number.
+        DataError: A column, a usage or a number of votes is invalid (the message has the line number), or the files
+            differ in the number of rows of a usage.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{path} has {path.stat().st_size} bytes; expected at most {LARGEST_FILE}.")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not CSV text ({error}).") from None
+    lines = read_csv(path, LARGEST_FILE)
     if not lines or [name.strip().lower() for name in lines[0]] != [name.lower() for name in COLUMNS]:
         found = ", ".join(lines[0])[:200] if lines else "nothing"
         raise DataError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}; found {found}.")
-    usages, counts = [], []
+    by_usage: list[list[list[int]]] = [[] for _ in USAGES]
     for number, fields in enumerate(lines[1:], start=2):
         if fields:
             usage, row = _parse_row(fields, f"{path}, line {number}")
-            usages.append(usage)
-            counts.append(row)
-    if not counts:
+            by_usage[usage].append(row)
+    if not any(by_usage):
         raise DataError(f"{path} has a header but no rows.")
-    return Votes(np.array(usages, dtype=np.uint8), np.array(counts, dtype=np.int64))
+    counts = np.empty((len(usages), CHOICES), dtype=np.int64)
+    for code in np.unique(usages).tolist():
+        rows, votes = np.flatnonzero(usages == code), by_usage[code]
+        if len(rows) != len(votes):
+            raise DataError(
+                f"{FILE_NAME} has {len(votes)} {USAGES[code]} rows but {source} has {len(rows)}; expected the"
+                f" same rows in the same order. Move {FILE_NAME} away to work without votes."
+            )
+        counts[rows] = votes
+    return counts
 
 
 def _parse_row(fields: list[str], where: str) -> tuple[int, list[int]]:
@@ -77,32 +79,6 @@ def _parse_row(fields: list[str], where: str) -> tuple[int, list[int]]:
         if not (field.isascii() and field.isdigit() and len(field) <= 4):
             raise DataError(f"{where} has '{field[:20]}' votes for {name}; expected a number from 0 to 9999.")
     return USAGES.index(fields[0]), [int(field) for field in fields[2:]]
-
-
-def align_votes(votes: Votes, usages: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
-    """Return the votes for each image: within a usage, row i of one file belongs to row i of the other.
-
-    Votes of usages that the pixel file lacks are ignored.
-
-    Args:
-        votes: What `read_votes` returned.
-        usages: (n,) position in `USAGES`, in the pixel file's order.
-        source: The pixel file's name, for the error if it has another number of rows of a usage.
-
-    Returns:
-        (n, 10) taggers per choice.
-    """
-    aligned = np.empty((len(usages), CHOICES), dtype=np.int64)
-    for code in np.unique(usages).tolist():
-        rows = np.flatnonzero(usages == code)
-        theirs = np.flatnonzero(votes.usages == code)
-        if len(rows) != len(theirs):
-            raise DataError(
-                f"{FILE_NAME} has {len(theirs)} {USAGES[code]} rows but {source} has {len(rows)}; expected the"
-                f" same rows in the same order. Move {FILE_NAME} away to work without votes."
-            )
-        aligned[rows] = votes.counts[theirs]
-    return aligned
 
 
 def shows_face(counts: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -211,5 +211,5 @@ def test_votes_with_wrong_header_or_bytes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 1: expected the columns Usage, Image name, neutral"):
         registry.load("fer2013", tmp_path)
     (tmp_path / "fer2013new.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is not CSV text"):
+    with pytest.raises(DataError, match="is not UTF-8 text"):
         registry.load("fer2013", tmp_path)
