@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from statistics import fmean
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
@@ -104,15 +100,20 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
     clean = predict_split(model, dataset, split, progress=progress)
     faces = dataset.split(split)
     reference = _score(clean, clean.probabilities, 0, 0.0, None)
+
+    def measure(name: str, severity: int, level: float) -> Point:
+        def change(image: Image, position: int) -> Image:
+            return corrupt(image, name, severity, int(clean.rows[position]), seed)
+
+        scores = predict_scores(model, faces, change=change, progress=progress)
+        probabilities = match_labels(scores.probabilities, model.card, dataset.label_set)
+        return _score(clean, probabilities, severity, level, reference.accuracy)
+
     curves = {}
     for name, corruption in corruptions.items():
-        points = []
-        for severity, level in zip(SEVERITIES, corruption.levels, strict=True):
-            change = partial(_corrupt_row, rows=clean.rows, how=(name, severity, seed))
-            scores = predict_scores(model, faces, change=change, progress=progress)
-            probabilities = match_labels(scores.probabilities, model.card, dataset.label_set)
-            points.append(_score(clean, probabilities, severity, level, reference.accuracy))
-        curves[name] = Curve(corruption.unit, tuple(points), _mean([point.kept for point in points]))
+        levels = zip(SEVERITIES, corruption.levels, strict=True)
+        points = tuple(measure(name, severity, level) for severity, level in levels)
+        curves[name] = Curve(corruption.unit, points, _mean([point.kept for point in points]))
     return Robustness(
         model=clean.model,
         dataset=clean.dataset,
@@ -127,11 +128,6 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
         corruptions=curves,
         kept=_mean([curve.kept for curve in curves.values()]),
     )
-
-
-def _corrupt_row(image: Image, position: int, rows: NDArray[np.int64], how: tuple[str, int, int]) -> Image:
-    name, severity, seed = how
-    return corrupt(image, name, severity, int(rows[position]), seed)
 
 
 def _score(
