@@ -1,4 +1,4 @@
-"""Reading files of earlier versions: keys that were renamed get their present names."""
+"""Reading files of earlier versions: renamed keys get their present names, removed settings are left out."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ RENAMED = {
     "n_without_twins": "n_without_duplicates",
     "lowered": "conversion",
 }
+# Settings of recipes that no longer exist.
+REMOVED = frozenset({"use_graphs"})
 
 
 def upgrade(content: Any) -> Any:
-    """Return JSON content with the present names of its keys, at any depth.
+    """Return JSON content with the present keys, at any depth.
 
-    >>> upgrade({"scores": [{"n_without_twins": 3}]})
-    {'scores': [{'n_without_duplicates': 3}]}
+    >>> upgrade({"scores": [{"n_without_twins": 3}], "training": {"use_graphs": False}})
+    {'scores': [{'n_without_duplicates': 3}], 'training': {}}
     """
     if isinstance(content, dict):
-        return {RENAMED.get(key, key): upgrade(value) for key, value in content.items()}
+        return {RENAMED.get(key, key): upgrade(value) for key, value in content.items() if key not in REMOVED}
     if isinstance(content, list):
         return [upgrade(value) for value in content]
     return content

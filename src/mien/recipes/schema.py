@@ -184,10 +184,9 @@ class TrainingSettings(Settings):
     `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all
     of them if `use_sync_batch_norm` (on accelerators only). 16 bits of `precision` are bf16 on processors, or 32 bits
     on those that would emulate it. `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights. `use_compile`
-    needs a C++ compiler; `use_graphs` replays the networks' passes as CUDA graphs, in one process on an accelerator;
-    both are ignored elsewhere. The run ends after `patience` epochs without a better validation accuracy; 0: never.
-    With `workers` above 0, that many processes per loader read images from their files when needed: for data larger
-    than memory.
+    needs a C++ compiler and is ignored without; on CUDA it uses CUDA graphs. The run ends after `patience` epochs
+    without a better validation accuracy; 0: never. With `workers` above 0, that many processes per loader read images
+    from their files when needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -198,7 +197,6 @@ class TrainingSettings(Settings):
     selection: Literal["best", "last"] = "best"
     patience: int = Field(0, ge=0)
     use_compile: bool = False
-    use_graphs: bool = False
     use_deterministic: bool = False
     threads: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
@@ -215,8 +213,6 @@ class TrainingSettings(Settings):
     def _fits_together(self) -> Self:
         if self.batch_size % self.processes:
             raise ValueError(f"{self.processes} processes cannot share training.batch_size = {self.batch_size} evenly")
-        if self.use_compile and self.use_graphs:
-            raise ValueError("training.use_compile and training.use_graphs exclude each other; set one to false")
         return self
 
 

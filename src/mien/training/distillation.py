@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,6 @@ from mien.core.image import normalize
 from mien.models.network import Network
 from mien.recipes.schema import DistillationSettings
 from mien.training.augment import without_colour
-from mien.training.graphs import record_logits
 from mien.training.run import load_run
 
 
@@ -48,7 +47,6 @@ class Teacher:
         self.memory_format = memory_format
         network = run.network.folded().requires_grad_(requires_grad=False)
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
-        self.recorded: Callable[[Tensor], Tensor] | None = None
         self.classes = len(labels)
         self.description = {
             "name": run.record.name,
@@ -59,14 +57,7 @@ class Teacher:
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, labels) float32 of images (N, C, H, W) in [0, 1], on their device."""
-        network = self.recorded or self.network.to(images.device)
-        return network(self._inputs(images))[:, : self.classes].float()
-
-    def record(self, images: Tensor) -> None:
-        """Record the pass over images like these, see `mien.training.graphs`."""
-        self.recorded = record_logits(self.network.to(images.device), self._inputs(images))
-
-    def _inputs(self, images: Tensor) -> Tensor:
+        network = self.network.to(images.device)
         size = self.spec.size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
@@ -75,7 +66,8 @@ class Teacher:
             images = without_colour(images)[:, :1]
         if images.shape[1] != self.spec.channels:
             images = images.expand(-1, self.spec.channels, -1, -1)
-        return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
+        inputs = normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
+        return network(inputs)[:, : self.classes].float()
 
 
 def _digest(network: Network) -> str:
@@ -111,11 +103,6 @@ class Distillation:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return itself: a copy of the student (its moving average) learns from the same teachers."""
         return self
-
-    def record(self, images: Tensor) -> None:
-        """Record every teacher's pass over images like these, see `mien.training.graphs`."""
-        for teacher in self.teachers:
-            teacher.record(images)
 
     def mixed(self, loss: Tensor, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
         """Return the mixed loss.

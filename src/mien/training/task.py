@@ -26,7 +26,6 @@ from mien.recipes import Recipe
 from mien.recipes.schema import OptimizerSettings, ScheduleSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
 from mien.training.distillation import Distillation
-from mien.training.graphs import record_outputs
 from mien.training.hardware import has_compiler
 
 NOT_A_NUMBER = (
@@ -77,24 +76,15 @@ class Task(L.LightningModule):
 
         Validation batches have other shapes and stay uncompiled.
         """
-        if self.recipe.training.use_compile and self.loss.can_compile and has_compiler():
+        if not (self.recipe.training.use_compile and self.loss.can_compile and has_compiler()):
+            return
+        if torch.cuda.is_available():
+            # CUDA graphs: a small network finishes a kernel before the processor has launched the next one
+            self.outputs = torch.compile(self.outputs, mode="reduce-overhead")
+        else:
             # left alone, the compiler chooses channels-last
             options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
             self.outputs = torch.compile(self.outputs, options=options)
-
-    def on_fit_start(self) -> None:
-        """Record the passes of network and teachers as CUDA graphs, if the recipe wants that."""
-        training = self.recipe.training
-        if not training.use_graphs or self.device.type != "cuda" or self.trainer.world_size > 1:
-            return
-        faces = training.batch_size + self._count_not_faces(training.batch_size)
-        images = torch.zeros(faces, self.spec.channels, self.spec.size, self.spec.size, device=self.device)
-        images = images.contiguous(memory_format=self.memory_format)
-        with self.trainer.precision_plugin.train_step_context():
-            if self.loss.can_compile:  # other losses observe the pass
-                self.outputs = record_outputs(self.network.train(), images)
-            if self.distillation is not None:
-                self.distillation.record(images)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
