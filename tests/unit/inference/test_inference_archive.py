@@ -11,6 +11,8 @@ from archives import bad_of, rows_of, write_archive
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.apps.plugin_files import load_plugin_files
+from mien.core import plugins
 from mien.core.errors import ImageError
 from mien.core.image import Limits
 from mien.inference.archive import worker
@@ -262,6 +264,24 @@ def test_job_is_not_continued_with_other_settings(
         with pytest.raises(ArchiveError, match=name):
             annotate(tmp_path / folder, out, settings)
     assert (tmp_path / "out.parquet.parts" / "part-0000000.parquet").exists()
+
+
+def test_a_job_names_the_detectors_model_file_and_the_plugin_files(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "plugin_files", {})
+    own = "class Own:\n    name = 'own'\n    def __init__(self, file): pass\n    def detect(self, image): return []\n"
+    (tmp_path / "plugin.py").write_text(own)
+    (tmp_path / "weights.bin").write_bytes(b"x")
+    (tmp_path / "in").mkdir()
+    load_plugin_files([tmp_path / "plugin.py"])
+    monkeypatch.chdir(tmp_path)
+    job = plan(tmp_path / "in", tmp_path / "out.parquet", ArchiveSettings(str(tiny_model), "own:weights.bin"))
+    assert job.detector == f"own:{tmp_path / 'weights.bin'}"
+    assert job.plugins == (str(tmp_path / "plugin.py"),)
+    assert len(job.description["detector_sha256"]) == 64
+    plugins.plugin_files.clear()
+    assert job.recognizer().detector.name == "own"
 
 
 def test_a_job_is_locked(tmp_path: Path, tiny_model: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import mien
-from mien.core.plugins import plugin_files, run_plugin_file
+from mien.core import plugins
 from mien.core.whole_file import SUFFIX, write_json
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_images, no_images, root_of
@@ -110,7 +110,7 @@ class Job:
 
         cv2.setNumThreads(0)
         for path in self.plugins:
-            run_plugin_file(Path(path))
+            plugins.run_plugin_file(Path(path))
         return Recognizer(self.model, self.detector, use_rejection=self.description["use_rejection"])
 
 
@@ -118,10 +118,10 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
     """Load model and detector once, so that errors show before anything is written, and describe the job."""
     recognizer = Recognizer(settings.model, settings.detector, use_rejection=settings.use_rejection)
     card = recognizer.card
-    detector, _ = split_spec(settings.detector)
+    detector, weights_file = split_spec(settings.detector)
     if detector == AUTO:
         detector = recognizer.detector.name
-    weights: Path | None = getattr(recognizer.detector, "weights", None)
+    weights: Path | None = getattr(recognizer.detector, "weights", Path(weights_file) if weights_file else None)
     known = model_files()
     file = known.get(settings.model, Path(settings.model))
     description = {
@@ -143,7 +143,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         detector=detector if weights is None else f"{detector}:{weights.absolute()}",
         labels=card.labels.names,
         description=description,
-        plugins=tuple(map(str, plugin_files)),
+        plugins=tuple(map(str, plugins.plugin_files)),
     )
 
 
