@@ -86,7 +86,7 @@ class Assessment:
         settings: The settings of the curves.
         faces: The faces.
         curves: By baseline and method.
-        methods: The other measurements by method, as JSON values.
+        methods: The other measurements by method.
     """
 
     settings: CurveSettings
@@ -96,18 +96,21 @@ class Assessment:
 
     def to_json(self, *, use_faces: bool = True) -> dict[str, Any]:
         """Return all measurements as JSON values; without `use_faces` only means, no value of a single face."""
-        settings = asdict(self.settings)
-        about = {"step": settings["step"], "deletion_to": settings["deletion"], "insertion_from": settings["insertion"]}
-        areas = [area_shares(regions) for regions in self.faces.regions]
-        return {
-            "format": FORMAT,
-            "n": len(self.faces.labels),
-            **about,
-            "shares": _rounded(next(iter(self.curves.values())).shares),
-            "regions": {"from": dict(Counter(self.faces.sources)), "area": _by_region(np.mean(areas, axis=0))},
-            "baselines": {name: self._summary(name, use_faces) for name in BASELINES},
-            "methods": {name: {**more, **self._summary(name, use_faces)} for name, more in self.methods.items()},
-        }
+        areas = np.mean([area_shares(regions) for regions in self.faces.regions], axis=0)
+        content: dict[str, Any] = _rounded(
+            {
+                "format": FORMAT,
+                "n": len(self.faces.labels),
+                "step": self.settings.step,
+                "deletion_to": self.settings.deletion,
+                "insertion_from": self.settings.insertion,
+                "shares": next(iter(self.curves.values())).shares,
+                "regions": {"from": Counter(self.faces.sources), "area": _by_region(areas)},
+                "baselines": {name: self._summary(name, use_faces) for name in BASELINES},
+                "methods": {name: {**more, **self._summary(name, use_faces)} for name, more in self.methods.items()},
+            }
+        )
+        return content
 
     def _summary(self, name: str, use_faces: bool) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -115,16 +118,16 @@ class Assessment:
         for kind in ("deletion", "insertion"):
             curves, areas = getattr(own, kind), getattr(own, f"{kind}_areas")
             found[kind] = {
-                "area": round(float(areas.mean()), 6),
-                "interval": _rounded(mean_interval(areas, seed)),
-                "curve": _rounded(curves.mean(axis=0)),
+                "area": areas.mean(),
+                "interval": mean_interval(areas, seed),
+                "curve": curves.mean(axis=0),
             }
             for baseline in BASELINES if name not in BASELINES else ():
                 gain = areas - getattr(self.curves[baseline], f"{kind}_areas")
-                found[kind][f"minus_{baseline}"] = round(float(gain.mean()), 6)
-                found[kind][f"minus_{baseline}_interval"] = _rounded(mean_interval(gain, seed))
+                found[kind][f"minus_{baseline}"] = gain.mean()
+                found[kind][f"minus_{baseline}_interval"] = mean_interval(gain, seed)
             if use_faces:
-                found[kind]["areas"] = _rounded(areas)
+                found[kind]["areas"] = areas
         return found
 
 
@@ -185,7 +188,7 @@ def checked_maps(method: Method, faces: Faces) -> Maps:
 
 
 def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, Any]:
-    """Return the measurements besides the curves, as JSON values; constant maps are left out of them."""
+    """Return the measurements besides the curves; constant maps are left out of them."""
     constant = np.array([is_constant(values) for values in maps])
     varying = np.flatnonzero(~constant)
     shares = [
@@ -202,24 +205,23 @@ def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, A
         values = measure_stability(method.explain, faces.images[varying], maps[varying], faces.labels[varying])
         values = values[np.isfinite(values)]
         measured["stability"] = (
-            {"correlation": round(float(values.mean()), 6), "interval": _rounded(mean_interval(values, seed))}
-            if len(values)
-            else None
+            {"correlation": values.mean(), "interval": mean_interval(values, seed)} if len(values) else None
         )
     if method.check_sanity is not None:
         rows = varying[:SANITY_FACES]
         stops = method.check_sanity(faces.images[rows], faces.labels[rows])
-        measured["sanity"] = {"n": len(rows), "stops": [_rounded_values(asdict(stop)) for stop in stops]}
+        measured["sanity"] = {"n": len(rows), "stops": [asdict(stop) for stop in stops]}
     return measured
 
 
 def _by_region(shares: NDArray[np.float64]) -> dict[str, float]:
-    return {name: round(float(share), 6) for name, share in zip(REGIONS, shares, strict=True)}
+    return dict(zip(REGIONS, shares.tolist(), strict=True))
 
 
-def _rounded(values: Sequence[float] | NDArray[np.float64]) -> list[float]:
-    return [round(float(value), 6) for value in values]
-
-
-def _rounded_values(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields.items()}
+def _rounded(value: Any) -> Any:
+    """Return nested values as JSON values, with numbers rounded to six decimals."""
+    if isinstance(value, Mapping):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return [_rounded(one) for one in value]
+    return round(float(value), 6) if isinstance(value, float) else value
