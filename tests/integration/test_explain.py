@@ -90,12 +90,6 @@ def test_errors_list_what_is_available(mien, run_folder, portraits, words, messa
     assert err.count("\n") == 1
 
 
-def test_a_file_lists_the_available_methods(mien, tiny_model, portraits):
-    code, _, err = mien("explain", tiny_model, portraits[0], "--method", "layercam")
-    assert code == 1
-    assert "Available methods: occlusion" in err
-
-
 def test_an_unreadable_image_is_reported_and_skipped(mien, run_folder, portraits, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not an image")

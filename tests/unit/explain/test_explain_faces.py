@@ -69,20 +69,6 @@ def test_a_spot_is_found_where_it_is_in_the_image(explainer, method, box, spot):
     assert middle == pytest.approx(spot, abs=2.5)
 
 
-def test_the_square_is_what_the_crop_cuts():
-    crop = CropSpec(scale=1.3, shift_x=0.07, shift_y=-0.05)
-    box = Box(40.25, 30.5, 70, 90)
-    rows, columns = np.indices((160, 200))
-    for channel, size, place in ((columns, "width", "x"), (rows, "height", "y")):
-        face = crop_face(channel.astype(np.uint8), box, crop).astype(float)
-        square = cut_square(box, crop)
-        line = face.mean(axis=0 if place == "x" else 1)
-        # the middle of the first and of the last pixel of the crop, which shows coordinates
-        step = getattr(square, size) / len(line)
-        assert line[0] == pytest.approx(getattr(square, place) + step / 2 - 0.5, abs=0.5)
-        assert line[-1] == pytest.approx(getattr(square, place) + getattr(square, size) - step / 2 - 0.5, abs=0.5)
-
-
 def test_placing_inverts_cropping():
     """A map that shows the crop's own pixels, put back, is the image."""
     rows, columns = np.indices((120, 150))
