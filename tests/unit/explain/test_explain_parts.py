@@ -36,7 +36,7 @@ NETWORKS = {
     ),
     "daf_mhsca": (
         "daf_mhsca",
-        SMALL_RESNET,
+        {"width": 16},
         {},
         {"stage4/afc/positions": ((2, 3), GATE), "directional_attention/attention": ((2, 3), GATE), **HEADS},
     ),
