@@ -45,13 +45,13 @@ def names() -> list[str]:
 
 
 def detect(path: Path) -> str:
-    """Return the name of the data set that a file or folder holds; if several fit, the first by name.
+    """Return the name of the data set that a file or folder holds; if several fit, a plug-in's, then the first by name.
 
     Raises:
         DataError: The path does not exist or no adapter fits; the message lists what each expects.
     """
     _check_exists(path)
-    adapters = {name: _find(name) for name in names()}
+    adapters = {name: _find(name) for name in sorted(names(), key=lambda name: (name in _built_in(), name))}
     for name, adapter in adapters.items():
         if adapter.matches(path):
             return name

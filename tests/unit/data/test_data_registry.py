@@ -128,8 +128,8 @@ def own_data(tmp_path: Path) -> Iterator[Path]:
 def test_plugin_file_is_a_data_set_by_its_name(own_data: Path) -> None:
     assert plugins.load_plugin_file(own_data, lambda: [registry.table()]) == [("data set", "own_faces")]
     faces = own_data.with_name("faces.own")
-    faces.touch()
-    assert registry.detect(faces) == "own_faces"
+    (faces / "angry").mkdir(parents=True)
+    assert registry.detect(faces) == "own_faces", "a plug-in comes before `folder`"
     assert registry.needs_path("own_faces")
     assert len(registry.load("own_faces", faces, LoadOptions(faces_per_class=1))) == 14
     with pytest.raises(DataError, match=r"Data set .own_faces. needs a path"):
