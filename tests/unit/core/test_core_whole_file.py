@@ -1,16 +1,16 @@
-"""Files are written whole or not at all, whatever interrupts the writing."""
+"""Files are written completely or not at all."""
 
 import os
 
 import pytest
 
-from mien.core.whole_file import SUFFIX, whole_file, write_whole
+from mien.core.whole_file import SUFFIX, whole_file, write_json, write_whole
 
 CONTESTED = (False, True)
 
 
 @pytest.mark.parametrize("is_contested", CONTESTED)
-def test_takes_the_place_of_the_file_before(tmp_path, is_contested):
+def test_replaces_the_old_file(tmp_path, is_contested):
     path = tmp_path / "record.json"
     write_whole(path, b"old", is_contested=is_contested)
     with whole_file(path, is_contested=is_contested) as file:
@@ -22,6 +22,11 @@ def test_takes_the_place_of_the_file_before(tmp_path, is_contested):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_json_ends_with_a_line_feed(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert (tmp_path / "a.json").read_text() == '{\n "a": 1\n}\n'
+
+
 def test_text_is_utf_8_with_its_line_ends(tmp_path):
     write_whole(tmp_path / "page", "fröhlich\n")
     assert (tmp_path / "page").read_bytes() == "fröhlich\n".encode()
@@ -29,7 +34,7 @@ def test_text_is_utf_8_with_its_line_ends(tmp_path):
 
 @pytest.mark.parametrize("is_contested", CONTESTED)
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
-def test_what_stops_the_writing_leaves_the_file_before_and_no_other(tmp_path, is_contested, error):
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, is_contested, error):
     path = tmp_path / "record.json"
     path.write_bytes(b"old")
 
@@ -44,7 +49,7 @@ def test_what_stops_the_writing_leaves_the_file_before_and_no_other(tmp_path, is
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_disk_that_cannot_take_it_is_an_error_before_the_name_changes(tmp_path, monkeypatch):
+def test_a_disk_error_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "record.json"
     path.write_bytes(b"old")
 
@@ -68,7 +73,7 @@ def test_two_writers_at_a_time_do_not_mix(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_written_over(tmp_path):
+def test_a_killed_process_file_is_overwritten(tmp_path):
     path = tmp_path / "best.ckpt"
     (tmp_path / f"best.ckpt{SUFFIX}").write_bytes(b"half of what came befo")
     write_whole(path, b"whole")
@@ -76,7 +81,7 @@ def test_what_a_killed_process_left_is_written_over(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_usual_rights_and_a_missing_folder(tmp_path):
+def test_permissions_and_a_missing_folder(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_whole(tmp_path / "shared", b"", is_contested=True)
     assert (tmp_path / "shared").stat().st_mode == (tmp_path / "plain").stat().st_mode
