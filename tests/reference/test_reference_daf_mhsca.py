@@ -10,8 +10,8 @@ from numpy_layers import as_array, check, check_gradients, conv_of, linear, map_
 from mien.models.layers.directional_attention import (
     DirectionalAttention,
     GlobalConvolution,
-    hat_weights,
-    resized_rows,
+    resize_rows,
+    resize_weights,
 )
 from mien.models.layers.spatial_channel_head import SpatialChannelHead
 from mien.models.papers.daf_mhsca import DAFMHSCA
@@ -123,8 +123,8 @@ def test_directional_attention_is_its_equations(shape, cross):
 
 def test_at_the_nominal_size_nothing_is_resized():
     rows = torch.randn(7, 3)
-    assert resized_rows(rows, 7) is rows
-    assert np.array_equal(hat_weights(7, 7), np.eye(7))
+    assert resize_rows(rows, 7) is rows
+    assert np.array_equal(resize_weights(7, 7, 0), np.eye(7))
     for axis in ("height", "width"):
         conv = GlobalConvolution(3, 7, axis)
         assert conv._kernel(7) is conv.weight
@@ -132,16 +132,18 @@ def test_at_the_nominal_size_nothing_is_resized():
 
 @pytest.mark.parametrize(("length", "wanted"), [(7, 1), (7, 3), (7, 6), (7, 8), (7, 20), (1, 4)])
 def test_resizing_keeps_constants_and_the_sum_of_a_kernel(length, wanted):
-    assert np.allclose(hat_weights(length, wanted), hats(length, wanted))
+    weights = hats(length, wanted)
+    for axis in (0, 1):
+        assert np.allclose(resize_weights(length, wanted, axis), weights / weights.sum(axis=axis, keepdims=True))
     rows = torch.full((length, 2), 3.0, dtype=torch.double)
-    torch.testing.assert_close(resized_rows(rows, wanted), torch.full((wanted, 2), 3.0, dtype=torch.double))
+    torch.testing.assert_close(resize_rows(rows, wanted), torch.full((wanted, 2), 3.0, dtype=torch.double))
     conv = GlobalConvolution(4, length, "height").double()
     torch.testing.assert_close(conv._kernel(wanted).sum(dim=(2, 3)), conv.weight.sum(dim=(2, 3)))
 
 
 def test_enlarged_lines_are_linear_between_the_old_positions():
     line = torch.arange(7.0).double()[:, None]
-    torch.testing.assert_close(resized_rows(line, 14)[1:-1, 0], torch.linspace(0.25, 5.75, 12, dtype=torch.double))
+    torch.testing.assert_close(resize_rows(line, 14)[1:-1, 0], torch.linspace(0.25, 5.75, 12, dtype=torch.double))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -171,9 +171,9 @@ def _drop_unfit_classifier(network: Network, found: dict[str, Tensor], own: Mapp
         return []
     given = [tuple(found.pop(name).shape) for name in names if name in found]
     shapes = f"has shapes {', '.join(map(str, given))} in the file" if given else "is not in the file"
-    wanted = ", ".join(str(tuple(own[name].shape)) for name in names)
+    expected = ", ".join(str(tuple(own[name].shape)) for name in names)
     return [
-        f"the classifier {network.classifier_name} keeps its initial values: it {shapes}, and {wanted} in the network"
+        f"the classifier {network.classifier_name} keeps its initial values: it {shapes}, and {expected} in the network"
     ]
 
 

@@ -22,36 +22,29 @@ Axis = Literal["height", "width"]
 Cross = Literal["equation", "algorithm"]
 
 
-def hat_weights(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): the weight of each old position on each new one, linear in their distance.
+def resize_weights(length: int, new_length: int, axis: int) -> NDArray[np.float64]:
+    """Return (new_length, length): the weight of each old position on each new one, linear in their distance.
 
     Both lines cover the same extent. Shrinking averages over the old positions that a new one covers.
+
+    Args:
+        length: Old positions.
+        new_length: New positions.
+        axis: The axis whose sums are 1. 1: each new value is a mean of old ones; 0: each old value is distributed.
     """
-    step = length / wanted
-    places = (np.arange(wanted) + 0.5) * step - 0.5
-    distances = np.abs(places[:, None] - np.arange(length))
-    weights: NDArray[np.float64] = np.maximum(1 - distances / max(1.0, step), 0.0)
-    return weights
+    step = length / new_length
+    positions = (np.arange(new_length) + 0.5) * step - 0.5
+    distances = np.abs(positions[:, None] - np.arange(length))
+    weights = np.maximum(1 - distances / max(1.0, step), 0.0)
+    return np.asarray(weights / weights.sum(axis=axis, keepdims=True))
 
 
-def resized_rows(rows: Tensor, wanted: int) -> Tensor:
-    """Interpolate linearly along the last axis but one: (..., L, C) -> (..., wanted, C); `rows` when L is `wanted`."""
+def resize_rows(rows: Tensor, new_length: int) -> Tensor:
+    """Interpolate along the last axis but one: (..., L, C) -> (..., new_length, C); `rows` if L is `new_length`."""
     length, _ = map_size(rows)
-    if length == wanted:
+    if length == new_length:
         return rows
-    return constant_of(_averages, length, wanted, like=rows).to(rows.dtype) @ rows
-
-
-def _averages(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): `hat_weights` with rows that sum to 1, so each new position is a mean of old ones."""
-    weights = hat_weights(length, wanted)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _shares(length: int, wanted: int) -> NDArray[np.float64]:
-    """Return (wanted, length): `hat_weights` with columns that sum to 1, so each old value is distributed."""
-    weights = hat_weights(length, wanted)
-    return np.asarray(weights / weights.sum(axis=0))
+    return constant_of(resize_weights, length, new_length, 1, like=rows).to(rows.dtype) @ rows
 
 
 class GlobalConvolution(nn.Conv2d):
@@ -79,14 +72,14 @@ class GlobalConvolution(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         """Return one value for each channel and position of the kept axis."""
         height, width = map_size(maps)
-        wanted = width if self.axis == "height" else height
-        return F.conv2d(maps, self._kernel(wanted), groups=self.groups)
+        new_length = width if self.axis == "height" else height
+        return F.conv2d(maps, self._kernel(new_length), groups=self.groups)
 
-    def _kernel(self, wanted: int) -> Tensor:
-        if wanted == self.length:
+    def _kernel(self, new_length: int) -> Tensor:
+        if new_length == self.length:
             return self.weight
-        spread = constant_of(_shares, self.length, wanted, like=self.weight).to(self.weight.dtype)
-        shape = (1, wanted) if self.axis == "height" else (wanted, 1)
+        spread = constant_of(resize_weights, self.length, new_length, 0, like=self.weight).to(self.weight.dtype)
+        shape = (1, new_length) if self.axis == "height" else (new_length, 1)
         return (self.weight.flatten(1) @ spread.T).reshape(-1, 1, *shape)
 
 
@@ -126,7 +119,7 @@ class DirectionFeatures(nn.Module):
         """Return (Q, K, V) of self- and of cross-attention, each (N, L, C), of a map (N, C, H, W)."""
         lines = self.point_out(self.across(self.point_in(maps))).flatten(2).transpose(1, 2)
         height, width = map_size(maps)
-        positions = resized_rows(self.positions, height if self.axis == "height" else width)
+        positions = resize_rows(self.positions, height if self.axis == "height" else width)
         alone = self.self_norm(self.self_projection(lines) + positions)
         crossed = self.cross_norm(self.cross_projection(lines) + positions)
         return self.self_attention(alone).chunk(3, dim=-1), self.cross_attention(crossed).chunk(3, dim=-1)
@@ -189,14 +182,14 @@ class DirectionalAttention(nn.Module):
         query_h, key_h, value_h = of_height
         query_w, key_w, value_w = of_width
         if self.cross == "equation":
-            to_height = attend(query_h, key_h, resized_rows(value_w, height))
-            to_width = attend(query_w, key_w, resized_rows(value_h, width))
+            to_height = attend(query_h, key_h, resize_rows(value_w, height))
+            to_width = attend(query_w, key_w, resize_rows(value_h, width))
         else:
             to_height, to_width = attend(query_h, key_w, value_w), attend(query_w, key_h, value_h)
-        crossed: Tensor = self.merge(torch.cat([to_height, resized_rows(to_width, height)], dim=-1))
+        crossed: Tensor = self.merge(torch.cat([to_height, resize_rows(to_width, height)], dim=-1))
         if height == width:
             return crossed, crossed
-        return crossed, self.merge(torch.cat([resized_rows(to_height, width), to_width], dim=-1))
+        return crossed, self.merge(torch.cat([resize_rows(to_height, width), to_width], dim=-1))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
