@@ -5,8 +5,6 @@ import torch
 
 from mien.models import registry
 from mien.models.complexity import count_parameters
-from mien.models.modulators.afc import AFC
-from mien.models.network import Stage
 from mien.recipes import load_recipe, names
 from mien.training.run import create_network
 
@@ -72,12 +70,6 @@ def test_compilation_without_graph_breaks_and_half_precision():
     with torch.autocast("cpu", torch.bfloat16):
         logits = network(images)
     torch.testing.assert_close(logits.float(), network(images), rtol=0.1, atol=0.05)
-
-
-def test_narrow_stages_keep_one_channel_in_the_middle():
-    afc = AFC(Stage("stem", 3, 2)).eval()
-    assert afc.reduce.out_channels == 1
-    assert afc(torch.randn(1, 3, 4, 4)).shape == (1, 3, 4, 4)
 
 
 def test_there_is_a_recipe_for_each_data_set_of_table_2():

@@ -78,3 +78,11 @@ def test_class_centres_are_exact_where_networks_calculate_in_16_bits():
     with torch.autocast("cpu", torch.bfloat16):
         mixed.update(features, targets)
     assert torch.equal(mixed.centres, plain.centres)
+
+
+def test_penalty_of_16_bit_features_is_computed_in_float32():
+    loss = create_loss("intra_class_distance", Problem((1.0,) * 2, 4)).train()
+    features = (300 * torch.randn(4, 4)).to(torch.float16).requires_grad_()
+    value = loss(Outputs(torch.zeros(4, 2), features), torch.eye(2).repeat(2, 1))
+    assert value.dtype == torch.float32
+    assert value.isfinite()

@@ -140,17 +140,6 @@ def _train(module, optimizer, images):
         optimizer.step()
 
 
-def test_a_group_that_joins_later_has_bounds_of_its_own():
-    first, second = (torch.nn.Parameter(torch.ones(1, dtype=torch.float64)) for _ in range(2))
-    optimizer = create_optimizer("adabob", [first], lr=0.1, weight_decay=0, options={"betas": [0.0, 0.9], "gamma": 1e9})
-    optimizer.add_param_group({"params": [second], "lr": 0.02})
-    for parameter in (first, second):
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
-    assert first.item() == pytest.approx(0.9)
-    assert second.item() == pytest.approx(0.9)
-
-
 def test_a_missing_package_is_an_error(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(RecipeError, match="Optimizer 'lion' needs the package pytorch-optimizer"):

@@ -26,11 +26,6 @@ def outputs() -> Outputs:
     return network.outputs(torch.randn(8, 1, 32, 32))
 
 
-def test_without_terms_it_is_weighted_cross_entropy(outputs):
-    wanted = create_loss("weighted_cross_entropy", PROBLEM)(outputs, TARGETS)
-    torch.testing.assert_close(create_loss("total", PROBLEM)(outputs, TARGETS), wanted)
-
-
 @pytest.mark.parametrize("limit", [0.1, 1.0])
 def test_the_gradient_of_an_auxiliary_term_is_limited_by_that_of_the_first(outputs, limit):
     gated, free = total(PAPER, gate_limit=limit), total(PAPER, use_gradient_gate=False)

@@ -71,14 +71,6 @@ def test_a_runs_checkpoint_is_read_and_ignored_tensors_are_listed(save):
     assert torch.equal(network.fc.weight, given.fc.weight)
 
 
-def test_a_name_with_and_without_a_prefix_is_the_one_without(save):
-    given, network = resnet(0), resnet(1)
-    state = given.state_dict()
-    notes = load_weights(network, save({"module.fc.bias": torch.full((7,), 9.0), **state}))
-    assert torch.equal(network.fc.bias, given.fc.bias)
-    assert notes[1] == "ignored 1 that the network does not have: module.fc.bias"
-
-
 @pytest.mark.parametrize("keep", [True, False])
 def test_without_a_fitting_classifier_its_initial_values_stay(save, keep):
     given, network = resnet(0, num_classes=1000), resnet(1)
