@@ -106,15 +106,6 @@ class DenseNet(Network):
     channels of the block's input and of each layer. `depth` counts the stem, each layer of a block once, and the three
     transitions, so each block has (depth - 4) / 4 layers. Features: the last block's channels.
 
-    Parameters with SLDCNN's spatial units, 7 classes:
-
-    ========= ======= ======= ========= =========
-    depth     12      20      32        44
-    ========= ======= ======= ========= =========
-    1 channel 274,179 725,792 1,773,035 3,265,871
-    3         287,507 739,120 1,786,363 3,279,199
-    ========= ======= ======= ========= =========
-
     Deviations: the paper gives a 224 x 224 input, the depths, the order of a transition, the 1 x 1 - 3 x 3 - 1 x 1
     bottleneck and 1.78 M parameters, but no width. The stem (7 x 7 of stride 2 to 2 x growth channels, max pool),
     compression 0.5, and norm and ReLU before every convolution are those of Huang et al.'s DenseNet-BC. The middle of
