@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,21 +20,13 @@ from torch.utils._pytree import tree_leaves
 M = TypeVar("M", bound=nn.Module)
 
 
-@runtime_checkable
-class Foldable(Protocol):
-    """A module that can be replaced by a cheaper one with the same function in evaluation."""
-
-    def fold(self) -> nn.Module:
-        """Return the cheaper module."""
-        ...
-
-
 @torch.no_grad()
 def fold(module: M, inputs: Tensor) -> M:
     """Return a folded copy in evaluation mode, without gradients.
 
-    Folded are `Foldable` parts, and every batch norm that is the only reader of a convolution's output. Layers that run
-    more than once in a pass stay as they are.
+    A part with a method `fold` is replaced by what that returns: a cheaper module with the same function in evaluation.
+    Then every batch norm that is the only reader of a convolution's output is folded. Layers that run more than once in
+    a pass stay as they are.
 
     Args:
         module: Any module.
@@ -42,8 +34,8 @@ def fold(module: M, inputs: Tensor) -> M:
     """
     module = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
     for name, part in list(module.named_modules()):
-        if name and isinstance(part, Foldable):
-            _replace(module, name, part.fold())
+        if name and hasattr(part, "fold"):
+            _replace(module, name, part.fold())  # type: ignore[operator]
     trace = _Trace(module)
     with trace:
         module(inputs)
