@@ -35,7 +35,7 @@ def fold(module: M, inputs: Tensor) -> M:
     module = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
     for name, part in list(module.named_modules()):
         if name and hasattr(part, "fold"):
-            _replace(module, name, part.fold())  # type: ignore[operator]
+            _replace(module, name, part.fold())
     trace = _Trace(module)
     with trace:
         module(inputs)
