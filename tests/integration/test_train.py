@@ -1,4 +1,4 @@
-"""`mien train`: a data set from a plug-in file that needs no path, and a crop of its own."""
+"""`mien train`: a data set from a plug-in file that needs no path, and a crop of the recipe's own."""
 
 import json
 
@@ -6,6 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
+from mien.apps.data_sets import load_faces
+from mien.data import registry
+from mien.data.options import LoadOptions
 from mien.inference.model import OnnxModel
 
 pytestmark = pytest.mark.usefixtures("torch_threads")
@@ -14,6 +17,8 @@ STRIPES = """
 import numpy as np
 
 from mien.core.expressions import FER2013_LABELS
+from mien.core.image import crop_face, resize_face
+from mien.core.types import Box
 from mien.data.dataset import FaceDataset
 
 EXPECTS = "nothing: stripes are drawn"
@@ -26,14 +31,15 @@ def matches(path):
 
 def load(path, options):
     labels = np.arange(84) % 7
-    rows = np.arange(options.image_size)[None, :, None] * (labels[:, None, None] + 1)
-    images = np.broadcast_to(rows % 256, (84, options.image_size, options.image_size)).astype(np.uint8)
+    stripes = (np.outer(np.arange(1, 8), np.arange(90)) % 256).astype(np.uint8)[:, :, None].repeat(90, axis=2)
+    crops = [crop_face(stripes[label], Box(20, 20, 50, 50), options.crop) for label in labels]
+    images = np.stack([resize_face(crop, options.image_size, options.channels) for crop in crops])
     splits = np.where(np.arange(84) < 56, "train", "validation")
     return FaceDataset("stripes", images, labels, splits, FER2013_LABELS)
 """
 
 
-def test_a_data_set_without_files_trains_without_a_path_and_the_crop_is_in_the_card(tmp_path, monkeypatch):
+def test_a_data_set_without_files_trains_without_a_path_on_the_crop_in_the_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mien.core.plugins.plugin_files", {})
     (tmp_path / "stripes.py").write_text(STRIPES)
@@ -42,8 +48,11 @@ def test_a_data_set_without_files_trains_without_a_path_and_the_crop_is_in_the_c
     done = CliRunner().invoke(app, ["train", "resnet18/synthetic", "--plugin", "stripes.py", *words, "--quiet"])
     assert done.exit_code == 0, done.output
     folder = tmp_path / "runs" / "resnet18-synthetic"
-    crop = OnnxModel.load(folder / "model.onnx").card.crop
-    assert (crop.scale, crop.shift_x) == (1.2, 0)
-    assert json.loads((folder / "record.json").read_text())["data"]["name"] == "stripes"
+    trained = json.loads((folder / "record.json").read_text())["data"]
+    assert trained["name"] == "stripes"
+    model = OnnxModel.load(folder / "model.onnx")
+    assert (model.card.crop.scale, model.card.crop.shift_x) == (1.2, 0)
+    assert trained["fingerprint"] == load_faces(model, None, "stripes").fingerprint
+    assert trained["fingerprint"] != registry.load("stripes", None, LoadOptions()).fingerprint
     shown = CliRunner().invoke(app, ["train", "resnet18/fer2013", "--out", "other"])
     assert "name its folder with --data" in str(shown.exception)

@@ -18,7 +18,7 @@ DatasetOption = Annotated[str | None, typer.Option(help="Data set by name [defau
 
 
 def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceDataset:
-    """Load a data set in a model's input size and channels; without `dataset`, the data set that `data` holds.
+    """Load a data set in a model's input size, channels and crop; without `dataset`, the data set that `data` holds.
 
     Warns if the model was trained under another division of the same data set.
     """
@@ -39,7 +39,7 @@ def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceData
             err=True,
         )
     spec = model.card.input
-    return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels))
+    return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels, crop=model.card.crop))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,6 @@ from typing import Any, TypeAlias, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.card import CropSpec
 from mien.core.errors import DataError, ImageError
 from mien.core.image import crop_face, read_image, resize_face
 from mien.core.types import Box
@@ -31,7 +31,7 @@ def read_images(
 
     Args:
         paths: n files, one face each.
-        options: Size and channels; with `use_lazy_images` nothing is read yet.
+        options: Size, channels and crop; with `use_lazy_images` nothing is read yet.
         boxes: n face boxes in pixels, None where the whole image is the face. Default: it always is.
 
     Returns:
@@ -41,12 +41,9 @@ def read_images(
         DataError: A file cannot be read (the message names it), or memory does not suffice. Lazy images raise it when
             they are read.
     """
-    corners = [WHOLE_IMAGE if box is None else (box.x, box.y, box.width, box.height) for box in boxes or ()]
+    corners = [dataclasses.astuple(box) if box else WHOLE_IMAGE for box in boxes or [None] * len(paths)]
     images = LazyImages(
-        np.array([str(path) for path in paths], dtype=np.str_),
-        options.image_size,
-        options.channels,
-        np.array(corners, dtype=np.float64) if boxes else None,
+        np.array([str(path) for path in paths], dtype=np.str_), np.array(corners, dtype=np.float64), options
     )
     return cast("NDArray[np.uint8]", images) if options.use_lazy_images else np.asarray(images)
 
@@ -59,17 +56,14 @@ class LazyImages:
 
     Args:
         paths: (n,) files, one face each; one block of text, which worker processes share.
-        size: Side of the square images, in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        boxes: (n, 4) x, y, width and height of the faces in pixels, NaN for whole images. None: all are whole.
+        boxes: (n, 4) x, y, width and height of the faces in pixels, NaN for whole images.
+        options: Size, channels and crop.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(
-        self, paths: NDArray[np.str_], size: int, channels: int, boxes: NDArray[np.float64] | None = None
-    ) -> None:
-        self.paths, self.size, self.channels, self.boxes = paths, size, channels, boxes
+    def __init__(self, paths: NDArray[np.str_], boxes: NDArray[np.float64], options: LoadOptions) -> None:
+        self.paths, self.boxes, self.options = paths, boxes, options
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -77,7 +71,8 @@ class LazyImages:
     @property
     def shape(self) -> tuple[int, ...]:
         """(n, size, size), or (n, size, size, 3) for RGB."""
-        return (len(self), self.size, self.size, 3)[: 3 if self.channels == 1 else 4]
+        size = self.options.image_size
+        return (len(self), size, size) if self.options.channels == 1 else (len(self), size, size, 3)
 
     @overload
     def __getitem__(self, rows: int | np.integer[Any]) -> NDArray[np.uint8]: ...
@@ -88,8 +83,7 @@ class LazyImages:
     def __getitem__(self, rows: int | np.integer[Any] | Rows) -> NDArray[np.uint8] | LazyImages:
         if isinstance(rows, int | np.integer):
             return self._read(int(rows))
-        boxes = None if self.boxes is None else self.boxes[rows]
-        return LazyImages(self.paths[rows], self.size, self.channels, boxes)
+        return LazyImages(self.paths[rows], self.boxes[rows], self.options)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self._read(row) for row in range(len(self)))
@@ -99,7 +93,7 @@ class LazyImages:
             images = np.empty(self.shape, dtype=np.uint8)
         except MemoryError:
             raise DataError(
-                f"{len(self)} images of {self.size} x {self.size} x {self.channels} need "
+                f"Images of the shape {' x '.join(map(str, self.shape))} need "
                 f"{math.prod(self.shape) / 2**30:.1f} GiB, more than the available memory; train with --set "
                 "training.workers=4, which reads them from their files, or use a smaller image size."
             ) from None
@@ -115,9 +109,9 @@ class LazyImages:
         path = Path(str(self.paths[row]))
         try:
             image = read_image(path)
-            if self.boxes is not None and not np.isnan(self.boxes[row]).any():
-                image = crop_face(image, Box(*self.boxes[row].tolist()), CropSpec())
-            return resize_face(image, self.size, self.channels)
+            if not np.isnan(self.boxes[row]).any():
+                image = crop_face(image, Box(*self.boxes[row].tolist()), self.options.crop)
+            return resize_face(image, self.options.image_size, self.options.channels)
         except ImageError as error:
             where = "" if str(path) in str(error) else f"{path}: "
             raise DataError(f"{where}{error}") from None

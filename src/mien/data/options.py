@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from mien.core.card import CropSpec
 from mien.core.errors import DataError
 
 FerplusMode = Literal["majority", "probability"]
@@ -17,6 +18,7 @@ class LoadOptions:
     Attributes:
         image_size: Side of the returned square images, in pixels, 8 to 1024.
         channels: 1 (grey) or 3 (RGB).
+        crop: How faces are cut out of images that show more than the face, such as CK+'s frames.
         seed: Seed of everything drawn at random, such as validation images.
         validation_share: Share of the training images set aside for validation if the data set has no validation
             split, 0 to below 1. Drawn per label, or by whole subjects (`ckplus`, `jaffe`).
@@ -30,6 +32,7 @@ class LoadOptions:
 
     image_size: int = 48
     channels: int = 1
+    crop: CropSpec = field(default_factory=CropSpec)
     seed: int = 0
     validation_share: float = 0.2
     faces_per_class: int = 60

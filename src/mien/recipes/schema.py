@@ -93,9 +93,9 @@ class NetworkSettings(Settings):
 
 
 class CropSettings(Settings):
-    """The square that recognition cuts around a detected face, see `mien.core.card.CropSpec`.
+    """The square cut around a face, see `mien.core.card.CropSpec`.
 
-    It goes into the model's card. Training does not use it: its images are cropped already.
+    Training cuts it around the face boxes of a data set that has them; recognition cuts it around detected faces.
     """
 
     scale: float = Field(CropSpec.scale, ge=0.2, le=5)
@@ -103,7 +103,7 @@ class CropSettings(Settings):
     shift_y: float = CropSpec.shift_y
 
     def make_spec(self) -> CropSpec:
-        """Return the crop for a model's card."""
+        """Return the crop for data sets and for the model's card."""
         return CropSpec(self.scale, self.shift_x, self.shift_y)
 
 

@@ -45,13 +45,18 @@ def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
     """
     if path is None and needs_path(recipe.data.dataset):
         raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
+    return load(recipe.data.dataset, path, make_options(recipe))
+
+
+def make_options(recipe: Recipe) -> LoadOptions:
+    """Return how a recipe's data set is read."""
     # the default seed: a validation split drawn here must be the one that `mien evaluate` draws
-    options = LoadOptions(
+    return LoadOptions(
         image_size=recipe.network.input_size,
         channels=recipe.network.channels,
+        crop=recipe.crop.make_spec(),
         use_lazy_images=recipe.training.workers > 0,
     )
-    return load(recipe.data.dataset, path, options)
 
 
 class FaceSampler(Sampler[int]):

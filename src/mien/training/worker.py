@@ -19,10 +19,11 @@ import torch
 
 from mien.core.errors import InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
+from mien.data.options import LoadOptions
 from mien.recipes import Recipe
 from mien.recipes.queue import Job
 from mien.recipes.record import name_hardware
-from mien.training.batches import divide_data, load_faces
+from mien.training.batches import divide_data, load_faces, make_options
 from mien.training.fit import fit
 from mien.training.hardware import describe_hardware
 from mien.training.ledger import Ledger, LedgerRow
@@ -57,7 +58,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.hardware = name_hardware(describe_hardware())
         self.threads = torch.get_num_threads()
-        self.datasets: dict[tuple[str, int, int, bool], FaceDataset] = {}
+        self.datasets: dict[tuple[str, LoadOptions], FaceDataset] = {}
         self.not_started: list[str] = []
         self.waiting: list[str] = []
 
@@ -158,8 +159,7 @@ class Worker:
 
     def _dataset(self, recipe: Recipe) -> FaceDataset:
         """Return the recipe's data set in its splits; the last ones loaded stay in memory."""
-        use_lazy_images = recipe.training.workers > 0
-        key = (recipe.data.dataset, recipe.network.input_size, recipe.network.channels, use_lazy_images)
+        key = (recipe.data.dataset, make_options(recipe))
         dataset = self.datasets.pop(key, None)
         if dataset is None:
             while len(self.datasets) >= DATASETS_IN_MEMORY:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.core.card import CropSpec
 from mien.core.errors import DataError
 from mien.data import registry
 from mien.data.options import LoadOptions
@@ -70,11 +71,12 @@ def test_last_three_frames_of_labelled_sequences(tmp_path: Path) -> None:
     assert np.array_equal(centre // 20 - 1, faces.labels)
 
 
-def test_the_central_square_holds_the_face_and_no_more_than_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [1.0, 1.2])
+def test_the_crop_is_cut_around_the_central_square(tmp_path: Path, scale: float) -> None:
     make_original(tmp_path)
-    faces = registry.load("ckplus", tmp_path, LoadOptions(image_size=100, validation_share=0))
-    share = (faces.images[0] > 10).mean()
-    assert share == pytest.approx(200 * 200 / (400 * 400), rel=0.05)
+    options = LoadOptions(image_size=100, validation_share=0, crop=CropSpec(scale))
+    share = (registry.load("ckplus", tmp_path, options).images[0] > 10).mean()
+    assert share == pytest.approx((200 / (400 * scale)) ** 2, rel=0.05)
 
 
 def test_landmarks_give_a_closer_crop(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.core.card import CropSpec
 from mien.core.errors import DataError
+from mien.core.image import crop_face, read_image, resize_face
 from mien.core.types import Box
 from mien.data import lazy_images
 from mien.data.check import check
@@ -59,18 +61,15 @@ def test_nothing_is_read_before_it_is_needed(tree, monkeypatch):
     assert [str(path) for path in read] == [train.paths[1]]
 
 
-def test_faces_are_cut_out_where_boxes_are_known(tmp_path):
-    from mien.core.card import CropSpec
-    from mien.core.image import crop_face, read_image, resize_face
-
+@pytest.mark.parametrize("crop", [CropSpec(), CropSpec(scale=1.5, shift_x=0.1)])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_faces_are_cut_out_where_boxes_are_known(tmp_path, lazy, crop):
     paths = [draw(tmp_path / f"{seed}.png", seed) for seed in range(2)]
     box = Box(5, 5, 20, 20)
-    for lazy in (False, True):
-        images = read_images(paths, LoadOptions(image_size=16, use_lazy_images=lazy), [None, box])
-        cut = crop_face(read_image(paths[1]), box, CropSpec())
-        assert np.array_equal(images[0], resize_face(read_image(paths[0]), 16, 1))
-        assert np.array_equal(images[1], resize_face(cut, 16, 1))
-        assert np.array_equal(np.asarray(images[1:])[0], images[1])
+    images = read_images(paths, LoadOptions(image_size=16, crop=crop, use_lazy_images=lazy), [None, box])
+    assert np.array_equal(images[0], resize_face(read_image(paths[0]), 16, 1))
+    assert np.array_equal(images[1], resize_face(crop_face(read_image(paths[1]), box, crop), 16, 1))
+    assert np.array_equal(np.asarray(images[1:])[0], images[1])
 
 
 def test_worker_processes_can_be_sent_them(tree):
@@ -91,7 +90,7 @@ def test_no_memory_is_one_line(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise MemoryError
 
-    images = LazyImages(np.array(["a"] * 4), 1024, 3)
+    images = LazyImages(np.array(["a"] * 4), np.zeros((4, 4)), LoadOptions(image_size=1024, channels=3))
     monkeypatch.setattr(lazy_images.np, "empty", refuse)
-    with pytest.raises(DataError, match=r"4 images of 1024 x 1024 x 3 need 0\.0 GiB.*training\.workers"):
+    with pytest.raises(DataError, match=r"shape 4 x 1024 x 1024 x 3 need 0\.0 GiB.*training\.workers"):
         images.__array__()

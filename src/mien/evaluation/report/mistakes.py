@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.card import CropSpec
 from mien.core.errors import DataError, MienError
 from mien.core.image import resize_face
 from mien.data.dataset import FaceDataset
@@ -70,7 +72,9 @@ class FaceSource:
 
     def _load(self, run: Run, name: str, path: Path | None) -> FaceDataset:
         size, channels = run.number("recipe.network.input_size"), run.number("recipe.network.channels")
-        options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1))
+        crops = {f.name: run.number(f"recipe.crop.{f.name}") for f in dataclasses.fields(CropSpec)}
+        crop = CropSpec(**{key: value for key, value in crops.items() if value is not None})
+        options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1), crop=crop)
         if self._dataset is None or self._key != (name, options):
             self._key, self._dataset = (name, options), None  # frees the last one first
             self._dataset = load(name, path, options)
@@ -126,6 +130,6 @@ def _matching_rows(dataset: FaceDataset, predictions: Predictions) -> NDArray[np
         if len(predictions) and predictions.rows.min() >= 0 and predictions.rows.max() < len(numbers):
             rows = numbers[predictions.rows]
             splits = np.full(len(rows), predictions.split, dtype=dataset.splits.dtype)
-            if replace(dataset.subset(rows), splits=splits).fingerprint == predictions.fingerprint:
+            if dataclasses.replace(dataset.subset(rows), splits=splits).fingerprint == predictions.fingerprint:
                 return rows
     raise DataError(f"this '{dataset.name}' is not the data set of its predictions.")
