@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.benchmarks.command import make_parser, write_record
-from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.expressions import Expression
 from mien.core.hardware import processor_name
 from mien.core.types import Box
 from mien.data.synthetic import draw_face
 from mien.evaluation.latency import check_rounds, time_in_turns
-from mien.evaluation.reference import resnet18_onnx
+from mien.export.reference import NAMES, reference_onnx
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
 from mien.inference.model import OnnxModel
@@ -104,9 +103,7 @@ def measure_grid(models: Sequence[str], rounds: int = 100) -> LatencyGrid:
     stages: list[StageTiming] = []
     for threads in THREADS:
         loaded = [OnnxModel.load(model, threads) for model in models]
-        references = [
-            OnnxModel(content, "reference network", threads) for content in (resnet18_onnx(), mobilenet_v2_onnx())
-        ]
+        references = [OnnxModel(reference_onnx(name), "reference network", threads) for name in NAMES]
         for batch in BATCHES:
             networks += _time_batch(loaded, references, threads, batch, max(FEWEST_ROUNDS, rounds // batch))
         stages += _time_stages(loaded[0], threads, rounds)

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames, write_clip
-from lab.benchmarks.mobilenet_v2 import mobilenet_v2_onnx
 from mien.core.errors import MienError
 from mien.evaluation.memory import MIB, process_memory
-from mien.evaluation.reference import resnet18_onnx
+from mien.export.reference import NAMES, reference_onnx
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
 from mien.inference.detectors.yunet import find_weights
@@ -84,7 +83,7 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
     if minutes:  # first: a leak could hide in memory that other networks have freed
         record["soak"] = asdict(_soak(measured, detectors[0], minutes))
     if frames := round(seconds * RATE):
-        references = [OnnxModel(make(), "reference network", threads) for make in (resnet18_onnx, mobilenet_v2_onnx)]
+        references = [OnnxModel(reference_onnx(name), "reference network", threads) for name in NAMES]
         record["clip"] = {"width": SIZE[0], "height": SIZE[1], "frames": frames, "faces": FACES}
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder) / "clip.mp4"

@@ -19,8 +19,8 @@ from lab.benchmarks.latency_grid import measure_grid
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A small network; small ones in place of the references, too, and no YuNet."""
-    monkeypatch.setattr(latency_grid, "resnet18_onnx", small_network)
-    monkeypatch.setattr(latency_grid, "mobilenet_v2_onnx", lambda: small_network(1).replace(b'"small"', b'"other"'))
+    small = {"resnet18": small_network(), "mobilenet_v2": small_network(1).replace(b'"small"', b'"other"')}
+    monkeypatch.setattr(latency_grid, "reference_onnx", small.__getitem__)
     monkeypatch.setattr(latency_grid, "find_weights", lambda: None)
     monkeypatch.setattr(latency_grid, "BATCHES", (1, 2))
     path = tmp_path / "small.onnx"

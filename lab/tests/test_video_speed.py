@@ -20,6 +20,6 @@ def test_the_stream_comes_before_other_networks_leave_memory_behind(monkeypatch:
         raise InterruptedError
 
     monkeypatch.setattr(video_speed, "_soak", fail)
-    monkeypatch.setattr(video_speed, "resnet18_onnx", lambda: pytest.fail("loaded before the stream"))
+    monkeypatch.setattr(video_speed, "reference_onnx", lambda _: pytest.fail("loaded before the stream"))
     with pytest.raises(InterruptedError):
         video_speed.measure_video("default", seconds=1, minutes=1, threads=1)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from mien.apps.options import AsJson, ModelName
+from mien.apps.options import AsJson, ModelName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.core.errors import MienError
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from mien.apps.score_tables import percent, print_line, print_table
+from mien.core.errors import MissingExtraError
 
 Out: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")]
 
@@ -24,7 +23,7 @@ app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_h
 def latency(
     model: ModelName = "default",
     rounds: Annotated[int, typer.Option(help="How often each network is timed.")] = 100,
-    threads: Annotated[int, typer.Option(help="CPU threads a network may use.")] = 1,
+    threads: Threads = 1,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -34,15 +33,18 @@ def latency(
     """
     from mien.evaluation.latency import measure_latency
 
-    measured = measure_latency(model, rounds, threads)
-    if _write_record(measured.to_json(), as_json=as_json, out=out):
+    measured = measure_latency(model, _reference(), rounds, threads)
+    if _write_record(measured, as_json=as_json, out=out):
         return
-    table = _table("network", "input", "median ms", "p90 ms")
-    table.title = f"One image, {threads} CPU thread{'s' if threads > 1 else ''}, {rounds} rounds in turns"
-    table.caption = f"{measured.cpu}, onnxruntime {measured.onnxruntime}"
-    for timing in (measured.model, measured.reference):
-        _add_row(table, timing.network, _size(timing.input[1:]), f"{timing.median_ms:.2f}", f"{timing.p90_ms:.2f}")
-    _print(table, f"ratio: {measured.ratio:.1f} (the model takes 1/{measured.ratio:.1f} of ResNet-18's time)")
+    timings = filter(None, (measured["model"], measured["reference"]))
+    print_table(
+        f"One image, {threads} CPU thread{'s' if threads > 1 else ''}, {rounds} rounds in turns",
+        ("network", "input", "median ms", "p90 ms"),
+        ((t["network"], _size(t["input"]), f"{t['median_ms']:.2f}", f"{t['p90_ms']:.2f}") for t in timings),
+        caption=f"{measured['cpu']}, onnxruntime {measured['onnxruntime']}",
+    )
+    if ratio := measured["ratio"]:
+        print_line(f"ratio: {ratio:.1f} (the model takes 1/{ratio:.1f} of ResNet-18's time)")
 
 
 @app.command()
@@ -59,18 +61,17 @@ def memory(
     """
     from mien.evaluation.memory import measure_memory
 
-    measured = measure_memory(models or ["default"])
-    if _write_record(measured.to_json(), as_json=as_json, out=out):
+    measured = measure_memory(models or ["default"], _reference())
+    if _write_record(measured, as_json=as_json, out=out):
         return
-    table = _table("network", "input", "peak MiB", "ratio")
-    table.title = "Loading a network and scoring one face, one CPU thread"
-    table.caption = (
-        "MiB above a process with numpy and onnxruntime alone; ratio: ResNet-18's peak over the network's. "
-        f"{measured.system}, onnxruntime {measured.onnxruntime}"
+    uses = filter(None, (*measured["models"], measured["reference"]))
+    print_table(
+        "Loading a network and scoring one face, one CPU thread",
+        ("network", "input", "peak MiB", "ratio"),
+        ((use["network"], _size(use["input"]), f"{use['mib']:.1f}", f"{use['ratio'] or math.nan:.2f}") for use in uses),
+        caption="MiB above a process with numpy and onnxruntime alone; ratio: ResNet-18's peak over the network's. "
+        f"{measured['system']}, onnxruntime {measured['onnxruntime']}",
     )
-    for use in (*measured.models, measured.reference):
-        _add_row(table, use.network, _size(use.input[1:]), f"{use.mib:.1f}", f"{use.ratio:.2f}")
-    _print(table)
 
 
 @app.command()
@@ -111,53 +112,53 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
         _print_times(times)
 
 
+def _reference() -> bytes | None:
+    """Return an untrained ResNet-18; None with a line on standard error if that cannot be made here."""
+    try:
+        from mien.export.reference import reference_onnx
+    except ModuleNotFoundError:
+        typer.echo(f"note: {MissingExtraError('The ResNet-18 reference', 'export')}", err=True)
+        return None
+    return reference_onnx()
+
+
 def _write_record(content: dict[str, Any], *, as_json: bool, out: Path | None) -> bool:
     """Write a record to a file and print it, as requested; return whether it was printed."""
     record = json.dumps(content, indent=1)
     if out is not None:
-        try:
-            out.write_text(record + "\n", encoding="utf-8")
-        except OSError as error:
-            raise MienError(f"Cannot write {out}: {error.strerror or error}.") from None
+        out.write_text(record + "\n", encoding="utf-8")
     if as_json:
         typer.echo(record)
     return as_json
 
 
 def _print_throughput(measured: dict[str, Any]) -> None:
-    peaks = {f"{row['peak_flops'] / 1e12:,.2f} TFLOP/s in {row['precision']}" for row in measured["recipes"]}
-    table = _table("recipe", "input", "batch", "precision", "images/s", "ratio", "GFLOP/image", "of peak")
-    table.columns[0].overflow = "fold"
-    table.title = f"Whole training steps, {measured['steps']} each in turns, {measured['data']}"
-    table.caption = (
-        f"{_device_name(measured['hardware'])}, torch {measured['hardware']['torch']}; 3 x forward, 2 FLOP per "
-        "multiply-accumulate; peak: the best of large matrix products and a convolution: "
-        f"{'; '.join(sorted(peaks))}"
-    )
-    for row in measured["recipes"]:
-        _add_row(
-            table,
-            row["recipe"],
-            "x".join(map(str, row["input"])),
-            str(row["batch_size"]),
-            row["precision"],
-            f"{row['images_per_second']:,.1f}",
-            f"{row['ratio']:.2f}",
-            f"{row['flops_per_image'] / 1e9:.3f}",
-            f"{100 * row['share_of_peak']:.1f} %",
-        )
-    _print(table)
+    recipes, hardware = measured["recipes"], measured["hardware"]
+    peaks = sorted({f"{row['peak_flops'] / 1e12:,.2f} TFLOP/s in {row['precision']}" for row in recipes})
+    print_table(
+        f"Whole training steps, {measured['steps']} each in turns, {measured['data']}",
+        ("recipe", "input", "batch", "precision", "images/s", "ratio", "GFLOP/image", "of peak"),
+        (
+            (row["recipe"], "x".join(map(str, row["input"])), str(row["batch_size"]), row["precision"],
+             f"{row['images_per_second']:,.1f}", f"{row['ratio']:.2f}", f"{row['flops_per_image'] / 1e9:.3f}",
+             f"{100 * row['share_of_peak']:.1f} %")
+            for row in recipes
+        ),
+        caption=f"{_device_name(hardware)}, torch {hardware['torch']}; 3 x forward, 2 FLOP per multiply-accumulate; "
+        f"peak: the best of large matrix products and a convolution: {'; '.join(peaks)}",
+    )  # fmt: skip
 
 
 def _print_times(times: list[dict[str, Any]]) -> None:
-    reached = [f"{100 * float(accuracy):.0f} %" for accuracy in times[0]["minutes"]]
-    table = _table("run", "hardware", "split", "best", *reached)
-    table.title = "Training minutes until an accuracy was reached"
-    for row in times:
-        best = "-" if row["best"] is None else f"{100 * row['best']:.2f} %"
-        minutes = ["-" if spent is None else f"{spent:.1f}" for spent in row["minutes"].values()]
-        _add_row(table, row["name"], _device_name(row["hardware"]), row["split"], best, *minutes)
-    _print(table)
+    print_table(
+        "Training minutes until an accuracy was reached",
+        ("run", "hardware", "split", "best", *(f"{100 * float(accuracy):.0f} %" for accuracy in times[0]["minutes"])),
+        (
+            (row["name"], _device_name(row["hardware"]), row["split"], percent(row["best"], unit=" %"),
+             *("-" if spent is None else f"{spent:.1f}" for spent in row["minutes"].values()))
+            for row in times
+        ),
+    )  # fmt: skip
 
 
 def _device_name(hardware: dict[str, Any]) -> str:
@@ -167,24 +168,5 @@ def _device_name(hardware: dict[str, Any]) -> str:
     return name_hardware(hardware) or "-"
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(*columns, box=box.SIMPLE_HEAD, padding=0)
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    from rich.markup import escape
-
-    table.add_row(*map(escape, cells))
-
-
-def _print(*parts: Table | str) -> None:
-    from rich.console import Console
-
-    Console().print(*parts, sep="\n")
+def _size(shape: list[int]) -> str:
+    return " x ".join(map(str, shape[1:]))

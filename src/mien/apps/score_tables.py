@@ -50,9 +50,9 @@ def print_table(
     def plain(cells: Cells) -> list[str | Text]:
         return [escape(cell) if isinstance(cell, str) else cell for cell in cells]
 
-    table = Table(escape(headings[0]), title=escape(title), caption=escape(caption) if caption else None)
-    for heading in headings[1:]:
-        table.add_column(escape(heading), justify="right")
+    table = Table(title=escape(title), caption=escape(caption) if caption else None)
+    for i, heading in enumerate(headings):
+        table.add_column(escape(heading), justify="right" if i else "left", overflow="fold")
     for row in rows:
         table.add_row(*plain(row))
     if total:

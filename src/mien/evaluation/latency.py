@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -19,76 +18,56 @@ from numpy.typing import NDArray
 from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.hardware import processor_name
-from mien.evaluation.reference import resnet18_onnx
 from mien.inference.model import OnnxModel
 
 TURN = 10
 MAX_ROUNDS = 100_000
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One network's milliseconds for one image: median and 90th percentile; `input` is (N, C, H, W)."""
-
-    network: str
-    input: tuple[int, ...]
-    median_ms: float
-    p90_ms: float
-
-
-@dataclass(frozen=True)
-class Latency:
-    """A model's time and the reference's; `ratio` is the reference's median over the model's."""
-
-    model: Timing
-    reference: Timing
-    ratio: float
-    rounds: int
-    threads: int
-    cpu: str
-    onnxruntime: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record: no dates, no paths."""
-        return asdict(self)
-
-
-def measure_latency(model: str, rounds: int = 100, threads: int = 1) -> Latency:
-    """Time a model and an untrained ResNet-18 at 224 pixels, one image per call, in turns.
+def measure_latency(model: str, reference: bytes | None, rounds: int = 100, threads: int = 1) -> dict[str, Any]:
+    """Time a model and a reference network, one image per call, in turns.
 
     Only `predict` is timed: no decoding, detection or cropping.
 
     Args:
         model: A model's name or the path of its .onnx file.
+        reference: The reference as an .onnx file; None: the model is timed alone.
         rounds: Timed calls of each; 1 to 100,000.
         threads: CPU threads of each network.
 
+    Returns:
+        A JSON-ready dict without dates or paths: `model` and `reference`, each with `network`, `input` (N, C, H, W),
+        `median_ms` and `p90_ms`; `ratio`, the reference's median over the model's; `rounds`, `threads`, `cpu` and
+        `onnxruntime`. Without a reference, `reference` and `ratio` are None.
+
     Raises:
-        MienError: `rounds` or `threads` is out of range, or the model cannot be used.
+        MienError: `rounds` is out of range, or the model cannot be used.
     """
     check_rounds(rounds)
-    if threads < 1:
-        raise MienError(f"{threads} threads given; expected 1 or more.")
-    models = (
-        OnnxModel.load(model, threads=threads),
-        OnnxModel(resnet18_onnx(), "reference network", threads),
-    )
+    models = [OnnxModel.load(model, threads=threads)]
+    if reference is not None:
+        models.append(OnnxModel(reference, "reference network", threads))
     images = [_random_image(m.card.input) for m in models]
-    calls = [partial(m.predict, image) for m, image in zip(models, images, strict=True)]
-    (times,) = time_in_turns(calls, rounds)
+    (times,) = time_in_turns([partial(m.predict, image) for m, image in zip(models, images, strict=True)], rounds)
     timings = [
-        Timing(m.card.name, image.shape, round(float(np.median(row)), 4), round(float(np.quantile(row, 0.9)), 4))
+        {
+            "network": m.card.name,
+            "input": list(image.shape),
+            "median_ms": round(float(np.median(row)), 4),
+            "p90_ms": round(float(np.quantile(row, 0.9)), 4),
+        }
         for m, image, row in zip(models, images, times, strict=True)
     ]
-    return Latency(
-        model=timings[0],
-        reference=timings[1],
-        ratio=round(timings[1].median_ms / timings[0].median_ms, 2),
-        rounds=rounds,
-        threads=threads,
-        cpu=processor_name(),
-        onnxruntime=version("onnxruntime"),
-    )
+    medians = np.median(times, axis=1).round(4)
+    return {
+        "model": timings[0],
+        "reference": timings[1] if reference else None,
+        "ratio": round(float(medians[1] / medians[0]), 2) if reference else None,
+        "rounds": rounds,
+        "threads": threads,
+        "cpu": processor_name(),
+        "onnxruntime": version("onnxruntime"),
+    }
 
 
 def check_rounds(rounds: int) -> None:

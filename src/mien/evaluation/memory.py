@@ -14,70 +14,50 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.core.card import ModelCard
 from mien.core.errors import MienError, ModelError
-from mien.evaluation.reference import CARD, resnet18_onnx
 from mien.inference.model import OnnxModel
 
 MIB = 2**20
 
 
-@dataclass(frozen=True)
-class MemoryUse:
-    """One network's peak `mib`, in MiB (2**20 bytes) above that of a process with only numpy and onnxruntime.
-
-    `input` is (N, C, H, W); `ratio` is the reference's peak over this one's.
-    """
-
-    network: str
-    input: tuple[int, ...]
-    mib: float
-    ratio: float
-
-
-@dataclass(frozen=True)
-class Memory:
-    """The peaks of some models and of the reference, with one thread each."""
-
-    models: tuple[MemoryUse, ...]
-    reference: MemoryUse
-    system: str
-    onnxruntime: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record: no dates, no paths."""
-        return asdict(self)
-
-
-def measure_memory(models: Sequence[str]) -> Memory:
-    """Measure the peak memory of models and of an untrained ResNet-18 at 224 pixels: load, then score one face.
+def measure_memory(models: Sequence[str], reference: bytes | None) -> dict[str, Any]:
+    """Measure the peak memory of models and of a reference network: load it, then score one face on one thread.
 
     Args:
         models: Names of models or paths of .onnx files; one or more.
+        reference: The reference as an .onnx file; None: no reference.
+
+    Returns:
+        A JSON-ready dict without dates or paths: `models`, each with `network`, `input` (N, C, H, W), its peak `mib`
+        in MiB (2**20 bytes) above that of a process with only numpy and onnxruntime, and `ratio`, the reference's peak
+        over this one's; `reference`, the same; `system` and `onnxruntime`. Without a reference, it and ratios are None.
 
     Raises:
-        MienError: No model is given, one cannot be used, or this system does not report the peak.
+        MienError: A model cannot be used, or this system does not report the peak.
     """
-    if not models:
-        raise MienError("No model given; expected one or more, by name or as .onnx files.")
-    cards = [OnnxModel.load(model).card for model in models]
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        reference = Path(folder) / "reference.onnx"
-        reference.write_bytes(resnet18_onnx())
-        reference_mib = _measure_apart(str(reference))
-    return Memory(
-        models=tuple(_use(c, _measure_apart(model), reference_mib) for c, model in zip(cards, models, strict=True)),
-        reference=_use(CARD, reference_mib, reference_mib),
-        system=f"{platform.system()} {platform.machine()}",
-        onnxruntime=version("onnxruntime"),
-    )
+    inputs = [_describe(OnnxModel.load(model)) for model in models]
+    measured = None
+    if reference is not None:
+        with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+            path = Path(folder) / "reference.onnx"
+            path.write_bytes(reference)
+            measured = _describe(OnnxModel.load(path)) | {"mib": _measure_apart(str(path)), "ratio": 1.0}
+    uses = []
+    for described, model in zip(inputs, models, strict=True):
+        mib = _measure_apart(model)
+        uses.append(described | {"mib": mib, "ratio": round(measured["mib"] / mib, 2) if measured else None})
+    return {
+        "models": [use | {"mib": round(use["mib"], 1)} for use in uses],
+        "reference": measured and measured | {"mib": round(measured["mib"], 1)},
+        "system": f"{platform.system()} {platform.machine()}",
+        "onnxruntime": version("onnxruntime"),
+    }
 
 
 def read_peak() -> int:
@@ -122,7 +102,7 @@ def main(model: str) -> None:
         OnnxModel(b"", "nothing")
     before = read_peak()
     loaded = OnnxModel.load(model)
-    loaded.predict(np.zeros(_input(loaded.card), dtype=np.float32))
+    loaded.predict(np.zeros(_describe(loaded)["input"], dtype=np.float32))
     print(json.dumps({"before": before, "after": read_peak()}))
 
 
@@ -138,12 +118,9 @@ def _measure_apart(model: str) -> float:
     return float(peaks["after"] - peaks["before"]) / MIB
 
 
-def _use(card: ModelCard, mib: float, reference: float) -> MemoryUse:
-    return MemoryUse(card.name, _input(card), round(mib, 1), round(reference / mib, 2))
-
-
-def _input(card: ModelCard) -> tuple[int, int, int, int]:
-    return (1, card.input.channels, card.input.size, card.input.size)
+def _describe(model: OnnxModel) -> dict[str, Any]:
+    spec = model.card.input
+    return {"network": model.card.name, "input": [1, spec.channels, spec.size, spec.size]}
 
 
 if __name__ == "__main__":

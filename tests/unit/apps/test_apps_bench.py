@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,90 +12,81 @@ from typer.testing import CliRunner
 
 import mien
 from mien.apps.bench import app
-from mien.core.errors import MienError
 from mien.evaluation import latency, memory
-from mien.evaluation.latency import Latency, Timing
-from mien.evaluation.memory import Memory, MemoryUse
+from mien.export import reference
 from mien.recipes import Recipe
 from mien.training import throughput
 
-MEASURED = Latency(
-    model=Timing("small", (1, 1, 48, 48), 1.5, 2.0),
-    reference=Timing("ResNet-18", (1, 3, 224, 224), 30.0, 33.0),
-    ratio=20.0,
-    rounds=7,
-    threads=2,
-    cpu="a processor",
-    onnxruntime="1.0",
-)
+FACE, IMAGE = [1, 1, 48, 48], [1, 3, 224, 224]
+TIMING = {"network": "[b]small", "input": FACE, "median_ms": 1.5, "p90_ms": 2.0}
+LATENCY = {
+    "model": TIMING,
+    "reference": {"network": "ResNet-18", "input": IMAGE, "median_ms": 30.0, "p90_ms": 33.0},
+    "ratio": 20.0,
+    "cpu": "a processor",
+    "onnxruntime": "1.0",
+}
+MEMORY = {
+    "models": [{"network": "[b]small", "input": FACE, "mib": 37.54, "ratio": 5.391}],
+    "reference": {"network": "ResNet-18", "input": IMAGE, "mib": 202.4, "ratio": 1.0},
+    "system": "Plan 9 mips",
+    "onnxruntime": "1.0",
+}
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
-    """Replace the measurement; the list holds what it was asked for."""
-    calls: list[tuple[str, int, int]] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Replace the measurements; the list holds what they were asked for."""
+    calls: list[tuple[Any, ...]] = []
 
-    def measure(model: str, rounds: int, threads: int) -> Latency:
-        calls.append((model, rounds, threads))
-        return MEASURED
+    def measure_latency(*words: Any) -> dict[str, Any]:
+        calls.append(words)
+        return LATENCY if words[1] else {**LATENCY, "reference": None, "ratio": None}
 
-    monkeypatch.setattr(latency, "measure_latency", measure)
+    def measure_memory(*words: Any) -> dict[str, Any]:
+        calls.append(words)
+        return MEMORY
+
+    monkeypatch.setattr(latency, "measure_latency", measure_latency)
+    monkeypatch.setattr(memory, "measure_memory", measure_memory)
+    monkeypatch.setattr(reference, "reference_onnx", lambda: b"ResNet-18")
     return calls
 
 
-def test_table(asked: list[tuple[str, int, int]]) -> None:
+def test_latency(asked: list[tuple[Any, ...]]) -> None:
     result = CliRunner().invoke(app, ["latency", "--model", "x.onnx", "--rounds", "7", "--threads", "2"])
     assert result.exit_code == 0, result.output
-    assert asked == [("x.onnx", 7, 2)]
-    for text in ("small", "1 x 48 x 48", "1.50", "30.00", "33.00", "ratio: 20.0", "a processor"):
+    CliRunner().invoke(app, ["latency"])
+    assert asked == [("x.onnx", b"ResNet-18", 7, 2), ("default", b"ResNet-18", 100, 1)]
+    for text in ("[b]small", "1 x 48 x 48", "1.50", "30.00", "33.00", "ratio: 20.0", "a processor"):
         assert text in result.output
 
 
-def test_defaults(asked: list[tuple[str, int, int]]) -> None:
-    CliRunner().invoke(app, ["latency"])
-    assert asked == [("default", 100, 1)]
-
-
-def test_json_and_record_are_the_same(asked: list[tuple[str, int, int]], tmp_path: Path) -> None:
-    record = tmp_path / "latency.json"
-    result = CliRunner().invoke(app, ["latency", "--json", "--out", str(record)])
-    printed = json.loads(result.stdout)
-    assert printed["ratio"] == 20
-    assert printed["model"] == {"network": "small", "input": [1, 1, 48, 48], "median_ms": 1.5, "p90_ms": 2}
-    assert json.loads(record.read_text()) == printed
-    assert len(asked) == 1
-
-
-def test_errors_propagate() -> None:
-    result = CliRunner().invoke(app, ["latency", "--model", "none.onnx", "--rounds", "1"])
-    assert isinstance(result.exception, MienError)
-
-
-def test_memory_table_and_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[list[str]] = []
-
-    def measure(models: list[str]) -> Memory:
-        asked.append(models)
-        small = MemoryUse("[b]small", (1, 1, 48, 48), 37.54, 5.391)
-        return Memory((small,), MemoryUse("ResNet-18", (1, 3, 224, 224), 202.4, 1.0), "Plan 9 mips", "1.0")
-
-    monkeypatch.setattr(memory, "measure_memory", measure)
+def test_memory(asked: list[tuple[Any, ...]]) -> None:
     result = CliRunner().invoke(app, ["memory"], env={"COLUMNS": "120"})
     assert result.exit_code == 0, result.output
+    assert asked == [(["default"], b"ResNet-18")]
     for text in ("[b]small", "1 x 48 x 48", "37.5", "5.39", "202.4", "Plan 9 mips"):
         assert text in result.output
-    record = tmp_path / "memory.json"
-    result = CliRunner().invoke(app, ["memory", "a", "b.onnx", "--json", "--out", str(record)])
-    assert json.loads(record.read_text()) == json.loads(result.stdout)
-    assert json.loads(result.stdout)["models"][0]["mib"] == 37.54
-    assert asked == [["default"], ["a", "b.onnx"]]
 
 
+@pytest.mark.parametrize(("words", "measured"), [(["latency"], LATENCY), (["memory", "a", "b.onnx"], MEMORY)])
 @pytest.mark.usefixtures("asked")
-def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["latency", "--out", str(tmp_path / "missing" / "x.json")])
-    assert isinstance(result.exception, MienError)
-    assert "Cannot write" in str(result.exception)
+def test_json_and_record_are_the_same(words: list[str], measured: dict[str, Any], tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    result = CliRunner().invoke(app, [*words, "--json", "--out", str(record)])
+    assert json.loads(result.stdout) == measured == json.loads(record.read_text())
+
+
+def test_without_its_extra_the_model_is_measured_alone(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mien.export.reference", None)
+    result = CliRunner().invoke(app, ["latency"])
+    assert result.exit_code == 0, result.output
+    assert asked[0][1] is None
+    assert "The ResNet-18 reference requires the extra 'export': pip install 'mien[export]'" in result.stderr
+    assert "ratio" not in result.stdout
 
 
 SHIPPED = str(Path(mien.__file__).parent / "assets" / "default.json")
@@ -159,8 +151,3 @@ def test_training_json(trained: list[Any]) -> None:
     printed = json.loads(result.stdout)
     assert printed["recipes"][1]["images_per_second"] == 500
     assert printed["records"][0]["name"] == "default/fer2013-64px-distilled"
-
-
-def test_unknown_recipe() -> None:
-    result = CliRunner().invoke(app, ["train", "defualt"])
-    assert isinstance(result.exception, MienError)
