@@ -49,7 +49,7 @@ def mien_tracker(scenario: Scenario) -> Step:
             faces = tracker.follow(frame.pixels, frame.time)
         else:
             faces = tracker.update(frame.pixels, detections, frame.time)
-        return [(face.track, face.detection.box) for face in faces if face.is_seen]
+        return [(face.track, face.box) for face in faces if face.is_seen]
 
     return step
 

@@ -31,11 +31,11 @@ from mien.inference.detectors.yunet import find_weights
 from mien.inference.draw import draw_faces
 from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
-from mien.inference.video.face_stream import FaceStream, StreamSettings, stream
+from mien.inference.video.face_stream import FaceStream, stream
 from mien.inference.video.recording import VideoRecorder
 from mien.inference.video.sources import open_video
 from mien.inference.video.summary import VideoSummary
-from mien.inference.video.writers import FrameWriter
+from mien.inference.video.writers import frame_text
 
 SIZE = (1280, 720)
 SMALL = (320, 180)  # of the long stream: what is kept between frames does not depend on the size
@@ -168,14 +168,13 @@ def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: i
 def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
     """Run a long stream of small frames with everything that a video produces: lines, a summary."""
     count = max(round(minutes * 60 * RATE), 1)
-    labels = model.card.labels.names
-    summary = VideoSummary(labels)
+    summary = VideoSummary(model.card.labels.names)
     early = highest = at_end = 0.0
     images = draw_frames(detector, SMALL, count)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        writer = FrameWriter("csv", labels, nowhere)
-        for result in stream(images, Recognizer(model, detector, use_rejection=False), StreamSettings(rate=RATE)):
-            writer.write("soak", result)
+        video = open_video(images, rate=RATE)
+        for result in stream(video, Recognizer(model, detector, use_rejection=False)):
+            nowhere.write(frame_text("csv", "soak", result))
             summary.add(result)
             if result.index == min(60 * RATE, count) - 1:
                 early = highest = _resident_mib()

@@ -111,7 +111,7 @@ def test_a_truncated_video_gives_its_results_and_an_error(recognize, tmp_path, c
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("text.mp4", "not a video"), ("sound.m4a", "only audio"), ("none.mp4", "no such file")]
+    ("name", "message"), [("text.mp4", "not a video"), ("sound.m4a", "only audio"), ("none.mp4", "No such file")]
 )
 def test_bad_input_gives_one_line(recognize, tmp_path, name, message):
     (tmp_path / "text.mp4").write_text("text")

@@ -9,7 +9,7 @@ import functools
 import math
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ SURROUND = 1.5
 # YuNet's boxes of the two portraits.
 ASTRONAUT = Box(178, 63, 90, 113)
 HOPPER = Box(183, 120, 170, 213)
+# Standard deviation of each pixel's noise, in grey levels.
+NOISE = 4.0
 # Largest share of a box that may be hidden if a detector still finds the face.
 MOST_HIDDEN = 0.5
 
@@ -39,15 +41,14 @@ class Pose:
 
 
 Path = Callable[[float], Pose | None]
-"""From a time in seconds to the pose; None while the actor is absent."""
+"""From a time in seconds to the pose; None: absent."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A face crop (n, n, 3), RGB, with its box in the middle, and its expression."""
+    """A face crop (n, n, 3), RGB, with its box in the middle."""
 
     crop: NDArray[np.uint8]
-    label: str = ""
     aspect: float = 0.8  # width of the face box relative to its height
 
     def mirrored(self) -> Look:
@@ -69,17 +70,16 @@ class Actor:
 
     def look(self, time: float) -> Look:
         """Return the look at a time."""
-        return [look for start, look in self.looks if start <= time or start == self.looks[0][0]][-1]
+        return [look for start, look in self.looks if start <= time][-1]
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A face in a frame: index of the actor, box, visible share (0 to 1), expression."""
+    """A face in a frame: index of the actor, box, visible share (0 to 1)."""
 
     actor: int
     box: Box
     visible: float
-    label: str
 
     @property
     def is_visible(self) -> bool:
@@ -99,37 +99,24 @@ class ClipFrame:
 
 @dataclass(frozen=True)
 class Faults:
-    """Errors of a detector, see `Clip.detections`."""
+    """Errors of a detector."""
 
-    jitter: float = 0.0
-    missed: float = 0.0
-    false: float = 0.0
+    jitter: float = 0.0  # standard deviation of each edge, relative to the face's height
+    missed: float = 0.0  # share of faces not found
+    false: float = 0.0  # probability of a false box per frame
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip: later actors occlude earlier ones; occluders occlude all.
-
-    Attributes:
-        actors: The people.
-        seconds: The length.
-        fps: Frames per second.
-        size: Width and height in pixels.
-        occluders: Paths of grey pillars as tall as the frame; a pose's height is the width.
-        camera: From a time to the offset (x, y) of the view in world pixels.
-        noise: Standard deviation of each pixel's noise, in grey levels.
-        uneven: Maximum jitter of frame times, in frames (0 to 0.9).
-        seed: Of all random numbers.
-    """
+    """A clip: later actors occlude earlier ones; occluders occlude all."""
 
     actors: Sequence[Actor]
     seconds: float = 4.0
     fps: float = 30.0
-    size: tuple[int, int] = (640, 360)
-    occluders: Sequence[Path] = ()
-    camera: Callable[[float], tuple[float, float]] = field(default=lambda time: (0.0, 0.0))
-    noise: float = 4.0
-    uneven: float = 0.0
+    size: tuple[int, int] = (640, 360)  # width and height in pixels
+    occluders: Sequence[Path] = ()  # of grey pillars as tall as the frame; a pose's height is the width
+    camera: Callable[[float], tuple[float, float]] = lambda time: (0.0, 0.0)  # the offset of the view in world pixels
+    uneven: float = 0.0  # maximum jitter of frame times, in frames (0 to 0.9)
     seed: int = 0
 
     @property
@@ -143,12 +130,11 @@ class Clip:
         """Yield the frames."""
         rng = np.random.default_rng([self.seed, 1])
         background = _background(self.size, rng)
-        grain = rng.normal(0, self.noise, (self.size[1] + 64, self.size[0] + 64, 3)).astype(np.int16)
+        grain = rng.normal(0, NOISE, (self.size[1] + 64, self.size[0] + 64, 3)).astype(np.int16)
         for index, time in enumerate(self.times):
             left, top = self.camera(time)
             canvas = _view(background, left, top, self.size)
             faces = list[Truth]()
-            heads = list[tuple[Pose, Box]]()
             for number, actor in enumerate(self.actors):
                 pose = actor.path(time)
                 if pose is None:
@@ -158,31 +144,24 @@ class Clip:
                 box = _box(pose, look.aspect)
                 faces = [replace(face, visible=face.visible * (1 - _covered(face.box, box))) for face in faces]
                 _paste(canvas, look, pose)
-                faces.append(Truth(number, box, _inside(box, self.size), look.label))
-                heads.append((pose, box))
+                faces.append(Truth(number, box, _covered(box, Box(0, 0, *self.size))))
             for path in self.occluders:
                 if (pillar := path(time)) is not None:
                     faces = self._hide(canvas, faces, pillar.x - left, pillar.height)
-            yield ClipFrame(index, time, self._noisy(canvas, grain, rng), faces)
+            top, left = rng.integers(0, 64, 2)
+            piece = grain[top : top + self.size[1], left : left + self.size[0]]
+            yield ClipFrame(index, time, np.asarray(cv2.add(canvas, piece, dtype=cv2.CV_8U), dtype=np.uint8), faces)
 
     def detections(self, frame: ClipFrame, faults: Faults = Faults()) -> list[Detection]:
-        """Return what a detector would find: every visible face, with errors.
-
-        Args:
-            frame: A frame of this clip.
-            faults: `jitter` is the standard deviation of each edge, relative to the face's height; `missed` the
-                share of faces not found; `false` the probability of one false box.
-        """
+        """Return what a detector would find in a frame of this clip: every visible face, with errors."""
         rng = np.random.default_rng([self.seed, 2, frame.index])
         found = list[Detection]()
         for face in frame.faces:
             shift = rng.normal(0, 1, 4) * faults.jitter * face.box.height
             is_missed = rng.random() < faults.missed
             if face.is_visible and not is_missed:
-                x, y, right, bottom = (
-                    np.array([face.box.x, face.box.y, face.box.x + face.box.width, face.box.y + face.box.height])
-                    + shift
-                ).tolist()
+                b = face.box
+                x, y, right, bottom = (np.array([b.x, b.y, b.x + b.width, b.y + b.height]) + shift).tolist()
                 found.append(Detection(Box(x, y, right - x, bottom - y), score=0.9))
         if rng.random() < faults.false:
             side = float(rng.uniform(0.1, 0.3)) * self.size[1]
@@ -196,21 +175,12 @@ class Clip:
         pillar = Box(x - width / 2, 0, width, self.size[1])
         return [replace(face, visible=face.visible * (1 - _covered(face.box, pillar))) for face in faces]
 
-    def _noisy(
-        self, canvas: NDArray[np.uint8], grain: NDArray[np.int16], rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
-        if self.noise == 0:
-            return canvas
-        top, left = rng.integers(0, 64, 2)
-        piece = grain[top : top + self.size[1], left : left + self.size[0]]
-        return np.asarray(cv2.add(canvas, piece, dtype=cv2.CV_8U), dtype=np.uint8)
 
-
-def cut_look(image: NDArray[np.uint8], box: Box, label: str = "") -> Look:
+def cut_look(image: NDArray[np.uint8], box: Box) -> Look:
     """Cut a face and its surroundings from an RGB image (h, w, 3)."""
     height = box.height * SURROUND
     square = Box(box.centre[0] - height / 2, box.centre[1] - height / 2, height, height)
-    return Look(crop_face(image, square, CropSpec(scale=1.0, shift_x=0.0, shift_y=0.0)), label, box.width / box.height)
+    return Look(crop_face(image, square, CropSpec(scale=1.0, shift_x=0.0, shift_y=0.0)), box.width / box.height)
 
 
 def portrait_looks(astronaut: NDArray[np.uint8], hopper: pathlib.Path) -> list[Look]:
@@ -295,11 +265,12 @@ def _view(background: NDArray[np.uint8], left: float, top: float, size: tuple[in
     return rolled[: size[1], : size[0]].copy()
 
 
+def shared_area(a: Box, b: Box) -> float:
+    """Return the area of the intersection of two boxes, in pixels."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    return max(width, 0.0) * max(height, 0.0)
+
+
 def _covered(box: Box, other: Box) -> float:
-    width = min(box.x + box.width, other.x + other.width) - max(box.x, other.x)
-    height = min(box.y + box.height, other.y + other.height) - max(box.y, other.y)
-    return max(width, 0.0) * max(height, 0.0) / (box.width * box.height)
-
-
-def _inside(box: Box, size: tuple[int, int]) -> float:
-    return _covered(box, Box(0, 0, *size))
+    return shared_area(box, other) / (box.width * box.height)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -54,11 +53,6 @@ class RunningServer:
         finally:
             gate.set()
         assert all(job.result(5) for job in jobs)
-
-
-def box_of(face: dict[str, Any]) -> list[float]:
-    """Return a face's box: left, top, width, height."""
-    return [face[name] for name in ("x", "y", "width", "height")]
 
 
 def tiny_offer(model: Path) -> Offer:

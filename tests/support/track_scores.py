@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from clips import Truth
+from clips import Truth, shared_area
 
 from mien.core.types import Box
 from mien.inference.video.assignment import assign
@@ -18,29 +18,17 @@ SAME = 0.5
 
 @dataclass(frozen=True)
 class TrackScores:
-    """Counts over a clip's frames, without hidden faces.
+    """Counts over a clip's frames, without hidden faces."""
 
-    Attributes:
-        faces: Visible faces.
-        found: Visible faces with a box.
-        false: Boxes without a face.
-        switches: Changes of a face's tracker id.
-        fragments: Times a visible face was lost and found again.
-        same_identity: Boxes with the tracker id that matches their face best over the whole clip (IDTP).
-        boxes: All boxes.
-        numbers: Tracker ids.
-        overlap: Mean IoU of the faces found.
-    """
-
-    faces: int
-    found: int
-    false: int
-    switches: int
-    fragments: int
-    same_identity: int
+    faces: int  # visible
+    found: int  # visible, with a box
+    false: int  # boxes without a face
+    switches: int  # changes of a face's tracker id
+    fragments: int  # times a visible face was lost and found again
+    same_identity: int  # boxes with the tracker id that matches their face best over the whole clip (IDTP)
     boxes: int
-    numbers: int
-    overlap: float
+    numbers: int  # tracker ids
+    overlap: float  # mean IoU of the faces found
 
     @property
     def idf1(self) -> float:
@@ -92,9 +80,7 @@ def score_tracks(frames: Sequence[tuple[Sequence[Truth], Sequence[tuple[int, Box
 
 def overlap(a: Box, b: Box) -> float:
     """Return the IoU of two boxes, 0 to 1."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    shared = max(width, 0.0) * max(height, 0.0)
+    shared = shared_area(a, b)
     return shared / (a.width * a.height + b.width * b.height - shared)
 
 

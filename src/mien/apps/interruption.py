@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
 
-T = TypeVar("T")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -27,14 +25,6 @@ class Interruption:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def stop(self, items: Generator[T, None, None]) -> Generator[T, None, None]:
-        """Yield items until a signal arrives."""
-        with closing(items):
-            for item in items:
-                yield item
-                if self.signal:
-                    return
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self.signal = number

@@ -13,7 +13,6 @@ import typer
 
 from mien.apps.options import DetectorName, KeepAll, ModelName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.apps.recognize_video import VideoOptions, recognize_videos
 
 if TYPE_CHECKING:
     from mien.core.types import ImageResult
@@ -88,6 +87,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     load = partial(_load, model, detector, threads, provider, use_rejection=not keep_all)
     stopped = 0
     if any(is_video(source) for source in sources):
+        from mien.apps.recognize_video import VideoOptions, recognize_videos
         from mien.inference.video import StreamSettings
 
         settings = StreamSettings(detect_every, smoothing=smoothing.value, time_constant=time_constant)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mien.apps.interruption import Interruption
 from mien.core.errors import MienError
 from mien.core.text import printable
-
-if TYPE_CHECKING:
-    from mien.core.types import FrameResult
-    from mien.inference.recognizer import Recognizer
-    from mien.inference.video import StreamSettings, VideoSource, VideoSummary
-    from mien.inference.video.writers import FrameWriter
+from mien.core.types import FrameResult
+from mien.core.whole_file import write_json, write_whole
+from mien.inference.draw import draw_faces
+from mien.inference.recognizer import Recognizer
+from mien.inference.video import StreamSettings, VideoError, VideoSource, open_video, stream
+from mien.inference.video.recording import LineFile, VideoRecorder
+from mien.inference.video.summary import VideoSummary
+from mien.inference.video.timeline import draw_timeline
+from mien.inference.video.writers import frame_text, header_text, print_summary, summarize
 
 
 @dataclass(frozen=True)
@@ -39,30 +45,22 @@ class SavedResults:
 
     def __init__(self, folder: Path, video: VideoSource, labels: tuple[str, ...], options: VideoOptions) -> None:
         """Create the files; `MienError` if that fails."""
-        from mien.inference.video.recording import LineFile, VideoRecorder
-        from mien.inference.video.writers import FrameWriter
-
-        format, suffix = ("json", ".jsonl") if options.format == "json" else ("csv", ".csv")
-        suffixes = (suffix, ".mp4", "-summary.json", "-timeline.svg")
+        self._format = "json" if options.format == "json" else "csv"
+        suffixes = (".jsonl" if options.format == "json" else ".csv", ".mp4", "-summary.json", "-timeline.svg")
         lines, annotated, self._summary, self._timeline = _free_paths(folder, _stem(video.name), suffixes)
         self._recorder = VideoRecorder(annotated, video.rate, options.threads) if options.use_video else None
         self._lines = LineFile(lines)
-        self._writer = FrameWriter(format, labels, self._lines)
+        if self._format == "csv":
+            self._lines.write(header_text(labels))
 
     def write(self, source: str, result: FrameResult) -> None:
         """Write one frame."""
-        from mien.inference.draw import draw_faces
-
-        self._writer.write(source, result)
+        self._lines.write(frame_text(self._format, source, result))
         if self._recorder is not None and result.pixels is not None:
             self._recorder.write(draw_faces(result.pixels, result), result.time)
 
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
         """Write summary and timeline; `VideoError` if that fails."""
-        from mien.core.whole_file import write_json, write_whole
-        from mien.inference.video import VideoError
-        from mien.inference.video.timeline import draw_timeline
-
         content = {"source": printable(source), **summary.to_json(), "frames_per_second": round(frames_per_second, 1)}
         try:
             write_json(self._summary, content)
@@ -91,22 +89,18 @@ def recognize_videos(
     Each error is passed to `fail`, and the next video follows. Returns the number of the signal that interrupted the
     run, or 0.
     """
-    from mien.inference.video import open_video, stream
-    from mien.inference.video.writers import FrameWriter
-
     interruption = Interruption()
     labels = recognizer.card.labels.names
-    writer = FrameWriter(options.format, labels, sys.stdout) if options.format != "table" else None
+    if options.format == "csv":
+        print(header_text(labels), end="", flush=True)
     with interruption.delayed():
         for source in sources:
             try:
-                video = open_video(source)
+                with closing(open_video(source)) as video, closing(stream(video, recognizer, settings)) as frames:
+                    until_signal = takewhile(lambda _: not interruption.signal, frames)
+                    _write_results(video, until_signal, VideoSummary(labels), options, fail)
             except MienError as error:
                 fail(error)
-                continue
-            frames = interruption.stop(stream(video, recognizer, settings))
-            if failure := _write_results(video, frames, labels, options, writer):
-                fail(failure)
             if interruption.signal:
                 break
     return interruption.signal
@@ -114,46 +108,35 @@ def recognize_videos(
 
 def _write_results(
     video: VideoSource,
-    frames: Generator[FrameResult, None, None],
-    labels: tuple[str, ...],
+    frames: Iterable[FrameResult],
+    summary: VideoSummary,
     options: VideoOptions,
-    writer: FrameWriter | None,
-) -> MienError | None:
-    """Write everything about one video, and return the first error."""
-    from mien.inference.video import VideoSummary
-    from mien.inference.video.writers import print_summary, summarize
-
-    summary = VideoSummary(labels)
-    saved: SavedResults | None = None
-    failure: MienError | None = None
+    fail: Callable[[Exception], None],
+) -> None:
+    """Write everything about one video; one that breaks off gets its summary too."""
     start = time.monotonic()
+    saved = SavedResults(options.save, video, summary.labels, options) if options.save is not None else None
     try:
         with ExitStack() as stack:
-            stack.callback(video.close)
-            if options.save is not None:
-                saved = stack.enter_context(closing(SavedResults(options.save, video, labels, options)))
-            stack.callback(frames.close)
+            if saved is not None:
+                stack.enter_context(closing(saved))
             advance = stack.enter_context(_progress(video))
             for result in frames:
-                if writer is not None:
-                    writer.write(video.name, result)
+                if options.format != "table":
+                    print(frame_text(options.format, video.name, result), end="", flush=True)
                 if saved is not None:
                     saved.write(video.name, result)
                 summary.add(result)
                 advance(result)
     except MienError as error:
-        failure = error
+        fail(error)
     summary.finish()
-    if saved is not None:
-        try:
-            saved.write_summary(video.name, summary, summary.frames / max(time.monotonic() - start, 1e-9))
-        except MienError as error:
-            failure = failure or error
-    if writer is None:
+    if options.format == "table":
         print_summary(video.name, summary, sys.stdout)
     else:
         typer.echo("\n".join(summarize(video.name, summary)), err=True)
-    return failure
+    if saved is not None:
+        saved.write_summary(video.name, summary, summary.frames / max(time.monotonic() - start, 1e-9))
 
 
 def _stem(source: str) -> str:
@@ -165,8 +148,6 @@ def _stem(source: str) -> str:
 
 def _free_paths(folder: Path, stem: str, suffixes: tuple[str, ...]) -> list[Path]:
     """Return one path per suffix, with a common number if files exist: none is overwritten."""
-    from mien.inference.video import VideoError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -183,27 +164,20 @@ def _free_paths(folder: Path, stem: str, suffixes: tuple[str, ...]) -> list[Path
 @contextmanager
 def _progress(video: VideoSource) -> Iterator[Callable[[FrameResult], None]]:
     """Show frames, frames per second and the remaining time on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
     columns: list[Any] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,} frames  {task.fields[rate]}{task.fields[dropped]}"),
+        TextColumn("{task.completed:,} frames  {task.fields[rate]}"),
         TimeElapsedColumn() if video.length is None else TimeRemainingColumn(),
     ]
     start = time.monotonic()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(Path(video.name).name, total=video.length, rate="", dropped="")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(Path(video.name).name, total=video.length, rate="")
 
         def advance(result: FrameResult) -> None:
             frames = result.index + 1 - result.dropped
             rate = f"{frames / max(time.monotonic() - start, 1e-9):.0f} frames/s"
-            dropped = f", {result.dropped:,} dropped" if result.dropped else ""
-            progress.update(task, completed=frames, rate=rate, dropped=dropped)
+            progress.update(task, completed=frames, rate=rate)
 
         yield advance

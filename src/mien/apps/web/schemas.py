@@ -43,8 +43,7 @@ class StreamOptions(Choice):
 
     def stream_settings(self) -> StreamSettings:
         """Return the settings of the stream."""
-        values = self.model_dump(exclude={"model", "detector"})
-        return StreamSettings(**values, use_pixels=False)
+        return StreamSettings(self.detect_every, self.smoothing, self.time_constant)
 
 
 class FaceResponse(BaseModel):

@@ -16,7 +16,6 @@ from starlette.types import Message, Receive, Scope, Send
 from mien.apps.web.engine import Engine
 from mien.apps.web.problems import as_problem
 from mien.apps.web.settings import ServerLimits
-from mien.core.decoding import Limits
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import FaceStream, StreamSettings
 from mien.inference.video.decoding import EncodedVideo
@@ -94,7 +93,7 @@ def _recognize(
     data: bytes, limits: ServerLimits, recognizer: Recognizer, settings: StreamSettings
 ) -> Generator[Result]:
     faces, count = FaceStream(recognizer, settings), 0
-    with contextlib.closing(EncodedVideo(data, Limits(max_pixels=limits.frame_pixels))) as video:
+    with contextlib.closing(EncodedVideo(data, limits.frame_pixels)) as video:
         for frame in video.frames():
             if count == limits.video_frames:
                 yield {"type": "end", "frames": count, "is_complete": False}

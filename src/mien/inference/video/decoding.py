@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
-from mien.core.image import Limits
 from mien.inference.video.frames import DEFAULT_RATE, NETWORK, Frame, VideoError
 
 if TYPE_CHECKING:
@@ -24,12 +23,15 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-LIMITS = Limits(max_pixels=8192 * 4320)  # 8K: several frames are in memory at once
+MAX_PIXELS = 8192 * 4320  # 8K: several frames are in memory at once
 # The formats FFmpeg may recognise: containers, but no playlists, which name other files and addresses.
 FILE_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf,mjpeg,mxf,nut,gif,yuv4mpegpipe"
 FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
-STREAM_FORMATS = "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc"
-STREAM_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
+STREAM_OPTIONS = {
+    "format_whitelist": "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc",
+    "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto",
+}
+RTSP_OPTIONS = STREAM_OPTIONS | {"rtsp_transport": "tcp"}  # over UDP, a lost packet smears faces
 TIMEOUT = 10.0  # seconds
 # A file counts as cut off if more than this share of it is missing (containers round their durations), and more than
 # these seconds (the last frame's time is its start, not its end).
@@ -45,31 +47,27 @@ class EncodedVideo:
     Frames are upright (a phone's rotation is applied) and have square pixels.
     """
 
-    def __init__(self, source: str | Path | bytes, limits: Limits = LIMITS, threads: int = 1) -> None:
-        """Open a file, its content, or a stream at rtsp:// or http(s)://.
-
-        Args:
-            source: The file, content or address. A file is never read as an address or a playlist.
-            limits: `max_pixels` limits the size of a frame, checked before decoding.
-            threads: CPU threads of the decoder.
+    def __init__(self, source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> None:
+        """Open a file, its content, or a stream at rtsp:// or http(s)://; a file is never read as a playlist.
 
         Raises:
-            VideoError: The source does not exist, or is not a video that can be decoded.
+            VideoError: The source does not exist, cannot be decoded, or has frames of more than `max_pixels`.
             MissingExtraError: PyAV is not installed.
         """
         is_stream = isinstance(source, str) and source.startswith(NETWORK)
-        self._limits = limits
+        self._max_pixels = max_pixels
         if isinstance(source, bytes):
             self.name = "The video"
             self._container = _open(BytesIO(source), self.name, FILE_OPTIONS)
         elif is_stream:
-            self.name = _without_password(str(source))
-            self._container = _open_stream(str(source), self.name)
+            self.name = re.sub(r"(?<=://)[^/?#]*@", "", str(source))  # without a password
+            options = RTSP_OPTIONS if str(source).startswith("rtsp") else STREAM_OPTIONS
+            self._container = _open(str(source), self.name, options)
         else:
             self.name = str(source)
-            self._container = _open_file(Path(source))
+            self._container = _open(f"file:{source}", self.name, FILE_OPTIONS)
         try:
-            self._video = self._find_video(threads)
+            self._video = self._find_video()
         except VideoError:
             self.close()
             raise
@@ -110,18 +108,18 @@ class EncodedVideo:
         """Close the file or connection."""
         self._container.close()
 
-    def _find_video(self, threads: int) -> VideoStream:
+    def _find_video(self) -> VideoStream:
         if not self._container.streams.video:
             kinds = sorted({stream.type for stream in self._container.streams})
             raise VideoError(f"{self.name} has no video, only {' and '.join(kinds) or 'an empty container'}.")
         video = self._container.streams.video[0]
         if video.codec_context is None:
             raise VideoError(f"{self.name} has a codec that FFmpeg cannot decode; convert it to H.264.")
-        pixels, limit = video.codec_context.width * video.codec_context.height, self._limits.max_pixels
+        pixels, limit = video.codec_context.width * video.codec_context.height, self._max_pixels
         if pixels > limit:
             raise VideoError(f"{self.name} has frames of {pixels:,} pixels; the limit is {limit:,}.")
         video.codec_context.options = {"max_pixels": str(limit)}
-        video.codec_context.thread_count = threads
+        video.codec_context.thread_count = 1
         return video
 
     @property
@@ -155,8 +153,8 @@ class EncodedVideo:
     def _pixels(self, decoded: VideoFrame) -> NDArray[np.uint8]:
         aspect = self._video.sample_aspect_ratio
         width = max(round(decoded.width * aspect), 1) if aspect else decoded.width
-        if width * decoded.height > self._limits.max_pixels:
-            limit = f"the limit is {self._limits.max_pixels:,} pixels"
+        if width * decoded.height > self._max_pixels:
+            limit = f"the limit is {self._max_pixels:,} pixels"
             raise VideoError(f"{self.name} has a frame of {width} x {decoded.height} pixels; {limit}.")
         pixels = np.asarray(decoded.to_ndarray(format="rgb24", width=width), dtype=np.uint8)
         turns = round(decoded.rotation / 90) % 4  # counter-clockwise
@@ -170,23 +168,6 @@ def import_av() -> Any:
     except ModuleNotFoundError:
         raise MissingExtraError("Reading and writing video files", "video") from None
     return av
-
-
-def _open_file(path: Path) -> InputContainer:
-    if not path.exists():
-        raise VideoError(f"{path}: no such file.")
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder; expected a video file.")
-    if path.is_file() and path.stat().st_size == 0:
-        raise VideoError(f"{path} is empty (0 bytes); expected a video file.")
-    return _open(f"file:{path}", str(path), FILE_OPTIONS)
-
-
-def _open_stream(address: str, name: str) -> InputContainer:
-    options = {"format_whitelist": STREAM_FORMATS, "protocol_whitelist": STREAM_PROTOCOLS}
-    if address.startswith("rtsp"):
-        options["rtsp_transport"] = "tcp"  # over UDP, a lost packet smears faces
-    return _open(address, name, options)
 
 
 def _open(address: str | BytesIO, name: str, options: dict[str, str]) -> InputContainer:
@@ -203,7 +184,3 @@ def _open(address: str | BytesIO, name: str, options: dict[str, str]) -> InputCo
 def _reason(error: Exception) -> str:
     """Return FFmpeg's message without the address, which may contain a password."""
     return str(getattr(error, "strerror", None) or type(error).__name__)
-
-
-def _without_password(address: str) -> str:
-    return re.sub(r"(?<=://)[^/?#]*@", "", address)

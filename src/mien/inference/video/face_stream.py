@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from mien.core.image import as_rgb
 from mien.core.types import FrameResult, TrackedFace
 from mien.inference.recognizer import Recognizer
-from mien.inference.video.frames import DEFAULT_RATE, Frame, VideoError, VideoSource
-from mien.inference.video.pipeline import Channel, Stage, run_pipeline
+from mien.inference.video.frames import Frame, VideoError, VideoSource
+from mien.inference.video.pipeline import Stage, run_pipeline
 from mien.inference.video.smoothing import TIME_CONSTANT, Smoother, SmoothingMode
 from mien.inference.video.sources import open_video
 from mien.inference.video.track import TrackedDetection
@@ -25,6 +26,7 @@ from mien.inference.video.tracking import Tracker
 
 # Queues hold 4 frames of up to 1080p, or 1 larger frame: a frame of 8K takes 106 MB.
 CAPACITY, LARGE_FRAME, CAPACITY_LARGE = 4, 1920 * 1088, 1
+DETECT_WITHIN = 0.25  # run the detector at least this often, in seconds, at low frame rates too
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,13 @@ class StreamSettings:
     """How a video is processed."""
 
     detect_every: int = 3  # run the detector on every n-th frame, and track faces in between
-    detect_within: float = 0.25  # run it at least this often, in seconds, at low frame rates too
     smoothing: SmoothingMode = "adaptive"  # see `Smoother`
     time_constant: float = TIME_CONSTANT  # of the smoothing, in seconds
-    rate: float = DEFAULT_RATE  # frames per second if the source is arrays
-    use_pixels: bool = True  # include each frame's pixels in its result
 
     def __post_init__(self) -> None:
         if self.detect_every < 1:
             raise VideoError(f"detect_every is {self.detect_every}; expected 1 frame or more.")
-        if not self.detect_within > 0:
-            raise VideoError(f"detect_within is {self.detect_within}; expected more than 0 seconds.")
-        self.create_smoother()  # checks the rest
-
-    def create_smoother(self) -> Smoother:
-        """Return a new smoother with these settings; `MienError` if they are invalid."""
-        return Smoother(self.smoothing, self.time_constant)
+        Smoother(self.smoothing, self.time_constant)  # checks them
 
 
 DEFAULTS = StreamSettings()
@@ -80,19 +73,15 @@ class FaceStream:
         self._detected_at = -np.inf
         self._next_index = 0
         self._dropped = 0
-        self._probabilities = settings.create_smoother()
-        self._rejection = settings.create_smoother()
+        self._probabilities, self._rejection = (Smoother(settings.smoothing, settings.time_constant) for _ in range(2))
         self._last: dict[int, TrackedFace] = {}
 
     def process(self, pixels: NDArray[Any], time: float) -> FrameResult:
         """Return the faces of the next frame.
 
         Args:
-            pixels: An upright RGB image, as for `Recognizer.recognize`.
+            pixels: An upright RGB image, as for `Recognizer.recognize`; else `ImageError`.
             time: Seconds since any fixed moment; later than the previous frame.
-
-        Raises:
-            ImageError: The array is not an image.
         """
         return self.classify([self.find(Frame(self._next_index, time, as_rgb(pixels)))])[0]
 
@@ -101,12 +90,13 @@ class FaceStream:
         self._dropped += frame.index - self._next_index
         self._next_index = frame.index + 1
         if self._recognizer.is_whole_image:
-            tracked = [TrackedDetection(1, face, True) for face in self._recognizer.detect(frame.pixels)]
+            faces = self._recognizer.detect(frame.pixels)
+            tracked = [TrackedDetection(1, face.box, face.score, is_seen=True) for face in faces]
             active = frozenset({1})
         else:
             tracked = self._track(frame)
             active = self._tracker.active
-        crops = [self._recognizer.crop(frame.pixels, t.detection.box) for t in tracked if t.is_seen]
+        crops = [self._recognizer.crop(frame.pixels, t.box) for t in tracked if t.is_seen]
         return FrameFaces(frame, self._dropped, active, tracked, crops)
 
     def classify(self, found: Sequence[FrameFaces]) -> list[FrameResult]:
@@ -118,9 +108,7 @@ class FaceStream:
     def smooth(self, found: FrameFaces, rows: Iterator[tuple[NDArray[np.float32], float]]) -> FrameResult:
         """Smooth the probabilities of each track, and leave out boxes rejected as non-faces.
 
-        Args:
-            found: The faces.
-            rows: For each crop, the probabilities (labels,) and the probability of a non-face.
+        `rows` has for each crop its probabilities (labels,) and the probability of a non-face.
         """
         frame, faces = found.frame, list[TrackedFace | None]()
         for tracked in found.tracked:
@@ -128,7 +116,7 @@ class FaceStream:
                 faces.append(self._smooth(tracked, *next(rows), frame.time))
             else:  # with the last expression seen
                 last = self._last.get(tracked.track)
-                faces.append(last and replace(last, box=tracked.detection.box, is_seen=False))
+                faces.append(last and replace(last, box=tracked.box, is_seen=False))
         self._last = {track: face for track, face in self._last.items() if track in found.active}
         self._probabilities.keep_only(found.active)
         self._rejection.keep_only(found.active)
@@ -141,13 +129,13 @@ class FaceStream:
             faces=[face for face in faces if face is not None],
             labels=self._recognizer.card.labels.names,
             dropped=found.dropped,
-            pixels=frame.pixels if self._settings.use_pixels else None,
+            pixels=frame.pixels,
         )
 
     def _track(self, frame: Frame) -> list[TrackedDetection]:
         self._frames_since_detection += 1
         is_due = self._frames_since_detection >= self._settings.detect_every
-        if not (is_due or frame.time - self._detected_at >= self._settings.detect_within):
+        if not (is_due or frame.time - self._detected_at >= DETECT_WITHIN):
             return self._tracker.follow(frame.pixels, frame.time)
         self._frames_since_detection, self._detected_at = 0, frame.time
         return self._tracker.update(frame.pixels, self._recognizer.detect(frame.pixels), frame.time)
@@ -164,8 +152,8 @@ class FaceStream:
             return None
         names = self._recognizer.card.labels.names
         self._last[track] = TrackedFace(
-            box=tracked.detection.box,
-            score=tracked.detection.score,
+            box=tracked.box,
+            score=tracked.score,
             label=names[int(np.argmax(probabilities))],
             probabilities=dict(zip(names, probabilities.tolist(), strict=True)),
             track=track,
@@ -202,10 +190,14 @@ def stream(
         0.0 [1]
         0.04 [1]
     """
-    video = source if isinstance(source, VideoSource) else open_video(source, rate=settings.rate)
+    video = source if isinstance(source, VideoSource) else open_video(source)
     faces = FaceStream(recognizer or Recognizer(), settings)
     is_large = video.frame_pixels is not None and video.frame_pixels > LARGE_FRAME
     capacity = CAPACITY_LARGE if is_large else CAPACITY
-    inbox = Channel[Frame](1 if video.is_live else capacity, use_latest=video.is_live)
     stages: list[Stage] = [(lambda frames: map(faces.find, frames), 1), (faces.classify, capacity)]
-    return run_pipeline(video.frames(), inbox, stages, capacity, video.close)
+    return run_pipeline(_frames(video), stages, capacity, use_latest=video.is_live)
+
+
+def _frames(video: VideoSource) -> Generator[Frame, None, None]:
+    with closing(video):
+        yield from video.frames()

@@ -22,6 +22,9 @@ _MIN_SHARE_OF_POINTS = 0.4
 _DETECTION = 0.04**2
 _FLOW_DRIFT = 0.1**2
 _BLIND_DRIFT = 0.8
+# Time constants in seconds: of the average velocity, and of the end of a hidden face's predicted motion.
+_VELOCITY_TIME = 0.25
+_COAST_TIME = 1.5
 
 
 class Shift(NamedTuple):
@@ -62,13 +65,12 @@ def _flow(before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[n
 class Motion:
     """Position and velocity of a face. Positions are in pixels, times in seconds."""
 
-    def __init__(self, box: Box, *, velocity_time: float, coast_time: float) -> None:
-        """Start at a detection, at rest; see `TrackerSettings`."""
+    def __init__(self, box: Box) -> None:
+        """Start at a detection, at rest."""
         self.centre = np.array(box.centre)  # (2,)
         self.sides = np.array([box.width, box.height])
         self.velocity = np.zeros(2)
         self.blind_time = 0.0  # since the last measurement
-        self._velocity_time, self._coast_time = velocity_time, coast_time
         self._age = 0.0
         self._variance = _DETECTION  # of the centre and of the log sides, relative to `size`
         self._measured = self.centre.copy()
@@ -135,13 +137,13 @@ class Motion:
 
     def _coasted(self, start: float, end: float) -> float:
         """Return the time at full speed that equals coasting from `start` to `end` seconds after the last sight."""
-        return self._coast_time * (math.exp(-start / self._coast_time) - math.exp(-end / self._coast_time))
+        return _COAST_TIME * (math.exp(-start / _COAST_TIME) - math.exp(-end / _COAST_TIME))
 
     def _finish_measurement(self, is_reliable: bool) -> None:
-        """Average the velocity, over the whole time of a young track and over `velocity_time` later."""
+        """Average the velocity, over the whole time of a young track and over `_VELOCITY_TIME` later."""
         if self.blind_time > 0 and is_reliable:
             velocity = (self.centre - self._measured) / self.blind_time
-            gain = max(1 - math.exp(-self.blind_time / self._velocity_time), min(self.blind_time / self._age, 1.0))
+            gain = max(1 - math.exp(-self.blind_time / _VELOCITY_TIME), min(self.blind_time / self._age, 1.0))
             self.velocity = self.velocity + gain * (velocity - self.velocity)
         self._measured = self.centre.copy()
         self.blind_time = 0.0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -23,12 +23,7 @@ class Channel(Generic[T]):
     """A bounded queue between two threads. Either end can stop the other."""
 
     def __init__(self, capacity: int, *, use_latest: bool = False) -> None:
-        """Create an empty queue.
-
-        Args:
-            capacity: Maximum number of waiting items.
-            use_latest: When full, drop the oldest item instead of waiting for room.
-        """
+        """Create an empty queue; `use_latest`: when full, drop the oldest item instead of waiting for room."""
         self._items: deque[T] = deque()
         self._capacity = capacity
         self._use_latest = use_latest
@@ -49,11 +44,7 @@ class Channel(Generic[T]):
             return not self._is_abandoned
 
     def take(self, maximum: int = 1) -> list[T]:
-        """Wait for an item and take all that are there, at most `maximum`; none at the end.
-
-        Raises:
-            BaseException: The error given to `close`, after all items before it.
-        """
+        """Wait for an item and take all that are there, at most `maximum`; at the end none, or raise its error."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._is_closed or self._is_abandoned)
             taken = [self._items.popleft() for _ in range(min(maximum, len(self._items)))]
@@ -77,11 +68,7 @@ class Channel(Generic[T]):
 
 
 def run_pipeline(
-    frames: Iterator[Any],
-    inbox: Channel[Any],
-    stages: Sequence[Stage],
-    capacity: int,
-    close: Callable[[], None],
+    items: Generator[Any, None, None], stages: Sequence[Stage], capacity: int, *, use_latest: bool = False
 ) -> Generator[Any, None, None]:
     """Send items through stages, and yield the results of the last one in order.
 
@@ -89,17 +76,18 @@ def run_pipeline(
     stops early, all stages stop.
 
     Args:
-        frames: The items, taken in a thread.
-        inbox: The queue into the first stage, which decides whether a slow pipeline holds up `frames` or drops some.
+        items: A generator, run and closed in a thread.
         stages: The functions to call.
         capacity: The capacity of the queues between stages.
-        close: Called after the last item, in the thread that takes the items.
+        use_latest: If the first stage is busy, drop all but the last item instead of holding up `items`.
     """
+    inbox = Channel[Any](1 if use_latest else capacity, use_latest=use_latest)
     channels = [inbox, *(Channel[Any](capacity) for _ in stages)]
-    calls = [partial(_send, frames, inbox, close)]
-    for stage, source, target in zip(stages, channels, channels[1:], strict=False):
-        calls.append(partial(_send, _results(*stage, source), target, source.abandon))
-    threads = [threading.Thread(target=call, name=f"mien-{i}", daemon=True) for i, call in enumerate(calls)]
+    results = (_results(*stage, source) for stage, source in zip(stages, channels, strict=False))
+    threads = [
+        threading.Thread(target=_send, args=sent, name="mien video", daemon=True)
+        for sent in zip([items, *results], channels, strict=True)
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -112,19 +100,23 @@ def run_pipeline(
             thread.join(JOIN_TIMEOUT)
 
 
-def _results(work: Callable[[list[Any]], Iterable[Any]], maximum: int, source: Channel[Any]) -> Iterator[Any]:
-    while items := source.take(maximum):
-        yield from work(items)
+def _results(
+    work: Callable[[list[Any]], Iterable[Any]], maximum: int, source: Channel[Any]
+) -> Generator[Any, None, None]:
+    try:
+        while items := source.take(maximum):
+            yield from work(items)
+    finally:
+        source.abandon()
 
 
-def _send(items: Iterator[Any], target: Channel[Any], finish: Callable[[], None]) -> None:
+def _send(items: Generator[Any, None, None], target: Channel[Any]) -> None:
     error: BaseException | None = None
     try:
-        for item in items:
-            if not target.put(item):
-                break
+        with closing(items):
+            for item in items:
+                if not target.put(item):
+                    break
     except BaseException as caught:  # raised again where the results are taken
         error = caught
-    finally:
-        finish()
-        target.close(error)
+    target.close(error)

@@ -27,16 +27,7 @@ class VideoRecorder:
     """
 
     def __init__(self, path: Path, rate: float | None = None, threads: int = 1) -> None:
-        """Prepare to write; the first frame creates the file.
-
-        Args:
-            path: A file ending in .mp4 that does not exist.
-            rate: The approximate number of frames per second.
-            threads: CPU threads of the encoder.
-
-        Raises:
-            MissingExtraError: PyAV is not installed.
-        """
+        """Prepare to write; the first frame creates the file. `rate` is roughly the number of frames per second."""
         self._av = import_av()
         self._path = path
         self._rate = Fraction(min(max(rate or DEFAULT_RATE, 1.0), 240.0)).limit_denominator(1001)
@@ -47,14 +38,9 @@ class VideoRecorder:
         self._is_broken = False
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
-        """Append a frame.
+        """Append a frame, RGB (h, w, 3), at a time in seconds; `VideoError` on a full disk.
 
-        Args:
-            pixels: RGB (h, w, 3). A frame of another size than the first is stretched to it.
-            time: Seconds, increasing.
-
-        Raises:
-            VideoError: The file cannot be written, for example on a full disk.
+        A frame of another size than the first is stretched to it.
         """
         with self._failing():
             if self._container is None:
@@ -107,8 +93,8 @@ class LineFile:
         except OSError as error:
             raise VideoError(f"{path} cannot be written ({error.strerror or error}).") from None
 
-    def write(self, text: str) -> int:
-        """Append complete lines, and return the length of the text; `VideoError` on a full disk."""
+    def write(self, text: str) -> None:
+        """Append complete lines; `VideoError` on a full disk."""
         data = text.encode("utf-8")
         try:
             done = 0
@@ -120,10 +106,6 @@ class LineFile:
             reason = error.strerror or error
             raise VideoError(f"{self._path} cannot be written ({reason}); earlier lines are kept.") from None
         self._size += len(data)
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: `write` does not buffer."""
 
     def close(self) -> None:
         """Close the file."""

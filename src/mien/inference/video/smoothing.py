@@ -6,7 +6,6 @@ The smoothing depends on the frames' times, not on their number, so frame rates 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -47,36 +46,22 @@ class Smoother:
     """
 
     def __init__(self, mode: SmoothingMode = "adaptive", time_constant: float = TIME_CONSTANT) -> None:
-        """Start without any track.
-
-        Args:
-            mode: `off` returns probabilities as they are.
-            time_constant: In seconds, above 0.
-
-        Raises:
-            MienError: The mode is unknown, or the time constant is not above 0.
-        """
+        """Start without tracks; the time constant is in seconds, above 0. `off` returns probabilities as they are."""
         if mode not in SMOOTHING_MODES:
             hint = did_you_mean(mode, SMOOTHING_MODES)
             raise MienError(f"No smoothing mode named '{mode}'.{hint} Modes: {', '.join(SMOOTHING_MODES)}.")
-        if not 0 < time_constant <= sys.float_info.max:
+        if not 0 < time_constant < math.inf:
             raise MienError(f"time_constant is {time_constant}; expected a number of seconds above 0.")
         self.mode, self.time_constant = mode, time_constant
         self._averages: dict[int, _Averages] = {}
 
     def update(self, track: int, probabilities: NDArray[Any], time: float) -> NDArray[np.float64]:
-        """Return a track's smoothed probabilities.
+        """Return a track's smoothed probabilities (k,), which sum to 1; `MienError` if the input is not finite.
 
         Args:
             track: The tracker id of the face.
             probabilities: (k,), non-negative, of the frame at `time`; scaled to sum to 1.
             time: In seconds. If it runs backwards, no time passes.
-
-        Returns:
-            (k,), sums to 1.
-
-        Raises:
-            MienError: The probabilities or the time are not finite, or k differs from the track's earlier frames.
         """
         current = np.array(probabilities, dtype=np.float64)
         total = current.sum() if current.ndim == 1 and current.size and (current >= 0).all() else math.nan
@@ -86,9 +71,6 @@ class Smoother:
         if self.mode == "off":
             return current
         averages = self._averages.setdefault(track, _Averages(time, current, current))
-        if averages.smooth.shape != current.shape:
-            expected = f"{averages.smooth.size} probabilities, as before, for track {track}"
-            raise MienError(f"Smoothing expects {expected}; got {current.size}.")
         step = max(time - averages.time, 0.0) / self.time_constant
         averages.time = time
         if self.mode == "adaptive":

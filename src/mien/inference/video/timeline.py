@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import groupby
 from xml.sax.saxutils import escape
 
@@ -21,14 +22,10 @@ TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600,
 
 
 def draw_timeline(summary: VideoSummary, title: str) -> str:
-    """Return the timeline of a video as SVG.
+    """Return the timeline of a video, whose name is `title`, as SVG; `summary` is finished.
 
     Bars have the colours of their expressions (Okabe and Ito's palette for colour-blind people) and, where there is
     room, their names, which are readable in greyscale. Only the 40 people seen longest are drawn.
-
-    Args:
-        summary: The finished summary.
-        title: Usually the name of the video.
     """
     people = summary.longest(MAX_ROWS)
     seconds = max(summary.seconds, summary.slot)
@@ -41,7 +38,7 @@ def draw_timeline(summary: VideoSummary, title: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="12">',
-        f'<rect width="100%" height="100%" fill="{_hex(WHITE)}"/>',
+        '<rect width="100%" height="100%" fill="#fff"/>',
         _text(LEFT, 24, f"Apparent expressions over time: {title}", size=15),
         _text(LEFT, 43, subtitle),
         *_axis(seconds, bottom),
@@ -87,8 +84,9 @@ def _legend(labels: tuple[str, ...], y: float) -> Iterator[str]:
 
 def _rectangle(x: float, y: float, width: float, height: float, name: str) -> str:
     """Return a rectangle in the colour of an expression, with its name as tooltip."""
+    colour = bytes(COLOURS.get(name, WHITE)).hex()
     return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{_hex(COLOURS.get(name, WHITE))}" '
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="#{colour}" '
         f'stroke="#222" stroke-width="0.5"><title>{_escape(name)}</title></rect>'
     )
 
@@ -106,12 +104,4 @@ def _escape(text: str) -> str:
 
 
 def _clock(seconds: float, step: float) -> str:
-    if step < 1:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#" + bytes(colour).hex()
+    return f"{seconds:.1f} s" if step < 1 else str(timedelta(seconds=round(seconds)))

@@ -13,14 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ImageError, MienError
+from mien.core.errors import MienError
 from mien.core.types import Box, Detection
 from mien.inference.video.appearance import Window, cut_window
 from mien.inference.video.assignment import assign
-from mien.inference.video.track import Track, TrackedDetection, TrackerSettings, is_inside, touch
+from mien.inference.video.track import MAX_COST, Track, TrackedDetection, is_inside, touch
 
-DEFAULTS = TrackerSettings()
 Candidate = tuple[Detection, Window]
+TENTATIVE_TIME = 0.5  # how long a new face near a hidden one, which it may be, has no tracker id, in seconds
+PREDICTED_TIME = 1.0  # how long the predicted box of a hidden face is reported
+MEMORY_TIME = 3.0  # how long a hidden face can be re-identified
+CONFIRM_SCORE = 0.85  # a detection with at least this score is reported at once, others after a second one
 # Caps costs, so that one impossible match cannot outweigh many good ones.
 FORBIDDEN = 1e3
 # Frames are compared at SAMPLES x SAMPLES pixels; a correlation below SAME_VIEW is a cut.
@@ -33,9 +36,8 @@ MAX_HIDDEN = 100
 class Tracker:
     """Assigns tracker ids to faces, frame by frame. Not thread-safe."""
 
-    def __init__(self, settings: TrackerSettings = DEFAULTS) -> None:
+    def __init__(self) -> None:
         """Start without tracks."""
-        self._settings = settings
         self._tracks: list[Track] = []
         self._last_id = 0
         self._clock = 0.0
@@ -54,14 +56,10 @@ class Tracker:
         Args:
             pixels: The RGB frame (h, w, 3), uint8. A frame of another size than the last is the same view, resized.
             detections: The faces found. Boxes that are not finite rectangles are ignored.
-            time: The frame's time in seconds. If it runs backwards, no time passes.
+            time: The frame's time in seconds. If it runs backwards, no time passes; `MienError` if it is not finite.
 
         Returns:
             The faces of this frame by tracker id, including hidden ones with a predicted box.
-
-        Raises:
-            ImageError: `pixels` is not an RGB frame.
-            MienError: `time` is not a finite number.
         """
         self._advance(pixels, time)
         candidates = [(face, cut_window(pixels, face.box)) for face in detections if _is_rectangle(face.box)]
@@ -74,7 +72,7 @@ class Tracker:
             is_missed = track.is_seen and not track.is_detected
             if is_missed and any(other.is_at(track.motion.box) for other in confirmed):
                 track.hide()  # it has followed the other face
-        started = [Track(*face, self._settings, self._clock) for face in rest]
+        started = [Track(*face, self._clock) for face in rest]
         self._tracks = confirmed + [track for track in tentative if track.is_detected] + started
         hidden = [track for track in confirmed if not track.is_detected]
         for track in self._tracks:
@@ -84,22 +82,18 @@ class Tracker:
         return self._report(pixels)
 
     def follow(self, pixels: NDArray[np.uint8], time: float) -> list[TrackedDetection]:
-        """Process a frame without detections. Arguments, results and errors are those of `update`."""
+        """Process a frame on which the detector did not run; see `update`."""
         self._advance(pixels, time)
         return self._report(pixels)
 
     def _advance(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Move all tracks to this frame."""
-        is_array = isinstance(pixels, np.ndarray)
-        if not (is_array and pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size):
-            received = f"shape {pixels.shape} of {pixels.dtype}" if is_array else f"a {type(pixels).__name__}"
-            raise ImageError(f"A frame must be an RGB image (h, w, 3) of uint8; got {received}.")
         if not math.isfinite(time):
             raise MienError(f"A frame's time must be a finite number of seconds; got {time}.")
         step = max(time - self._last_time, 0.0)
         self._clock, self._last_time = self._clock + step, time
         height, width = pixels.shape[:2]
-        if self._tracks and (height, width) != self._shape:
+        if (height, width) != self._shape:
             for track in self._tracks:
                 track.rescale(width / self._shape[1], height / self._shape[0])
         self._shape = height, width
@@ -124,7 +118,7 @@ class Tracker:
         """Match tracks with detections at the lowest total cost, and return the detections left over."""
         costs = np.array([[track.cost(*face) for face in candidates] for track in tracks])
         costs = costs.reshape(len(tracks), len(candidates))
-        allowed = costs <= self._settings.max_cost
+        allowed = costs <= MAX_COST
         matches = {row: column for row, column in assign(np.minimum(costs, FORBIDDEN)) if allowed[row, column]}
         for row, track in enumerate(tracks):
             if row in matches:
@@ -135,19 +129,20 @@ class Tracker:
 
     def _is_confirmed(self, track: Track, hidden: Sequence[Track]) -> bool:
         """Return whether a tentative track is a real face, and cannot be a hidden one that is still half covered."""
-        is_sure = track.times_detected > 1 or track.detection.score >= self._settings.confirm_score
-        is_old = self._clock - track.started_at >= self._settings.tentative_time
+        is_sure = track.times_detected > 1 or track.score >= CONFIRM_SCORE
+        is_old = self._clock - track.started_at >= TENTATIVE_TIME
         return is_sure and (is_old or not any(other.may_reappear_at(track.motion.box) for other in hidden))
 
     def _report(self, pixels: NDArray[np.uint8]) -> list[TrackedDetection]:
         """Forget faces that were hidden for too long, and return those to show."""
         seen = [track for track in self._tracks if track.is_seen]
         hidden = sorted((track for track in self._tracks if not track.is_seen), key=lambda track: -track.seen_at)
-        oldest = self._clock - self._settings.memory_time
+        oldest = self._clock - MEMORY_TIME
         self._tracks = seen + [track for track in hidden[:MAX_HIDDEN] if track.seen_at >= oldest]
-        oldest = self._clock - self._settings.predicted_time
+        oldest = self._clock - PREDICTED_TIME
         shown = seen + [track for track in hidden if track.seen_at >= oldest and is_inside(track.motion.box, pixels)]
-        return [track.report() for track in sorted(shown, key=lambda track: track.tracker_id) if track.tracker_id]
+        reported = [TrackedDetection(t.tracker_id, t.motion.box, t.score, t.is_seen) for t in shown if t.tracker_id]
+        return sorted(reported, key=lambda face: face.track)
 
 
 def _is_rectangle(box: Box) -> bool:

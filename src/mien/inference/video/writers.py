@@ -11,38 +11,25 @@ from typing import TextIO
 from mien.core.serialization import table_columns, table_rows
 from mien.core.text import count, percent, printable
 from mien.core.types import FrameResult
-from mien.inference.video.recording import LineFile
 from mien.inference.video.summary import VideoSummary
 
 MAX_PEOPLE = 50  # in the table
 
 
-class FrameWriter:
-    """Writes the results of a video's frames, in order and in complete lines; see `mien.core.serialization`.
+def header_text(labels: Sequence[str]) -> str:
+    """Return the first line of CSV; `labels` are the model's."""
+    return _csv([table_columns(labels, is_video=True)])
 
-    `json` has one object per frame. `csv` has a header, then one row per face; `seen` is 0 for hidden faces, whose box
-    is predicted.
+
+def frame_text(format: str, source: str, result: FrameResult) -> str:
+    """Return a frame's result in complete lines; see `mien.core.serialization`.
+
+    `json` is one object. `csv` has one row per face; `seen` is 0 for hidden faces, whose box is predicted.
     """
-
-    def __init__(self, format: str, labels: Sequence[str], out: TextIO | LineFile) -> None:
-        """Write to `out` as `json` or `csv`; `labels` are the model's."""
-        self._use_json = format == "json"
-        self._labels = labels
-        self._out = out
-        if not self._use_json:
-            self._write(_csv([table_columns(labels, is_video=True)]))
-
-    def write(self, source: str, result: FrameResult) -> None:
-        """Write one frame's result at once."""
-        content = {"source": printable(source), **result.to_json()}
-        if self._use_json:
-            self._write(json.dumps(content) + "\n")
-        else:
-            self._write(_csv(table_rows(content, self._labels, is_video=True)))
-
-    def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+    content = {"source": printable(source), **result.to_json()}
+    if format == "json":
+        return json.dumps(content) + "\n"
+    return _csv(table_rows(content, result.labels, is_video=True))
 
 
 def print_summary(source: str, summary: VideoSummary, out: TextIO) -> None:
