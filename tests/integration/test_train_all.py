@@ -125,7 +125,7 @@ def test_an_interruption_ends_the_queue_and_keeps_the_run(mien, tmp_path):
 def test_no_time_starts_nothing(mien, tmp_path):
     done = mien("--minutes", "0")
     assert done.exit_code == 0, done.output
-    assert "too little time is left for 3 more: long/drawn seed 5" in done.output
+    assert "no time is left for 3 more: long/drawn seed 5" in done.output
     assert not (tmp_path / "runs").exists()
 
 

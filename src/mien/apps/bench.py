@@ -11,7 +11,7 @@ import typer
 
 from mien.apps.options import AsJson, ModelName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.apps.score_tables import percent, print_line, print_table
+from mien.apps.score_tables import print_line, print_table
 from mien.core.errors import MissingExtraError
 
 Out: TypeAlias = Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")]
@@ -83,33 +83,23 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
         list[str] | None, typer.Option("--set", help="Replace a setting in every recipe. Repeatable.")
     ] = None,
     plugin: PluginFiles = None,
-    steps: Annotated[int, typer.Option(help="Timed training steps of each recipe.")] = 50,
+    steps: Annotated[int, typer.Option(min=2, help="Timed training steps of each recipe.")] = 50,
     data: Annotated[Path | None, typer.Option(help="Folder of the data sets [default: random pixels].")] = None,
-    record: Annotated[
-        list[Path] | None,
-        typer.Option(help="Show when the run of this record.json reached 65, 68 and 70 %. Repeatable."),
-    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time training steps of recipes.
 
-    Recipes take turns and are compared with the hardware's peak. Nothing is written. With --record and no recipe,
-    nothing is timed.
+    Recipes take turns and are compared with the hardware's peak. Nothing is written.
     """
     from mien.recipes import load_recipe
-    from mien.training.throughput import measure_throughput, read_times
+    from mien.training.throughput import measure_throughput
 
     load_plugin_files(plugin)
-    times = [read_times(path) for path in record or ()]
-    loaded = [load_recipe(name, settings or ()) for name in recipes or ([] if times else ["default"])]
-    measured: dict[str, Any] = measure_throughput(loaded, steps, data) if loaded else {}
+    measured = measure_throughput([load_recipe(name, settings or ()) for name in recipes or ["default"]], steps, data)
     if as_json:
-        typer.echo(json.dumps({**measured, "records": times}, indent=1))
-        return
-    if measured:
+        typer.echo(json.dumps(measured, indent=1))
+    else:
         _print_throughput(measured)
-    if times:
-        _print_times(times)
 
 
 def _reference() -> bytes | None:
@@ -133,6 +123,8 @@ def _write_record(content: dict[str, Any], *, as_json: bool, out: Path | None) -
 
 
 def _print_throughput(measured: dict[str, Any]) -> None:
+    from mien.recipes.record import name_hardware
+
     recipes, hardware = measured["recipes"], measured["hardware"]
     peaks = sorted({f"{row['peak_flops'] / 1e12:,.2f} TFLOP/s in {row['precision']}" for row in recipes})
     print_table(
@@ -144,28 +136,9 @@ def _print_throughput(measured: dict[str, Any]) -> None:
              f"{100 * row['share_of_peak']:.1f} %")
             for row in recipes
         ),
-        caption=f"{_device_name(hardware)}, torch {hardware['torch']}; 3 x forward, 2 FLOP per multiply-accumulate; "
-        f"peak: the best of large matrix products and a convolution: {'; '.join(peaks)}",
+        caption=f"{name_hardware(hardware)}, torch {hardware['torch']}; 3 x forward, 2 FLOP per multiply-accumulate; "
+        f"peak: a large matrix product, {'; '.join(peaks)}",
     )  # fmt: skip
-
-
-def _print_times(times: list[dict[str, Any]]) -> None:
-    print_table(
-        "Training minutes until an accuracy was reached",
-        ("run", "hardware", "split", "best", *(f"{100 * float(accuracy):.0f} %" for accuracy in times[0]["minutes"])),
-        (
-            (row["name"], _device_name(row["hardware"]), row["split"], percent(row["best"], unit=" %"),
-             *("-" if spent is None else f"{spent:.1f}" for spent in row["minutes"].values()))
-            for row in times
-        ),
-    )  # fmt: skip
-
-
-def _device_name(hardware: dict[str, Any]) -> str:
-    """Return the name of a record's accelerator, or of the processor if there was none."""
-    from mien.recipes.record import name_hardware
-
-    return name_hardware(hardware) or "-"
 
 
 def _size(shape: list[int]) -> str:

@@ -42,7 +42,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     Every run gets a folder in --out with record.json, predictions.npz, features.npz and model.onnx; ledger.json keeps
     their state. Finished runs are not repeated; rerun to continue. Prints mean and deviation of each ablation.
     """
-    start = time.monotonic()  # the budget includes the imports below
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)
     from mien.recipes import load_recipe
     from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
@@ -59,14 +59,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
         rehearse(job.load_recipe())
     ledger = Ledger(out or Path("results") / load_recipe(recipe).name.replace("/", "-"))
-    worker = Worker(
-        ledger,
-        data,
-        publish=publish_run,
-        report=lambda line: typer.echo(line, err=True),
-        minutes=minutes,
-        start=start,
-    )
+    worker = Worker(ledger, data, publish_run, lambda line: typer.echo(line, err=True), deadline)
     failed = worker.run_all(jobs)
     _show(summarize(variants, plan.seeds, ledger.rows), as_json=as_json)
     if failed:

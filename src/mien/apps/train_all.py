@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,7 +32,7 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
     Every run gets a folder in --out with record.json and model.onnx; ledger.json keeps their state. Finished runs are
     not repeated, unfinished ones continue after their last epoch, failed ones are tried again.
     """
-    start = time.monotonic()  # the budget includes the imports below
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)
     import torch
 
@@ -43,17 +43,12 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
     jobs = choose_jobs(load_queue(queue), only or (), has_accelerator=torch.cuda.is_available())
     ledger = Ledger(out)
     if show_list:
-        _show(_rows(jobs, ledger), as_json=as_json)
+        _show(jobs, ledger, as_json=as_json)
         return
     from mien.export.publish import MODEL, publish  # after training's own imports: a missing extra is named by those
 
     worker = Worker(
-        ledger,
-        data,
-        publish=lambda run, dataset: publish(run, dataset, run.folder / MODEL).scores,
-        report=typer.echo,
-        minutes=minutes,
-        start=start,
+        ledger, data, lambda run, faces: publish(run, faces, run.folder / MODEL).scores, typer.echo, deadline
     )
     failed = worker.run_all(jobs)
     if failed:
@@ -61,42 +56,33 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise typer.Exit(1)
 
 
-def _rows(jobs: list[Job], ledger: Ledger) -> list[dict[str, Any]]:
-    """Return the queue's runs in their order, then the ledger's others, JSON-ready."""
-    from dataclasses import asdict
-
+def _show(jobs: list[Job], ledger: Ledger, *, as_json: bool) -> None:
+    """Show the queue's runs in their order, then the ledger's others."""
     from mien.training.ledger import LedgerRow
 
-    rows: list[dict[str, Any]] = []
-    known = dict(ledger.rows)
-    for started in known.values():
-        if started.state == "unfinished":
-            started.read_record(ledger.folder)
-    for job in jobs:
-        row = known.pop(job.key, None)
-        content = asdict(row) if row else asdict(LedgerRow.of(job)) | {"state": "waiting"}
-        rows.append(content | {"why": job.entry.why})
-    return rows + [asdict(row) | {"why": ""} for row in known.values()]
-
-
-def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    rows = {job.key: LedgerRow.of(job) for job in jobs} | ledger.rows
+    for row in rows.values():
+        if row.state == "unfinished":
+            row.read_record(ledger.folder)
     if as_json:
         import json
+        from dataclasses import asdict
 
-        typer.echo(json.dumps(rows, indent=1))
+        whys = {job.key: job.entry.why for job in jobs}
+        typer.echo(json.dumps([asdict(row) | {"why": whys.get(key, "")} for key, row in rows.items()], indent=1))
         return
     from mien.apps.run_tables import print_runs
     from mien.apps.score_tables import percent
 
     headings = ("run", "seed", "state", "epochs", "minutes", "accuracy", "mean\nclass", "without\nduplicates")
     cells = []
-    for row in rows:
-        done, planned, scores = row["epochs_done"], row["epochs_planned"], row["scores"]
-        shown = [scores.get(key) for key in ("accuracy", "mean_class_accuracy")]
-        shown.append(scores.get("without_duplicates", {}).get("accuracy"))
-        epochs = [f"{done}/{planned}" if planned else "-", f"{row['minutes']:.1f}" if done else "-"]
-        cells.append([row["name"], str(row["seed"]), row["state"], *epochs, *map(percent, shown)])
+    for row in rows.values():
+        done = row.epochs_done
+        shown = [row.scores.get(key) for key in ("accuracy", "mean_class_accuracy")]
+        shown.append(row.scores.get("without_duplicates", {}).get("accuracy"))
+        epochs = [f"{done}/{row.epochs_planned}" if row.epochs_planned else "-", f"{row.minutes:.1f}" if done else "-"]
+        cells.append([row.name, str(row.seed), row.state, *epochs, *map(percent, shown)])
     print_runs(headings, cells)
-    for row in rows:
-        if row["message"]:
-            typer.echo(f"{row['name']} seed {row['seed']}: {row['message']}")
+    for row in rows.values():
+        if row.message:
+            typer.echo(f"{row.name} seed {row.seed}: {row.message}")

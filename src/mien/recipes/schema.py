@@ -181,9 +181,9 @@ class AugmentationSettings(Settings):
 class TrainingSettings(Settings):
     """How the run is carried out.
 
-    `batch_size` is that of all processes together: `devices` on each of `nodes` machines, with batch norms over all
-    of them if `use_sync_batch_norm` (on accelerators only). 16 bits of `precision` are bf16 on processors, or 32 bits
-    on those that would emulate it. `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights. `use_compile`
+    `batch_size` is that of all processes together: `devices` on each of `nodes` machines, on accelerators with batch
+    norms over all of them. 16 bits of `precision` are bf16 on processors, or 32 bits on those that would emulate it.
+    `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights. `use_compile`
     needs a C++ compiler and is ignored without; on CUDA it uses CUDA graphs. The run ends after `patience` epochs
     without a better validation accuracy; 0: never. With `workers` above 0, that many processes per loader read images
     from their files when needed: for data larger than memory.
@@ -193,7 +193,6 @@ class TrainingSettings(Settings):
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Precision = "32-true"
     ema_decay: float = Field(0.0, ge=0, lt=1)
-    gradient_clip: NonNegative = 0.0
     selection: Literal["best", "last"] = "best"
     patience: int = Field(0, ge=0)
     use_compile: bool = False
@@ -202,7 +201,6 @@ class TrainingSettings(Settings):
     workers: int = Field(0, ge=0)
     devices: int = Field(1, ge=1)
     nodes: int = Field(1, ge=1)
-    use_sync_batch_norm: bool = True
 
     @property
     def processes(self) -> int:
@@ -243,13 +241,3 @@ class Recipe(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     distillation: DistillationSettings = DistillationSettings()
     training: TrainingSettings = TrainingSettings()
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        can_clip = self.training.precision == "32-true" or not self.optimizer.options.get("fused")
-        if self.training.gradient_clip and not can_clip:
-            raise ValueError(
-                "training.gradient_clip in mixed precision and a fused optimizer exclude each other; "
-                "set optimizer.options.fused = false"
-            )
-        return self

@@ -67,7 +67,8 @@ class Teacher:
         if images.shape[1] != self.spec.channels:
             images = images.expand(-1, self.spec.channels, -1, -1)
         inputs = normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
-        return network(inputs)[:, : self.classes].float()
+        logits: Tensor = network(inputs)[:, : self.classes].float()
+        return logits
 
 
 def _digest(network: Network) -> str:

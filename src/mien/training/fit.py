@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +26,11 @@ from mien.training.processes import check_processes, is_first_process, note
 from mien.training.recording import RecordKeeper, check_teachers, continue_record, new_record
 from mien.training.run import CHECKPOINTS, Run, create_network, load_run
 from mien.training.task import NOT_A_NUMBER, Task
-from mien.training.trainer import create_trainer
+from mien.training.trainer import create_trainer, without_advice
 
 # What a disk, a quota and a limit on the size of files report when there is no space.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 LOST_CONNECTION = ("gloo", "nccl", "connection reset", "connection closed", "broken pipe")
-# Lightning's and torch's advice to developers.
-ADVICE = (
-    ".*does not have many workers.*",
-    ".*use of fork\\(\\) may lead to deadlocks.*",
-    ".*DataLoader will create .* worker processes.*",
-    ".*Checkpoint directory.*exists and is not empty.*",
-    ".*number of training batches.*",
-    ".*isinstance\\(treespec, LeafSpec\\).*",
-)
 
 
 def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
@@ -89,16 +76,21 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         record = continue_record(RunRecord.load(folder / RECORD), record, folder)
         if record.finished:
             return load_run(folder)
-    _note_precision(recipe)
-    with _without_advice():
+    wanted, given = recipe.training.precision, precision_here(recipe.training)
+    if given != wanted:
+        note(f"this processor does not compute in {wanted}; training continues in {given}")
+    with without_advice():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         teachers = [teacher.description for teacher in task.distillation.teachers] if task.distillation else []
         if record.curves:
             check_teachers(record.teachers, teachers, folder)
         record.teachers = teachers
         task.compile_outputs()
+        folder.mkdir(parents=True, exist_ok=True)
         keeper = RecordKeeper(record, folder / RECORD, minutes)
-        _train(task, batches, keeper, resume=resume, quiet=quiet)
+        keeper.save()
+        if keeper.has_time():
+            _train(task, batches, keeper, resume=resume, quiet=quiet)
     run = load_run(folder)
     if is_first_process():
         run.record.save(folder / RECORD)
@@ -123,19 +115,10 @@ def _load_weights(network: Network, path: Path | None) -> dict[str, Any]:
         return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest(), "notes": notes}
 
 
-def _note_precision(recipe: Recipe) -> None:
-    wanted, given = recipe.training.precision, precision_here(recipe.training)
-    if given != wanted:
-        bits = "32 bits" if given == "32-true" else given
-        note(f"this processor does not compute in {wanted}; training continues in {bits}")
-
-
 def _train(task: Task, batches: FaceBatches, keeper: RecordKeeper, *, resume: bool, quiet: bool) -> None:
     """Train to the end; every way in which that can fail becomes one line."""
     folder = keeper.path.parent
     trainer = _make_trainer(task.recipe, keeper, quiet=quiet)
-    folder.mkdir(parents=True, exist_ok=True)
-    keeper.save()
     last = folder / CHECKPOINTS / "last.ckpt"
     advice = f"Continue with --resume --out {folder}."
     try:
@@ -184,14 +167,3 @@ def _make_trainer(recipe: Recipe, keeper: RecordKeeper, *, quiet: bool) -> L.Tra
         callbacks.append(RichProgressBar(leave=True))
     logger = TensorBoardLogger(folder, name="tensorboard", version="")
     return create_trainer(recipe.training, callbacks, epochs=recipe.schedule.epochs, logger=logger)
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Silence what Lightning and torch say to developers, and keep what concerns the user."""
-    with warnings.catch_warnings():
-        for message in ADVICE:
-            warnings.filterwarnings("ignore", message=message)
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(lightning|torch)\..*")
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-        yield

@@ -118,11 +118,7 @@ class RecordKeeper(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Append one point to the curves; stop if another epoch would not fit."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        spent = (time.monotonic() - self.start) / 60
-        last_epoch = self.minutes_before + spent - self.record.minutes
-        if self.minutes is not None and trainer.strategy.broadcast(spent + last_epoch > self.minutes):
-            trainer.should_stop = True
-        self.record.minutes = round(self.minutes_before + spent, 2)
+        self.record.minutes = round(self.minutes_before + (time.monotonic() - self.start) / 60, 4)
         self.record.curves.append(
             {
                 "epoch": trainer.current_epoch,
@@ -133,7 +129,16 @@ class RecordKeeper(Callback):
                 "minutes": self.record.minutes,
             }
         )
+        if not trainer.strategy.broadcast(self.has_time()):
+            trainer.should_stop = True
         self.save()
+
+    def has_time(self) -> bool:
+        """Return whether another epoch fits, if it takes as long as the last one; before the first: yes."""
+        if self.minutes is None or not self.record.curves:
+            return True
+        before, now = [0.0, *(point["minutes"] for point in self.record.curves)][-2:]
+        return now - self.minutes_before + now - before <= self.minutes
 
     def finish(self, trainer: L.Trainer) -> None:
         """Note whether the run is complete: out of epochs or of patience, not only out of time."""

@@ -151,11 +151,9 @@ class Task(L.LightningModule):
 
     def _optimizer_options(self) -> dict[str, Any]:
         """Return the recipe's options; on CUDA with `fused`, one kernel per step, unless the recipe decides."""
-        settings, training = self.recipe.optimizer, self.recipe.training
-        # in mixed precision Lightning refuses to clip gradients that a fused optimizer unscales itself
-        can_fuse = not training.gradient_clip or training.precision == "32-true"
+        settings = self.recipe.optimizer
         is_open = settings.name in FUSED_OPTIMIZERS and not settings.options.keys() & {"fused", "foreach"}
-        if is_open and can_fuse and self.trainer.strategy.root_device.type == "cuda":
+        if is_open and self.trainer.strategy.root_device.type == "cuda":
             return settings.options | {"fused": True}
         return settings.options
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, cast
 
@@ -18,6 +21,27 @@ from mien.recipes.schema import TrainingSettings
 from mien.training.checkpoints import WholeFiles
 from mien.training.hardware import precision_here
 from mien.training.memory import keep_freed_memory
+
+# Lightning's and torch's advice to developers.
+ADVICE = (
+    ".*does not have many workers.*",
+    ".*use of fork\\(\\) may lead to deadlocks.*",
+    ".*DataLoader will create .* worker processes.*",
+    ".*Checkpoint directory.*exists and is not empty.*",
+    ".*number of training batches.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+)
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Silence what Lightning and torch say to developers, and keep what concerns the user."""
+    with warnings.catch_warnings():
+        for message in ADVICE:
+            warnings.filterwarnings("ignore", message=message)
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(lightning|torch)\..*")
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        yield
 
 
 def create_trainer(
@@ -53,12 +77,11 @@ def create_trainer(
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy="ddp" if settings.processes > 1 else "auto",
-        sync_batchnorm=settings.processes > 1 and settings.use_sync_batch_norm and torch.cuda.is_available(),
+        sync_batchnorm=settings.processes > 1 and torch.cuda.is_available(),
         use_distributed_sampler=False,
         max_epochs=-1 if epochs is None else epochs,
         max_steps=-1 if steps is None else steps,
         precision=precision,
-        gradient_clip_val=settings.gradient_clip or None,
         plugins=[WholeFiles()],
         deterministic=settings.use_deterministic,
         # all batches have one shape, so searching for the fastest kernels pays; those may round differently

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import mien
 from mien.apps.bench import app
 from mien.evaluation import latency, memory
 from mien.export import reference
@@ -89,7 +88,6 @@ def test_without_its_extra_the_model_is_measured_alone(
     assert "ratio" not in result.stdout
 
 
-SHIPPED = str(Path(mien.__file__).parent / "assets" / "default.json")
 THROUGHPUT = {
     "hardware": {"processor": "a processor", "accelerator": "cpu", "torch": "9.9"},
     "steps": 4,
@@ -138,16 +136,6 @@ def test_training_defaults_to_the_default_recipe(trained: list[Any]) -> None:
     assert trained == [(["default/fer2013"], [128], 50, None)]
 
 
-def test_times_of_records_alone_time_nothing(trained: list[Any]) -> None:
-    result = CliRunner().invoke(app, ["train", "--record", SHIPPED, "--record", SHIPPED], env={"COLUMNS": "120"})
-    assert result.exit_code == 0, result.output
-    assert trained == []
-    assert "65 %" in result.output
-    assert result.output.count("default/fer2013-64px-distilled") == 2
-
-
 def test_training_json(trained: list[Any]) -> None:
-    result = CliRunner().invoke(app, ["train", "default", "--record", SHIPPED, "--json"])
-    printed = json.loads(result.stdout)
-    assert printed["recipes"][1]["images_per_second"] == 500
-    assert printed["records"][0]["name"] == "default/fer2013-64px-distilled"
+    result = CliRunner().invoke(app, ["train", "default", "--json"])
+    assert json.loads(result.stdout)["recipes"][1]["images_per_second"] == 500

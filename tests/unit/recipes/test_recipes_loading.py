@@ -63,10 +63,6 @@ def test_not_toml(recipe_file):
         (MINIMAL + "[augmentation]\nrandaugment_magnitude = 30\n", r"'augmentation.randaugment_magnitude' = 30"),
         ("ablation = 5\n" + MINIMAL, r"'ablation' holds tables, \[ablation\.NAME\]"),
         (MINIMAL + "[ablation]\ny = 5\n", r"'ablation' holds tables, \[ablation\.NAME\]"),
-        (
-            MINIMAL + "[optimizer]\noptions.fused = true\n[training]\ngradient_clip = 1\nprecision = 'bf16-mixed'\n",
-            r"mine\.toml: training\.gradient_clip in mixed precision and a fused optimizer exclude each other",
-        ),
     ],
 )
 def test_bad_content_is_one_clear_line(recipe_file, text, message):

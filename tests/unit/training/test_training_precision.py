@@ -65,4 +65,4 @@ def test_run_and_record_name_the_precision_that_was_used(native, monkeypatch, ca
     assert set(formats) == {(torch.channels_last, native)}
     assert record.hardware["precision"] == ("bf16-mixed" if native else "32-true")
     assert record.recipe["training"]["precision"] == "bf16-mixed"
-    assert ("training continues in 32 bits" in capsys.readouterr().err) != native
+    assert ("training continues in 32-true" in capsys.readouterr().err) != native

@@ -31,7 +31,7 @@ needs_accelerator = [
 
 def tiny(*, optimizer=None, training=None, **groups):
     optimizer = {"options": {"momentum": 0.9}} | (optimizer or {})
-    training = {"ema_decay": 0.9, "gradient_clip": 2.0} | (training or {})
+    training = {"ema_decay": 0.9} | (training or {})
     return tiny_recipe(optimizer=optimizer, training=training, **groups)
 
 
@@ -51,7 +51,7 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
         return create(**settings)
 
     monkeypatch.setattr(module.L, "Trainer", watched)
-    monkeypatch.setattr(throughput, "measure_peak", lambda device, dtype: 1e9)
+    monkeypatch.setattr(throughput, "measure_peak", lambda dtype: 1e9)
     faces = load("synthetic", None)
     fit(tiny(), faces, tmp_path / "run", quiet=True)
     measure_throughput([tiny(training={"devices": 2})], steps=2)
@@ -67,7 +67,6 @@ def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkey
     }
     for settings in (training, timing):
         assert isinstance(settings["callbacks"][0], WeightAveraging)
-        assert settings["gradient_clip_val"] == 2
         assert settings["devices"] == 1
     assert {key: training[key] for key in training.keys() - of_the_use} == {
         key: timing[key] for key in timing.keys() - of_the_use
@@ -176,11 +175,6 @@ class TestFusedOptimizers:
             recipe = tiny(optimizer={"options": {option: False}})
             assert self.chosen(recipe, monkeypatch) == {option: False}
 
-    def test_not_where_gradients_of_16_bits_are_clipped(self, monkeypatch):
-        assert "fused" not in self.chosen(tiny(training={"precision": "bf16-mixed"}), monkeypatch)
-        recipe = tiny(training={"precision": "bf16-mixed", "gradient_clip": 0})
-        assert self.chosen(recipe, monkeypatch)["fused"]
-
     def test_the_options_of_the_recipe_are_left_as_they_are(self, monkeypatch):
         recipe = tiny()
         self.chosen(recipe, monkeypatch)
@@ -195,7 +189,7 @@ class TestOnAnAccelerator:
         weights = []
         for fused in (False, True):
             torch.manual_seed(0)
-            recipe = tiny(optimizer={"name": name, "options": {"fused": fused}}, training={"gradient_clip": 0})
+            recipe = tiny(optimizer={"name": name, "options": {"fused": fused}})
             made = task(recipe, "cuda").cuda()
             optimizer = made.configure_optimizers()["optimizer"]
             assert bool(optimizer.defaults["fused"]) == fused
@@ -217,7 +211,7 @@ class TestOnAnAccelerator:
         changes = {"rotation": 10, "scale": 0.1, "translate": 0.1, "brightness": 0.2, "contrast": 0.2, "noise": 0.1,
                    "erasing": 0.5, "mixup": 0.2}  # fmt: skip
         recipe = tiny(augmentation=changes, data={"dataset": "synthetic", "not_a_face_share": 0.25},
-                      training={"gradient_clip": 0, "precision": "bf16-mixed"})  # fmt: skip
+                      training={"precision": "bf16-mixed"})  # fmt: skip
 
         class Forbid(Callback):
             def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
@@ -238,7 +232,7 @@ class TestOnAnAccelerator:
         faces = load("synthetic", None)
         recipe = tiny(
             network={"options": {"width": 16, "stem": "small"}},
-            training={"precision": "bf16-mixed", "use_compile": True, "gradient_clip": 0},
+            training={"precision": "bf16-mixed", "use_compile": True},
         )
         assert task(recipe, "cuda").memory_format == torch.channels_last
         record = fit(recipe, faces, tmp_path / "run", quiet=True).record
