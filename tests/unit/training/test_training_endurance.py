@@ -30,8 +30,8 @@ def worsening(monkeypatch):
     monkeypatch.setattr(Task, "validation_step", validate)
 
 
-def recipe(*, schedule=None, **groups):
-    return tiny_recipe(optimizer={"lr": 0.05, "weight_decay": 0}, schedule={"epochs": 3} | (schedule or {}), **groups)
+def recipe(*, lr=0.05, schedule=None, **groups):
+    return tiny_recipe(optimizer={"lr": lr, "weight_decay": 0}, schedule={"epochs": 3} | (schedule or {}), **groups)
 
 
 def record_of(folder):
@@ -68,7 +68,7 @@ def test_a_run_is_finished_only_after_its_last_checkpoint(faces, tmp_path, monke
 
 def test_a_plateau_is_remembered_over_an_interruption(faces, tmp_path):
     schedule = {"name": "plateau", "epochs": 4, "plateau_factor": 0.3, "plateau_patience": 0}
-    wanted = recipe(optimizer={"lr": 1e-6}, schedule=schedule)
+    wanted = recipe(lr=1e-6, schedule=schedule)
     whole = fit(wanted, faces, tmp_path / "whole", quiet=True)
     for number in (1, 2, 3):
         folder = tmp_path / f"broken{number}"
