@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -15,15 +14,15 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 from PIL import Image
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, running, tiny_settings
 
-from mien.apps.web.settings import ServerLimits, ServerSettings, Timeouts
+from mien.apps.web.settings import ServerLimits, Timeouts
 from mien.apps.web.transport import listen
 from mien.inference.recognizer import Recognizer
 
@@ -33,9 +32,9 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
-    limits = ServerLimits(requests=4, body_bytes=4 * MIB, images=3, pixels=2_000_000)
+    limits = ServerLimits(requests=4, body_bytes=4 * MIB, pixels=2_000_000)
     timeouts = Timeouts(header=0.5, body=1.5, body_grace=0.4)
-    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits, timeouts=timeouts)) as started:
+    with running(tiny_settings(tiny_model, limits=limits, timeouts=timeouts)) as started:
         yield started
 
 
@@ -173,12 +172,6 @@ def test_hostile_images_are_refused(client: httpx.Client, name: str, use_form: b
     assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "application/json", "video/mp4", "x"])
-def test_wrong_types_are_refused(client: httpx.Client, content_type: str) -> None:
-    response = client.post("/v1/recognize", content=b"<svg/>", headers={"Content-Type": content_type})
-    assert response.status_code == 415
-
-
 def upload_endlessly(server: RunningServer, head: bytes, most: int) -> tuple[bytes, int]:
     """Send until the server responds; return its response, and how many bytes were sent."""
     response, sent, piece = b"", 0, b"x" * 65536
@@ -307,7 +300,7 @@ def test_clients_that_vanish_leave_nothing(server: RunningServer, portrait: byte
 
 
 def test_the_key_is_required(tiny_model: Path, portrait: bytes) -> None:
-    with running(ServerSettings(offer=tiny_offer(tiny_model), key=KEY)) as server:
+    with running(tiny_settings(tiny_model, key=KEY)) as server:
         client = httpx.Client(base_url=server.address)
         for address in ("/v1/models", "/metrics", "/v1/models/tiny/card"):
             assert client.get(address).status_code == 401
@@ -320,16 +313,11 @@ def test_the_key_is_required(tiny_model: Path, portrait: bytes) -> None:
         client.close()
 
 
-def read_response(connection: socket.socket) -> bytes:
-    """Read one response of a connection that is kept open."""
-    response = b""
-    while b"\r\n\r\n" not in response:
-        response += connection.recv(65536)
-    head, _, body = response.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    while len(body) < length:
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
+def read_response(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the status and the body of one response of a connection that is kept open."""
+    response = HTTPResponse(connection)
+    response.begin()
+    return response.status, response.read()
 
 
 def test_no_image_is_stored_or_logged(
@@ -350,9 +338,9 @@ def test_no_image_is_stored_or_logged(
         for turn in range(2):
             watching = turn == 1  # the first time, libraries import their parts
             connection.sendall(f"{head}\r\n".encode() + portrait)
-            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+            assert read_response(connection)[0] == 200
             connection.sendall(f"{head}\r\n".encode() + b"x" * size)
-            assert read_response(connection).startswith(b"HTTP/1.1 422 ")
+            assert read_response(connection)[0] == 422
         watching = False
     assert opened == []
     written = capfd.readouterr()
@@ -388,25 +376,9 @@ def test_the_command_loads_plugins_and_finishes_requests_after_sigterm(
         time.sleep(0.2)
         assert client.get("/readyz").json()["type"].endswith("shutting-down")
         connection.sendall(portrait[size // 2 :])
-        response = read_response(connection)
+        status, body = read_response(connection)
         connection.close()
-    assert response.startswith(b"HTTP/1.1 200 ")
-    assert json.loads(response.partition(b"\r\n\r\n")[2])["images"][0]["faces"]
+    assert status == 200
+    assert json.loads(body)["images"][0]["faces"]
     assert process.wait(20) in (0, -signal.SIGTERM)
     process.stdout.close()
-
-
-def test_memory_does_not_grow_with_requests(server: RunningServer) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "PNG")
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    with httpx.Client(base_url=server.address, timeout=20) as client:
-        for number in range(60):
-            assert client.post("/v1/recognize?detector=none", content=buffer.getvalue()).status_code == 200
-            if number == 19:
-                before = resident()
-    assert resident() - before < 25 * MIB

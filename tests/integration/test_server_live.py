@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, running, tiny_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mien.apps.web.settings import ServerLimits, ServerSettings, Timeouts
+from mien.apps.web.settings import ServerLimits, Timeouts
 
 KEY = "a-key-of-enough-characters"
 
@@ -23,7 +23,7 @@ KEY = "a-key-of-enough-characters"
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
     limits = ServerLimits(live_clients=2, frame_bytes=200_000, frame_pixels=400_000)
-    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits, timeouts=Timeouts(idle=0.7))) as started:
+    with running(tiny_settings(tiny_model, limits=limits, timeouts=Timeouts(idle=0.7))) as started:
         yield started
 
 
@@ -56,7 +56,8 @@ def kind_of(message: dict[str, Any]) -> str:
 
 
 def test_frames_are_answered_one_by_one(server: RunningServer, portrait: bytes) -> None:
-    with start(server, {"smoothing": "off", "detector": "haar", "detect_every": 2}) as connection:
+    settings = {"smoothing": "off", "detector": "haar", "detect_every": 2}
+    with start(server, settings, origin=server.address) as connection:  # from the server's own page
         assert receive(connection) == {"type": "ready", "model": "tiny", "detector": "haar"}
         answers = [send(connection, 40.0 * number, portrait) for number in range(1, 9)]
     for number, answer in enumerate(answers, start=1):
@@ -110,7 +111,7 @@ def test_frames_that_do_not_wait_are_answered_in_order(server: RunningServer, po
 
 
 def test_a_late_frame_is_a_problem(tiny_model: Path, portrait: bytes) -> None:
-    settings = ServerSettings(offer=tiny_offer(tiny_model), timeouts=Timeouts(response=1.0))
+    settings = tiny_settings(tiny_model, timeouts=Timeouts(response=1.0))
     with running(settings) as server, start(server, {"detector": "none"}) as connection:
         receive(connection)
         with server.busy():
@@ -152,11 +153,6 @@ def test_pages_of_other_sites_cannot_connect(server: RunningServer, origin: str)
     assert refused.value.response.headers["content-type"] == "application/problem+json"
 
 
-def test_the_servers_own_page_can(server: RunningServer) -> None:
-    with start(server, origin=server.address) as connection:
-        assert receive(connection)["type"] == "ready"
-
-
 def test_clients_are_limited_and_counted(server: RunningServer) -> None:
     wait_until_empty(server)
     with start(server) as one, start(server) as two:
@@ -177,7 +173,7 @@ def wait_until_empty(server: RunningServer) -> None:
 
 
 def test_the_key_comes_as_a_header_or_in_the_first_message(tiny_model: Path) -> None:
-    with running(ServerSettings(offer=tiny_offer(tiny_model), key=KEY)) as server:
+    with running(tiny_settings(tiny_model, key=KEY)) as server:
         address = f"ws://127.0.0.1:{server.port}/v1/live"
         with start(server, additional_headers={"Authorization": f"Bearer {KEY}"}) as connection:
             assert receive(connection)["type"] == "ready"

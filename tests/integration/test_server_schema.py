@@ -12,10 +12,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, running, tiny_settings
 from schemathesis import GenerationMode
-
-from mien.apps.web.settings import ServerSettings
 
 # Requests per operation; by hand: MIEN_FUZZ=500 pytest tests/integration/test_server_schema.py
 EXAMPLES = int(os.environ.get("MIEN_FUZZ", "8"))
@@ -23,7 +21,7 @@ EXAMPLES = int(os.environ.get("MIEN_FUZZ", "8"))
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
-    with running(ServerSettings(offer=tiny_offer(tiny_model))) as started:
+    with running(tiny_settings(tiny_model)) as started:
         yield started
 
 

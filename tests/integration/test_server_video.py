@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,9 +12,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from running_server import RunningServer, running, tiny_offer
+from running_server import RunningServer, running, tiny_settings
+from written_video import write_video
 
-from mien.apps.web.settings import ServerLimits, ServerSettings
+from mien.apps.web.settings import ServerLimits
 from mien.inference.video.face_stream import FaceStream
 
 FRAMES = 10
@@ -23,22 +24,18 @@ FRAMES = 10
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
     limits = ServerLimits(video_frames=8, video_bytes=2**20, frame_pixels=400_000)
-    with running(ServerSettings(offer=tiny_offer(tiny_model), limits=limits)) as started:
+    with running(tiny_settings(tiny_model, limits=limits)) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def make_clip(hopper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    image = cv2.cvtColor(np.asarray(Image.open(hopper).convert("RGB")), cv2.COLOR_RGB2BGR)
+def make_clip(hopper: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    image = np.asarray(Image.open(hopper).convert("RGB"))
 
     def make(frames: int, scale: float = 0.5) -> bytes:
-        path = tmp_path_factory.mktemp("clip") / "clip.avi"
         small = cv2.resize(image, None, fx=scale, fy=scale)
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, small.shape[1::-1])
-        for _ in range(frames):
-            writer.write(small)
-        writer.release()
-        return path.read_bytes()
+        path = tmp_path_factory.mktemp("clip") / "clip.avi"
+        return write_video(path, [small] * frames, codec="mpeg4").read_bytes()
 
     return make
 
@@ -53,7 +50,7 @@ def test_each_frame_is_a_line(server: RunningServer, make_clip) -> None:
     assert status == 200
     assert [line["type"] for line in lines] == ["frame"] * 8 + ["end"]
     assert lines[-1] == {"type": "end", "frames": 8, "is_complete": True}
-    assert [line["time"] for line in lines[:3]] == pytest.approx([0, 0.1, 0.2], abs=0.01)
+    assert [line["time"] for line in lines[:3]] == pytest.approx([0, 0.04, 0.08], abs=0.01)
     assert {line["faces"][0]["track"] for line in lines[5:8]} == {1}  # by then the tracker is sure that it is a face
 
 

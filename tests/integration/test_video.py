@@ -82,20 +82,6 @@ def test_json_lines_and_the_table(recognize, clip):
     assert "Label changes per second" in printed
 
 
-def test_a_plugin_detector_is_used(mien, tiny_model, clip, tmp_path):
-    (tmp_path / "fixed.py").write_text(
-        "from mien.core.types import Box, Detection\n"
-        "class Fixed:\n"
-        "    name = 'fixed'\n"
-        "    def detect(self, image):\n"
-        "        return [Detection(Box(30, 20, 100, 120), 0.9)]\n"
-    )
-    words = ("--model", tiny_model, "--plugin", tmp_path / "fixed.py", "--detector", "fixed", "--keep-all")
-    code, printed, messages = mien("recognize", clip, "--format", "json", *words)
-    assert code == 0, messages
-    assert json.loads(printed.splitlines()[0])["faces"][0]["width"] == 100
-
-
 def test_a_truncated_video_gives_its_results_and_an_error(recognize, tmp_path, clip):
     with_start = write_video(tmp_path / "b.mp4", grey_frames(60), options={"movflags": "faststart"})
     with_start.write_bytes(with_start.read_bytes()[: with_start.stat().st_size // 2])

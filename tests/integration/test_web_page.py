@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,13 +20,13 @@ import onnx
 import pytest
 from onnx import helper
 from PIL import Image
+from running_server import RunningServer, running
 from tiny_model import tiny_card, tiny_network
 
+from mien.apps.web.settings import ServerSettings
 from mien.core.card import METADATA_KEY
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-for module in ("fastapi", "uvicorn"):
-    pytest.importorskip(module, reason="needs the web extra")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 STATIC = Path(str(resources.files("mien.apps.web") / "static"))
@@ -62,57 +58,21 @@ LOOK = """() => {
 }"""
 
 
-class Server:
-    """`mien serve` in a process of its own, with the default model and one that is always unsure."""
-
-    def __init__(self, unsure: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
-        words = ["--port", str(port), "--detector", "haar", "--model", "default", "--model", str(unsure)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mien", "serve", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-        self.address, self.port = self._wait_for_address()
-
-    def _wait_for_address(self) -> tuple[str, int]:
-        assert self._process.stdout is not None
-        lines = []
-        for line in self._process.stdout:
-            if found := re.search(r"http://[\w.]+:(\d+)/", line):
-                return found.group(), int(found.group(1))
-            lines.append(line)
-        self.stop()
-        pytest.fail(f"the server did not start: {''.join(lines)}")
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
 @pytest.fixture(scope="module")
-def unsure_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose probabilities are all about 1/7, so that every face is unsure."""
+def settings(tmp_path_factory: pytest.TempPathFactory) -> ServerSettings:
+    """The default model, and one whose probabilities are all about 1/7, so that every face is unsure."""
     network = tiny_network()
     card = replace(tiny_card(reject_threshold=0.999, temperature=20.0), name="never sure")
     helper.set_model_props(network, {METADATA_KEY: card.to_json()})
     path = tmp_path_factory.mktemp("unsure") / "unsure.onnx"
     onnx.save(network, path)
-    return path
+    return ServerSettings(models=("default", str(path)), detectors=("haar",))
 
 
 @pytest.fixture(scope="module")
-def server(unsure_model: Path) -> Iterator[Server]:
-    running = Server(unsure_model)
-    yield running
-    running.stop()
+def server(settings: ServerSettings) -> Iterator[RunningServer]:
+    with running(settings) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +104,7 @@ def browser(
 
 
 @pytest.fixture
-def page(browser: Any, server: Server) -> Iterator[Any]:
+def page(browser: Any, server: RunningServer) -> Iterator[Any]:
     """The page, ready; a test fails on any error in the browser's console."""
     yield from opened(browser, server.address)
 
@@ -227,21 +187,14 @@ def test_the_camera_shows_labels_shares_and_delay(page: Any) -> None:
 
 
 @needs_chromium
-def test_unsure_faces_are_marked_and_counted(page: Any) -> None:
-    page.select_option("select[name=model]", index=1)
-    start_camera(page)
-    wait_for_text(page, "#faces button >> nth=0", "unsure")
-    wait_for_text(page, "#selected-text", "unsure")
-    wait_until(page, lambda: percentages(page, "#shares")["unsure"] == 100)
-    assert page.locator("#shares .top-row").all_inner_texts()[0].startswith("unsure")
-
-
-@needs_chromium
-def test_smoothing_and_model_change_while_the_camera_runs(page: Any) -> None:
+def test_unsure_faces_are_marked_and_the_model_changes_while_the_camera_runs(page: Any) -> None:
     start_camera(page)
     page.locator("input[value=off]").check()
     page.select_option("select[name=model]", index=1)
     wait_for_text(page, "#faces button >> nth=0", "unsure")
+    wait_for_text(page, "#selected-text", "unsure")
+    wait_until(page, lambda: percentages(page, "#shares")["unsure"] == 100)
+    assert page.locator("#shares .top-row").all_inner_texts()[0].startswith("unsure")
     page.select_option("select[name=model]", index=0)
     wait_for_text(page, "#faces button", "happy")
     assert page.locator("#problem").is_hidden()
@@ -294,7 +247,7 @@ def test_a_video_plays_with_its_boxes(page: Any, portraits: tuple[np.ndarray, np
     wait_until(page, lambda: page.evaluate("document.querySelector('#video').ended"))
     assert page.evaluate("document.querySelector('#video').videoWidth") == fake_camera.WIDTH
     assert sum(percentages(page, "#shares").values()) == 100
-    assert "25 images and frames" in page.inner_text("#session-text")
+    wait_for_text(page, "#session-text", "25 images and frames")
 
 
 @needs_chromium
@@ -358,7 +311,7 @@ def test_everything_works_with_the_keyboard(page: Any) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_usable_at_400_pixels(browser: Any, server: Server, scheme: str) -> None:
+def test_the_page_is_usable_at_400_pixels(browser: Any, server: RunningServer, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     page.goto(server.address)
@@ -385,7 +338,7 @@ def test_an_unplugged_camera_is_reported(page: Any) -> None:
     ("flags", "problem"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "may not be used")]
 )
 def test_without_a_camera_or_permission_the_page_says_what_to_do(
-    chromium: Any, server: Server, flags: tuple[str, ...], problem: str
+    chromium: Any, server: RunningServer, flags: tuple[str, ...], problem: str
 ) -> None:
     browser = launch(chromium, *flags)
     for page in opened(browser, server.address):
@@ -396,39 +349,35 @@ def test_without_a_camera_or_permission_the_page_says_what_to_do(
 
 
 @needs_chromium
-def test_a_lost_server_is_found_again(browser: Any, unsure_model: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    first = Server(unsure_model, port)
-    for page in opened(browser, first.address, known="WebSocket connection"):
-        start_camera(page)
-        first.stop()
-        wait_for_text(page, "#problem", "connection to the server is lost")
-        second = Server(unsure_model, port)
-        page.locator("#problem").wait_for(state="hidden")
-        wait_for_text(page, "#faces button", "happy")
-        second.stop()
+def test_a_lost_server_is_found_again(browser: Any, settings: ServerSettings) -> None:
+    with contextlib.ExitStack() as first:
+        server = first.enter_context(running(settings))
+        for page in opened(browser, server.address, known="WebSocket connection"):
+            start_camera(page)
+            first.close()
+            wait_for_text(page, "#problem", "connection to the server is lost")
+            with running(settings, server.port):
+                page.locator("#problem").wait_for(state="hidden")
+                wait_for_text(page, "#faces button", "happy")
 
 
 @needs_chromium
-def test_a_server_with_a_key_asks_for_it(browser: Any, unsure_model: Path) -> None:
+def test_a_server_with_a_key_asks_for_it(browser: Any, settings: ServerSettings) -> None:
     key = "a key of forty letters, only for this test"
-    guarded = Server(unsure_model, environment={"MIEN_API_KEY": key})
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    page.goto(guarded.address)
-    page.fill("#key", "another key than the right one")
-    page.keyboard.press("Enter")
-    wait_for_text(page, "#key-note", "Wrong key")
-    page.fill("#key", key)
-    page.keyboard.press("Enter")
-    page.locator("#open-card:enabled").wait_for()
-    start_camera(page)
-    wait_for_text(page, "#faces button", "happy")
-    context.close()
-    guarded.stop()
+    with running(replace(settings, key=key)) as guarded:
+        page.goto(guarded.address)
+        page.fill("#key", "another key than the right one")
+        page.keyboard.press("Enter")
+        wait_for_text(page, "#key-note", "Wrong key")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.locator("#open-card:enabled").wait_for()
+        start_camera(page)
+        wait_for_text(page, "#faces button", "happy")
+        context.close()
 
 
 def test_the_html_has_nothing_that_the_policy_forbids() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from mien.apps.web.engine import Engine
 from mien.apps.web.metrics import Metrics
 from mien.apps.web.server import create_app
-from mien.apps.web.settings import Offer, ServerSettings
+from mien.apps.web.settings import ServerSettings
 from mien.apps.web.transport import listen, make_server
 from mien.core.errors import ModelError
 
@@ -55,17 +56,17 @@ class RunningServer:
         assert all(job.result(5) for job in jobs)
 
 
-def tiny_offer(model: Path) -> Offer:
-    """Return an offer of a model file with the detectors that need no download."""
-    return Offer(models=(str(model),), detectors=("haar", "none"), workers=2)
+def tiny_settings(model: Path, **settings: Any) -> ServerSettings:
+    """Return settings with a model file and the detectors that need no download."""
+    return ServerSettings(models=(str(model),), detectors=("haar", "none"), workers=2, **settings)
 
 
 @contextlib.contextmanager
-def running(settings: ServerSettings) -> Iterator[RunningServer]:
+def running(settings: ServerSettings, port: int = 0) -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts."""
     engine = Engine(settings, Metrics())
     server = make_server(create_app(engine), engine)
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", port) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

@@ -50,7 +50,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         from mien.core.errors import MissingExtraError
 
         raise MissingExtraError(f"mien serve (it uses {error.name})", "web") from None
-    from mien.apps.web.settings import BatchSettings, Offer, ServerLimits, ServerSettings, Timeouts, read_key
+    from mien.apps.web.settings import ServerLimits, ServerSettings, Timeouts, read_key
 
     load_plugin_files(plugin)
     settings = ServerSettings(
@@ -59,12 +59,11 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         key=read_key(api_key_file),
         allow_no_key=insecure,
         hosts=tuple(allow_host or ()),
-        offer=Offer(
-            models=tuple(model or Offer.models),
-            detectors=tuple(detector or Offer.detectors),
-            workers=workers,
-            threads=threads,
-        ),
+        models=tuple(model or ServerSettings.models),
+        detectors=tuple(detector or ServerSettings.detectors),
+        workers=workers,
+        threads=threads,
+        batch=batch,
         limits=ServerLimits(
             requests=queue,
             body_bytes=max_mb * 2**20,
@@ -75,6 +74,5 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
             live_clients=live_clients,
         ),
         timeouts=Timeouts(drain=drain),
-        batches=BatchSettings(size=batch),
     )
     run(settings, lambda address: typer.echo(f"Serving at {address}/ (stop with Ctrl-C)"))

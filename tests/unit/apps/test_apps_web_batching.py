@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mien.apps.web.batching import BatchedModel
-from mien.apps.web.settings import BatchSettings
+from mien.apps.web.batching import BatchedModel, BatchSettings
 from mien.core.errors import ModelError
 from mien.inference.model import OnnxModel, Scores
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.apps.web.settings import LOOPBACK_NAMES, ServerLimits, ServerSettings, read_key
+from mien.apps.web.settings import LOOPBACK_NAMES, ServerSettings, read_key
 from mien.core.errors import MienError
 
 KEY = "a-key-of-enough-characters"
@@ -53,8 +53,3 @@ def test_unusable_keys(content: str, tmp_path: Path) -> None:
         read_key(file)
     with pytest.raises(MienError, match="cannot be read"):
         read_key(tmp_path / "absent")
-
-
-def test_the_number_of_requests_follows_the_cores_unless_set() -> None:
-    assert ServerSettings(limits=ServerLimits(requests=5)).request_limit == 5
-    assert ServerSettings().request_limit >= 2

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import ImageError
-from mien.core.expressions import Expression
 from mien.core.types import Box, Face, ImageResult
 from mien.inference.draw import COLOURS, draw_faces, save_drawing
 
@@ -27,11 +26,6 @@ def test_box_and_label_are_drawn_on_a_copy() -> None:
     assert drawn[40:60, 50:120].any(axis=2).mean() > 0.3  # the label above
 
 
-def test_no_face_draws_nothing() -> None:
-    image = np.full((20, 20, 3), 7, np.uint8)
-    assert np.array_equal(draw_faces(image, result("a")), image)
-
-
 @pytest.mark.parametrize(
     ("shape", "box"),
     [
@@ -45,11 +39,6 @@ def test_any_size_can_be_drawn(shape: tuple[int, ...], box: Box) -> None:
     drawn = draw_faces(np.zeros(shape, np.uint8), result("a", box))
     assert drawn.shape == shape
     assert drawn.any()
-
-
-def test_every_expression_has_its_own_colour() -> None:
-    assert set(COLOURS) == set(Expression)
-    assert len(set(COLOURS.values())) == len(COLOURS)
 
 
 def test_saving_never_overwrites(tmp_path: Path) -> None:

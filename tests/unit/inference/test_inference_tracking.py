@@ -131,18 +131,6 @@ def test_a_face_that_the_detector_misses_stays_seen_for_a_moment_only(still: Cli
     assert (first.is_seen, second.is_seen) == (True, False)
 
 
-def test_a_cut_to_somebody_else_at_the_same_place_starts_a_new_track(looks: list[Look]) -> None:
-    actors = [
-        Actor(present(line((160, 90), (0, 0), 90), 0, 1.0), [(0, looks[0])]),
-        Actor(present(line((660, 90), (0, 0), 90), 1.0), [(0, looks[1])]),
-    ]
-    clip = Clip(actors, camera=lambda t: (500 * (t >= 1), 0), seconds=2, fps=10, size=(320, 180))
-    rows = play(Scenario(clip, every=2))
-    assert [face.track for face in rows[9][1]] == [1]
-    shown = {face.track for frame, found in rows if frame.time >= 1 for face in found if face.is_seen}
-    assert shown == {2}
-
-
 def test_boxes_shake_less_than_detections(looks: list[Look]) -> None:
     clip = Clip([Actor(line((160, 90), (0, 0), 80), [(0, looks[0])])], fps=15, size=(320, 180))
     faults = Faults(jitter=0.04)

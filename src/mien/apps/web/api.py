@@ -29,6 +29,7 @@ from mien.inference.video.smoothing import SMOOTHING_MODES
 
 router = APIRouter(dependencies=[Depends(require_key)])
 open_router = APIRouter()
+MAX_IMAGES = 16  # per request
 
 
 async def get_engine(connection: HTTPConnection) -> Engine:
@@ -43,7 +44,7 @@ LoadedEngine = Annotated[Engine, Depends(get_engine)]
 @router.post(
     "/v1/recognize",
     response_model=Recognition,
-    openapi_extra=describe_upload("images", "image", 16),
+    openapi_extra=describe_upload("images", "image", MAX_IMAGES),
     tags=["recognition"],
 )
 async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Choice, Query()]) -> dict[str, Any]:
@@ -53,7 +54,7 @@ async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Ch
     response is a problem that names it, and none is recognised. Images are only kept in memory.
     """
     recognizer = engine.recognizer(choice.model, choice.detector)
-    upload = Upload("images", "image", engine.settings.limits.images, engine.settings.limits.body_bytes)
+    upload = Upload("images", "image", MAX_IMAGES, engine.settings.limits.body_bytes)
     check_type(request, upload)
     engine.requests.check()
     with engine.bytes.share() as take:

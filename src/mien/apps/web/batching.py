@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.apps.web.settings import BatchSettings
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
 from mien.core.hardware import available_cores
@@ -20,6 +20,15 @@ from mien.inference.model import Model, Scores
 
 Images = NDArray[np.float32]
 Job = tuple[Images, "Future[Scores]"]
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How faces of several requests share a forward pass."""
+
+    size: int = 32  # most faces per forward pass
+    wait: float = 0.001  # longest wait for faces of other requests, in seconds
+    passes: int = field(default_factory=available_cores)  # forward passes at the same time
 
 
 class BatchedModel:
@@ -40,7 +49,7 @@ class BatchedModel:
 
         Args:
             model: Makes the forward passes, several at the same time.
-            settings: Batch size, longest wait, and number of threads.
+            settings: See `BatchSettings`.
             count_jobs: Returns how many jobs in progress will call `predict`, or have called it.
             observe: Called after each forward pass with its number of faces, and its seconds.
         """
@@ -54,7 +63,7 @@ class BatchedModel:
         self._in_passes = 0
         self._threads = [
             threading.Thread(target=self._work, name=f"batches of {self.card.name}", daemon=True)
-            for _ in range(settings.passes or available_cores())
+            for _ in range(settings.passes)
         ]
         for thread in self._threads:
             thread.start()

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.apps.web.batching import BatchedModel
+from mien.apps.web.batching import BatchedModel, BatchSettings
 from mien.apps.web.limits import Budget
 from mien.apps.web.metrics import Metrics
 from mien.apps.web.problems import ProblemError
@@ -28,6 +28,7 @@ from mien.inference.model import OnnxModel, model_files
 from mien.inference.recognizer import Recognizer
 
 T = TypeVar("T")
+MAX_FACES = 100  # per image
 
 
 class Engine:
@@ -42,7 +43,7 @@ class Engine:
         self.metrics = metrics
         limits = settings.limits
         self.requests = Budget(settings.request_limit, "requests")
-        self.videos = Budget(limits.videos, "videos")
+        self.videos = Budget(1, "videos")
         self.live = Budget(limits.live_clients, "WebSocket clients")
         self.bytes = Budget(limits.pending_bytes, "bytes in memory")
         self.is_draining = False
@@ -121,9 +122,7 @@ class Engine:
     def licence(self, model: str) -> str | None:
         """Return the licence of a model that ships with the package; None for other files."""
         file = Path(str(model_files().get(model)))
-        is_shipped = model in self.settings.offer.models and file.parent == Path(
-            str(resources.files("mien") / "assets")
-        )
+        is_shipped = model in self.settings.models and file.parent == Path(str(resources.files("mien") / "assets"))
         return metadata.metadata("mien")["License-Expression"] if is_shipped else None
 
     def _do(self, work: Callable[[], T]) -> T:
@@ -138,22 +137,22 @@ class Engine:
     def _load_models(self) -> dict[str, BatchedModel]:
         """Return the models by the names that clients use: NAME, or a file's name without its ending."""
         loaded: dict[str, OnnxModel] = {}
-        for spec in self.settings.offer.models:
+        for spec in self.settings.models:
             name = Path(spec).name.removesuffix(".onnx")
             if name in loaded:
                 raise ModelError(f"Two models are named '{name}'; rename one of the files.")
-            loaded[name] = OnnxModel.load(spec, self.settings.offer.threads)
-        if not loaded or not self.settings.offer.detectors:
+            loaded[name] = OnnxModel.load(spec, self.settings.threads)
+        if not loaded or not self.settings.detectors:
             raise MienError("The server has no model or no detector; name one of each.")
-        batches, observe = self.settings.batches, self.metrics.observe_batch
+        batches, observe = BatchSettings(self.settings.batch), self.metrics.observe_batch
         return {name: BatchedModel(model, batches, lambda: self._running, observe) for name, model in loaded.items()}
 
     def _load_detectors(self) -> dict[str, Detector]:
         detectors: dict[str, Detector] = {}
-        for spec in self.settings.offer.detectors:
+        for spec in self.settings.detectors:
             detector = create_detector(spec)
             if not getattr(detector, "is_whole_image", False):
-                detector = PerThreadDetector(detector.name, spec, self.settings.limits.faces)
+                detector = PerThreadDetector(detector.name, spec)
             detectors.setdefault(detector.name, detector)
         return detectors
 
@@ -161,19 +160,18 @@ class Engine:
 class PerThreadDetector:
     """A detector with one instance per thread: the built-in ones let only one thread in at a time."""
 
-    def __init__(self, name: str, spec: str, faces: int) -> None:
-        """Take the name, what creates an instance, and the most faces per image."""
+    def __init__(self, name: str, spec: str) -> None:
+        """Take the name, and what creates an instance."""
         self.name = name
         self._spec = spec
-        self._faces = faces
         self._local = threading.local()
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Return the best faces of an upright RGB image (h, w, 3), best first."""
+        """Return the best faces of an upright RGB image (h, w, 3), best first, at most `MAX_FACES`."""
         if not hasattr(self._local, "detector"):
             self._local.detector = create_detector(self._spec)
         found: list[Detection] = self._local.detector.detect(image)
-        return sorted(found, key=lambda d: -d.score)[: self._faces]
+        return sorted(found, key=lambda d: -d.score)[:MAX_FACES]
 
 
 def _check_loaded(kind: str, name: str, loaded: Sequence[str]) -> None:

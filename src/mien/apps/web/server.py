@@ -71,7 +71,7 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     """Serve until a signal arrives; `announce` is called with the address.
 
     SIGTERM: `/readyz` answers 503 for `timeouts.drain` seconds; then no more connections are accepted, requests in
-    progress are finished within `timeouts.finish` seconds, and the process ends. SIGINT skips the first part.
+    progress are finished within 30 seconds, and the process ends. SIGINT skips the first part.
 
     Raises:
         MienError: A model, a detector or the address cannot be used.

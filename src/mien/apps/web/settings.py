@@ -17,91 +17,30 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """How much one request, one client and all clients together may use.
+    """How much one request, one client and all clients together may use."""
 
-    Attributes:
-        requests: Requests in progress or waiting; more get 429. 0: two per core, which keeps the response time within
-            about four times that of an idle server.
-        body_bytes: Largest body of `POST /v1/recognize`.
-        video_bytes: Largest body of `POST /v1/recognize/video`.
-        pending_bytes: All bodies held in memory together; more get 429.
-        images: Images per request.
-        pixels: Pixels per image, checked before decoding.
-        faces: Faces per image; the detector's best are kept.
-        videos: Videos processed at the same time.
-        video_frames: Frames per video; the response ends there.
-        frame_bytes: Largest image of the WebSocket.
-        frame_pixels: Pixels per image of the WebSocket and per frame of a video.
-        live_clients: WebSocket clients at the same time.
-        connections: Open connections; more get 503.
-    """
-
-    requests: int = 0
-    body_bytes: int = 32 * 2**20
-    video_bytes: int = 128 * 2**20
-    pending_bytes: int = 384 * 2**20
-    images: int = 16
-    pixels: int = 25_000_000
-    faces: int = 100
-    videos: int = 1
-    video_frames: int = 9000
-    frame_bytes: int = 2 * 2**20
-    frame_pixels: int = 8_300_000
-    live_clients: int = 16
-    connections: int = 256
+    requests: int = 0  # in progress or waiting, more get 429; 0: two per core, at most about 4 times the idle delay
+    body_bytes: int = 32 * 2**20  # of `POST /v1/recognize`
+    video_bytes: int = 128 * 2**20  # of `POST /v1/recognize/video`
+    pending_bytes: int = 384 * 2**20  # all bodies held in memory together; more get 429
+    pixels: int = 25_000_000  # per image, checked before decoding
+    video_frames: int = 9000  # the response ends there
+    frame_bytes: int = 2 * 2**20  # per image of the WebSocket
+    frame_pixels: int = 8_300_000  # per image of the WebSocket and per frame of a video
+    live_clients: int = 16  # of the WebSocket, at the same time
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long the server waits, in seconds.
+    """How long the server waits, in seconds."""
 
-    Attributes:
-        header: For the header of a request.
-        body: For the body of a request.
-        body_grace: A body may arrive at any speed for this long ...
-        body_rate: ... and must average this many bytes per second from then on.
-        response: For a free worker and the result.
-        idle: For the next message of a WebSocket client.
-        drain: Between SIGTERM and the last new connection; `/readyz` answers 503 meanwhile.
-        finish: For the requests still in progress after that.
-    """
-
-    header: float = 5.0
-    body: float = 60.0
-    body_grace: float = 1.5
-    body_rate: float = 16 * 2**10
-    response: float = 30.0
-    idle: float = 60.0
-    drain: float = 1.0
-    finish: float = 30.0
-
-
-@dataclass(frozen=True)
-class BatchSettings:
-    """How faces of several requests share a forward pass.
-
-    Attributes:
-        size: Most faces per forward pass; 1: no batching.
-        wait: Longest wait for faces of other requests, in seconds.
-        passes: Forward passes per model at the same time; 0: one per core.
-    """
-
-    size: int = 32
-    wait: float = 0.001
-    passes: int = 0
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What is loaded at the start; the first model and the first detector are the defaults.
-
-    `workers` threads decode images and find faces (0: two per core), and a network uses `threads`.
-    """
-
-    models: tuple[str, ...] = ("default",)
-    detectors: tuple[str, ...] = ("auto", "haar", "none")
-    workers: int = 0
-    threads: int = 1
+    header: float = 5.0  # for the header of a request
+    body: float = 60.0  # for the body of a request
+    body_grace: float = 1.5  # a body may arrive at any speed for this long,
+    body_rate: float = 16 * 2**10  # and must average this many bytes per second from then on
+    response: float = 30.0  # for a free worker and the result
+    idle: float = 60.0  # for the next message of a WebSocket client
+    drain: float = 1.0  # between SIGTERM and the last new connection; `/readyz` answers 503 meanwhile
 
 
 @dataclass(frozen=True)
@@ -113,10 +52,13 @@ class ServerSettings:
     key: str | None = field(default=None, repr=False)
     allow_no_key: bool = False
     hosts: tuple[str, ...] = ()
-    offer: Offer = Offer()
+    models: tuple[str, ...] = ("default",)  # the first is the default
+    detectors: tuple[str, ...] = ("auto", "haar", "none")  # the first is the default
+    workers: int = 0  # threads that decode images and find faces; 0: two per core
+    threads: int = 1  # CPU threads per forward pass
+    batch: int = 32  # most faces per forward pass
     limits: ServerLimits = ServerLimits()
     timeouts: Timeouts = Timeouts()
-    batches: BatchSettings = BatchSettings()
 
     def __post_init__(self) -> None:
         if not self.is_loopback and self.key is None and not self.allow_no_key:
@@ -149,7 +91,7 @@ class ServerSettings:
     @property
     def worker_count(self) -> int:
         """Threads that decode images and find faces."""
-        return self.offer.workers or 2 * available_cores()
+        return self.workers or 2 * available_cores()
 
     @property
     def request_limit(self) -> int:

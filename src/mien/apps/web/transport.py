@@ -19,6 +19,9 @@ from mien.apps.web.live import HEADER
 from mien.apps.web.security import MAX_HEADER_BYTES
 from mien.core.errors import MienError
 
+MAX_CONNECTIONS = 256  # open at the same time; more get 503
+SECONDS_TO_FINISH = 30  # for the requests in progress when no more connections are accepted
+
 
 class Connection(H11Protocol):
     """Limits the time for a request's header, which uvicorn does not (slow headers would hold connections open)."""
@@ -87,13 +90,13 @@ def make_server(app: ASGIApp, engine: Engine) -> Server:
         ws="websockets-sansio",
         ws_max_size=settings.limits.frame_bytes + HEADER.size,
         ws_per_message_deflate=False,  # images are compressed already
-        limit_concurrency=settings.limits.connections,
+        limit_concurrency=MAX_CONNECTIONS,
         access_log=False,  # it would contain addresses of people
         server_header=False,
         proxy_headers=False,
         log_level="warning",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        timeout_graceful_shutdown=round(settings.timeouts.finish),
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
     return Server(config, engine)
 
