@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.apps.importing import import_quickly
 from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.recognize import Failures, image_paths
 from mien.core.text import percent
 
 if TYPE_CHECKING:
-    from mien.explain.faces import ExplainedFace, ExplainedImage
+    from mien.explain.faces import ExplainedImage
     from mien.explain.maps import ExplanationMap
 
 # Shared with the other commands on explanations.
@@ -68,23 +67,18 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     from rich.progress import Progress
 
     from mien.core.errors import ImageError
-    from mien.explain.faces import FaceExplainer
-    from mien.explain.loading import is_run_folder, load_explainer
+    from mien.explain.face_figure import prepare_folder, save_face
+    from mien.explain.faces import FaceExplainer, load_explainer
 
     failures = Failures()
     paths = list(image_paths(sources, failures))
     if not paths:
         raise typer.Exit(1)
     cv2.setNumThreads(threads)
-    if is_run_folder(model):
-        import_quickly("mien.explain.torch_explainer", "mien.training.run")
     explainer = load_explainer(model, threads)
     faces = FaceExplainer(explainer, method or (), layer, label, detector, use_rejection=not keep_all)
     if save is not None:
-        from mien.explain.face_figure import prepare_folder
-
         prepare_folder(save)
-    show = _show_json if format == "json" else _show_table
     # standard output is for results
     bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, disable=len(paths) == 1)
     with bar:
@@ -94,41 +88,26 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
             except ImageError as error:
                 failures.add(error)
             else:
-                show(image, _save(image, explainer.card.name, save))
+                files = (
+                    [save_face(image, i, explainer.card.name, save) for i in range(len(image.faces))] if save else []
+                )
+                _show(image, files or [[]] * len(image.faces), as_json=format == "json")
     if failures.count:
         raise typer.Exit(1)
 
 
-def _save(image: ExplainedImage, model: str, folder: Path | None) -> list[list[Path]]:
-    if folder is None:
-        return [[] for _ in image.faces]
-    from mien.explain.face_figure import save_face
-
-    return [save_face(image, number, model, folder) for number in range(len(image.faces))]
-
-
-def _show_json(image: ExplainedImage, files: list[list[Path]]) -> None:
-    typer.echo(json.dumps(image.to_json() | {"files": [[str(path) for path in paths] for paths in files]}))
-
-
-def _show_table(image: ExplainedImage, files: list[list[Path]]) -> None:
+def _show(image: ExplainedImage, files: list[list[Path]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(image.to_json() | {"files": [[str(path) for path in paths] for paths in files]}))
+        return
     if not image.faces:
         typer.echo(f"{image.source}: no faces detected")
     for number, (face, paths) in enumerate(zip(image.faces, files, strict=True), start=1):
-        typer.echo(f"{image.source}: face {number}, appears {_describe(face)}")
+        typer.echo(f"{image.source}: face {number}, appears {face.describe()}")
         for one in face.maps:
             typer.echo(f"  {_describe_map(one)}")
         if paths:
             typer.echo(f"  saved: {', '.join(str(path) for path in paths)}")
-
-
-def _describe(face: ExplainedFace) -> str:
-    predicted = f"{face.face.label} {percent(face.face.confidence)}"
-    return (
-        predicted
-        if face.label == face.face.label
-        else f"{predicted}; explained: {face.label} {percent(face.probability)}"
-    )
 
 
 def _describe_map(one: ExplanationMap) -> str:

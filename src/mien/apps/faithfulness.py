@@ -28,7 +28,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     layer: Annotated[str | None, typer.Option(help="Stage to explain [default: the last].")] = None,
     faces: Annotated[int, typer.Option(min=1, help="Number of faces to measure on.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn faces and of the random map.")] = 0,
-    step: Annotated[float, typer.Option(help="Share of the pixels per step of the curves.")] = 0.05,
+    step: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the pixels per step of the curves.")] = 0.05,
     replacement: Annotated[
         Literal["grey", "blur"] | None,
         typer.Option(metavar="grey|blur", help="Replace pixels with [default: grey in deletion, blur in insertion]."),
@@ -49,15 +49,16 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     The detector finds landmarks for the face regions (yunet gives landmarks); none: those of a mean face.
     """
     load_plugin_files(plugin)
+    import numpy as np
     from rich.console import Console
     from rich.progress import Progress
 
+    from mien import __version__
     from mien.core.errors import DataError
     from mien.core.whole_file import write_json
-    from mien.explain.assessment import assess
-    from mien.explain.faithfulness import CurveSettings
-    from mien.explain.loading import load_explainer
-    from mien.explain.measurement import add_to_record, describe_measurement, draw_rows, measured_method, prepare_faces
+    from mien.explain.assessment import add_to_record, assess, drop_faces, make_method, prepare_faces
+    from mien.explain.curves import CurveSettings
+    from mien.explain.faces import load_explainer
     from mien.inference.detectors.registry import create_detector
     from mien.recipes.record import RECORD
 
@@ -67,21 +68,30 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     finder = None if detector == "none" else create_detector(detector)
     explainer = load_explainer(model, threads)
     names = dict.fromkeys(method or explainer.methods[:1])
-    methods = [measured_method(explainer, name, layer, use_stability=stability, use_sanity=sanity) for name in names]
+    methods = [make_method(explainer, name, layer, use_stability=stability, use_sanity=sanity) for name in names]
     whole = load_faces(explainer.model, data, dataset)
     whole.require_split(split)
-    rows = draw_rows(whole, split, faces, seed)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(whole.splits == split))
+    rows = np.sort(order[:faces])
     chosen = whole.subset(rows)
     prepared, accuracy = prepare_faces(explainer, chosen, finder)
     # standard output is for results
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Maps", total=2 + len(methods))
-        assessment = assess(explainer.predict, methods, prepared, settings, lambda _: bar.advance(task))
-    about = describe_measurement(explainer, chosen, seed, accuracy)
+        measured = assess(explainer.predict, methods, prepared, settings, lambda _: bar.advance(task))
+    about = {
+        "model": explainer.card.name,
+        "network": explainer.card.network,
+        "dataset": whole.name,
+        "split": split,
+        "fingerprint": chosen.fingerprint,
+        "seed": seed,
+        "accuracy": round(accuracy, 6),
+        "version": __version__,
+    }
     if out is not None:
-        record = {**about, "rows": rows.tolist(), **assessment.to_json()}
-        write_json(out, record)
-    measured = {**about, **assessment.to_json(use_faces=False)}
+        write_json(out, {**about, "rows": rows.tolist(), **measured})
+    measured = about | drop_faces(measured)
     if Path(model, RECORD).is_file():
         add_to_record(Path(model, RECORD), measured)
     if as_json:

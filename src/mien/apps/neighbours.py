@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.data.dataset import FaceDataset
     from mien.explain.torch_explainer import TorchExplainer
 
-# t-SNE of more points shows no more and takes minutes.
-PLANE_FACES = 2000
 BATCH = 64
 
 
@@ -36,9 +33,6 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
     out: Annotated[
         list[Path] | None, typer.Option("--out", "-o", help="Draw strips: .png or .svg; both without an extension.")
     ] = None,
-    plane: Annotated[
-        list[Path] | None, typer.Option(help="Draw the searched faces' features by t-SNE: .png or .svg.")
-    ] = None,
     detector: DetectorName = "auto",
     plugin: PluginFiles = None,
     threads: Threads = 1,
@@ -51,11 +45,11 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
     load_plugin_files(plugin)
     from mien.core.errors import ImageError, ModelError
     from mien.explain.figures import check_figure_paths, save_figure
-    from mien.explain.neighbours import describe_neighbours, draw_neighbours, find_faces, find_neighbours
+    from mien.explain.neighbours import draw_neighbours, find_neighbours
     from mien.inference.recognizer import Recognizer
     from mien.inference.sources import expand_source
 
-    strips, planes = check_figure_paths(out or []), check_figure_paths(plane or [])
+    files = check_figure_paths(out or [])
     if not model.is_dir():
         raise ModelError(f"{model} is not a run folder; neighbours require a network's features.")
     from mien.explain.torch_explainer import load_run_explainer
@@ -63,28 +57,41 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     explainer = load_run_explainer(model, threads)
     recognizer = Recognizer(explainer.model, detector)
-    given = find_faces(recognizer, (path for source in images for path in expand_source(source)))
-    if given is None:
+    names, crops = [], []
+    for path in (path for source in images for path in expand_source(source)):
+        found = recognizer.find(path).crops
+        crops += found
+        names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
+    if not crops:
         raise ImageError(f"No faces detected in {', '.join(images)}; with --detector none each image is one face.")
     part = load_faces(explainer.model, data, dataset).split(split)
     searched = part.subset(sample_rows(part.labels, faces))
-    features, queries = _features(explainer, searched.images), _features(explainer, given.crops)
-    rows = describe_neighbours(given, find_neighbours(queries, features, k), searched.labels, searched.label_set)
-    if strips:
-        where = f"{len(searched)} faces of {searched.name} {split}"
-        note = f"{explainer.card.name}: nearest of {where} by cosine distance (0 to 2)."
-        save_figure(lambda: draw_neighbours(given, rows, searched, note), strips)
-    if planes:
-        _draw_plane(explainer, searched, (features, queries), planes)
+    nearest, distances = find_neighbours(_features(explainer, crops), _features(explainer, searched.images), k)
+    probabilities, annotations = recognizer.score(crops).probabilities, searched.label_set.names
+    rows = [
+        {
+            "face": name,
+            "label": explainer.labels[probabilities[i].argmax()],
+            "probability": round(float(probabilities[i].max()), 6),
+            "neighbours": [
+                {"row": row, "label": annotations[searched.labels[row]], "distance": round(distance, 6)}
+                for row, distance in zip(nearest[i].tolist(), distances[i].tolist(), strict=True)
+            ],
+        }
+        for i, name in enumerate(names)
+    ]
+    if files:
+        note = f"{explainer.card.name}: nearest of {len(searched)} faces of {searched.name} {split} by cosine distance "
+        save_figure(lambda: draw_neighbours(crops, rows, searched.images, f"{note}(0 to 2)."), files)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
         _print(rows)
-    for file in (*strips, *planes):
+    for file in files:
         typer.echo(f"Figure: {file}", err=True)
 
 
-def _features(explainer: TorchExplainer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _features(explainer: TorchExplainer, images: Any) -> NDArray[np.float32]:
     import numpy as np
 
     from mien.core.image import to_batch
@@ -96,37 +103,6 @@ def _features(explainer: TorchExplainer, images: NDArray[np.uint8]) -> NDArray[n
             batches.append(explainer.compute_features(to_batch(crops, explainer.card.input)))
             progress(len(crops))
     return np.concatenate(batches)
-
-
-def _draw_plane(
-    explainer: TorchExplainer,
-    searched: FaceDataset,
-    features: tuple[NDArray[np.float32], NDArray[np.float32]],
-    files: tuple[Path, ...],
-) -> None:
-    """Draw features in the plane: at most `PLANE_FACES` of the searched faces, and the given ones as stars."""
-    import numpy as np
-
-    from mien.apps.report import embed_features
-    from mien.evaluation.predict import match_labels, predict_scores
-    from mien.explain.embedding import confident_mistakes, draw_plane
-    from mien.explain.figures import save_figure
-    from mien.training.experiment import sample_rows
-
-    rows = sample_rows(searched.labels, PLANE_FACES)
-    shown, given = searched.subset(rows), features[1]
-    scores = predict_scores(explainer.model, shown)
-    mistakes = confident_mistakes(match_labels(scores.probabilities, explainer.card, shown.label_set), shown.labels)
-    positions = embed_features(np.concatenate([features[0][rows], given]))
-    labels = np.concatenate([shown.labels, np.full(len(given), -1)])
-    is_mistake = np.concatenate([mistakes, np.zeros(len(given), dtype=bool)])
-    note = (
-        f"t-SNE of the features of {len(shown)} faces of {shown.name} {shown.splits[0]}, coloured by annotation. "
-        "Distances between far groups mean nothing."
-    )
-    save_figure(
-        lambda: draw_plane(positions, labels, is_mistake, shown.label_set, title=explainer.card.name, notes=note), files
-    )
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

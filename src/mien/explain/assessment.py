@@ -1,17 +1,22 @@
-"""Assess methods: curves against two baselines, face regions, stability and sanity check."""
+"""Assess a network's methods on faces: curves against two baselines, face regions and sanity checks."""
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
-from mien.explain.faithfulness import (
+from mien.core.image import to_batch
+from mien.data.dataset import FaceDataset
+from mien.explain.curves import (
     Curves,
     CurveSettings,
     Images,
@@ -23,15 +28,17 @@ from mien.explain.faithfulness import (
     mean_interval,
     random_map,
 )
-from mien.explain.randomization import Sanity
-from mien.explain.regions import REGIONS, Source, area_shares, attribution_shares, face_regions
+from mien.explain.methods import PARTS, STAGE_METHODS, Explainer
+from mien.explain.regions import REGIONS, Source, area_shares, attribution_shares, face_regions, find_landmarks
+from mien.explain.sanity import Explain, compare_randomized, measure_stability
 from mien.explain.similarity import is_constant
-from mien.explain.stability import Explain, measure_stability
+from mien.inference.detectors import Detector
+from mien.recipes.record import RunRecord
 
 FORMAT = "mien-faithfulness-1"
-BASELINES = ("random", "centre")
-# Faces of the sanity check, which computes five more maps of each.
+# Faces of the comparison with a randomised network, which computes five more maps of each.
 SANITY_FACES = 32
+Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,9 @@ class Faces:
         """Divide each face around its landmarks (5, 2), or those of the mean face if it has none."""
         height, width = images.shape[2:]
         regions = np.stack([face_regions(height, width, points) for points in landmarks])
-        sources: list[Source] = ["mean face" if points is None else "landmarks" for points in landmarks]
-        return cls(images, labels, regions, tuple(sources))
+        return cls(
+            images, labels, regions, tuple("mean face" if points is None else "landmarks" for points in landmarks)
+        )
 
 
 @dataclass(frozen=True)
@@ -67,68 +75,62 @@ class Method:
         name: Its name in the results.
         layer: The layer, "" for the input image.
         explain: Returns maps (n, h, w) of the size of the images.
-        check_sanity: Randomises the network and compares maps; None without a torch network.
+        randomize: Compares maps with those of a randomised network, see `compare_randomized`; None: not measured.
         use_stability: Whether to measure stability, which explains four shifted copies of each face.
     """
 
     name: str
     layer: str
     explain: Explain
-    check_sanity: Callable[[Images, Labels], tuple[Sanity, ...]] | None = None
+    randomize: Callable[[Images, Labels], list[dict[str, Any]]] | None = None
     use_stability: bool = True
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """The measurements of all methods of one network on the same faces.
+def make_method(
+    explainer: Explainer, name: str, layer: str | None = None, *, use_stability: bool = True, use_sanity: bool = True
+) -> Method:
+    """Return a network's method, ready to be measured.
 
-    Attributes:
-        settings: The settings of the curves.
-        faces: The faces.
-        curves: By baseline and method.
-        methods: The other measurements by method.
+    It is called `name@layer` if a layer is given and the method uses one, otherwise `name`. The comparison with a
+    randomised network requires a torch network.
+
+    Raises:
+        ModelError: There is no such method, or not for this network.
     """
+    explainer.check_method(name)
+    layer = layer if name in (*STAGE_METHODS, PARTS) else None
 
-    settings: CurveSettings
-    faces: Faces
-    curves: Mapping[str, Curves]
-    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    def explain(own: Explainer, images: Images, labels: Labels) -> Maps:
+        maps = own.explain(images, name, layer, labels.tolist())
+        return np.stack([one.resized(*images.shape[2:]) for one in maps])
 
-    def to_json(self, *, use_faces: bool = True) -> dict[str, Any]:
-        """Return all measurements as JSON values; without `use_faces` only means, no value of a single face."""
-        areas = np.mean([area_shares(regions) for regions in self.faces.regions], axis=0)
-        content: dict[str, Any] = _rounded(
-            {
-                "format": FORMAT,
-                "n": len(self.faces.labels),
-                "step": self.settings.step,
-                "deletion_to": self.settings.deletion,
-                "insertion_from": self.settings.insertion,
-                "shares": next(iter(self.curves.values())).shares,
-                "regions": {"from": Counter(self.faces.sources), "area": _by_region(areas)},
-                "baselines": {name: self._summary(name, use_faces) for name in BASELINES},
-                "methods": {name: {**more, **self._summary(name, use_faces)} for name, more in self.methods.items()},
-            }
-        )
-        return content
+    def randomize(images: Images, labels: Labels) -> list[dict[str, Any]]:
+        other = copy.deepcopy(explainer)
+        return compare_randomized(other.network, functools.partial(explain, other), images, labels)
 
-    def _summary(self, name: str, use_faces: bool) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        own, seed = self.curves[name], self.settings.seed
-        for kind in ("deletion", "insertion"):
-            curves, areas = getattr(own, kind), getattr(own, f"{kind}_areas")
-            found[kind] = {
-                "area": areas.mean(),
-                "interval": mean_interval(areas, seed),
-                "curve": curves.mean(axis=0),
-            }
-            for baseline in BASELINES if name not in BASELINES else ():
-                gain = areas - getattr(self.curves[baseline], f"{kind}_areas")
-                found[kind][f"minus_{baseline}"] = gain.mean()
-                found[kind][f"minus_{baseline}_interval"] = mean_interval(gain, seed)
-            if use_faces:
-                found[kind]["areas"] = areas
-        return found
+    return Method(
+        f"{name}@{layer}" if layer else name,
+        layer or (explainer.layers[-1] if name in STAGE_METHODS else ""),
+        functools.partial(explain, explainer),
+        randomize if use_sanity and explainer.network is not None else None,
+        use_stability,
+    )
+
+
+def prepare_faces(explainer: Explainer, dataset: FaceDataset, detector: Detector | None) -> tuple[Faces, float]:
+    """Return the faces of a data set, labelled by the network's predictions, and the network's accuracy on them.
+
+    Args:
+        explainer: The network.
+        dataset: The faces.
+        detector: Finds landmarks; None: the regions are those of the mean face.
+    """
+    landmarks = [None if detector is None else find_landmarks(face, detector) for face in dataset.images]
+    images = to_batch(list(dataset.images), explainer.card.input)
+    labels = np.asarray(explainer.predict(images).argmax(axis=1), dtype=np.int64)
+    names = dataset.label_set.names
+    right = [explainer.labels[label] == names[number] for label, number in zip(labels, dataset.labels, strict=True)]
+    return Faces.of(images, labels, landmarks), float(np.mean(right))
 
 
 def assess(
@@ -137,8 +139,8 @@ def assess(
     faces: Faces,
     settings: CurveSettings,
     report: Callable[[str], None] = lambda name: None,
-) -> Assessment:
-    """Measure methods and baselines on the same faces.
+) -> dict[str, Any]:
+    """Measure methods and two baselines, random maps and a Gaussian in the centre, on the same faces.
 
     Args:
         predict: The network.
@@ -147,27 +149,46 @@ def assess(
         settings: The settings of the curves.
         report: Called with the name of each baseline and method when it is done.
 
+    Returns:
+        All measurements as JSON values; `drop_faces` leaves the means.
+
     Raises:
-        DataError: No method is given, or a method's maps hold NaN, or are all constant.
+        DataError: A method's maps hold NaN, or are all constant.
     """
-    if not methods:
-        raise DataError("No method to measure is given; expected at least one.")
-    height, width = faces.images.shape[2:]
-    n = len(faces.labels)
-    baselines = {
+    n, _, height, width = faces.images.shape
+    maps = {
         "random": np.stack([random_map(height, width, settings.seed + i) for i in range(n)]),
         "centre": np.broadcast_to(centre_gaussian(height, width), (n, height, width)),
     }
-    curves, measures = {}, {}
-    for name, maps in baselines.items():
-        curves[name] = compute_curves(predict, faces.images, maps, faces.labels, settings)
+    baselines: dict[str, Curves] = {}
+    for name, values in maps.items():
+        baselines[name] = compute_curves(predict, faces.images, values, faces.labels, settings)
         report(name)
+    measured = {}
     for method in methods:
-        maps = checked_maps(method, faces)
-        curves[method.name] = compute_curves(predict, faces.images, maps, faces.labels, settings)
-        measures[method.name] = _measure(method, maps, faces, settings.seed)
+        values = checked_maps(method, faces)
+        curves = compute_curves(predict, faces.images, values, faces.labels, settings)
+        measured[method.name] = _measure(method, values, faces, settings.seed) | _summarize(
+            curves, baselines, settings.seed
+        )
         report(method.name)
-    return Assessment(settings, faces, curves, measures)
+    record: dict[str, Any] = _rounded(
+        {
+            "format": FORMAT,
+            "n": n,
+            "step": settings.step,
+            "deletion_to": settings.deletion,
+            "insertion_from": settings.insertion,
+            "shares": baselines["random"].shares,
+            "regions": {
+                "from": Counter(faces.sources),
+                "area": _by_region([area_shares(regions) for regions in faces.regions]),
+            },
+            "baselines": {name: _summarize(curves, {}, settings.seed) for name, curves in baselines.items()},
+            "methods": measured,
+        }
+    )
+    return record
 
 
 def checked_maps(method: Method, faces: Faces) -> Maps:
@@ -187,19 +208,59 @@ def checked_maps(method: Method, faces: Faces) -> Maps:
     return maps
 
 
+def drop_faces(record: Record) -> dict[str, Any]:
+    """Return measurements without the values of single faces."""
+    return {
+        name: drop_faces(value) if isinstance(value, Mapping) else value
+        for name, value in record.items()
+        if name != "areas"
+    }
+
+
+def add_to_record(path: Path, measured: Record) -> None:
+    """Add measurements to a run's record.json, beside those of other methods on the same faces with the same settings.
+
+    Args:
+        path: The record.
+        measured: JSON values with `dataset`, `split` and `methods`.
+
+    Raises:
+        MienError: The file is not a run record.
+    """
+    record = RunRecord.load(path)
+    name = f"{measured['dataset']} {measured['split']}"
+    earlier = record.explanations.get(name, {})
+    settings = [{k: v for k, v in one.items() if k not in ("methods", "version")} for one in (earlier, measured)]
+    kept = earlier["methods"] if settings[0] == settings[1] else {}
+    record.explanations = {**record.explanations, name: {**measured, "methods": {**kept, **measured["methods"]}}}
+    record.save(path)
+
+
+def _summarize(curves: Curves, baselines: Mapping[str, Curves], seed: int) -> dict[str, Any]:
+    """Return the mean curves and areas, and the mean differences of the areas to those of baselines."""
+    found: dict[str, Any] = {}
+    for kind in ("deletion", "insertion"):
+        areas = curves.areas(kind)
+        found[kind] = {
+            "area": areas.mean(),
+            "interval": mean_interval(areas, seed),
+            "curve": getattr(curves, kind).mean(axis=0),
+        }
+        for name, baseline in baselines.items():
+            gain = areas - baseline.areas(kind)
+            found[kind] |= {f"minus_{name}": gain.mean(), f"minus_{name}_interval": mean_interval(gain, seed)}
+        found[kind]["areas"] = areas
+    return found
+
+
 def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, Any]:
     """Return the measurements besides the curves; constant maps are left out of them."""
-    constant = np.array([is_constant(values) for values in maps])
-    varying = np.flatnonzero(~constant)
-    shares = [
-        attribution_shares(values, regions)
-        for values, regions in zip(maps[varying], faces.regions[varying], strict=True)
-        if (values > 0).any()
-    ]
+    varying = np.flatnonzero([not is_constant(values) for values in maps])
+    shares = [attribution_shares(maps[row], faces.regions[row]) for row in varying if (maps[row] > 0).any()]
     measured: dict[str, Any] = {
         "layer": method.layer,
-        "constant_maps": int(constant.sum()),
-        "regions": _by_region(np.mean(shares, axis=0)) if shares else None,
+        "constant_maps": len(maps) - len(varying),
+        "regions": _by_region(shares) if shares else None,
     }
     if method.use_stability:
         values = measure_stability(method.explain, faces.images[varying], maps[varying], faces.labels[varying])
@@ -207,15 +268,14 @@ def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, A
         measured["stability"] = (
             {"correlation": values.mean(), "interval": mean_interval(values, seed)} if len(values) else None
         )
-    if method.check_sanity is not None:
+    if method.randomize is not None:
         rows = varying[:SANITY_FACES]
-        stops = method.check_sanity(faces.images[rows], faces.labels[rows])
-        measured["sanity"] = {"n": len(rows), "stops": [asdict(stop) for stop in stops]}
+        measured["sanity"] = {"n": len(rows), "stops": method.randomize(faces.images[rows], faces.labels[rows])}
     return measured
 
 
-def _by_region(shares: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(REGIONS, shares.tolist(), strict=True))
+def _by_region(shares: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+    return dict(zip(REGIONS, np.mean(shares, axis=0).tolist(), strict=True))
 
 
 def _rounded(value: Any) -> Any:

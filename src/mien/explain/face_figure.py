@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DataError
-from mien.core.text import percent
+from mien.core.types import Box
 from mien.core.whole_file import whole_file
-from mien.explain.faces import ExplainedFace, ExplainedImage, place_on_image
+from mien.explain.faces import ExplainedFace, ExplainedImage
 from mien.explain.figures import INK, SOFT, SUFFIXES, check_figure_paths, save_figure, show_face, show_map, show_values
 from mien.explain.maps import ExplanationMap
 
@@ -36,12 +36,8 @@ def prepare_folder(folder: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        DataError: The folder cannot be created.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be created ({error.strerror or error}).") from None
+    folder.mkdir(parents=True, exist_ok=True)
     check_figure_paths([folder / "face"])
 
 
@@ -61,9 +57,25 @@ def save_face(image: ExplainedImage, number: int, model: str, folder: Path) -> l
         The files: .png, .svg and .npz.
     """
     face = image.faces[number]
-    paths = _free_names(folder, f"{Path(image.source).stem or 'image'}-face{number + 1}")
+    stem = f"{Path(image.source).stem or 'image'}-face{number + 1}"
+    for i in itertools.count(1):
+        name = stem if i == 1 else f"{stem}-{i}"
+        paths = [folder / f"{name}{suffix}" for suffix in (*SUFFIXES, ".npz")]
+        if not any(path.exists() for path in paths):
+            break
     save_figure(lambda: draw_face(image, face, model), paths[:2])
-    _save_maps(face, paths[2])
+    square = face.square
+    with whole_file(paths[2]) as file:
+        np.savez_compressed(
+            file,
+            maps=np.stack([one.resized(*face.crop.shape[:2]) for one in face.maps]),
+            methods=np.array([one.method for one in face.maps]),
+            layers=np.array([one.layer for one in face.maps]),
+            labels=np.array([one.label for one in face.maps]),
+            is_spatial=np.array([one.is_spatial for one in face.maps]),
+            crop=face.crop,
+            square=np.array([square.x, square.y, square.width, square.height]),
+        )
     return paths
 
 
@@ -89,19 +101,9 @@ def draw_face(image: ExplainedImage, face: ExplainedFace, model: str) -> Figure:
     grid = figure.add_gridspec(rows, columns, left=0.02, right=0.98, bottom=0.02, top=top, wspace=0.06, hspace=0.22)
     for i, show in enumerate(panels):
         show(figure.add_subplot(grid[i // columns, i % columns]))
-    figure.suptitle(_title(face, model), fontsize=9, color=INK, x=0.02, ha="left", y=1 - 0.06 / figure.get_figheight())
+    title, height = f"{model}: appears {face.describe()}", 1 - 0.06 / figure.get_figheight()
+    figure.suptitle(title, fontsize=9, color=INK, x=0.02, ha="left", y=height)
     return figure
-
-
-def _title(face: ExplainedFace, model: str) -> str:
-    seen = f"{model}: appears {face.face.label}, {percent(face.face.confidence)}"
-    return seen if face.label == face.face.label else f"{seen}; explained: {face.label}, {percent(face.probability)}"
-
-
-def _name(one: ExplanationMap) -> str:
-    if not one.label:  # a part's name includes its stage
-        return one.method
-    return f"{one.method}{one.layer and f' at {one.layer}'}: {one.label}"
 
 
 def _show_image(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale: float) -> None:
@@ -109,10 +111,11 @@ def _show_image(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale
 
     show_face(axis, small, "image")
     square = face.square.scaled(scale)
-    # pixel i extends from i - 1/2 to i + 1/2
-    corner = (square.x - 0.5, square.y - 0.5)
-    axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor="black", linewidth=2.2))
-    axis.add_patch(Rectangle(corner, square.width, square.height, fill=False, edgecolor=BOX_COLOUR, linewidth=1.1))
+    for colour, linewidth in (("black", 2.2), (BOX_COLOUR, 1.1)):
+        # pixel i extends from i - 1/2 to i + 1/2
+        corner = (square.x - 0.5, square.y - 0.5)
+        box = Rectangle(corner, square.width, square.height, fill=False, edgecolor=colour, linewidth=linewidth)
+        axis.add_patch(box)
 
 
 def _show_crop(axis: Axes, face: ExplainedFace, one: ExplanationMap) -> None:
@@ -123,7 +126,9 @@ def _show_crop(axis: Axes, face: ExplainedFace, one: ExplanationMap) -> None:
     else:
         show_values(axis, one.values)
         axis.set_xlabel("frequencies, 0 in the centre", fontsize=6, color=SOFT, labelpad=2)
-    axis.set_title(_name(one), fontsize=7, color=INK)
+    # a part's name includes its stage
+    name = f"{one.method}{one.layer and f' at {one.layer}'}: {one.label}" if one.label else one.method
+    axis.set_title(name, fontsize=7, color=INK)
 
 
 def _show_on_image(
@@ -137,30 +142,28 @@ def _show_on_image(
     axis.set_title("on the image", fontsize=7, color=INK)
 
 
-def _save_maps(face: ExplainedFace, path: Path) -> None:
-    height, width = face.crop.shape[:2]
-    square = face.square
-    arrays: dict[str, Any] = {
-        "maps": np.stack([one.resized(height, width) for one in face.maps]),
-        "methods": np.array([one.method for one in face.maps]),
-        "layers": np.array([one.layer for one in face.maps]),
-        "labels": np.array([one.label for one in face.maps]),
-        "is_spatial": np.array([one.is_spatial for one in face.maps]),
-        "crop": face.crop,
-        "square": np.array([square.x, square.y, square.width, square.height]),
-    }
-    try:
-        with whole_file(path) as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
+def place_on_image(
+    one: ExplanationMap, square: Box, height: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Place a face's map in its image.
 
+    Args:
+        one: The map of the crop cut at `square`.
+        square: In pixels of the image; it may reach past the border.
+        height: Of the image.
+        width: Of the image.
 
-def _free_names(folder: Path, stem: str) -> list[Path]:
-    number = 1
-    while True:
-        name = stem if number == 1 else f"{stem}-{number}"
-        paths = [folder / f"{name}{suffix}" for suffix in (*SUFFIXES, ".npz")]
-        if not any(path.exists() for path in paths):
-            return paths
-        number += 1
+    Returns:
+        The values (height, width), 0 outside the square, and a mask of the pixels whose centres are inside it.
+    """
+    values = one.window(
+        (-square.y / square.height, -square.x / square.width),
+        ((height - square.y) / square.height, (width - square.x) / square.width),
+        height,
+        width,
+    )
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    is_inside = ((rows >= square.y) & (rows < square.y + square.height))[:, None] & (
+        (columns >= square.x) & (columns < square.x + square.width)
+    )
+    return np.where(is_inside, values, np.float32(0)), is_inside

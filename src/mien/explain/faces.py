@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
 from mien.core.image import cut_square, to_batch
+from mien.core.text import percent
 from mien.core.types import Box, Face
-from mien.explain.loading import load_explainer
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer
 from mien.inference.detectors.registry import DetectorSpec
+from mien.inference.model import OnnxModel, model_files
 from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
 
 
@@ -39,10 +40,12 @@ class ExplainedFace:
     label: str
     maps: tuple[ExplanationMap, ...]
 
-    @property
-    def probability(self) -> float:
-        """The probability of the explained class."""
-        return self.face.probabilities[self.label]
+    def describe(self) -> str:
+        """Return the predicted label, and the explained one if it is another, with their probabilities."""
+        predicted = f"{self.face.label} {percent(self.face.confidence)}"
+        if self.label == self.face.label:
+            return predicted
+        return f"{predicted}; explained: {self.label} {percent(self.face.probabilities[self.label])}"
 
     def to_json(self, number: int) -> dict[str, object]:
         """Return the face as JSON values; `number` counts the faces of its image from 1.
@@ -57,7 +60,7 @@ class ExplainedFace:
                     "method": one.method,
                     "layer": one.layer,
                     "label": one.label,
-                    "size": list(one.values.shape),
+                    "size": one.values.shape,
                     "centre": None if centre is None else [round(value, 4) for value in centre],
                     "quarters": {k: round(share, 4) for k, share in one.quarters().items()} if centre else None,
                 }
@@ -170,6 +173,24 @@ class FaceExplainer:
         return chosen
 
 
+def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
+    """Load a network to explain.
+
+    Args:
+        model: A run folder, for all methods; or a model's name or .onnx file, for occlusion.
+        threads: CPU threads, at least 1; for a run folder, those of torch in this process.
+
+    Raises:
+        MienError: There is no such model, or the folder holds no finished run.
+    """
+    if Path(model).is_dir() and str(model) not in model_files():
+        from mien.explain.torch_explainer import load_run_explainer
+
+        return load_run_explainer(Path(model), threads)
+    loaded = OnnxModel.load(model, threads)
+    return Explainer(loaded, loaded.source)
+
+
 def explain(  # noqa: PLR0913 - the options, by name
     model: str | Path | Explainer,
     images: ImageLike | Sequence[ImageLike],
@@ -208,30 +229,3 @@ def explain(  # noqa: PLR0913 - the options, by name
     is_single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
     several: Sequence[Any] = [images] if is_single else cast(Sequence[Any], images)
     return [faces.explain_image(image) for image in several]
-
-
-def place_on_image(
-    one: ExplanationMap, square: Box, height: int, width: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Place a face's map in its image.
-
-    Args:
-        one: The map of the crop cut at `square`.
-        square: In pixels of the image; it may reach past the border.
-        height: Of the image.
-        width: Of the image.
-
-    Returns:
-        The values (height, width), 0 outside the square, and a mask of the pixels whose centres are inside it.
-    """
-    values = one.window(
-        (-square.y / square.height, -square.x / square.width),
-        ((height - square.y) / square.height, (width - square.x) / square.width),
-        height,
-        width,
-    )
-    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
-    is_inside = ((rows >= square.y) & (rows < square.y + square.height))[:, None] & (
-        (columns >= square.x) & (columns < square.x + square.width)
-    )
-    return np.where(is_inside, values, np.float32(0)), is_inside

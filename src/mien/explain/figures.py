@@ -57,9 +57,6 @@ def save_figure(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
     Args:
         draw: Returns the figure; called under this function's matplotlib settings.
         paths: .png and .svg files.
-
-    Raises:
-        DataError: A file cannot be written.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -69,11 +66,8 @@ def save_figure(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
         FigureCanvasAgg(figure)
         for path in paths:
             kind = path.suffix.lower().removeprefix(".")
-            try:
-                with whole_file(path) as file:
-                    figure.savefig(file, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
-            except OSError as error:
-                raise DataError(f"Cannot write {path}: {error.strerror or error}.") from None
+            with whole_file(path) as file:
+                figure.savefig(file, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
 
 
 def show_face(axis: Axes, face: NDArray[np.uint8], title: str = "") -> None:
@@ -114,7 +108,9 @@ def show_map(axis: Axes, face: NDArray[np.uint8], values: NDArray[np.float32], *
         heat = colormaps[HEAT](0.25 + 0.65 * strength)
     heat[..., 3] = LARGEST_OPACITY * np.abs(strength)
     axis.imshow(heat, interpolation="nearest")
-    if _has_outline(strength):
+    above = (strength > CONTOUR).astype(np.uint8)
+    # contours around noise would hide the face
+    if 0 < cv2.connectedComponents(above)[0] - 1 <= MOST_PIECES and not above.all():
         axis.contour(strength, levels=[CONTOUR], colors="white", linewidths=0.8)
 
 
@@ -137,10 +133,3 @@ def scaled_map(values: NDArray[np.float32], *, is_signed: bool) -> NDArray[np.fl
         return np.zeros(exact.shape)
     scale = float(np.quantile(size, 1 - EXCEEDING)) or float(size.max())
     return np.clip(exact / scale, -1, 1)
-
-
-def _has_outline(strength: NDArray[np.float64]) -> bool:
-    """Tell whether the area above half of the scale has few pieces: contours around noise would hide the face."""
-    above = (strength > CONTOUR).astype(np.uint8)
-    pieces = cv2.connectedComponents(above)[0] - 1
-    return bool(0 < pieces <= MOST_PIECES and not above.all())

@@ -91,17 +91,9 @@ class ExplanationMap:
 
         Left and right are the viewer's.
         """
-        evidence = self._evidence()
-        total = float(evidence.sum()) or 1.0
-        half = SUMMARY_SIDE // 2
-        upper, lower, left, right = slice(half), slice(half, None), slice(half), slice(half, None)
-        quarters = {
-            "upper left": (upper, left),
-            "upper right": (upper, right),
-            "lower left": (lower, left),
-            "lower right": (lower, right),
-        }
-        return {name: float(evidence[area].sum()) / total for name, area in quarters.items()}
+        evidence = self._evidence().reshape(2, SUMMARY_SIDE // 2, 2, SUMMARY_SIDE // 2).sum(axis=(1, 3))
+        shares = (evidence / (float(evidence.sum()) or 1.0)).ravel().tolist()
+        return dict(zip(("upper left", "upper right", "lower left", "lower right"), shares, strict=True))
 
     def _evidence(self) -> NDArray[np.float64]:
         values = self.resized(SUMMARY_SIDE, SUMMARY_SIDE).astype(np.float64)

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DataError
 from mien.inference.detectors import Detector
 
 REGIONS = ("eyes", "brows", "nose", "mouth", "rest of the face", "outside")
@@ -63,16 +62,10 @@ def face_regions(height: int, width: int, landmarks: Landmarks | None = None) ->
         height: Of the map, in pixels.
         width: Of the map, in pixels.
         landmarks: (5, 2) as fractions of width and height; None: those of the mean face.
-
-    Raises:
-        DataError: The landmarks are not five finite points that span a face.
     """
     points = MEAN_FACE if landmarks is None else landmarks
-    if points.shape != MEAN_FACE.shape or not _has_frame(points):
-        raise DataError(
-            f"Landmarks {points.tolist()} do not span a face; expected (x, y) of eyes, nose tip, mouth corners."
-        )
-    across, down = _face_axes(height, width, points)
+    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    across, down = np.moveaxis(_in_face(points, np.stack(np.meshgrid(x, y), axis=-1)), -1, 0)
     (nose_across, nose_down), right, left = (_in_face(points, points[i]) for i in (2, 3, 4))
     middle, half = (right[0] + left[0]) / 2, abs(left[0] - right[0]) / 2
     progress = np.clip((down + 0.1) / (nose_down + 0.1), 0, 1)
@@ -94,33 +87,14 @@ def area_shares(regions: NDArray[np.int8]) -> NDArray[np.float64]:
 
 
 def attribution_shares(values: NDArray[np.float32], regions: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the share of a map's evidence in each of `REGIONS`; sums to 1.
-
-    Evidence is the part above 0: in a signed map, evidence for the class.
+    """Return the share of a map's evidence, the part above 0, in each of `REGIONS`; sums to 1.
 
     Args:
-        values: (h, w).
+        values: (h, w), some of them above 0.
         regions: (h, w), from `face_regions`.
-
-    Raises:
-        DataError: The shapes differ, or the map has no finite value above 0.
     """
-    if values.shape != regions.shape:
-        raise DataError(
-            f"Got a map of shape {values.shape} and regions of shape {regions.shape}; expected the same shape."
-        )
     evidence = np.clip(values.astype(np.float64), 0, None)
-    total = evidence.sum()
-    if not (np.isfinite(total) and total > 0):
-        raise DataError("The map has no finite value above 0, so it has no evidence to divide among face regions.")
-    return np.asarray(np.bincount(regions.ravel(), weights=evidence.ravel(), minlength=len(REGIONS)) / total)
-
-
-def _face_axes(height: int, width: int, points: Landmarks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the pixel centres in the face's axes: two arrays (height, width)."""
-    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
-    positions = _in_face(points, np.stack(np.meshgrid(x, y), axis=-1))
-    return positions[..., 0], positions[..., 1]
+    return np.asarray(np.bincount(regions.ravel(), weights=evidence.ravel(), minlength=len(REGIONS)) / evidence.sum())
 
 
 def _in_face(points: Landmarks, positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,8 @@ from mien.core.card import ModelCard
 from mien.core.errors import ModelError
 from mien.explain.gradients import integrate_gradients, stage_maps
 from mien.explain.maps import ExplanationMap, Pair
-from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, Images
-from mien.explain.parts import Observed, choose_part, part_maps
+from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, Images, check_name
+from mien.explain.parts import part_maps
 from mien.inference.model import Scores, check_outputs, to_scores
 from mien.models.layers.observing import observing
 from mien.models.network import Network
@@ -79,7 +79,12 @@ class TorchExplainer(Explainer):
         self, images: Images, method: str, layer: str | None, labels: NDArray[np.int64]
     ) -> list[ExplanationMap]:
         if method == PARTS:
-            return [choose_part(maps, layer) for maps in self._parts(images)]
+            faces = self._parts(images)
+            names = [one.method for one in faces[0]]
+            if layer is None and len(names) > 1:
+                raise ModelError(f"Several parts have maps; name one. Parts: {', '.join(names)}.")
+            number = 0 if layer is None else names.index(check_name("part", layer, names))
+            return [maps[number] for maps in faces]
         if method not in (*STAGE_METHODS, "integrated_gradients"):
             return super()._explain(images, method, layer, labels)
         pixels, targets = self.model.to_tensor(images), self.model.to_tensor(labels)
@@ -100,18 +105,18 @@ class TorchExplainer(Explainer):
         with torch.inference_mode(), observing(self.network) as seen:
             self.network(self.model.to_tensor(images))
         tensors = {key: tensor.float().cpu().numpy() for key, tensor in seen.items() if key[0] or tensor.ndim == 4}
-        sizes = {stage: (values.shape[-2], values.shape[-1]) for (path, stage), values in tensors.items() if not path}
-        observed = []
+        sizes = {stage: values.shape[-2:] for (path, stage), values in tensors.items() if not path}
+        outputs = {}
         for (path, part), values in tensors.items():
             if path:
                 name, stage = self._describe_part(path, part)
-                observed.append(Observed(name, stage, values, sizes[stage]))
-        if not observed:
+                outputs[name] = stage, values
+        if not outputs:
             raise ModelError(
                 f"{self.source} ({self.card.network}) has no parts with maps of their own: no modulator and no "
                 f"attention. Available methods: {', '.join(name for name in self.methods if name != PARTS)}."
             )
-        return part_maps(observed, self._grids(images))
+        return part_maps(outputs, sizes, self._grids(images))
 
     def _describe_part(self, path: str, part: str) -> tuple[str, str]:
         """Return a part's readable name and the stage it works on, from the path of its module."""
@@ -131,11 +136,7 @@ class TorchExplainer(Explainer):
 
 
 def load_run_explainer(folder: Path, threads: int = 1) -> TorchExplainer:
-    """Load the selected weights of a run folder.
-
-    Args:
-        folder: A run folder.
-        threads: CPU threads of torch, in this process.
+    """Load the selected weights of a run folder; `threads` are those of torch, in this process.
 
     Raises:
         MienError: The folder holds no finished run.

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from planted_network import SIDE, patch_maps, patch_network, planted_faces
 
-from mien.core.errors import DataError
-from mien.explain.assessment import Faces, Method, assess, checked_maps
-from mien.explain.faithfulness import CurveSettings
-from mien.explain.randomization import Sanity
+from mien.core.errors import DataError, MienError
+from mien.explain.assessment import Faces, Method, add_to_record, assess, checked_maps, drop_faces
+from mien.explain.curves import CurveSettings
 from mien.explain.regions import MEAN_FACE, REGIONS
+from mien.recipes.record import RunRecord
 
 
 def faces(count=5):
@@ -32,7 +32,7 @@ def assessed(explain=patch_maps, **options):
 
 
 def test_the_true_map_beats_the_baselines():
-    record = assessed().to_json()
+    record = assessed()
     method = record["methods"]["true"]
     assert method["insertion"]["minus_random"] > 0.2
     assert method["deletion"]["minus_centre_interval"][1] < 0
@@ -51,15 +51,15 @@ def test_the_true_map_beats_the_baselines():
 
 
 def test_the_same_call_gives_the_same_record_and_it_is_json():
-    first, second = assessed().to_json(), assessed().to_json()
+    first, second = assessed(), assessed()
     assert json.loads(json.dumps(first, allow_nan=False)) == second
-    assert "areas" not in assessed().to_json(use_faces=False)["methods"]["true"]["deletion"]
+    assert "areas" not in drop_faces(assessed())["methods"]["true"]["deletion"]
 
 
 def test_constant_maps_count_as_random_ones_and_are_counted():
-    method = assessed(half_blank).to_json()["methods"]["true"]
+    method = assessed(half_blank)["methods"]["true"]
     assert method["constant_maps"] == 3
-    random, true = (assessed().to_json()[kind] for kind in ("baselines", "methods"))
+    random, true = (assessed()[kind] for kind in ("baselines", "methods"))
     between = random["random"]["insertion"]["area"], true["true"]["insertion"]["area"]
     assert between[0] < method["insertion"]["area"] < between[1]
     assert -1 <= method["stability"]["correlation"] <= 1
@@ -80,17 +80,34 @@ def test_maps_that_are_not_numbers_are_one_error():
         checked_maps(Method("broken", "", broken), faces())
 
 
-def test_no_method_is_refused():
-    with pytest.raises(DataError, match="No method"):
-        assess(patch_network, [], faces(), CurveSettings())
-
-
 def test_sanity_and_stability_are_measured_where_they_can_be():
-    stops = (Sanity(0.5, "fc", 0.7, 0.6), Sanity(1.0, "stem", 0.1, 0.2))
-    method = assessed(check_sanity=lambda images, labels: stops).to_json()["methods"]["true"]
-    assert method["sanity"]["n"] == 5
-    assert [stop["spearman"] for stop in method["sanity"]["stops"]] == [0.7, 0.1]
+    stops = [{"share": 1.0, "layer": "stem", "spearman": 0.1, "ssim": 0.2}]
+    method = assessed(randomize=lambda images, labels: stops)["methods"]["true"]
+    assert method["sanity"] == {"n": 5, "stops": stops}
     assert method["stability"]["correlation"] < 1
-    method = assessed(use_stability=False).to_json()["methods"]["true"]
+    method = assessed(use_stability=False)["methods"]["true"]
     assert "stability" not in method
     assert "sanity" not in method
+
+
+def measured(*methods, **more):
+    found = {name: {"n": name} for name in methods}
+    return {"dataset": "fer2013", "split": "validation", "n": 5, "methods": found, **more}
+
+
+def test_a_record_gets_measurements_and_keeps_the_rest(tmp_path):
+    path = tmp_path / "record.json"
+    RunRecord("a", {"x": 1}, {}, ["happy"], 3, 0.5, 0.25, scores={"accuracy": 0.5}).save(path)
+    before = json.loads(path.read_text())
+    for one in (measured("gradcam"), measured("occlusion"), measured("occlusion", split="test")):
+        add_to_record(path, one)
+    after = json.loads(path.read_text())
+    assert {**after, "explanations": {}} == before
+    assert list(after["explanations"]) == ["fer2013 validation", "fer2013 test"]
+    assert list(after["explanations"]["fer2013 validation"]["methods"]) == ["gradcam", "occlusion"]
+    add_to_record(path, measured("layercam", n=6))
+    assert list(RunRecord.load(path).explanations["fer2013 validation"]["methods"]) == ["layercam"], "other faces"
+    path.write_text("[]")
+    with pytest.raises(MienError, match="not a run record"):
+        add_to_record(path, measured("gradcam"))
+    assert path.read_text() == "[]"

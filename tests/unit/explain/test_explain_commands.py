@@ -1,4 +1,4 @@
-"""`mien faithfulness`, `mien gallery` and `mien neighbours` as a user calls them, on drawn faces and a tiny network."""
+"""`mien faithfulness` and `mien neighbours` as a user calls them, on drawn faces and a tiny network."""
 
 from __future__ import annotations
 
@@ -8,47 +8,24 @@ import numpy as np
 import pytest
 import torch
 import typer
+from planted_stages import save_run
 from skimage.io import imsave
 from typer.testing import CliRunner
 
 from mien.apps.faithfulness import faithfulness
-from mien.apps.gallery import gallery
 from mien.apps.neighbours import neighbours
 from mien.core.errors import DataError, ImageError, ModelError
-from mien.core.expressions import FER2013_LABELS
-from mien.recipes import parse_recipe
-from mien.recipes.record import RunRecord
-from mien.training.run import create_network
-
-RECIPE = {
-    "name": "drawn/tiny",
-    "paper": "none",
-    "data": {"dataset": "synthetic"},
-    "network": {"name": "resnet18", "input_size": 32, "channels": 1, "options": {"width": 4, "stem": "small"}},
-    "schedule": {"epochs": 1},
-}
 
 app = typer.Typer()
-for command in (faithfulness, gallery, neighbours):
+for command in (faithfulness, neighbours):
     app.command()(command)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run folder whose network has not learnt anything."""
-    folder = tmp_path_factory.mktemp("run")
-    recipe = parse_recipe(RECIPE, "test")
-    torch.manual_seed(1)
-    network = create_network(recipe, len(FER2013_LABELS))
-    state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    (folder / "checkpoints").mkdir()
-    torch.save({"state_dict": state, "epoch": 0}, folder / "checkpoints" / "best.ckpt")
-    torch.save({"state_dict": state, "epoch": 0}, folder / "checkpoints" / "last.ckpt")
-    record = RunRecord(
-        "drawn/tiny", recipe.model_dump(mode="json"), {}, list(FER2013_LABELS.names), 1, 0.5, 0.25, finished=True
-    )
-    record.save(folder / "record.json")
-    return folder
+    network = {"name": "resnet18", "input_size": 32, "channels": 1, "options": {"width": 4, "stem": "small"}}
+    return save_run(tmp_path_factory.mktemp("run") / "tiny", network)
 
 
 @pytest.fixture
@@ -78,7 +55,7 @@ def test_faithfulness_writes_a_record_and_puts_its_means_into_the_run(call, run,
     assert found.exit_code == 0, found.output
     record, printed = json.loads(out.read_text()), json.loads(found.stdout)
     assert (record["model"], record["dataset"], record["split"], record["n"]) == (
-        "drawn/tiny",
+        "tiny",
         "synthetic",
         "validation",
         6,
@@ -119,7 +96,6 @@ def test_faithfulness_of_an_onnx_file_uses_occlusion_and_no_weights(call, tiny_m
     [
         (("--method", "gradcm"), ModelError, "Did you mean 'gradcam'"),
         (("--layer", "stage9"), ModelError, "stage4"),
-        (("--step", 0), DataError, "Step 0"),
         (("--split", "test"), DataError, "Splits with images"),
         (("--detector", "yunt"), ModelError, "Did you mean 'yunet'"),
         (("-o", "missing/one.json"), DataError, "create it first"),
@@ -129,44 +105,6 @@ def test_faithfulness_says_what_is_wrong(call, run, tmp_path, words, error, said
     with pytest.raises(error, match=said):
         measure(call, run, tmp_path / "one.json", *words)
     assert not (tmp_path / "one.json").exists()
-
-
-def test_a_gallery_has_a_column_a_model_and_says_what_was_measured(call, run, tiny_model, tmp_path):
-    found = call("gallery", run, run, "--dataset", "synthetic", "--layer", "stage3", "-o", tmp_path / "both")
-    assert found.exit_code == 0, found.output
-    assert found.stdout.split() == [str(tmp_path / f"both{suffix}") for suffix in (".png", ".svg")]
-    words = (tmp_path / "both.svg").read_text(encoding="utf-8")
-    for said in (
-        "drawn/tiny (1)",
-        "drawn/tiny (2)",
-        "gradcam at stage3",
-        "accuracy not measured",
-        "7 faces",
-        *FER2013_LABELS.names,
-    ):
-        assert said in words, said
-    assert words.count("<image") == 7 * 3, "a face and two maps a row, each laid over its face"
-    found = call(
-        "gallery", tiny_model, "--dataset", "synthetic", "--method", "occlusion", "--mean", "--faces", 2,
-        "-o", tmp_path / "mean.svg",
-    )  # fmt: skip
-    assert found.exit_code == 0, found.output
-    assert (tmp_path / "mean.svg").read_text(encoding="utf-8").count("mean of 2") == 7
-
-
-@pytest.mark.parametrize(
-    ("words", "error", "said"),
-    [
-        (("-o", "one.bmp"), DataError, "or no extension for both"),
-        (("-o", "one", "--name", "a", "--name", "b"), DataError, "2 names for 1 models"),
-        (("-o", "one", "--part", "gate"), ModelError, "no parts"),
-    ],
-)
-def test_a_gallery_says_what_is_wrong(call, run, tmp_path, monkeypatch, words, error, said):  # noqa: PLR0917
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=said):
-        call("gallery", run, "--dataset", "synthetic", *words)
-    assert not list(tmp_path.iterdir())
 
 
 def test_neighbours_of_a_training_face_begin_with_itself(call, run, tmp_path):
@@ -185,19 +123,6 @@ def test_neighbours_of_a_training_face_begin_with_itself(call, run, tmp_path):
     nearest = {"row": 33, "label": faces.label_set.names[faces.labels[33]], "distance": pytest.approx(0, abs=1e-4)}
     assert face["neighbours"][0] == nearest
     assert (tmp_path / "strip.svg").read_text(encoding="utf-8").count("<image") == 4
-
-
-@pytest.mark.slow
-def test_the_plane_shows_the_searched_and_the_given_faces(call, run, tmp_path):
-    imsave(tmp_path / "face.png", np.tile(np.arange(32, dtype=np.uint8) * 8, (32, 1)))
-    found = call(
-        "neighbours", run, tmp_path / "face.png", "--dataset", "synthetic", "--detector", "none",
-        "--faces", 60, "--plane", tmp_path / "plane.svg",
-    )  # fmt: skip
-    assert found.exit_code == 0, found.output
-    words = (tmp_path / "plane.svg").read_text(encoding="utf-8")
-    assert "given face" in words
-    assert "features of 60 faces of synthetic train" in words
 
 
 def test_neighbours_say_what_is_wrong(call, run, tiny_model, tmp_path):

@@ -1,6 +1,7 @@
 """Explained faces: the position of a map on the whole image, and what is saved."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -13,8 +14,8 @@ from mien.core.card import CropSpec
 from mien.core.errors import ModelError
 from mien.core.image import crop_face, cut_square, resize_face
 from mien.core.types import Box, Detection
-from mien.explain.face_figure import prepare_folder, save_face
-from mien.explain.faces import FaceExplainer, place_on_image
+from mien.explain.face_figure import place_on_image, prepare_folder, save_face
+from mien.explain.faces import FaceExplainer
 from mien.explain.maps import ExplanationMap
 from mien.explain.torch_explainer import TorchExplainer
 
@@ -92,7 +93,7 @@ def test_a_face_has_a_map_of_every_method(explainer):
     left = found.faces[0]
     assert left.face.label == "happy"
     assert left.label == "sad"
-    assert left.probability == left.face.probabilities["sad"]
+    assert re.fullmatch(r"happy \d+ %; explained: sad \d+ %", left.describe())
     assert [(one.method, one.layer, one.label) for one in left.maps] == [
         ("gradcam", "fine", "sad"),
         ("occlusion", "", "sad"),

@@ -6,7 +6,7 @@ import torch
 from planted_stages import HAPPY, SAD, BrightOrDark, card_of, planted_images, save_run
 
 from mien.core.errors import MienError, ModelError
-from mien.explain.loading import load_explainer
+from mien.explain.faces import load_explainer
 from mien.explain.methods import METHODS, Explainer
 from mien.explain.occlusion import occlude
 from mien.explain.torch_explainer import TorchExplainer

@@ -7,7 +7,7 @@ from planted_stages import card_of
 from torch import nn
 
 from mien.core.errors import ModelError
-from mien.explain.parts import Observed, part_maps
+from mien.explain.parts import part_maps
 from mien.explain.torch_explainer import TorchExplainer
 from mien.export.onnx import make_onnx
 from mien.models import registry
@@ -133,11 +133,8 @@ def test_attention_of_positions_is_averaged_both_ways_and_frequencies_are_centre
     attention = np.random.default_rng(0).random((1, 6, 6)).astype(np.float32)
     spectrum = np.zeros((1, 2, 2, 3), dtype=np.float32)
     spectrum[:, :, 0, 0] = -3
-    observed = [
-        Observed("s/spam/spectrum", "s", spectrum, (2, 3)),
-        Observed("s/spam/attention", "s", attention, (2, 3)),
-    ]
-    spectrum_map, attention_map, attended_map = part_maps(observed, {"s": ((0.5, 0.5), (0.1, 0.1))})[0]
+    outputs = {"s/spam/spectrum": ("s", spectrum), "s/spam/attention": ("s", attention)}
+    spectrum_map, attention_map, attended_map = part_maps(outputs, {"s": (2, 3)}, {"s": ((0.5, 0.5), (0.1, 0.1))})[0]
     assert [one.is_spatial for one in (spectrum_map, attention_map, attended_map)] == [False, True, False]
     assert spectrum_map.values[1, 1] == pytest.approx(np.log(4))
     assert np.count_nonzero(spectrum_map.values) == 1

@@ -11,9 +11,8 @@ from mien.evaluation.report.explanations import explanation_section
 from mien.evaluation.report.groups import Group
 from mien.evaluation.report.page import Sources, write_report
 from mien.evaluation.report.runs import Run
-from mien.explain.assessment import Faces, Method, assess
-from mien.explain.faithfulness import CurveSettings
-from mien.explain.randomization import Sanity
+from mien.explain.assessment import Faces, Method, assess, drop_faces
+from mien.explain.curves import CurveSettings
 
 EVIL = "\"><script>alert('x')</script>"
 RECORD = {"name": "spayolo/fer2013", "recipe": {}, "data": {}, "scores": {}, "curves": []}
@@ -21,10 +20,13 @@ RECORD = {"name": "spayolo/fer2013", "recipe": {}, "data": {}, "scores": {}, "cu
 
 def measured():
     faces = Faces.of(planted_faces(4), np.ones(4, dtype=np.int64), [None] * 4)
-    stops = (Sanity(0.5, "fc", 0.71, 0.6), Sanity(1.0, "stem", 0.123, 0.2))
+    stops = [
+        {"share": 0.5, "layer": "fc", "spearman": 0.71, "ssim": 0.6},
+        {"share": 1.0, "layer": "stem", "spearman": 0.123, "ssim": 0.2},
+    ]
     method = Method("gradcam", "stage4", patch_maps, lambda images, labels: stops)
-    assessment = assess(patch_network, [method], faces, CurveSettings())
-    return {"dataset": "fer2013", "split": "validation", **assessment.to_json(use_faces=False)}
+    record = assess(patch_network, [method], faces, CurveSettings())
+    return {"dataset": "fer2013", "split": "validation", **drop_faces(record)}
 
 
 def section_of(explanations):

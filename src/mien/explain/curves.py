@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DataError
 from mien.evaluation.bootstrap import LEVEL, ROUNDS
 
 Images = NDArray[np.float32]
@@ -27,6 +26,8 @@ Replacement = Literal["grey", "blur"]
 # Standard deviations as fractions of the image's side; ours.
 CENTRE_WIDTH = 1 / 4
 BLUR_WIDTH = 1 / 8
+# Images per forward pass, approximately.
+BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,13 @@ class CurveSettings:
         step: Share of the pixels per step, in (0, 1].
         deletion: Replacement of deleted pixels.
         insertion: Replacement that insertion starts from.
-        batch_size: Images per forward pass, approximately.
         seed: Orders pixels of equal importance.
     """
 
     step: float = 0.05
     deletion: Replacement = "grey"
     insertion: Replacement = "blur"
-    batch_size: int = 256
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.step <= 1:
-            raise DataError(f"Step {self.step} is not a share of the pixels; expected more than 0 and at most 1.")
-        if self.batch_size < 1:
-            raise DataError(f"Batch size {self.batch_size} is below 1.")
 
 
 @dataclass(frozen=True)
@@ -67,15 +60,9 @@ class Curves:
     deletion: NDArray[np.float64]
     insertion: NDArray[np.float64]
 
-    @property
-    def deletion_areas(self) -> NDArray[np.float64]:
-        """The area under each deletion curve, (n,) in [0, 1]; smaller is better."""
-        return area(self.shares, self.deletion)
-
-    @property
-    def insertion_areas(self) -> NDArray[np.float64]:
-        """The area under each insertion curve, (n,) in [0, 1]; larger is better."""
-        return area(self.shares, self.insertion)
+    def areas(self, kind: str) -> NDArray[np.float64]:
+        """The area under each curve of "deletion" or "insertion", (n,) in [0, 1], by the trapezoid rule."""
+        return np.asarray(np.trapezoid(getattr(self, kind), self.shares, axis=-1))
 
 
 def compute_curves(predict: Predict, images: Images, maps: Maps, labels: Labels, settings: CurveSettings) -> Curves:
@@ -87,24 +74,25 @@ def compute_curves(predict: Predict, images: Images, maps: Maps, labels: Labels,
         maps: (n, h, w); larger is more important.
         labels: (n,) the explained classes.
         settings: The settings.
-
-    Raises:
-        DataError: The shapes do not match, there is no face, or a map holds NaN or infinity.
     """
-    n, _, height, width = images.shape
-    if n == 0 or maps.shape != (n, height, width) or labels.shape != (n,):
-        raise DataError(
-            f"Got {n} faces of {height} x {width} pixels, maps {maps.shape} and labels {labels.shape}; expected "
-            f"at least one face, maps ({n}, {height}, {width}) and labels ({n},)."
-        )
+    n, channels, height, width = images.shape
     pixels = height * width
-    steps = max(round(1 / settings.step), 1)
-    counts = np.rint(np.linspace(0, pixels, steps + 1)).astype(np.int64)
+    steps = max(round(1 / settings.step), 1) + 1
+    counts = np.rint(np.linspace(0, pixels, steps)).astype(np.int64)
     positions = np.stack([rank_pixels(values, settings.seed + i) for i, values in enumerate(maps)])
-    curves = []
-    for start, end in ((images, replace_pixels(images, settings.deletion)),
-                       (replace_pixels(images, settings.insertion), images)):  # fmt: skip
-        curves.append(_compute_curve(predict, (start, end), positions, counts, labels, settings.batch_size))
+    ends = (
+        (images, replace_pixels(images, settings.deletion)),
+        (replace_pixels(images, settings.insertion), images),
+    )
+    curves = np.empty((len(ends), n, steps))
+    faces = max(BATCH // steps, 1)
+    for first in range(0, n, faces):
+        rows = slice(first, first + faces)
+        is_changed = positions[rows, None, None] < counts[:, None, None, None]  # (faces, steps, 1, h, w)
+        for curve, (start, end) in zip(curves, ends, strict=True):
+            mixed = np.where(is_changed, end[rows, None], start[rows, None])
+            probabilities = predict(mixed.reshape(-1, channels, height, width)).reshape(len(mixed), steps, -1)
+            curve[rows] = np.take_along_axis(probabilities, labels[rows, None, None], axis=2)[:, :, 0]
     return Curves(counts / pixels, *curves)
 
 
@@ -144,22 +132,12 @@ def rank_pixels(values: NDArray[np.float32], seed: int = 0) -> NDArray[np.int64]
 
     Ties are broken at random. In row order, a map that is zero over half of the image would count as one that prefers
     the forehead.
-
-    Raises:
-        DataError: The map holds NaN or infinity.
     """
-    if not np.isfinite(values).all():
-        raise DataError("A map holds NaN or infinity, so its pixels cannot be ranked.")
     drawn = np.random.default_rng(seed).permutation(values.size)
     order = drawn[np.argsort(-values.ravel()[drawn], kind="stable")]
     positions = np.empty(values.size, dtype=np.int64)
     positions[order] = np.arange(values.size)
     return positions.reshape(values.shape)
-
-
-def area(shares: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the area under curves (..., steps + 1) by the trapezoid rule: (...)."""
-    return np.asarray(np.trapezoid(curves, shares, axis=-1))
 
 
 def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
@@ -170,26 +148,3 @@ def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, fl
     drawn = np.random.default_rng(seed).integers(0, len(values), (ROUNDS, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
-
-
-def _compute_curve(  # noqa: PLR0913, PLR0917 - what is measured, and how
-    predict: Predict,
-    ends: tuple[Images, Images],
-    positions: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    labels: Labels,
-    batch_size: int,
-) -> NDArray[np.float64]:
-    """Return the probabilities (n, steps + 1) on the way from the first to the second images of `ends`."""
-    start, end = ends
-    n, steps = len(start), len(counts)
-    faces = max(batch_size // steps, 1)
-    curves = np.empty((n, steps))
-    for first in range(0, n, faces):
-        rows = slice(first, first + faces)
-        is_changed = positions[rows, None] < counts[None, :, None, None]  # (faces, steps, h, w)
-        mixed = np.where(is_changed[:, :, None], end[rows, None], start[rows, None])
-        probabilities = predict(mixed.reshape(-1, *start.shape[1:]))
-        chosen = probabilities.reshape(-1, steps, probabilities.shape[1])
-        curves[rows] = np.take_along_axis(chosen, labels[rows, None, None], axis=2)[:, :, 0]
-    return curves
