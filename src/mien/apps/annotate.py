@@ -78,7 +78,10 @@ def _print_summary(summary: Summary, out: Path) -> None:
     without = f" ({summary.without_face:,} without a face)" if summary.without_face else ""
     typer.echo(f"{printable(str(out))}: {count(summary.images, 'image')}{without}, {count(summary.faces, 'face')}")
     if summary.faces:
-        shares = (f"{name} {percent(n / summary.faces, 1)} ({n:,})" for name, n in summary.labels.most_common())
+        shares = (
+            f"{name} {percent(n / summary.faces)} ({n:,} of {summary.faces:,})"
+            for name, n in summary.labels.most_common()
+        )
         typer.echo(f"Expressions: {', '.join(shares)}")
     if summary.bad:
         bad = count(summary.bad, "file")

@@ -50,7 +50,7 @@ def latency(
 @app.command()
 def memory(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Model names or .onnx files [default: default].")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Model names or .onnx files [default: default].")
     ] = None,
     as_json: AsJson = False,
     out: Out = None,
@@ -77,10 +77,11 @@ def memory(
 @app.command()
 def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     recipes: Annotated[
-        list[str] | None, typer.Argument(metavar="[RECIPE]...", help="Recipe names or .toml files [default: default].")
+        list[str] | None, typer.Argument(metavar="RECIPE", help="Recipe names or .toml files [default: default].")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Replace a setting in every recipe. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting in every recipe. Repeatable."),
     ] = None,
     plugin: PluginFiles = None,
     steps: Annotated[int, typer.Option(min=2, help="Timed training steps of each recipe.")] = 50,

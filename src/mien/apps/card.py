@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.core.text import percent
 
 if TYPE_CHECKING:
     from mien.core.card import ModelCard
 
 
 def card(
-    models: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", help="Shipped models or .onnx files.")],
+    models: Annotated[list[str], typer.Argument(metavar="NAME|FILE", help="Shipped models or .onnx files.")],
     renew: Annotated[bool, typer.Option("--renew", help="Rewrite the cards in the present format.")] = False,
     recipe: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="With --renew: use the crop of this recipe.")
@@ -79,7 +80,7 @@ def _describe_scores(card: ModelCard) -> str:
         return "not measured"
     lost = card.conversion.get("accuracy_loss", scores.get("weights", {}).get("accuracy_loss"))
     text = (
-        f"accuracy {scores['accuracy']:.2%}, mean class accuracy {scores['mean_class_accuracy']:.2%} of {scores['n']} "
-        f"{scores['dataset']} {scores['split']} faces"
+        f"accuracy {percent(scores['accuracy'], 2)}, mean class accuracy {percent(scores['mean_class_accuracy'], 2)} "
+        f"of {scores['n']} {scores['dataset']} {scores['split']} faces"
     )
     return text if lost is None else f"{text}; {100 * lost:.2f} points below 32 bits"

@@ -12,8 +12,10 @@ from mien.apps.options import AsJson
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="Predictions file of the first model.")],
-    second: Annotated[Path, typer.Argument(help="Predictions file of the second model, on the same images.")],
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Predictions file of the first model.")],
+    second: Annotated[
+        Path, typer.Argument(metavar="SECOND", help="Predictions file of the second model, on the same images.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Compare two models on the same images.

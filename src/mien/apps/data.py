@@ -9,6 +9,7 @@ import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.errors import DataError
+from mien.core.text import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +56,7 @@ app = typer.Typer(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="A data set's file or folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A data set's file or folder.")],
     dataset: Annotated[str | None, typer.Option(help="Read it as fer2013, folder ... [default: detected].")] = None,
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -85,7 +86,7 @@ def check(
 
 @app.command()
 def synthesize(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder to write to.")],
     per_class: Annotated[int, typer.Option(help="Training faces per label; a third as many for validation.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
 ) -> None:
@@ -110,7 +111,7 @@ def synthesize(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder to write to.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder to write to.")],
     labels: Annotated[str, typer.Option(help="Expressions, separated by commas.")] = ALL_LABELS,
     use_splits: Annotated[
         bool, typer.Option("--splits", help="Make train, validation and test, each with all labels.")
@@ -171,8 +172,8 @@ def _findings(report: DataReport) -> list[str]:
     for pair in report.duplicates:
         n = sum(report.counts[pair.split].values())
         lines.append(
-            f"  {pair.split}: {pair.duplicates} of {n} ({pair.duplicates / n:.1%}) have a duplicate in {pair.of_split},"
-            f" {pair.conflicting} under another label"
+            f"  {pair.split}: {pair.duplicates} of {n} ({percent(pair.duplicates / n, 1)}) have a duplicate in "
+            f"{pair.of_split}, {pair.conflicting} under another label"
         )
     lines.append(f"Constant images (all pixels equal): {report.constant}")
     if report.not_face is not None:

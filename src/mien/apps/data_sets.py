@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.inference.model import Model
 
-DataOption = Annotated[Path | None, typer.Option(help="Folder or file of the data set.")]
-DatasetOption = Annotated[str | None, typer.Option(help="Data set by name [default: what --data holds].")]
+DataOption = Annotated[Path | None, typer.Option(metavar="PATH", help="Folder or file of the data set.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Data set by name [default: what --data holds].")
+]
 
 
 def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceDataset:

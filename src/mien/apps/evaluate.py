@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
-    model: Annotated[str, typer.Argument(help="Model by name, or an .onnx file.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model by name, or an .onnx file.")],
     data: DataOption = None,
     dataset: DatasetOption = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     out: Annotated[Path, typer.Option(help="Folder to write the predictions file to.")] = Path(),
-    views: Annotated[str, typer.Option(help="one, flip or ten-crop: test-time augmentation.")] = "one",
+    views: Annotated[str, typer.Option(help="Test-time augmentation: one (off), flip or ten-crop.")] = "one",
     threads: Threads = 1,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a data set.
 
-    Scores all images of the split, and those that are not also in the training split. Writes
-    predictions-MODEL-DATASET-SPLIT.npz to --out (default: current folder), which `mien score` reads; the ablation and
-    the seed that a model was trained with follow its name.
+    Scores the split twice: all images, and those without a duplicate in the training split. Writes a predictions file,
+    which `mien score` reads, to --out (default: current folder). Its name is predictions-MODEL-DATASET-SPLIT.npz; MODEL
+    includes the ablation and the seed of the training run.
     """
     from mien.apps.score_tables import show_scores
     from mien.evaluation.predict import predict_split
@@ -61,9 +61,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 def score(  # noqa: PLR0913, PLR0917 - one parameter per option
-    predictions: Annotated[Path, typer.Argument(help="File that `mien evaluate` wrote.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="File that `mien evaluate` wrote.")],
     by: Annotated[str | None, typer.Option(help="Also score each group of this column, such as subject.")] = None,
-    smallest: Annotated[int, typer.Option(help="Images that a group needs to count for the largest gap.")] = 30,
+    smallest: Annotated[int, typer.Option(help="Minimum images of a group that counts for the largest gap.")] = 30,
     calibrate: Annotated[
         str | None,
         typer.Option(metavar="half|FILE", help="Also fit a temperature, on one half or on another predictions file."),

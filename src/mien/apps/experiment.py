@@ -22,17 +22,20 @@ FEATURE_FACES = 2000
 
 
 def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
-    recipe: Annotated[str, typer.Argument(help="Recipe by name (despam/fer2013 ...) or a .toml file.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Recipe by name (despam/fer2013 ...) or a .toml file.")
+    ],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs [default: results/RECIPE].")] = None,
-    ablations: Annotated[str, typer.Option(help="Run these [ablation.NAME] tables too, as a,b.")] = "",
-    use_all: Annotated[bool, typer.Option("--all", help="Run all ablations of the recipe too.")] = False,
-    seeds: Annotated[str, typer.Option(help="Seeds to run each with, as 0,1,2,3,4.")] = "0",
+    ablations: Annotated[str, typer.Option(help="Also run these ablations, separated by commas.")] = "",
+    use_all: Annotated[bool, typer.Option("--all", help="Also run all ablations of the recipe.")] = False,
+    seeds: Annotated[str, typer.Option(help="Run each with these seeds, separated by commas.")] = "0",
     folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol.")] = False,
     protocol: Annotated[str, typer.Option(help="recipe, paper, clean or both (paper and clean).")] = "recipe",
     minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: none].")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace one setting, as schedule.epochs=5. Repeatable."),
     ] = None,
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON array.")] = False,
@@ -40,7 +43,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Run ablations, seeds, folds and protocols.
 
     Every run gets a folder in --out with record.json, predictions.npz, features.npz and model.onnx; ledger.json keeps
-    their state. Finished runs are not repeated; rerun to continue. Prints mean and deviation of each ablation.
+    their state. Finished runs are not repeated; rerun to continue. Prints the mean and deviation of each ablation.
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)

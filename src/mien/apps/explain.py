@@ -35,7 +35,7 @@ Methods = Annotated[
 def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     model: ExplainedModel,
     sources: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images, folders (searched recursively) and globs.")
+        list[str], typer.Argument(metavar="IMAGE", help="Images, folders (searched recursively) and globs.")
     ],
     method: Methods = None,
     layer: Annotated[

@@ -40,9 +40,9 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Write a run as an .onnx file, or convert it.
 
-    The file contains its model card and is checked against torch. With --data it is calibrated and scored; without, the
-    card gets what the run recorded. --weights8 with --data also measures the loss of accuracy and stores it in the card
-    and in the run record.
+    The file contains its model card and is checked against torch. With --data it is calibrated and scored; without
+    it, the card gets what the run recorded. --weights8 with --data also measures the loss of accuracy and stores it in
+    the card and in the run record.
 
     --int8 and --fp16 always measure the loss, on the validation split, and write nothing if it exceeds 0.5 points.
     """

@@ -27,11 +27,13 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     method: Methods = None,
     layer: Annotated[str | None, typer.Option(help="Stage to explain [default: the last].")] = None,
     faces: Annotated[int, typer.Option(min=1, help="Number of faces to measure on.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn faces and of the random map.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that selects the faces and makes the random map.")] = 0,
     step: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the pixels per step of the curves.")] = 0.05,
     replacement: Annotated[
         Literal["grey", "blur"] | None,
-        typer.Option(metavar="grey|blur", help="Replace pixels with [default: grey in deletion, blur in insertion]."),
+        typer.Option(
+            metavar="grey|blur", help="Replace pixels by this [default: grey in deletion, blur in insertion]."
+        ),
     ] = None,
     detector: DetectorName = "auto",
     plugin: PluginFiles = None,
@@ -46,7 +48,8 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     Measures deletion and insertion curves, face regions, stability and a sanity check, for the predicted labels.
     For a run folder, the means are also stored in its record.json, where `mien report` reads them.
 
-    The detector finds landmarks for the face regions (yunet gives landmarks); none: those of a mean face.
+    Face regions are drawn around landmarks: those that yunet finds in each face or, with another detector, those of a
+    mean face.
     """
     load_plugin_files(plugin)
     import numpy as np

@@ -23,15 +23,21 @@ BATCH = 64
 
 
 def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
-    model: Annotated[Path, typer.Argument(help="Run folder; an .onnx file does not give features.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Images; all faces in them are looked up.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Run folder; an .onnx file does not give features.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Images; all faces in them are looked up.")],
     data: DataOption = None,
     dataset: DatasetOption = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
     k: Annotated[int, typer.Option(min=1, max=50, help="Neighbours per face.")] = 8,
-    faces: Annotated[int, typer.Option(min=1, help="Faces of the split to search, drawn by label.")] = 5000,
+    faces: Annotated[int, typer.Option(min=1, help="Search at most this many faces, labels in proportion.")] = 5000,
     out: Annotated[
-        list[Path] | None, typer.Option("--out", "-o", help="Draw strips: .png or .svg; both without an extension.")
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Draw the neighbours to this .png or .svg file; without an extension, both.",
+        ),
     ] = None,
     detector: DetectorName = "auto",
     plugin: PluginFiles = None,

@@ -39,7 +39,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Images, folders (searched recursively) and globs; or videos, camera:0, rtsp:// and http(s)://.",
         ),
     ],
@@ -56,7 +56,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     ] = None,
     threads: Threads = 1,
     provider: Annotated[
-        str, typer.Option(metavar="cpu|cuda|openvino", help="Run the network on this; cuda and openvino are extras.")
+        str,
+        typer.Option(metavar="cpu|cuda|openvino", help="Run the network on this; cuda and openvino require an extra."),
     ] = "cpu",
     keep_all: KeepAll = False,
     plugin: PluginFiles = None,
@@ -77,8 +78,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     """Recognise expressions in images and videos.
 
     The result says how a face looks, not what a person feels. A file that cannot be read gives one line on stderr, the
-    rest is processed, and the exit code is 1. No face is a result, not an error. Ctrl-C ends a video or a camera early
-    and keeps complete files.
+    rest is processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a video or a camera
+    early and keeps complete files.
     """
     from mien.inference.video.sources import is_video
 

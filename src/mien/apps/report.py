@@ -21,9 +21,11 @@ SEED = 0
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder with run records, at any depth.")],
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder with run records, at any depth.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write index.html to.")] = Path("report"),
-    data: Annotated[Path | None, typer.Option(help="Data set of the runs: shows faces of confident mistakes.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data set of the runs, to show faces of confident mistakes.")
+    ] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Write an HTML report of a results folder.

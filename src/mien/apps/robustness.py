@@ -20,18 +20,21 @@ COLUMNS = 4  # panels per row of the figure
 
 
 def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
-    model: Annotated[str, typer.Argument(help="Model by name, or an .onnx file.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model by name, or an .onnx file.")],
     data: DataOption = None,
     dataset: DatasetOption = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
-    only: Annotated[list[str] | None, typer.Option(help="One corruption [default: all]. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Apply only this corruption. Repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
     threads: Threads = 1,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON record to this file.")] = None,
     figure: Annotated[
-        list[Path] | None, typer.Option(help="Also draw the curves to this .png or .svg file. Repeatable.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Also draw the curves to this .png or .svg file. Repeatable."),
     ] = None,
 ) -> None:
     """Score a model on corrupted images.

@@ -186,8 +186,8 @@ def _show_compared(compared: dict[str, Any], which: str) -> None:
         caption="Difference: second minus first. Brackets: 95 % paired bootstrap intervals.",
     )
     print_line(
-        f"Correct: only the first {test['only_first']}, only the second {test['only_second']}, both"
-        f" {compared['both_right']}, neither {compared['both_wrong']}. McNemar: p = {test['p_exact']:.4g} (exact),"
+        f"Correct: both {compared['both_right']}, only the first {test['only_first']}, only the second"
+        f" {test['only_second']}, neither {compared['both_wrong']}. McNemar: p = {test['p_exact']:.4g} (exact),"
         f" {test['p_mid']:.4g} (mid-p)"
     )
 

@@ -19,13 +19,19 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two per core.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per forward pass.")] = 1,
-    queue: Annotated[int, typer.Option(min=0, help="Most requests at a time, then 429; 0: two per core.")] = 0,
+    queue: Annotated[int, typer.Option(min=0, help="Maximum requests at a time; more get 429. 0: two per core.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Maximum batch size, in faces; 1: no batching.")] = 32,
-    max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Largest body with images, in MiB.")] = 32,
-    max_video_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest body with a video, in MiB.")] = 128,
-    max_video_frames: Annotated[int, typer.Option(min=1, help="Most frames per video; the result ends there.")] = 9000,
-    max_megapixels: Annotated[int, typer.Option(min=1, max=178, help="Largest image, in million pixels.")] = 25,
-    live_clients: Annotated[int, typer.Option(min=0, help="Most cameras connected at a time.")] = 16,
+    max_mb: Annotated[int, typer.Option(min=1, max=1024, help="Maximum size of a request with images, in MiB.")] = 32,
+    max_video_mb: Annotated[
+        int, typer.Option(min=1, max=4096, help="Maximum size of a request with a video, in MiB.")
+    ] = 128,
+    max_video_frames: Annotated[
+        int, typer.Option(min=1, help="Maximum frames per video; the result ends there.")
+    ] = 9000,
+    max_megapixels: Annotated[
+        int, typer.Option(min=1, max=178, help="Maximum size of an image, in million pixels.")
+    ] = 25,
+    live_clients: Annotated[int, typer.Option(min=0, help="Maximum number of connected cameras.")] = 16,
     api_key_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Require this key (first line); default: $MIEN_API_KEY, if set."),
@@ -34,13 +40,14 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Accept this host name, besides localhost. Repeatable.")
     ] = None,
-    drain: Annotated[float, typer.Option(min=0, help="Seconds from SIGTERM to the last new connection.")] = 1.0,
+    drain: Annotated[float, typer.Option(min=0, help="After SIGTERM, accept connections for this many seconds.")] = 1.0,
     plugin: PluginFiles = None,
 ) -> None:
     """Serve the web page and the HTTP API.
 
-    Images, videos and cameras, in a browser or a program. Only this machine can connect unless --host says otherwise,
-    and then a key is required. No image is stored or logged. The result is how a face looks, not what a person feels.
+    They take images, videos and cameras, from a browser or a program. Only this machine can connect unless --host says
+    otherwise, and then a key is required. No image is stored or logged. The result says how a face looks, not what a
+    person feels.
     """
     try:
         from mien.apps.web.server import serve as run

@@ -11,10 +11,13 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 
 def train(  # noqa: PLR0913, PLR0917 - one parameter per option
-    recipe: Annotated[str, typer.Argument(help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Recipe by name (default, despam/fer2013 ...) or a .toml file.")
+    ],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Replace one setting, as schedule.epochs=5. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace one setting, as schedule.epochs=5. Repeatable."),
     ] = None,
     ablation: Annotated[str | None, typer.Option(help="Apply the recipe's [ablation.NAME] table.")] = None,
     weights: Annotated[
@@ -25,7 +28,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     resume: Annotated[bool, typer.Option("--resume", help="Continue after the last completed epoch in --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
-    """Train a network by a recipe.
+    """Train a network from a recipe.
 
     Writes checkpoints, curves, a run record and model.onnx. The data set is only read; a folder .mien-cache next to a
     fer2013.csv keeps its parsed pixels.

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
-    queue: Annotated[Path, typer.Argument(help="Queue of runs, a .toml file.")],
+    queue: Annotated[Path, typer.Argument(metavar="QUEUE", help="Queue of runs, a .toml file.")],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data sets.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs and of their ledger.json.")] = Path("runs"),
     minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: none].")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Train these runs only; patterns like 'despam/*' work. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Train these runs only; patterns like 'despam/*' work. Repeatable."),
     ] = None,
     plugin: PluginFiles = None,
     show_list: Annotated[bool, typer.Option("--list", help="Show queue and ledger, train nothing.")] = False,

@@ -62,7 +62,7 @@ def _write_table(results: Iterable[ImageResult], _: Sequence[str], out: TextIO) 
         console.print(table)
     lines = [f"{printable(result.source)}: {_describe(result)}" for result in results]
     if len(results) > 1 and table.row_count:
-        lines.append(f"All {len(results)} images: {_expressions(results)}")
+        lines.append(f"Total of {len(results)} images:  {_expressions(results)}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 

@@ -36,7 +36,7 @@ def test_check_prints_counts_and_findings(drawn: Path) -> None:
     result = run("check", drawn)
     assert result.exit_code == 0
     assert f"{drawn}: folder, 29 images" in result.stdout
-    assert "validation: 1 of 8 (12.5%) have a duplicate in train, 1 under another label" in result.stdout
+    assert "validation: 1 of 8 (12.5 %) have a duplicate in train, 1 under another label" in result.stdout
     (row,) = [line for line in result.stdout.splitlines() if "happy" in line and "│" in line]
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["happy", "3", "2", "5"]
 

@@ -132,7 +132,7 @@ function showModel() {
 }
 
 function askForKey() {
-  if (client.key) page["key-note"].textContent = "Wrong key. Ask whoever runs the server.";
+  if (client.key) page["key-note"].textContent = "Wrong key. Ask the person who runs the server.";
   page["key-dialog"].showModal();
 }
 

@@ -5,7 +5,7 @@ const QUALITY = 0.85;
 const IDEAL = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
 const PROBLEMS = {
-  NotAllowedError: "The camera may not be used here. Allow it in the browser's address bar or settings, then start it again.",
+  NotAllowedError: "The browser denied access to the camera. Allow it in the address bar or the settings, then start the camera again.",
   NotFoundError: "No camera was found. Connect one and start it again, or drop images here.",
   NotReadableError: "The camera cannot be opened: another program may be using it. Close that program and try again.",
   OverconstrainedError: "This camera is not connected. Select another one in the settings.",
@@ -29,7 +29,7 @@ export class Camera extends EventTarget {
   // Start the camera; false if it was stopped meanwhile. An Error's message says what the user can do.
   async start(deviceId) {
     if (!navigator.mediaDevices?.getUserMedia) {
-      throw new Error("Browsers open cameras only on pages of this computer (localhost) and over https. Use one of these addresses.");
+      throw new Error("Browsers allow cameras only on localhost and over https. Open this page at such an address.");
     }
     this.stop();
     const request = this.#requests;

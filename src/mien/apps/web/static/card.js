@@ -27,7 +27,7 @@ function drawScores(scores) {
   const selected = rule ? ` Weights selected by: ${rule}.` : "";
   const measured = `Measured on ${scores.n} faces of ${scores.dataset}, ${scores.split} split.${selected}`;
   const rest = scores.without_duplicates;
-  const rows = [["accuracy", share(scores.accuracy)], ["mean over expressions", share(scores.mean_class_accuracy)]];
+  const rows = [["accuracy", share(scores.accuracy)], ["mean class accuracy", share(scores.mean_class_accuracy)]];
   if (rest?.n) rows.push(["accuracy without duplicates of training images", share(rest.accuracy)]);
   const parts = [heading("Scores"), paragraph(measured), table(rows)];
   if (scores.recall) {

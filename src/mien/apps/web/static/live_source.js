@@ -136,7 +136,7 @@ export class LiveSource extends EventTarget {
     this.stop();
     this.view.setStage(null);
     this.announcer.say("");
-    this.announcer.warn("The camera was unplugged or is used by another program. Connect it and start it again.");
+    this.announcer.warn("The camera was unplugged, or another program uses it. Connect it and start it again.");
     this.dispatchEvent(new Event("ended"));
   }
 }
