@@ -28,7 +28,7 @@ class NoisyClip:
     def smoothed(self, smoother: Smoother) -> NDArray[np.float64]:
         """Return the probabilities (n, 7) after a smoother."""
         pairs = zip(self.times, self.probabilities, strict=True)
-        return np.array([smoother.update(1, values, float(time)) for time, values in pairs])
+        return np.array([smoother.update(values, float(time)) for time, values in pairs])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +152,9 @@ def _free_paths(folder: Path, stem: str, suffixes: tuple[str, ...]) -> list[Path
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VideoError(f"{folder}: results cannot be saved there ({error.strerror or error}).") from None
-    number = 1
-    while True:
-        name = stem if number == 1 else f"{stem}-{number}"
-        paths = [folder / f"{name}{suffix}" for suffix in suffixes]
-        if not any(path.exists() for path in paths):
-            return paths
-        number += 1
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    choices = ([folder / f"{name}{suffix}" for suffix in suffixes] for name in names)
+    return next(paths for paths in choices if not any(path.exists() for path in paths))
 
 
 @contextmanager

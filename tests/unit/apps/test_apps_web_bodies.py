@@ -117,12 +117,3 @@ def test_bodies_beyond_a_limit_are_refused_while_they_arrive(read_body: Callable
 def test_a_body_may_pause_after_a_fast_start() -> None:
     ((_, data),) = read(b"x" * 90, b"y", pause=0.6, timeouts=Timeouts(body_grace=1, body_rate=30))
     assert len(data) == 91
-
-
-def test_a_share_of_a_budget_is_released() -> None:
-    budget = Budget(10, "bytes")
-    with budget.share() as take:
-        take(10)
-        with budget.share() as take_other, pytest.raises(ProblemError):
-            take_other(1)
-    assert budget.taken == 0

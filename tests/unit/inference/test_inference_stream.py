@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -201,3 +202,8 @@ def test_queues_are_bounded() -> None:
 def test_invalid_settings(settings: dict[str, object], message: str) -> None:
     with pytest.raises(MienError, match=message):
         StreamSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_an_invalid_time_is_an_error(recognizer: Recognizer) -> None:
+    with pytest.raises(MienError, match="finite number of seconds; got nan"):
+        FaceStream(recognizer).process(np.zeros((*SIZE, 3), np.uint8), math.nan)

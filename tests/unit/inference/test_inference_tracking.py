@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scenarios import SCENARIOS, Scenario, approach, occlusion, pan
 from track_scores import TrackScores, overlap, score_tracks
 
-from mien.core.errors import MienError
 from mien.core.types import Box, Detection
 from mien.inference.video.track import TrackedDetection
 from mien.inference.video.tracking import MAX_HIDDEN, Tracker
@@ -185,12 +184,6 @@ def test_a_frame_of_another_size_is_the_same_view(still: ClipFrame, faces: list[
         assert overlap(face.box, before.box.scaled(2)) > 0.85
     tracker.update(large, [Detection(face.box.scaled(2), 0.95) for face in faces], 0.2)
     assert tracker.active == {1, 2}
-
-
-@pytest.mark.parametrize("time", [math.nan, math.inf])
-def test_an_invalid_time_is_an_error(time: float, still: ClipFrame) -> None:
-    with pytest.raises(MienError, match="finite number of seconds; got"):
-        Tracker().update(still.pixels, [], time)
 
 
 def test_memory_is_bounded() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.errors import MienError
 from mien.core.image import as_rgb
 from mien.core.types import FrameResult, TrackedFace
 from mien.inference.recognizer import Recognizer
@@ -70,11 +72,9 @@ class FaceStream:
         self._settings = settings
         self._tracker = Tracker()
         self._frames_since_detection = 0
-        self._detected_at = -np.inf
-        self._next_index = 0
-        self._dropped = 0
-        self._probabilities, self._rejection = (Smoother(settings.smoothing, settings.time_constant) for _ in range(2))
-        self._last: dict[int, TrackedFace] = {}
+        self._detected_at = -math.inf
+        self._processed = 0
+        self._histories: dict[int, _History] = {}
 
     def process(self, pixels: NDArray[Any], time: float) -> FrameResult:
         """Return the faces of the next frame.
@@ -83,12 +83,13 @@ class FaceStream:
             pixels: An upright RGB image, as for `Recognizer.recognize`; else `ImageError`.
             time: Seconds since any fixed moment; later than the previous frame.
         """
-        return self.classify([self.find(Frame(self._next_index, time, as_rgb(pixels)))])[0]
+        return self.classify([self.find(Frame(self._processed, time, as_rgb(pixels)))])[0]
 
     def find(self, frame: Frame) -> FrameFaces:
         """Detect faces in a frame, or track those of the previous one, and crop them."""
-        self._dropped += frame.index - self._next_index
-        self._next_index = frame.index + 1
+        if not math.isfinite(frame.time):
+            raise MienError(f"A frame's time must be a finite number of seconds; got {frame.time}.")
+        self._processed += 1
         if self._recognizer.is_whole_image:
             faces = self._recognizer.detect(frame.pixels)
             tracked = [TrackedDetection(1, face.box, face.score, is_seen=True) for face in faces]
@@ -97,7 +98,7 @@ class FaceStream:
             tracked = self._track(frame)
             active = self._tracker.active
         crops = [self._recognizer.crop(frame.pixels, t.box) for t in tracked if t.is_seen]
-        return FrameFaces(frame, self._dropped, active, tracked, crops)
+        return FrameFaces(frame, frame.index + 1 - self._processed, active, tracked, crops)
 
     def classify(self, found: Sequence[FrameFaces]) -> list[FrameResult]:
         """Score the faces of several frames in one forward pass, and smooth them."""
@@ -110,23 +111,23 @@ class FaceStream:
 
         `rows` has for each crop its probabilities (labels,) and the probability of a non-face.
         """
-        frame, faces = found.frame, list[TrackedFace | None]()
+        frame, faces = found.frame, list[TrackedFace]()
+        self._histories = {track: history for track, history in self._histories.items() if track in found.active}
         for tracked in found.tracked:
+            if tracked.track not in self._histories:
+                self._histories[tracked.track] = _History(self._settings)
+            history = self._histories[tracked.track]
             if tracked.is_seen:
-                faces.append(self._smooth(tracked, *next(rows), frame.time))
-            else:  # with the last expression seen
-                last = self._last.get(tracked.track)
-                faces.append(last and replace(last, box=tracked.box, is_seen=False))
-        self._last = {track: face for track, face in self._last.items() if track in found.active}
-        self._probabilities.keep_only(found.active)
-        self._rejection.keep_only(found.active)
+                history.face = self._smooth(history, tracked, *next(rows), frame.time)
+            if history.face is not None:  # if the face is hidden, with the last expression seen
+                faces.append(replace(history.face, box=tracked.box, is_seen=tracked.is_seen))
         height, width = frame.pixels.shape[:2]
         return FrameResult(
             index=frame.index,
             time=frame.time,
             width=width,
             height=height,
-            faces=[face for face in faces if face is not None],
+            faces=faces,
             labels=self._recognizer.card.labels.names,
             dropped=found.dropped,
             pixels=frame.pixels,
@@ -141,25 +142,30 @@ class FaceStream:
         return self._tracker.update(frame.pixels, self._recognizer.detect(frame.pixels), frame.time)
 
     def _smooth(
-        self, tracked: TrackedDetection, raw: NDArray[np.float32], reject: float, time: float
+        self, history: _History, tracked: TrackedDetection, raw: NDArray[np.float32], reject: float, time: float
     ) -> TrackedFace | None:
         """Return the face, or None for a non-face; both depend on earlier frames too."""
-        track, reject = tracked.track, float(reject)
-        reject = float(self._rejection.update(track, np.array([1 - reject, reject]), time)[1])
-        probabilities = self._probabilities.update(track, raw, time)
+        reject = float(history.rejection.update(np.array([1 - float(reject), float(reject)]), time)[1])
+        probabilities = history.probabilities.update(raw, time)
         if not self._recognizer.is_face(reject):
-            self._last.pop(track, None)
             return None
         names = self._recognizer.card.labels.names
-        self._last[track] = TrackedFace(
+        return TrackedFace(
             box=tracked.box,
             score=tracked.score,
             label=names[int(np.argmax(probabilities))],
             probabilities=dict(zip(names, probabilities.tolist(), strict=True)),
-            track=track,
+            track=tracked.track,
             raw=dict(zip(names, raw.tolist(), strict=True)),
         )
-        return self._last[track]
+
+
+class _History:
+    """What a track has shown so far."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self.probabilities, self.rejection = (Smoother(settings.smoothing, settings.time_constant) for _ in range(2))
+        self.face: TrackedFace | None = None
 
 
 def stream(

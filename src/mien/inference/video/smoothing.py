@@ -6,8 +6,6 @@ The smoothing depends on the frames' times, not on their number, so frame rates 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -27,15 +25,8 @@ SPEED_UP, EXPONENT = 50.0, 3
 MAX_FRAME_WEIGHT = 0.4
 
 
-@dataclass
-class _Averages:
-    time: float
-    smooth: NDArray[np.float64]
-    fast: NDArray[np.float64]
-
-
 class Smoother:
-    """An exponential average of each track's probabilities. Not thread-safe.
+    """An exponential average of a track's probabilities. Not thread-safe.
 
     `on`: `smooth += (1 - exp(-step / time_constant)) * (probabilities - smooth)`. One time constant after a change,
     the average has covered 63 % of it.
@@ -46,41 +37,38 @@ class Smoother:
     """
 
     def __init__(self, mode: SmoothingMode = "adaptive", time_constant: float = TIME_CONSTANT) -> None:
-        """Start without tracks; the time constant is in seconds, above 0. `off` returns probabilities as they are."""
+        """Start without probabilities; the time constant is in seconds, above 0. `off` returns them as they are."""
         if mode not in SMOOTHING_MODES:
             hint = did_you_mean(mode, SMOOTHING_MODES)
             raise MienError(f"No smoothing mode named '{mode}'.{hint} Modes: {', '.join(SMOOTHING_MODES)}.")
         if not 0 < time_constant < math.inf:
             raise MienError(f"time_constant is {time_constant}; expected a number of seconds above 0.")
-        self.mode, self.time_constant = mode, time_constant
-        self._averages: dict[int, _Averages] = {}
+        self._mode, self._time_constant = mode, time_constant
+        self._time: float | None = None
+        self._smooth = self._fast = np.zeros(0)
 
-    def update(self, track: int, probabilities: NDArray[Any], time: float) -> NDArray[np.float64]:
-        """Return a track's smoothed probabilities (k,), which sum to 1; `MienError` if the input is not finite.
+    def update(self, probabilities: NDArray[Any], time: float) -> NDArray[np.float64]:
+        """Return the smoothed probabilities (k,), which sum to 1; `MienError` if the input cannot be scaled to that.
 
         Args:
-            track: The tracker id of the face.
-            probabilities: (k,), non-negative, of the frame at `time`; scaled to sum to 1.
+            probabilities: (k,), non-negative, of the frame at `time`.
             time: In seconds. If it runs backwards, no time passes.
         """
         current = np.array(probabilities, dtype=np.float64)
-        total = current.sum() if current.ndim == 1 and current.size and (current >= 0).all() else math.nan
-        if not (math.isfinite(total) and total > 0 and math.isfinite(time)):
-            raise MienError(f"Smoothing expects a list of probabilities and a time; got {probabilities} at {time} s.")
+        total = current.sum()
+        if not 0 < total < math.inf:
+            raise MienError(f"Smoothing expects probabilities; got {probabilities}.")
         current /= total
-        if self.mode == "off":
+        if self._mode == "off":
             return current
-        averages = self._averages.setdefault(track, _Averages(time, current, current))
-        step = max(time - averages.time, 0.0) / self.time_constant
-        averages.time = time
-        if self.mode == "adaptive":
+        if self._time is None:
+            self._time, self._smooth, self._fast = time, current, current
+        step = max(time - self._time, 0.0) / self._time_constant
+        self._time = time
+        if self._mode == "adaptive":
             weight = min(1 - math.exp(-step / FAST), MAX_FRAME_WEIGHT)
-            averages.fast = averages.fast + weight * (current - averages.fast)
-            distance = float(np.abs(averages.fast - averages.smooth).sum()) / 2
+            self._fast = self._fast + weight * (current - self._fast)
+            distance = float(np.abs(self._fast - self._smooth).sum()) / 2
             step *= (1 + SPEED_UP * distance**EXPONENT) / SLOW
-        averages.smooth = averages.smooth + (1 - math.exp(-step)) * (current - averages.smooth)
-        return averages.smooth.copy()
-
-    def keep_only(self, tracks: Collection[int]) -> None:
-        """Forget all other tracks."""
-        self._averages = {track: averages for track, averages in self._averages.items() if track in tracks}
+        self._smooth = self._smooth + (1 - math.exp(-step)) * (current - self._smooth)
+        return self._smooth

@@ -39,18 +39,12 @@ class TrackHistory:
     @property
     def seconds(self) -> NDArray[np.float64]:
         """(labels,) seconds of each expression."""
-        seconds: NDArray[np.float64] = self.slots.sum(axis=0, dtype=np.float64)
-        return seconds
+        return np.asarray(self.slots.sum(axis=0, dtype=np.float64))
 
     @property
     def total(self) -> float:
         """For how long the person was seen, in seconds."""
         return float(self.seconds.sum())
-
-    def halve(self) -> None:
-        """Make each slot twice as long."""
-        pairs = self.slots.reshape(SLOTS // 2, 2, -1).sum(axis=1)
-        self.slots = np.concatenate([pairs, np.zeros_like(pairs)])
 
 
 class VideoSummary:
@@ -65,8 +59,7 @@ class VideoSummary:
         self.tracks: dict[int, TrackHistory] = {}
         self._changes = {"raw": 0, "smoothed": 0}  # of labels
         self._track_time = 0.0
-        self._start: float | None = None
-        self._end = 0.0
+        self.seconds = 0.0  # the length of the video
         self._pending: tuple[float, list[TrackedFace]] | None = None  # the last frame: how long it lasts is not known
         self._frame_time = 1 / DEFAULT_RATE
         # Of the tracks that are no longer kept: people by main expression, and (labels,) seconds.
@@ -80,7 +73,6 @@ class VideoSummary:
             self._count_pending()
         seen = [face for face in result.faces if face.is_seen]
         self._pending = (result.time, seen)
-        self._start = result.time if self._start is None else self._start
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
             if face.track not in self.tracks:
@@ -95,11 +87,6 @@ class VideoSummary:
         """Count the last frame, which lasts as long as the one before it."""
         self._count_pending()
         self._pending = None
-
-    @property
-    def seconds(self) -> float:
-        """The length of the video in seconds."""
-        return self._end - (self._start or 0.0)
 
     @property
     def people(self) -> Counter[str]:
@@ -159,25 +146,25 @@ class VideoSummary:
         if self._pending is None:
             return
         time, faces = self._pending
-        start = self._start or 0.0
-        self._end = time + self._frame_time
-        while self._end - start > SLOTS * self.slot:
-            for track in self.tracks.values():
-                track.halve()
+        self.seconds = time + self._frame_time
+        while self.seconds > SLOTS * self.slot:
             self.slot *= 2
-        seconds = self._seconds_by_slot(time - start, self._frame_time)
+            for track in self.tracks.values():
+                pairs = track.slots.reshape(SLOTS // 2, 2, -1).sum(axis=1)
+                track.slots = np.concatenate([pairs, np.zeros_like(pairs)])
+        seconds = self._seconds_by_slot(time, self._frame_time)
         for face in faces:
             track = self.tracks[face.track]
-            track.last = self._end
+            track.last = self.seconds
             for slot, part in seconds.items():
                 track.slots[slot, self.labels.index(face.label)] += part
         if len(self.tracks) > MAX_TRACKS:
             self._remove_shortest(time)
 
-    def _seconds_by_slot(self, since: float, duration: float) -> dict[int, float]:
+    def _seconds_by_slot(self, time: float, duration: float) -> dict[int, float]:
         """Divide a frame's duration among the slots it covers: at low frame rates, more than one."""
         # rounded, so that a frame as long as a slot does not cover two
-        first, end = round(since / self.slot, 6), round((since + duration) / self.slot, 6)
+        first, end = round(time / self.slot, 6), round((time + duration) / self.slot, 6)
         slots = range(int(first), min(math.ceil(end), SLOTS))
         return {slot: (min(slot + 1, end) - max(slot, first)) * self.slot for slot in slots}
 

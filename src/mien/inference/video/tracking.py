@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import MienError
 from mien.core.types import Box, Detection
 from mien.inference.video.appearance import Window, cut_window
 from mien.inference.video.assignment import assign
@@ -56,7 +55,7 @@ class Tracker:
         Args:
             pixels: The RGB frame (h, w, 3), uint8. A frame of another size than the last is the same view, resized.
             detections: The faces found. Boxes that are not finite rectangles are ignored.
-            time: The frame's time in seconds. If it runs backwards, no time passes; `MienError` if it is not finite.
+            time: The frame's time in seconds. If it runs backwards, no time passes.
 
         Returns:
             The faces of this frame by tracker id, including hidden ones with a predicted box.
@@ -88,8 +87,6 @@ class Tracker:
 
     def _advance(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Move all tracks to this frame."""
-        if not math.isfinite(time):
-            raise MienError(f"A frame's time must be a finite number of seconds; got {time}.")
         step = max(time - self._last_time, 0.0)
         self._clock, self._last_time = self._clock + step, time
         height, width = pixels.shape[:2]
