@@ -1,7 +1,5 @@
 """Faces read from files by worker processes: the same batches as those kept in memory, and the same training."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,6 @@ from mien.core.errors import DataError
 from mien.data.options import LoadOptions
 from mien.data.registry import load
 from mien.recipes import Recipe
-from mien.training.batches import FaceBatches
-from mien.training.faces import make_faces, measure_input
 from mien.training.fit import fit
 
 RECIPE = {
@@ -47,46 +43,13 @@ def read(tree, lazy):
     return load("folder", tree, LoadOptions(image_size=24, use_lazy_images=lazy))
 
 
-def loaders(dataset, **training):
-    """Return the recipe's loaders for these training settings, as a trainer on one CPU process has them."""
-    recipe = Recipe.model_validate(RECIPE | {"training": RECIPE["training"] | training})
-    batches = FaceBatches(
-        make_faces(dataset.split("train"), recipe), make_faces(dataset.split("validation"), recipe), recipe
-    )
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    batches.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
-    return batches.train_dataloader(), batches.val_dataloader()
-
-
-def test_batches_are_equal_element_by_element(tree):
-    memory, files = loaders(read(tree, lazy=False)), loaders(read(tree, lazy=True))
-    assert (files[0].num_workers, memory[0].num_workers) == (2, 0)
-    for epoch in (0, 3):
-        for left, right in zip(memory, files, strict=True):
-            if left is memory[0]:
-                left.sampler.set_epoch(epoch)
-                right.sampler.set_epoch(epoch)
-            pairs = list(zip(left, right, strict=True))
-            assert len(pairs) == (3 if left is memory[0] else 1)
-            for kept, fetched in pairs:
-                assert kept[0].dtype == fetched[0].dtype == torch.uint8
-                assert torch.equal(kept[0], fetched[0])
-                assert torch.equal(kept[1], fetched[1])
-
-
-def test_both_measure_the_same_input(tree):
-    recipe = Recipe.model_validate(RECIPE)
-    kept, left = (make_faces(read(tree, lazy).split("train"), recipe) for lazy in (False, True))
-    assert (kept.is_lazy, left.is_lazy) == (False, True)
-    assert measure_input(kept, recipe) == measure_input(left, recipe)
-    assert torch.equal(left[7][0], kept[7][0])
-
-
 def test_training_from_files_is_training_from_memory(tree, tmp_path):
     recipe = Recipe.model_validate(RECIPE)
     kept, left = (fit(recipe, read(tree, lazy), tmp_path / f"run{lazy}", quiet=True) for lazy in (False, True))
     torch.use_deterministic_algorithms(False)
     assert kept.record.data["fingerprint"] == left.record.data["fingerprint"]
+    for key in ("train_loss", "validation_loss"):
+        assert [point[key] for point in kept.record.curves] == [point[key] for point in left.record.curves]
     weights = kept.network.state_dict(), left.network.state_dict()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 

@@ -95,18 +95,6 @@ class TestSchedule:
         assert {lr_share(step, 10, schedule) for step in range(50)} == {1.0}
 
 
-def test_a_network_that_cannot_be_counted_trains_the_same(faces, tmp_path, monkeypatch):
-    def draw_and_fail(*_):
-        torch.rand(3)
-        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-
-    recipe = Recipe.model_validate(TINY | {"schedule": {"epochs": 1}})
-    fit(recipe, faces, tmp_path / "counted", quiet=True)
-    monkeypatch.setattr("mien.training.recording.count_macs", draw_and_fail)
-    assert fit(recipe, faces, tmp_path / "not", quiet=True).record.macs == 0
-    assert same(weights(tmp_path / "counted"), weights(tmp_path / "not"))
-
-
 def test_a_run_writes_record_curves_and_weights(faces, tmp_path):
     run = fit(Recipe.model_validate(TINY), faces, tmp_path / "run", quiet=True)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
@@ -397,19 +385,6 @@ def test_missing_colour_is_in_record_and_card(faces, tmp_path):
 
 def test_folder_without_a_run(tmp_path):
     with pytest.raises(MienError, match="holds no run"):
-        load_run(tmp_path)
-
-
-def test_damaged_run_folder_is_one_clear_line(tmp_path):
-    (tmp_path / "record.json").write_text("{")
-    with pytest.raises(MienError, match="is not a run record"):
-        load_run(tmp_path)
-
-
-def test_damaged_checkpoint_is_one_clear_line(faces, tmp_path):
-    fit(Recipe.model_validate(TINY | {"schedule": {"epochs": 1}}), faces, tmp_path, quiet=True)
-    (tmp_path / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
-    with pytest.raises(MienError, match="is damaged or not a checkpoint"):
         load_run(tmp_path)
 
 

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from mien.apps import cli
-from mien.training import memory
 from mien.training.memory import LARGE_PAGES
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
@@ -46,9 +45,3 @@ def test_the_command_asks_for_large_pages_unless_the_variable_is_set(monkeypatch
     monkeypatch.delenv(LARGE_PAGES)
     cli.main()
     assert seen == ["0", "1"]
-
-
-def test_other_c_libraries_are_left_alone(monkeypatch):
-    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("asked for a C library"))
-    assert memory.keep_freed_memory() is False

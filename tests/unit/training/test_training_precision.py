@@ -1,7 +1,5 @@
 """bf16 where the hardware has it, 32 bits where it would be emulated."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from tiny_recipe import tiny_recipe
@@ -39,11 +37,6 @@ def test_torch_says_what_the_processor_has(is_supported, monkeypatch):
     assert isinstance(has_bf16(), bool)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: is_supported)
     assert has_bf16() is is_supported
-
-
-def test_torch_without_onednn_counts_as_having_bf16(monkeypatch):
-    monkeypatch.setattr(hardware, "torch", SimpleNamespace(ops=SimpleNamespace(mkldnn=SimpleNamespace())))
-    assert has_bf16()
 
 
 @on_processors

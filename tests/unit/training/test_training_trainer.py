@@ -1,9 +1,8 @@
-"""The trainer has the recipe's settings, for training and for timing alike; and what only an accelerator does."""
+"""The trainer, the moving average of the weights, and what only an accelerator does."""
 
 import warnings
 from types import SimpleNamespace
 
-import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
@@ -13,14 +12,11 @@ from mien.core.card import InputSpec
 from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.registry import load
-from mien.training import throughput
-from mien.training import trainer as module
 from mien.training.batches import FaceBatches
 from mien.training.faces import make_faces
 from mien.training.fit import fit
 from mien.training.run import create_network
 from mien.training.task import Task
-from mien.training.throughput import measure_throughput
 from mien.training.trainer import create_trainer
 
 needs_accelerator = [
@@ -40,39 +36,6 @@ def task(recipe, device="cpu"):
     strategy = SimpleNamespace(root_device=torch.device(device))
     made.trainer = SimpleNamespace(strategy=strategy, estimated_stepping_batches=10)
     return made
-
-
-def test_training_and_timing_take_their_settings_from_one_place(tmp_path, monkeypatch):
-    made = []
-    create = L.Trainer
-
-    def watched(**settings):
-        made.append(settings)
-        return create(**settings)
-
-    monkeypatch.setattr(module.L, "Trainer", watched)
-    monkeypatch.setattr(throughput, "measure_peak", lambda dtype: 1e9)
-    faces = load("synthetic", None)
-    fit(tiny(), faces, tmp_path / "run", quiet=True)
-    measure_throughput([tiny(training={"devices": 2})], steps=2)
-    training, timing = made[0], made[1]
-    of_the_use = {
-        "max_epochs",
-        "max_steps",
-        "logger",
-        "callbacks",
-        "limit_val_batches",
-        "enable_checkpointing",
-        "plugins",
-    }
-    for settings in (training, timing):
-        assert isinstance(settings["callbacks"][0], WeightAveraging)
-        assert settings["devices"] == 1
-    assert {key: training[key] for key in training.keys() - of_the_use} == {
-        key: timing[key] for key in timing.keys() - of_the_use
-    }
-    assert (training["enable_checkpointing"], timing["enable_checkpointing"]) == (True, False)
-    assert (training["limit_val_batches"], timing["limit_val_batches"]) == (1.0, 0)
 
 
 def test_more_devices_than_there_are_is_one_line(monkeypatch):
@@ -141,65 +104,33 @@ def test_the_moving_average_follows_its_definition_and_becomes_the_network():
     assert torch.allclose(network.bn1.running_mean, watch.expected[1], atol=1e-6)
 
 
-def test_nothing_is_shown_or_written_by_default():
-    trainer = create_trainer(tiny().training, [], steps=1)
-    assert trainer.logger is None
-    assert not trainer.checkpoint_callbacks
-    assert trainer.progress_bar_callback is None
+@pytest.mark.parametrize(
+    ("name", "options", "device", "fused"),
+    [
+        ("sgd", {}, "cuda", True),
+        ("adamw", {}, "cuda", True),
+        ("adabob", {}, "cuda", None),
+        ("sgd", {}, "cpu", None),
+        ("sgd", {"fused": False}, "cuda", False),
+        ("sgd", {"foreach": True}, "cuda", None),
+    ],
+)
+def test_steps_are_fused_on_cuda_where_torch_can_unless_the_recipe_decides(name, options, device, fused, monkeypatch):
+    given = {}
 
+    def watched(name, parameters, *, lr, weight_decay, options):
+        given.update(options)
+        return torch.optim.SGD(parameters, lr=lr)
 
-class TestFusedOptimizers:
-    def chosen(self, recipe, monkeypatch, device="cuda"):
-        given = {}
-        create = torch.optim.SGD
-
-        def watched(name, parameters, *, lr, weight_decay, options):
-            given.update(options)
-            return create(parameters, lr=lr)
-
-        monkeypatch.setattr("mien.training.task.create_optimizer", watched)
-        task(recipe, device).configure_optimizers()
-        return given
-
-    @pytest.mark.parametrize(
-        ("name", "fused"), [("sgd", True), ("adam", True), ("adamw", True), ("adamax", None), ("adabob", None)]
-    )
-    def test_on_cuda_where_torch_has_them(self, name, fused, monkeypatch):
-        assert self.chosen(tiny(optimizer={"name": name, "options": {}}), monkeypatch).get("fused") is fused
-
-    def test_nowhere_else(self, monkeypatch):
-        assert self.chosen(tiny(), monkeypatch, device="cpu") == {"momentum": 0.9}
-
-    def test_a_recipe_decides_for_itself(self, monkeypatch):
-        for option in ("fused", "foreach"):
-            recipe = tiny(optimizer={"options": {option: False}})
-            assert self.chosen(recipe, monkeypatch) == {option: False}
-
-    def test_the_options_of_the_recipe_are_left_as_they_are(self, monkeypatch):
-        recipe = tiny()
-        self.chosen(recipe, monkeypatch)
-        assert recipe.optimizer.options == {"momentum": 0.9}
+    monkeypatch.setattr("mien.training.task.create_optimizer", watched)
+    recipe = tiny(optimizer={"name": name, "options": options})
+    task(recipe, device).configure_optimizers()
+    assert given.get("fused") is fused
+    assert recipe.optimizer.options == options
 
 
 class TestOnAnAccelerator:
     pytestmark = needs_accelerator
-
-    @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
-    def test_fused_steps_are_the_plain_ones(self, name):
-        weights = []
-        for fused in (False, True):
-            torch.manual_seed(0)
-            recipe = tiny(optimizer={"name": name, "options": {"fused": fused}})
-            made = task(recipe, "cuda").cuda()
-            optimizer = made.configure_optimizers()["optimizer"]
-            assert bool(optimizer.defaults["fused"]) == fused
-            for _ in range(3):
-                optimizer.zero_grad()
-                made.network(torch.ones(4, 1, 16, 16, device="cuda")).square().mean().backward()
-                optimizer.step()
-            weights.append(made.network.state_dict())
-        for key in weights[0]:
-            assert torch.allclose(weights[0][key].float(), weights[1][key].float(), atol=1e-4), key
 
     def test_the_moving_average_is_on_the_networks_device(self):
         watch = Devices()

@@ -178,14 +178,12 @@ def test_classes_are_balanced_and_non_faces_keep_their_share(faces):
     assert shares == pytest.approx([0.4, 0.4, 0.2])
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.05])
-def test_running_statistics_are_updated_once_per_step_by_the_unmoved_weights(faces, tmp_path, rho):
-    """Norms' statistics and class centres of one step are those of a plain pass, also with two passes of SAM."""
+def test_sam_updates_running_statistics_once_per_step_by_the_unmoved_weights(faces, tmp_path):
+    """Norms' statistics of one step are those of a plain pass."""
     changes = {
         "schedule.epochs": 1,
-        "optimizer.sam_rho": rho,
+        "optimizer.sam_rho": 0.05,
         "training.batch_size": len(faces.split("train")),
-        "loss": {"name": "total", "options": {"terms": {"cross_entropy": 1.0, "intra_class_distance": 0.1}}},
     }
     recipe = make_recipe(changes)
     fit(recipe, faces, tmp_path, quiet=True)
