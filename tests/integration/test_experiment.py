@@ -13,7 +13,7 @@ from mien.core.errors import RecipeError
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.scores import score
 from mien.recipes import load_ablations, load_recipe, names
-from mien.training.experiment import PAPER_PROTOCOL, Plan, ablations_of, plan_jobs, sample_rows, summarize
+from mien.training.experiment import PAPER_PROTOCOL, ablations_of, plan_jobs, sample_rows, summarize
 from mien.training.ledger import LedgerRow
 
 pytestmark = pytest.mark.usefixtures("torch_threads")
@@ -106,7 +106,7 @@ def test_an_ablation_that_does_not_fit_ends_it_before_the_first_run(recipe, tmp_
 
 
 def test_seed_by_seed_over_ablations_and_folds(recipe):
-    jobs, variants = plan_jobs(Plan(recipe, ("wide",), (0, 3), use_all_folds=True))
+    jobs, variants = plan_jobs(recipe, ("wide",), (0, 3), use_all_folds=True)
     assert len(jobs) == 2 * 2 * 3
     assert [job.seed for job in jobs] == [0] * 6 + [3] * 6
     assert [job.entry.name for job in jobs[:4]] == [
@@ -118,13 +118,12 @@ def test_seed_by_seed_over_ablations_and_folds(recipe):
 
 
 def test_folds_are_run_if_the_protocol_has_any(recipe):
-    jobs, _ = plan_jobs(Plan(recipe, protocol="both", use_all_folds=True))
+    jobs, _ = plan_jobs(recipe, protocol="both", use_all_folds=True)
     assert [job.entry.name for job in jobs] == ["drawn/tiny-paper", *(f"drawn/tiny-clean-fold{k}" for k in range(3))]
 
 
 def test_an_ablation_with_its_own_protocol_keeps_it(recipe):
-    plan = Plan("sldcnn/fer2013", ("ten_fold", "no_penalty"), protocol="paper", use_all_folds=True)
-    jobs, _ = plan_jobs(plan)
+    jobs, _ = plan_jobs("sldcnn/fer2013", ("ten_fold", "no_penalty"), protocol="paper", use_all_folds=True)
     protocols = [job.load_recipe().data.protocol for job in jobs]
     assert protocols == ["ratio", *10 * ["k-fold"], "ratio"]
 
@@ -144,7 +143,7 @@ def test_an_ablation_with_its_own_protocol_keeps_it(recipe):
 )
 def test_mistakes_end_it_before_the_first_run(recipe, wanted, message):
     with pytest.raises(RecipeError, match=message):
-        plan_jobs(Plan(recipe, **wanted))
+        plan_jobs(recipe, **wanted)
 
 
 def test_seeds_that_are_not_numbers(recipe):
@@ -154,7 +153,7 @@ def test_seeds_that_are_not_numbers(recipe):
 
 
 def test_summary_has_mean_and_sample_deviation(recipe):
-    jobs, variants = plan_jobs(Plan(recipe, seeds=(0, 1), use_all_folds=True))
+    jobs, variants = plan_jobs(recipe, seeds=(0, 1), use_all_folds=True)
     rows = {}
     for number, job in enumerate(jobs[:5]):
         accuracy = 0.5 + number / 10
@@ -162,13 +161,13 @@ def test_summary_has_mean_and_sample_deviation(recipe):
         row = LedgerRow(job.entry.name, recipe, None, [], job.seed, state="finished" if number < 3 else "failed")
         row.scores = scores | {"without_duplicates": {"accuracy": accuracy}}
         rows[row.name, row.seed] = row
-    (summary,) = summarize(variants, (0, 1), rows)
-    assert (summary.finished, summary.planned, summary.split) == (3, 6, "test")
-    assert summary.accuracy == pytest.approx(0.6)
-    assert summary.accuracy_deviation == pytest.approx(0.1)
-    assert summary.mean_class_accuracy_deviation == pytest.approx(0.05)
-    (nothing,) = summarize(variants, (0, 1), {})
-    assert (nothing.finished, nothing.accuracy, nothing.accuracy_deviation) == (0, None, None)
+    summary = summarize(variants[0], (0, 1), rows)
+    assert (summary["finished"], summary["planned"], summary["split"]) == (3, 6, "test")
+    assert summary["accuracy"] == pytest.approx(0.6)
+    assert summary["accuracy_deviation"] == pytest.approx(0.1)
+    assert summary["mean_class_accuracy_deviation"] == pytest.approx(0.05)
+    nothing = summarize(variants[0], (0, 1), {})
+    assert (nothing["finished"], nothing["accuracy"], nothing["accuracy_deviation"]) == (0, None, None)
 
 
 def test_sample_keeps_the_labels_in_proportion():
@@ -189,5 +188,5 @@ def test_shipped_protocols_are_valid(name):
         assert set(paper) == {"data"}
         assert load_recipe(name, ablation=PAPER_PROTOCOL).data != load_recipe(name).data
     if load_recipe(name).paper:
-        jobs, _ = plan_jobs(Plan(name, ablations_of(name), protocol="both"))
+        jobs, _ = plan_jobs(name, ablations_of(name), protocol="both")
         assert len(jobs) == 2 * (1 + len(ablations_of(name)))

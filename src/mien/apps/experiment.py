@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,13 +13,13 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
-    from mien.training.experiment import ProtocolChoice, Summary
     from mien.training.run import Run
 
 PREDICTIONS = "predictions.npz"
 FEATURES = "features.npz"
 # t-SNE of more points shows no more and takes minutes.
 FEATURE_FACES = 2000
+SCORES = ("accuracy", "mean_class_accuracy", "without_duplicates_accuracy")
 
 
 def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -48,23 +49,22 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)
     from mien.recipes import load_recipe
-    from mien.training.experiment import Plan, ablations_of, plan_jobs, summarize
+    from mien.training.experiment import ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
     from mien.training.rehearsal import rehearse
     from mien.training.worker import Worker
 
-    chosen = ablations_of(recipe) if use_all else tuple(name.strip() for name in ablations.split(",") if name.strip())
-    plan = Plan(
-        recipe, chosen, _read_seeds(seeds), folds, cast("ProtocolChoice", protocol), overrides=tuple(settings or ())
+    chosen = ablations_of(recipe) if use_all else [name.strip() for name in ablations.split(",") if name.strip()]
+    numbers = _read_seeds(seeds)
+    jobs, variants = plan_jobs(
+        recipe, chosen, numbers, protocol=protocol, use_all_folds=folds, overrides=settings or ()
     )
-    jobs, variants = plan_jobs(plan)
     firsts = {variant.names[0] for variant in variants}  # the other folds and seeds fit if these do
     for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
         rehearse(job.load_recipe())
     ledger = Ledger(out or Path("results") / load_recipe(recipe).name.replace("/", "-"))
-    worker = Worker(ledger, data, publish_run, lambda line: typer.echo(line, err=True), deadline)
-    failed = worker.run_all(jobs)
-    _show(summarize(variants, plan.seeds, ledger.rows), as_json=as_json)
+    failed = Worker(ledger, data, publish_run, lambda line: typer.echo(line, err=True), deadline).run_all(jobs)
+    _show([summarize(variant, numbers, ledger.rows) for variant in variants], as_json=as_json)
     if failed:
         typer.echo(f"{len(failed)} runs failed; rerun to try them again.", err=True)
         raise typer.Exit(1)
@@ -72,64 +72,49 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     """Write model file, predictions and features beside a run's record; return the scores of its scored split."""
-    from mien.export.publish import MODEL, publish
-
-    measured = publish(run, dataset, run.folder / MODEL)
-    measured.predictions.save(run.folder / PREDICTIONS)
-    _save_features(run, dataset.split(measured.predictions.split), measured.predictions.rows)
-    return measured.scores
-
-
-def _save_features(run: Run, scored: FaceDataset, rows: Any) -> None:
     import numpy as np
 
     from mien.core.whole_file import whole_file
+    from mien.export.publish import MODEL, publish
     from mien.training.experiment import compute_features, sample_rows
 
+    measured = publish(run, dataset, run.folder / MODEL)
+    predictions = measured.predictions
+    predictions.save(run.folder / PREDICTIONS)
+    scored = dataset.split(predictions.split)
     chosen = sample_rows(scored.labels, FEATURE_FACES)
     features = compute_features(run, scored.subset(chosen))
     with whole_file(run.folder / FEATURES) as file:
-        np.savez_compressed(file, features=features, labels=scored.labels[chosen], rows=rows[chosen])
+        np.savez_compressed(file, features=features, labels=scored.labels[chosen], rows=predictions.rows[chosen])
+    return measured.scores
 
 
-def _read_seeds(text: str) -> tuple[int, ...]:
+def _read_seeds(text: str) -> list[int]:
     from mien.core.errors import RecipeError
 
     try:
-        return tuple(int(part) for part in text.split(","))
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise RecipeError(f"--seeds {text}: expected whole numbers separated by commas, as 0,1,2.") from None
 
 
-def _show(summaries: list[Summary], *, as_json: bool) -> None:
+def _show(summaries: list[dict[str, Any]], *, as_json: bool) -> None:
     """Print one row per ablation and protocol."""
     if as_json:
-        import json
-        from dataclasses import asdict
-
-        typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=1))
+        typer.echo(json.dumps(summaries, indent=1))
         return
     from mien.apps.run_tables import print_runs
 
-    headings = ("ablation", "protocol", "runs", "split", "accuracy", "mean class", "without\nduplicates")
-    print_runs(
-        headings,
-        [
-            (
-                row.ablation or "(the recipe)",
-                row.protocol or "recipe",
-                f"{row.finished}/{row.planned}",
-                row.split or "-",
-                _percent(row.accuracy, row.accuracy_deviation),
-                _percent(row.mean_class_accuracy, row.mean_class_accuracy_deviation),
-                _percent(row.without_duplicates_accuracy, None),
-            )
-            for row in summaries
-        ],
-    )
+    rows = [
+        (row["ablation"] or "(the recipe)", row["protocol"] or "recipe", f"{row['finished']}/{row['planned']}",
+         row["split"] or "-", *(_percent(row, key) for key in SCORES))
+        for row in summaries
+    ]  # fmt: skip
+    print_runs(("ablation", "protocol", "runs", "split", "accuracy", "mean class", "without\nduplicates"), rows)
 
 
-def _percent(value: float | None, deviation: float | None) -> str:
+def _percent(row: dict[str, Any], key: str) -> str:
+    value, deviation = row[key], row.get(f"{key}_deviation")
     if value is None:
         return "-"
     return f"{100 * value:.2f} %" if deviation is None else f"{100 * value:.2f} +- {100 * deviation:.2f} %"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +67,6 @@ def _show(jobs: list[Job], ledger: Ledger, *, as_json: bool) -> None:
         if row.state == "unfinished":
             row.read_record(ledger.folder)
     if as_json:
-        import json
         from dataclasses import asdict
 
         whys = {job.key: job.entry.why for job in jobs}

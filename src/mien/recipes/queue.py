@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -86,13 +86,13 @@ class Job:
         return recipe
 
 
-def make_entry(content: Mapping[str, Any]) -> QueueEntry:
-    """Return an entry of these keys; `RecipeError` if its name cannot name a run."""
+def make_entry(name: str, recipe: str, ablation: str | None, overrides: list[str]) -> QueueEntry:
+    """Return an entry with one seed; `RecipeError` if its name cannot name a run."""
     try:
-        return QueueEntry.model_validate(content)
+        return QueueEntry(name=name, recipe=recipe, ablation=ablation, set=overrides)
     except ValidationError:
         raise RecipeError(
-            f"'{content['name']}' cannot name a run: use letters, digits and . _ + - with / between parts."
+            f"'{name}' cannot name a run: use letters, digits and . _ + - with / between parts."
         ) from None
 
 

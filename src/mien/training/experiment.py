@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,39 +22,11 @@ from mien.recipes.queue import Job, QueueEntry, make_entry
 from mien.training.ledger import LedgerRow
 from mien.training.run import Run
 
-ProtocolChoice = Literal["recipe", "paper", "clean", "both"]
+# Of runs by what an experiment asks for; "" is the recipe's own.
+PROTOCOLS = {"recipe": ("",), "paper": ("paper",), "clean": ("clean",), "both": ("paper", "clean")}
 # The ablation table that holds the protocol of a recipe's paper, if the recipe's own differs.
 PAPER_PROTOCOL = "paper_protocol"
-CLEAN = ("data.use_clean=true",)
 FEATURES_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an experiment runs.
-
-    Attributes:
-        recipe: By name, or a path to a .toml file.
-        ablations: Names of its `[ablation.<name>]` tables; the recipe itself is always run.
-        seeds: Values of `training.seed`.
-        use_all_folds: Run every fold, not only `data.fold`, if the protocol has folds.
-        protocol: "recipe" is the recipe's own; "paper" its table `paper_protocol` if it has one; "clean" its own with
-            `data.use_clean`; "both" paper and clean side by side.
-        overrides: `key.subkey=value` texts, applied last.
-    """
-
-    recipe: str
-    ablations: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
-    use_all_folds: bool = False
-    protocol: ProtocolChoice = "recipe"
-    overrides: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.protocol not in get_args(ProtocolChoice):
-            raise RecipeError(f"No protocol '{self.protocol}'; choose {', '.join(get_args(ProtocolChoice))}.")
-        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
-            raise RecipeError(f"Seeds {', '.join(map(str, self.seeds)) or '(none)'}: give different numbers from 0.")
 
 
 @dataclass(frozen=True)
@@ -69,26 +41,6 @@ class Variant:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Scores of a variant over its finished runs, as shares of 1.
-
-    Deviations are those of a sample (n - 1), None below two runs; means are None without any. `split` is the scored
-    one.
-    """
-
-    ablation: str
-    protocol: str
-    finished: int
-    planned: int
-    split: str
-    accuracy: float | None
-    accuracy_deviation: float | None
-    mean_class_accuracy: float | None
-    mean_class_accuracy_deviation: float | None
-    without_duplicates_accuracy: float | None
-
-
 def ablations_of(recipe: str) -> tuple[str, ...]:
     """Return the names of a recipe's ablations, without its paper's protocol, which does not change the network.
 
@@ -98,83 +50,95 @@ def ablations_of(recipe: str) -> tuple[str, ...]:
     return tuple(name for name in load_ablations(recipe) if name != PAPER_PROTOCOL)
 
 
-def plan_jobs(plan: Plan) -> tuple[list[Job], list[Variant]]:
+def plan_jobs(  # noqa: PLR0913 - what an experiment varies
+    recipe: str,
+    ablations: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    *,
+    protocol: str = "recipe",
+    use_all_folds: bool = False,
+    overrides: Sequence[str] = (),
+) -> tuple[list[Job], list[Variant]]:
     """Return the runs of an experiment, seed by seed, and the variants that they belong to.
 
     Every recipe is read once, so that a mistake ends the experiment before it starts.
 
+    Args:
+        recipe: By name, or a path to a .toml file.
+        ablations: Names of its `[ablation.<name>]` tables; the recipe itself is always run.
+        seeds: Values of `training.seed`.
+        protocol: "recipe" is the recipe's own; "paper" its table `paper_protocol` if it has one; "clean" its own with
+            `data.use_clean`; "both" paper and clean side by side.
+        use_all_folds: Run every fold, not only `data.fold`, if the protocol has folds.
+        overrides: `key.subkey=value` texts, applied last.
+
     Raises:
-        RecipeError: An unknown recipe, ablation or key, values that do not fit, folds of a protocol without folds, or
-            the paper's protocol of a recipe without a paper.
+        RecipeError: An unknown recipe, ablation, protocol or key, values that do not fit, folds of a protocol without
+            folds, or the paper's protocol of a recipe without a paper.
     """
-    known = load_ablations(plan.recipe)
-    if plan.protocol in ("paper", "both") and not load_recipe(plan.recipe, plan.overrides).paper:
-        raise RecipeError(f"Recipe {plan.recipe} follows no paper; choose --protocol clean or recipe.")
+    if protocol not in PROTOCOLS:
+        raise RecipeError(f"No protocol '{protocol}'; choose {', '.join(PROTOCOLS)}.")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise RecipeError(f"Seeds {', '.join(map(str, seeds)) or '(none)'}: give different numbers from 0.")
+    if protocol in {"paper", "both"} and not load_recipe(recipe, overrides).paper:
+        raise RecipeError(f"Recipe {recipe} follows no paper; choose --protocol clean or recipe.")
+    tables = {name: flatten(table) for name, table in load_ablations(recipe).items()}
+    paper = [f"{key}={json.dumps(value)}" for key, value in tables.get(PAPER_PROTOCOL, {}).items()]
+    changes = {"": [], "paper": paper, "clean": ["data.use_clean=true"]}
     entries: list[QueueEntry] = []
     variants: list[Variant] = []
-    for ablation in dict.fromkeys([None, *plan.ablations]):
-        has_own_protocol = "data.protocol" in flatten(known.get(ablation or "", {}))
-        for protocol, changes in _protocol_changes(plan.protocol, known).items():
-            kept = () if protocol == "paper" and has_own_protocol else changes
-            added = _entries(plan, ablation, protocol, [*kept, *plan.overrides])
+    for ablation in dict.fromkeys([None, *ablations]):
+        for name in PROTOCOLS[protocol]:
+            has_own_protocol = name == "paper" and "data.protocol" in tables.get(ablation or "", {})
+            settings = [*([] if has_own_protocol else changes[name]), *overrides]
+            added = _make_entries(recipe, ablation, name, settings, use_all_folds=use_all_folds)
             entries += added
-            variants.append(Variant(ablation or "", protocol, tuple(entry.name for entry in added)))
-    recipes = [Job(entry, plan.seeds[0]).load_recipe() for entry in entries]
-    if plan.use_all_folds and not any(recipe.data.protocol in FOLDED for recipe in recipes):
+            variants.append(Variant(ablation or "", name, tuple(entry.name for entry in added)))
+    recipes = [Job(entry, seeds[0]).load_recipe() for entry in entries]
+    if use_all_folds and not any(each.data.protocol in FOLDED for each in recipes):
         raise RecipeError(
-            f"Recipe {plan.recipe} has the protocol '{recipes[0].data.protocol}', which has no folds; leave --folds "
-            "out or add --set data.protocol=k-fold."
+            f"Recipe {recipe} has the protocol '{recipes[0].data.protocol}', which has no folds; leave --folds out or "
+            "add --set data.protocol=k-fold."
         )
-    return [Job(entry, seed) for seed in plan.seeds for entry in entries], variants
+    return [Job(entry, seed) for seed in seeds for entry in entries], variants
 
 
-def _protocol_changes(choice: ProtocolChoice, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Return the overrides that make each protocol, by the name it has in runs ("" for the recipe's own)."""
-    if choice == "recipe":
-        return {"": ()}
-    paper = flatten(tables.get(PAPER_PROTOCOL, {}))
-    changes = {"paper": tuple(f"{key}={json.dumps(value)}" for key, value in paper.items()), "clean": CLEAN}
-    return changes if choice == "both" else {choice: changes[choice]}
-
-
-def _entries(plan: Plan, ablation: str | None, protocol: str, overrides: list[str]) -> list[QueueEntry]:
+def _make_entries(
+    source: str, ablation: str | None, protocol: str, overrides: list[str], *, use_all_folds: bool
+) -> list[QueueEntry]:
     """Return the entries of a variant: one, or one per fold."""
-    recipe = load_recipe(plan.recipe, overrides, ablation)
+    recipe = load_recipe(source, overrides, ablation)
     name = "-".join(part for part in (recipe.name, ablation, protocol) if part)
-    entry = {"name": name, "recipe": plan.recipe, "ablation": ablation, "set": overrides}
-    if not (plan.use_all_folds and recipe.data.protocol in FOLDED):
-        return [make_entry(entry)]
+    if not (use_all_folds and recipe.data.protocol in FOLDED):
+        return [make_entry(name, source, ablation, overrides)]
     return [
-        make_entry(entry | {"name": f"{name}-fold{fold}", "set": [*overrides, f"data.fold={fold}"]})
+        make_entry(f"{name}-fold{fold}", source, ablation, [*overrides, f"data.fold={fold}"])
         for fold in range(recipe.data.folds)
     ]
 
 
-def summarize(
-    variants: Iterable[Variant], seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]
-) -> list[Summary]:
-    """Return the scores of each variant over its finished runs; `rows` are those of the ledger, by name and seed."""
-    return [_summarize(variant, seeds, rows) for variant in variants]
+def summarize(variant: Variant, seeds: Sequence[int], ledger: Mapping[tuple[str, int], LedgerRow]) -> dict[str, Any]:
+    """Return the scores of a variant over its finished runs, JSON-ready, as shares of 1.
 
-
-def _summarize(variant: Variant, seeds: Sequence[int], rows: Mapping[tuple[str, int], LedgerRow]) -> Summary:
+    Deviations are those of a sample (n - 1), None below two runs; means are None without any. `split` is the scored
+    one. `ledger` has the runs by name and seed.
+    """
     keys = [(name, seed) for name in variant.names for seed in seeds]
-    scores = [rows[key].scores for key in keys if key in rows and rows[key].state == "finished"]
-    without_duplicates = [score["without_duplicates"]["accuracy"] for score in scores]
-    return Summary(
-        variant.ablation,
-        variant.protocol,
-        len(scores),
-        len(keys),
-        " and ".join(dict.fromkeys(score["split"] for score in scores)),
-        *_moments([score["accuracy"] for score in scores]),
-        *_moments([score["mean_class_accuracy"] for score in scores]),
-        None if None in without_duplicates else _moments(without_duplicates)[0],
-    )
-
-
-def _moments(values: Sequence[float]) -> tuple[float | None, float | None]:
-    return (mean(values) if values else None, stdev(values) if len(values) > 1 else None)
+    scores = [ledger[key].scores for key in keys if key in ledger and ledger[key].state == "finished"]
+    summary: dict[str, Any] = {
+        "ablation": variant.ablation,
+        "protocol": variant.protocol,
+        "finished": len(scores),
+        "planned": len(keys),
+        "split": " and ".join(dict.fromkeys(score["split"] for score in scores)),
+    }
+    for key in ("accuracy", "mean_class_accuracy"):
+        values = [score[key] for score in scores]
+        summary[key] = mean(values) if values else None
+        summary[f"{key}_deviation"] = stdev(values) if len(values) > 1 else None
+    rest = [score["without_duplicates"]["accuracy"] for score in scores]
+    summary["without_duplicates_accuracy"] = mean(rest) if rest and None not in rest else None
+    return summary
 
 
 def sample_rows(labels: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
