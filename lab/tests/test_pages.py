@@ -75,7 +75,7 @@ def test_seeds_are_averaged_and_other_runs_listed(checkout):
 
 
 def test_another_seed_of_the_shipped_run_is_shown_with_it(checkout):
-    shipped = json.loads((checkout / "src" / "mien" / "assets" / "default.json").read_text(encoding="utf-8"))
+    shipped = read_json(checkout / "src" / "mien" / "assets" / "default.json")
     recipe = Recipe.model_validate(shipped["recipe"])
     other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": 7})})
     add_run(checkout, "seed7", other, 0.5)

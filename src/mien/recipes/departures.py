@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -58,19 +57,20 @@ def read_settings(record: Record) -> RunSettings | None:
     name, ablation = recipe_of(record), str(group(record, "recipe").get("ablation") or "")
     if not name or finite(group(record, "scores").get("accuracy")) is None:
         return None
-    expected, used = _expected(name, ablation), _used(record)
-    if expected is None or used["data.dataset"] != expected["data.dataset"]:
+    expected = _expected(name, ablation)
+    if expected is None or _used(record)["data.dataset"] != expected["data.dataset"]:
         return None
-    if _without_data(expected) == _without_data(_expected(name, "") or {}):
+    own = _expected(name, "") or {}
+    differing = [key for key in expected.keys() | own if expected.get(key) != own.get(key)]
+    if all(key.startswith("data.") or key == "ablation" for key in differing):
         ablation = ""  # the recipe itself by another name, or under another protocol
     return _compare(record, name, ablation, expected)
 
 
 def _compare(record: Record, name: str, ablation: str, expected: Mapping[str, Any]) -> RunSettings:
-    used = _used(record)
     selection = record.get("selection") or group(record, "scores").get("selection") or ""
     rule = str(selection.get("rule", "") if isinstance(selection, Mapping) else selection)
-    shortened, changed = _shortened(record, expected, used), _changed(expected, used)
+    shortened, changed = _shortened(record, expected), _changed(record, expected)
     return RunSettings(name, ablation, shortened, changed, describe_protocol(record), rule)
 
 
@@ -84,11 +84,12 @@ def describe_changes(record: Record) -> tuple[str, ...]:
 
     If the recipe is not one of mien's, all compared settings are listed: runs that differ in them must not be averaged.
     """
-    name, used = recipe_of(record), _used(record)
+    name = recipe_of(record)
     expected = _expected(name, str(group(record, "recipe").get("ablation") or "")) if name else None
     if expected is None:
-        return tuple(f"{key} {_show(value)}" for key, value in sorted(used.items()) if key.startswith(COMPARED))
-    return _changed(expected, used)
+        used = sorted(_used(record).items())
+        return tuple(f"{key} {_show(value)}" for key, value in used if key.startswith(COMPARED))
+    return _changed(record, expected)
 
 
 def recipe_of(record: Record) -> str:
@@ -136,37 +137,29 @@ def _expected(name: str, ablation: str) -> dict[str, Any] | None:
     return flatten(load_recipe(name, ablation=ablation or None).model_dump())
 
 
-def _without_data(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if not key.startswith("data.") and key != "ablation"}
-
-
-def _changed(expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:
+def _changed(record: Record, expected: Mapping[str, Any]) -> tuple[str, ...]:
+    used = _used(record)
     return tuple(
         f"{key} {_show(used.get(key))} ({_show(expected.get(key))})"
         for key in sorted(expected.keys() | used)
         if key.startswith(COMPARED)
-        and not _is_same(used.get(key), expected.get(key))
-        and not _is_less(key, used.get(key), expected.get(key))
+        and used.get(key) != expected.get(key)
+        and not (key in SHORTENED_BY and _number(used, key) < _number(expected, key))
     )
 
 
-def _is_less(key: str, used: Any, wanted: Any) -> bool:
-    """Whether a smaller value of this setting shortens a run, and this one is smaller or equal."""
-    return key in SHORTENED_BY and (finite(used) or 0.0) <= (finite(wanted) or 0.0)
+def _shortened(record: Record, expected: Mapping[str, Any]) -> tuple[str, ...]:
+    used = _used(record)
+    epochs = _number(used, "schedule.epochs") if record.get("finished", True) else len(record.get("curves") or ())
+    pairs = (
+        (epochs, _number(expected, "schedule.epochs"), "epochs"),
+        (_number(used, "network.input_size"), _number(expected, "network.input_size"), "pixels"),
+    )
+    return tuple(f"{part:.0f} of {whole:.0f} {unit}" for part, whole, unit in pairs if part < whole)
 
 
-def _is_same(first: Any, second: Any) -> bool:
-    one, other = finite(first), finite(second)
-    return first == second if one is None or other is None else math.isclose(one, other)
-
-
-def _shortened(record: Record, expected: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[str, ...]:
-    planned, epochs = finite(expected.get("schedule.epochs")), finite(used.get("schedule.epochs"))
-    if not record.get("finished", True):
-        epochs = float(len(record.get("curves") or ()))
-    full, size = finite(expected.get("network.input_size")), finite(used.get("network.input_size"))
-    pairs = ((epochs, planned, "epochs"), (size, full, "pixels"))
-    return tuple(f"{part:.0f} of {whole:.0f} {unit}" for part, whole, unit in pairs if whole and (part or 0) < whole)
+def _number(settings: Mapping[str, Any], key: str) -> float:
+    return finite(settings.get(key)) or 0.0
 
 
 def _show(value: Any) -> str:

@@ -31,8 +31,7 @@ class Augmentation(nn.Module):
     def __init__(self, settings: AugmentationSettings, channels: int) -> None:
         super().__init__()
         self.settings, self.has_colour = settings, channels == 3
-        s = settings
-        self.policy = RandomPolicy(s.randaugment, s.randaugment_magnitude, channels) if s.randaugment else None
+        self.policy = _make_policy(settings, has_colour=self.has_colour) if settings.randaugment else None
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -43,7 +42,9 @@ class Augmentation(nn.Module):
         elif s.flip:
             images = torch.where(_chosen(images, s.flip), images.flip(3), images)
         if self.policy is not None:
-            images = self.policy(images)
+            # kornia draws the operations of a whole batch at once: at most eight parts of at least eight images
+            size = max(8, math.ceil(len(images) / 8))
+            images = torch.cat([self.policy(part) for part in torch.split(images, size)])
         if s.brightness:
             images = (images + _between(images, -s.brightness, s.brightness)).clamp(0, 1)
         if s.contrast:
@@ -115,29 +116,16 @@ def _patches(images: Tensor, settings: AugmentationSettings) -> Tensor:
     return inside & _chosen(images, settings.erasing)
 
 
-class RandomPolicy(nn.Module):
-    """RandAugment (Cubuk et al. 2020): `count` operations at one magnitude, drawn for each part of a batch.
+def _make_policy(settings: AugmentationSettings, *, has_colour: bool) -> nn.Module:
+    """Make RandAugment's policy (Cubuk et al. 2020): random operations at one magnitude."""
+    # imported here, because it takes a second
+    from kornia.augmentation.auto import RandAugment
+    from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 
-    kornia draws the operations of a whole batch at once. A batch is split into at most eight parts of at least eight
-    images, for variety at a bounded number of calls.
-    """
-
-    LEAST, PARTS = 8, 8
-
-    def __init__(self, count: int, magnitude: int, channels: int) -> None:
-        super().__init__()
-        # imported here, because it takes a second
-        from kornia.augmentation.auto import RandAugment
-        from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
-
-        operations = [step for step in default_policy if channels == 3 or step[0][0] != "color"]
-        # its probabilities are parameters without a gradient, for which several processes would wait
-        self.policy = RandAugment(count, magnitude, operations).requires_grad_(requires_grad=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Change (N, C, H, W) in [0, 1] -> (N, C, H, W)."""
-        size = max(self.LEAST, math.ceil(len(images) / self.PARTS))
-        return torch.cat([self.policy(part) for part in torch.split(images, size)])
+    operations = [step for step in default_policy if has_colour or step[0][0] != "color"]
+    policy: nn.Module = RandAugment(settings.randaugment, settings.randaugment_magnitude, operations)
+    # its probabilities are parameters without a gradient, for which several processes would wait
+    return policy.requires_grad_(requires_grad=False)
 
 
 def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tuple[Tensor, Tensor]:
@@ -150,12 +138,9 @@ def mix(images: Tensor, targets: Tensor, settings: AugmentationSettings) -> tupl
 
 
 def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Blend every image and target with another of the batch (Zhang et al., "mixup", ICLR 2018, Eq. 1).
+    """Blend every image (N, C, H, W) and target (N, K) with another of the batch, by one share of Beta(alpha, alpha).
 
-    Args:
-        images: (N, C, H, W).
-        targets: (N, K) distributions.
-        alpha: Both parameters of the Beta distribution of the blend's share; one share per batch.
+    Zhang et al., "mixup", ICLR 2018, Eq. 1.
     """
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(images), device=images.device)
@@ -163,14 +148,10 @@ def mix_up(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tenso
 
 
 def cut_mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Paste a rectangle of another image of the batch into every image (Yun et al., "CutMix", ICCV 2019, section 3.1).
+    """Paste a rectangle of another image of the batch into every image (N, C, H, W).
 
-    The targets are blended by the area that the rectangle covers, which is the same for the whole batch.
-
-    Args:
-        images: (N, C, H, W).
-        targets: (N, K) distributions.
-        alpha: Both parameters of the Beta distribution of the share that is kept.
+    The targets (N, K) are blended by the area that the rectangle covers, which is the same for the whole batch. The
+    share that is kept is one of Beta(alpha, alpha). Yun et al., "CutMix", ICCV 2019, section 3.1.
     """
     height, width = images.shape[-2:]
     side = math.sqrt(1 - float(torch.distributions.Beta(alpha, alpha).sample()))
@@ -188,14 +169,7 @@ def make_not_faces(faces: Tensor, count: int) -> Tensor:
     """Make images without a whole face, similar to a detector's false boxes.
 
     A quarter each: a small part of a face (15 to 40 % of the side), a face that is more than half outside, a face cut
-    into 3 x 3 tiles in random order, and smooth random texture.
-
-    Args:
-        faces: (N, C, H, W) in [0, 1], N >= 1.
-        count: How many to make.
-
-    Returns:
-        (count, C, H, W) in [0, 1].
+    into 3 x 3 tiles in random order, and smooth random texture. (N, C, H, W) in [0, 1] -> (count, C, H, W).
     """
     sources = faces[torch.randint(len(faces), (count,), device=faces.device)]
     made = torch.empty_like(sources)

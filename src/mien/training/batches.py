@@ -29,12 +29,7 @@ def load_data(recipe: Recipe, path: Path | None) -> FaceDataset:
     Raises:
         DataError: The data set needs a path, cannot be read, or does not fit the protocol.
     """
-    return divide_data(recipe, load_faces(recipe, path))
-
-
-def divide_data(recipe: Recipe, dataset: FaceDataset) -> FaceDataset:
-    """Divide what `load_faces` returned by the recipe's protocol, which may draw by the seed of the run."""
-    return divide(dataset, recipe.data.make_protocol(recipe.training.seed))
+    return divide(load_faces(recipe, path), recipe.data.make_protocol(recipe.training.seed))
 
 
 def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:

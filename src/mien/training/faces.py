@@ -63,10 +63,6 @@ class Faces(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        images, targets = self.__getitems__([row])
-        return images[0], targets[0]
-
     def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return a whole batch at once: the DataLoader then has nothing to collate."""
         index = torch.as_tensor(rows)

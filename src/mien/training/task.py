@@ -151,11 +151,9 @@ class Task(L.LightningModule):
 
     def _optimizer_options(self) -> dict[str, Any]:
         """Return the recipe's options; on CUDA with `fused`, one kernel per step, unless the recipe decides."""
-        settings = self.recipe.optimizer
-        is_open = settings.name in FUSED_OPTIMIZERS and not settings.options.keys() & {"fused", "foreach"}
-        if is_open and self.trainer.strategy.root_device.type == "cuda":
-            return settings.options | {"fused": True}
-        return settings.options
+        options = self.recipe.optimizer.options
+        can_fuse = self.recipe.optimizer.name in FUSED_OPTIMIZERS and not options.keys() & {"fused", "foreach"}
+        return options | ({"fused": True} if can_fuse and self.trainer.strategy.root_device.type == "cuda" else {})
 
     def optimizer_step(
         self,
@@ -197,8 +195,11 @@ class Task(L.LightningModule):
         images = images.float() / 255
         if self.spec.is_grey:
             images = images[:, :1]  # augmentation must not add colour
-        count = self._count_not_faces(len(images))
-        if count:
+        share, processes, rank = self.recipe.data.not_a_face_share, self.recipe.training.processes, self.global_rank
+        if share:
+            # this process's part of the non-faces of the whole batch, which are at least 1
+            whole = max(1, round(share * len(images) * processes))
+            count = (rank + 1) * whole // processes - rank * whole // processes
             not_a_face = torch.zeros(count, targets.shape[1], device=targets.device)
             not_a_face[:, self.classes] = 1
             images = torch.cat([images, make_not_faces(images, count)])
@@ -206,15 +207,6 @@ class Task(L.LightningModule):
         with torch.autocast(images.device.type, enabled=False):  # pixel positions need more than eight bits
             images, targets = mix(self.augment(images), targets, self.recipe.augmentation)
         return images.expand(-1, self.spec.channels, -1, -1), targets
-
-    def _count_not_faces(self, faces: int) -> int:
-        """Return how many non-faces this process adds: its share of those of the whole batch, which are at least 1."""
-        share, training = self.recipe.data.not_a_face_share, self.recipe.training
-        if not share:
-            return 0
-        processes, rank = training.processes, self.global_rank
-        whole = max(1, round(share * faces * processes))
-        return (rank + 1) * whole // processes - rank * whole // processes
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)

@@ -20,9 +20,10 @@ import torch
 from mien.core.errors import InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
 from mien.data.options import LoadOptions
+from mien.data.protocols import divide
 from mien.recipes import Recipe
 from mien.recipes.queue import Job
-from mien.training.batches import divide_data, load_faces, make_options
+from mien.training.batches import load_faces, make_options
 from mien.training.fit import fit
 from mien.training.ledger import Ledger, LedgerRow
 from mien.training.run import Run
@@ -120,7 +121,7 @@ class Worker:
         if self.loaded is None or self.loaded[0] != key:
             self.loaded = None  # images of 224 pixels take gigabytes
             self.loaded = key, load_faces(recipe, self.data)
-        return divide_data(recipe, self.loaded[1])
+        return divide(self.loaded[1], recipe.data.make_protocol(recipe.training.seed))
 
     def _clear_memory(self) -> None:
         """Remove what the previous run left: its threads, its compiled code, its memory."""

@@ -32,7 +32,7 @@ class World:
         self.fitted, self.loaded, self.lines, self.failing = [], [], [], {}
         monkeypatch.setattr(worker, "fit", self.fit)
         monkeypatch.setattr(worker, "load_faces", self.load)
-        monkeypatch.setattr(worker, "divide_data", lambda recipe, dataset: dataset)
+        monkeypatch.setattr(worker, "divide", lambda dataset, protocol: dataset)
         monkeypatch.setattr(worker.time, "monotonic", lambda: 60 * self.now)
 
     def load(self, settings, path):
