@@ -68,8 +68,10 @@ def test_no_files_import_each_other_in_a_circle():
 
 @each_file
 def test_base_packages_do_without_the_training_stack(path):
-    if path.relative_to(PACKAGE).parts[0] in BASE:
-        assert not {name.split(".")[0] for name in imports_of(path)} & TRAINING_ONLY
+    relative = path.relative_to(PACKAGE)
+    allowed = {"matplotlib"} if relative.parent.as_posix() == "evaluation/report" else set()
+    if relative.parts[0] in BASE:
+        assert {name.split(".")[0] for name in imports_of(path)} & TRAINING_ONLY <= allowed
 
 
 def test_lightning_stays_in_training():

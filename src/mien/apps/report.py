@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.evaluation.report.sections import Embed
-
 # van der Maaten and Hinton 2008 recommend 5 to 50; few faces need less.
 PERPLEXITY = 30.0
 SEED = 0
@@ -33,22 +31,14 @@ def report(
     Shows the papers' figures beside ours, learning curves, confusion and calibration of all runs. The page needs no
     network and no script. Files that cannot be read are named on standard error and left out.
     """
-    from mien.core.errors import MissingExtraError
-    from mien.evaluation.report.page import Sources, write_report
+    from mien.evaluation.report.page import write_report
 
     load_plugin_files(plugin)
-    embed: Embed | None = embed_features
-    try:
-        import sklearn.manifold  # noqa: F401
-    except ModuleNotFoundError:
-        embed = None
-        if any(results.rglob("features.npz")):
-            _warn(str(MissingExtraError("The figure of the features (t-SNE)", "train")))
-    typer.echo(f"Report: {write_report(results, out, Sources(data, embed), _warn)}")
 
+    def warn(line: str) -> None:
+        typer.echo(f"warning: {' '.join(line.split())}", err=True)
 
-def _warn(line: str) -> None:
-    typer.echo(f"warning: {' '.join(line.split())}", err=True)
+    typer.echo(f"Report: {write_report(results, out, data, embed_features, warn)}")
 
 
 def embed_features(features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mien.evaluation.robustness import Robustness
 
 SUFFIXES = (".png", ".svg")
-COLUMNS = 4  # panels per row of the figure
 
 
 def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -69,7 +68,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
     """Raise before the minutes of work for what could not be written after them."""
-    from mien.core.errors import DataError, MissingExtraError
+    from mien.core.errors import DataError
 
     for path in paths:
         if not path.parent.is_dir():
@@ -78,38 +77,17 @@ def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"--figure {path}: expected a file that ends in {' or '.join(SUFFIXES)}.")
     if figures:
-        try:
-            import matplotlib as mpl  # noqa: F401
-        except ModuleNotFoundError:
-            raise MissingExtraError("--figure", "train") from None
+        import matplotlib as mpl  # noqa: F401
 
 
 def _draw(measured: Robustness, path: Path) -> None:
-    """Draw accuracy against severity, one panel per corruption; the same input gives the same file."""
+    """Draw the curves; the same input gives the same file."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    from mien.apps.score_tables import percent
+    from mien.evaluation.report.drawing import STYLE
+    from mien.evaluation.report.robustness import robustness_figure
 
-    curves = measured.corruptions
-    columns = min(COLUMNS, len(curves))
-    rows = -(-len(curves) // columns)
-    with mpl.rc_context({"svg.hashsalt": "mien", "font.size": 9}):
-        figure = Figure(figsize=(2.6 * columns + 0.6, 2.1 * rows + 0.8), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for axis, (name, curve) in zip(axes, curves.items(), strict=False):
-            values = [100 * point.accuracy for point in (measured.clean, *curve.points)]
-            axis.plot(range(len(values)), values, marker="o", markersize=3.5, color="#0072B2")
-            axis.axhline(values[0], linewidth=0.8, linestyle=":", color="#555555")
-            axis.set_title(f"{name.replace('_', ' ')}: {percent(curve.kept, digits=1)} % kept", fontsize=9)
-            axis.set_ylim(0, 100)
-            axis.set_xticks(range(len(values)))
-            axis.grid(alpha=0.25)
-        for axis in axes[len(curves) :]:
-            axis.set_axis_off()
-        figure.supxlabel("severity (0: clean)", fontsize=9)
-        figure.supylabel("accuracy, %", fontsize=9)
-        figure.suptitle(f"{measured.model} on {measured.dataset}, {measured.split}", fontsize=10, parse_math=False)
+    with mpl.rc_context(STYLE):
+        figure = robustness_figure(measured)
+        figure.suptitle(f"{measured.model} on {measured.dataset}, {measured.split}", fontsize="large")
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)

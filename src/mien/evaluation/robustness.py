@@ -64,6 +64,20 @@ class Robustness:
         """Return the record: no dates, no paths."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Robustness:
+        """Return what `to_json` wrote; `KeyError`, `TypeError` or another error if a part is missing or no number."""
+
+        def point(content: dict[str, Any]) -> Point:
+            numbers = {name: None if value is None else float(value) for name, value in content.items()}
+            return Point(**numbers | {"severity": int(content["severity"])})  # type: ignore[arg-type]
+
+        curves = {
+            str(name): Curve(str(curve["unit"]), tuple(map(point, curve["points"])), curve["kept"])
+            for name, curve in record["corruptions"].items()
+        }
+        return cls(**record | {"clean": point(record["clean"]), "corruptions": curves})
+
 
 def measure_robustness(  # noqa: PLR0913 - what is measured, and how
     model: Model,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import hashlib
 import json
 import re
 from dataclasses import replace
@@ -26,9 +25,8 @@ from mien.data.registry import load
 from mien.evaluation.report import efficiency, figures
 from mien.evaluation.report.groups import NONE, group_runs, mean_and_deviation
 from mien.evaluation.report.markup import VOID, Markup, element, escape
-from mien.evaluation.report.mistakes import FaceSource, confident_mistakes, data_url
-from mien.evaluation.report.page import Sources, write_report
-from mien.evaluation.report.plot import Axis
+from mien.evaluation.report.mistakes import confident_mistakes, data_url, find_faces
+from mien.evaluation.report.page import write_report
 from mien.evaluation.report.runs import read_runs
 from mien.evaluation.scores import score
 
@@ -64,6 +62,17 @@ def make_record(name="spayolo/fer2013", ablation="", seed=0, accuracy=0.6):
     }  # fmt: skip
 
 
+def make_robustness(name):
+    shares = {"accuracy": 0.2, "mean_class_accuracy": 0.2, "accuracy_without_duplicates": None}
+    points = [{"severity": severity, "level": 1.0, **shares, "kept": 0.25} for severity in range(1, 6)]
+    return {
+        "model": name, "dataset": "fer2013", "split": "validation", "fingerprint": "", "selection": "", "n": 9,
+        "n_without_duplicates": 0, "image_size": [48, 48], "seed": 0,
+        "clean": {"severity": 0, "level": 0.0, **shares, "kept": 1.0},
+        "corruptions": {name: {"unit": "", "points": points, "kept": 0.25}}, "kept": 0.25,
+    }  # fmt: skip
+
+
 def put(folder: Path, record, predictions=None) -> Path:
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
@@ -72,9 +81,9 @@ def put(folder: Path, record, predictions=None) -> Path:
     return folder
 
 
-def build(results, out, **sources):
+def build(results, out):
     lines = []
-    path = write_report(results, out, Sources(**sources), lines.append)
+    path = write_report(results, out, None, embed_features, lines.append)
     return path.read_text(encoding="utf-8"), lines
 
 
@@ -125,11 +134,8 @@ def test_page_loads_nothing_is_well_formed_and_repeatable(results, tmp_path):
     assert {address[1:] for address in outline.addresses if address.startswith("#")} <= set(outline.ids)
     assert len(outline.ids) == len(set(outline.ids))
     assert not {"script", "iframe", "form"} & set(outline.tags)
-    assert "style" not in outline.attributes, "the policy forbids inline styles"
-    assert not re.search(r"url\(|@import", page)
-    style = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"default-src &#x27;none&#x27;; style-src &#x27;sha256-{digest}&#x27;" in page
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert "default-src &#x27;none&#x27;; style-src &#x27;unsafe-inline&#x27;; img-src data:" in page
     assert build(results, tmp_path / "again")[0] == page
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
 
@@ -160,7 +166,7 @@ def test_hostile_names_stay_text(tmp_path):
     put(tmp_path / "results" / "x", record)
     put(tmp_path / "results" / "y", make_record())
     (tmp_path / "results" / "y" / "robustness.json").write_text(
-        json.dumps({"model": EVIL, "corruptions": {EVIL: {"points": [{"severity": 1, "kept": 0.5}]}}})
+        json.dumps(make_robustness(EVIL))
     )
     page, _ = build(tmp_path / "results", tmp_path / "out")
     outline = Outline(page)
@@ -203,7 +209,7 @@ def test_odd_values_cost_a_figure_and_not_the_page(tmp_path, path, value):
     put(tmp_path / "results" / "x", {**make_record(), path: value})
     page, _ = build(tmp_path / "results", tmp_path / "out")
     Outline(page)
-    assert "nan" not in re.findall(r'points="[^"]*"', page)
+    assert not re.search(r' (d|x|y)="[^"]*nan', page)
 
 
 def test_empty_and_missing_folders_are_errors(tmp_path):
@@ -257,13 +263,12 @@ def test_a_footprint_belongs_to_the_measured_network_only(tmp_path, size, ablati
 
 def test_measurements_without_a_run_are_read(results, tmp_path):
     (results / "latency.json").write_text(json.dumps({"model": MODEL, "ratio": 19.62}))
-    record = {"model": "default", "corruptions": {"low_light": {"points": [{"severity": 5, "kept": 0.25}]}}}
-    (results / "robustness.json").write_text(json.dumps(record))
+    (results / "robustness.json").write_text(json.dumps(make_robustness("low_light")))
     (results / "deeper").mkdir()
     models = [{**MODEL, "mib": 37.46, "ratio": 5.39}, None, {"mib": "much", "input": 3}]
     (results / "deeper" / "memory.json").write_text(json.dumps({"models": models}))
     page, _ = build(results, tmp_path / "out")
-    for words in (">19.6</td>", ">37.5 (5.4)</td>", "low light: 25 % kept at severity 5"):
+    for words in (">19.6</td>", ">37.5 (5.4)</td>", "low light: 25.0 % kept"):
         assert words in page
 
 
@@ -306,7 +311,7 @@ def test_faces_come_only_from_the_data_set_that_was_predicted(tmp_path):
         record["recipe"]["network"].update(input_size=48, channels=1)
         run = read_runs(put(tmp_path / f"run{shift}", record, predictions), print)[0]
         lines = []
-        faces = FaceSource(tmp_path, lines.append).find(run, np.array([2, 0]))
+        faces = find_faces(run, np.array([2, 0]), tmp_path, lines.append)
         assert (faces is not None) == expected
         assert bool(lines) != expected
         if expected:
@@ -342,14 +347,6 @@ def test_macs_are_the_records(tmp_path, macs, cell):
     put(tmp_path / "run", make_record() | ({} if macs is None else {"macs": macs}))
     page, _ = build(tmp_path, tmp_path / "out")
     assert f'>5,745,639</td><td class="number">{cell}</td>' in page
-
-
-def test_an_axis_covers_its_values_with_round_ticks():
-    axis = Axis.over([0.13, 0.97], "x")
-    assert axis.low <= 0.13
-    assert axis.high >= 0.97
-    assert [text for _, text in axis.ticks] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-    assert Axis.over([3, 3], "x").low < 3 < Axis.over([3, 3], "x").high
 
 
 def test_embedding_is_repeatable_and_takes_few_or_equal_features():

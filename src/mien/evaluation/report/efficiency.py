@@ -6,10 +6,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from mien.evaluation.report.drawing import COLOURS, INK, new_figure, to_markup
 from mien.evaluation.report.groups import MINUS, NONE, Group, number
-from mien.evaluation.report.markup import Markup, join, table
+from mien.evaluation.report.markup import NOTHING, Markup, join, table
 from mien.evaluation.report.measurements import Footprint, Key
-from mien.evaluation.report.plot import SHAPES, Axis, Plot
 from mien.evaluation.report.runs import Run
 from mien.recipes.departures import read_settings
 
@@ -18,8 +20,6 @@ ORIGIN_PARAMETERS = 30e6
 ORIGIN_ACCURACY = 70.74
 # (is right, is top) -> the paper's name.
 QUADRANTS = {(True, True): "I OER", (False, True): "II", (False, False): "III UER", (True, False): "IV UAR"}
-# Colour and shape of the two kinds of points.
-REPORTED, OURS = (7, SHAPES[2]), (1, SHAPES[3])
 COST_CAPTION = (
     "Efficiency. Parameters are those in training. MACs: convolutions and linear layers for one image of the given "
     "input, after folding. Peak memory: loading the network and scoring one face, above that of numpy and onnxruntime. "
@@ -65,7 +65,7 @@ def efficiency_table(groups: Sequence[Group], footprints: Mapping[Key, Footprint
     headings = ("run", "input (C x H x W)", "parameters", "MACs", "ResNet-18 / own latency",
                 "peak memory, MiB (ResNet-18 / own)", "training, minutes")  # fmt: skip
     keys = [("" if group.ablation else group.name, input_shape(group.first)) for group in groups]
-    rows = [_cost_row(group, footprints.get(key, Footprint())) for group, key in zip(groups, keys, strict=True)]
+    rows = [_cost_row(group, footprints.get(key, {})) for group, key in zip(groups, keys, strict=True)]
     for (name, shape), footprint in footprints.items():
         if (name, shape) not in keys:
             rows.append((f"{name}, no run here", _shape(shape), NONE, NONE, *_footprint(footprint), NONE))
@@ -94,27 +94,27 @@ def quality_plane(reported: Sequence[PlanePoint], ours: Sequence[PlanePoint]) ->
     """Draw the PQS-FP plane with numbered points, and a table that names them."""
     points = [*reported, *ours]
     if not points:
-        return Markup("")
-    places = [point.position for point in points]
-    x = Axis.over([-35.0, 10.0, *(place[0] for place in places)], f"parameters {MINUS} 30 M", " M")
-    y = Axis.over([-3.0, 3.0, *(place[1] for place in places)], f"accuracy {MINUS} 70.74, points")
-    plot = Plot(x, y, "PQS-FP plane: accuracy over parameters", width=560, height=380)
-    plot.line([(0, y.low), (0, y.high)], 7, "line thin")
-    plot.line([(x.low, 0), (x.high, 0)], 7, "line thin")
+        return NOTHING
+    figure, axes = new_figure(5.8, 4.0)
+    axes.set(xlabel=f"parameters {MINUS} 30 M, millions", ylabel=f"accuracy {MINUS} 70.74, points")
+    axes.axhline(0, color=INK, linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     for (is_right, is_top), name in QUADRANTS.items():
-        corner = (0.97 * (x.high if is_right else x.low), y.high if is_top else y.low)
-        plot.text(corner, name, "end" if is_right else "start", 16 if is_top else -8)
-    rows = []
-    for i, point in enumerate(points):
-        origin, style = ("reported", REPORTED) if i < len(reported) else ("ours", OURS)
-        plot.marks([point.position], *style)
-        plot.text(point.position, str(i + 1), "start", -6)
-        figures = f"{point.parameters / 1e6:.2f}", f"{point.accuracy:.2f}"
-        rows.append((point.name, str(i + 1), origin, *figures, point.quadrant))
-    plot.name("reported", *REPORTED)
-    plot.name("ours", *OURS)
+        axes.text(
+            0.98 * is_right + 0.01, 0.95 * is_top + 0.01, name, transform=axes.transAxes, ha=("left", "right")[is_right]
+        )
+    rows: list[tuple[str, ...]] = []
+    for name, kind, marker, colour in (("reported", reported, "o", INK), ("ours", ours, "D", COLOURS[1])):
+        axes.plot(*np.reshape([point.position for point in kind], (-1, 2)).T, marker, color=colour, label=name)
+        for point in kind:
+            figures = f"{point.parameters / 1e6:.2f}", f"{point.accuracy:.2f}"
+            rows.append((point.name, str(len(rows) + 1), name, *figures, point.quadrant))
+            axes.annotate(str(len(rows)), point.position, (2, 4), textcoords="offset points")
+    axes.legend()
+    axes.margins(0.15)
+    drawing = to_markup(figure, "PQS-FP plane: accuracy over parameters", PLANE_CAPTION)
     headings = ("model", "no.", "whose figure", "parameters, M", "accuracy, %", "quadrant by the axes")
-    return join((plot.draw(PLANE_CAPTION), table("The points of the plane", headings, rows, (1, 3, 4))))
+    return join((drawing, table("The points of the plane", headings, rows, (1, 3, 4))))
 
 
 def _cost_row(group: Group, footprint: Footprint) -> tuple[str, ...]:
@@ -136,6 +136,5 @@ def _shape(sides: tuple[int, ...]) -> str:
 
 def _footprint(footprint: Footprint) -> tuple[str, str]:
     """Return the latency ratio, and the peak memory with its ratio in brackets."""
-    ratio = "" if footprint.memory_ratio is None else f" ({footprint.memory_ratio:.1f})"
-    memory = NONE if footprint.memory_mib is None else f"{footprint.memory_mib:.1f}{ratio}"
-    return number(footprint.latency_ratio, 1), memory
+    mib, ratio = footprint.get("memory_mib"), footprint.get("memory_ratio")
+    return number(footprint.get("latency_ratio"), 1), number(mib, 1) + ("" if ratio is None else f" ({ratio:.1f})")

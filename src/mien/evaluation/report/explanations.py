@@ -7,15 +7,14 @@ from typing import Any
 
 from mien.core import dotted
 from mien.core.dotted import finite
+from mien.evaluation.report.drawing import COLOURS, new_figure, set_percent, to_markup
 from mien.evaluation.report.groups import MINUS, NONE, Group, number, percent
-from mien.evaluation.report.markup import Markup, element, join, table
-from mien.evaluation.report.plot import DASH, Axis, Plot
+from mien.evaluation.report.markup import NOTHING, Markup, element, join, table
 from mien.evaluation.report.runs import look_up
 
 KINDS = (("deletion", "removed", "to"), ("insertion", "restored", "from"))
-# A method's colour is its place in the table; the baselines have the last two colours.
-BASELINE_COLOURS = {"random": 7, "centre": 6}
-METHOD_COLOURS = 6
+# The maps of these two need no network: they have the last two colours, and dashes.
+BASELINES = {"random": 7, "centre": 6}
 # The parts of the face that show expressions.
 INNER = ("eyes", "brows", "nose", "mouth")
 HEADINGS = ("map", "layer", "deletion area", f"{MINUS} random", "insertion area", f"{MINUS} random",
@@ -31,7 +30,7 @@ def explanation_section(group: Group) -> Markup:
             if isinstance(record, Mapping) and _methods(record, "methods"):
                 found.setdefault(str(name), record)
     if not found:
-        return Markup("")
+        return NOTHING
     sections = (_section(f"{group.title}: {_count(record)} faces of {name}", group.title, record)
                 for name, record in found.items())  # fmt: skip
     return element("div", element("h4", "Explanation maps"), *sections)
@@ -79,20 +78,21 @@ def _curves(  # noqa: PLR0913, PLR0917 - `KINDS` fills three
 ) -> Markup:
     pixels = _shares(record.get("shares"))
     if len(pixels) < 2:
-        return Markup("")
-    axes = Axis.share(f"share of the pixels {action}"), Axis.share("probability of the label")
-    plot = Plot(*axes, f"{kind.capitalize()} curves of {title}")
+        return NOTHING
+    figure, axes = new_figure()
+    set_percent(axes.xaxis)
+    set_percent(axes.yaxis)
+    axes.set(xlabel=f"share of the pixels {action}", ylabel="probability of the label")
     for i, (name, method) in enumerate(methods.items()):
         values = _shares(look_up(method, f"{kind}.curve"))
         if len(values) == len(pixels):
-            is_baseline = name in BASELINE_COLOURS
-            colour = BASELINE_COLOURS.get(name, (i - len(BASELINE_COLOURS)) % METHOD_COLOURS)
-            plot.line(list(zip(pixels, values, strict=True)), colour, "line d1" if is_baseline else "line")
-            plot.name(f"{name} (baseline)" if is_baseline else name, colour, DASH)
-    fill = record.get(f"{kind}_{end}")
-    return plot.draw(
-        f"{kind.capitalize()} {end} {fill}: mean over {_count(record)} faces, most important pixels first."
-    )
+            colour = COLOURS[BASELINES.get(name, (i - len(BASELINES)) % 6)]
+            label = f"{name} (baseline)" if name in BASELINES else name
+            axes.plot(pixels, values, "--" if name in BASELINES else "-", color=colour, label=label)
+    axes.legend(fontsize="small")
+    words = f"{kind.capitalize()} {end} {record.get(f'{kind}_{end}')}: mean over {_count(record)} faces"
+    caption = f"{words}, most important pixels first."
+    return to_markup(figure, f"{kind.capitalize()} curves of {title}", caption)
 
 
 def _methods(record: Record, name: str) -> dict[str, Record]:

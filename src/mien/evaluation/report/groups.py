@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.dotted import finite, group
+from mien.evaluation.report.markup import clean
 from mien.evaluation.report.runs import Run, look_up
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import name_hardware
@@ -133,7 +134,7 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
 def _labels(run: Run) -> tuple[str, ...]:
     names = look_up(run.record, "scores.labels") or run.record.get("labels")
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    return tuple(clean(str(name)) for name in names) if isinstance(names, list) else ()
 
 
 def _counts(run: Run, k: int) -> NDArray[np.int64] | None:

@@ -1,4 +1,4 @@
-"""HTML and SVG as text that is escaped unless it was built here, so that a name never becomes an element."""
+"""HTML as text that is escaped unless it was built here, so that a name never becomes an element."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ class Markup(str):
     __slots__ = ()
 
 
+NOTHING = Markup("")
+
+
+def clean(text: str) -> str:
+    """Replace characters that a page may not contain."""
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def escape(text: str) -> Markup:
     """Return text as markup; markup stays as it is."""
-    if isinstance(text, Markup):
-        return text
-    return Markup(html.escape(FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)))
+    return text if isinstance(text, Markup) else Markup(html.escape(clean(text)))
 
 
 def element(name: str, *children: str, **attributes: object) -> Markup:
@@ -30,11 +36,9 @@ def element(name: str, *children: str, **attributes: object) -> Markup:
     Args:
         name: The element's name, from the code and never from data.
         children: The content; void elements have none.
-        attributes: By name, from the code: `class_` is class, `aria_label` aria-label. Floats get two decimals.
+        attributes: By name, from the code: `class_` is class, `aria_label` aria-label.
     """
-    words = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_attribute(value))}"' for key, value in attributes.items()
-    )
+    words = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items())
     return Markup(f"<{name}{words}>" if name in VOID else f"<{name}{words}>{join(children)}</{name}>")
 
 
@@ -44,7 +48,9 @@ def join(parts: Iterable[str]) -> Markup:
 
 
 def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Collection[int]) -> Markup:
-    """Return a table in a container that scrolls sideways.
+    """Return a table in a container that scrolls sideways, so that the page never does; the caption above it wraps.
+
+    The container takes the keyboard's focus, so that it can be scrolled without a mouse.
 
     Args:
         caption: What the table shows.
@@ -57,21 +63,10 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], 
     for first, *rest in rows:
         cells = (_cell("td", text, i in numeric) for i, text in enumerate(rest, 1))
         body.append(element("tr", element("th", first, scope="row"), *cells))
-    return scrolling(caption, element("table", element("thead", head), element("tbody", *body)))
-
-
-def scrolling(caption: str, content: Markup) -> Markup:
-    """Put a table into a container that scrolls sideways, so that the page never does; the caption above it wraps.
-
-    The container takes the keyboard's focus, so that it can be scrolled without a mouse.
-    """
+    content = element("table", element("thead", head), element("tbody", *body))
     box = element("div", content, class_="scroll", role="region", aria_label=caption, tabindex="0")
     return element("figure", element("figcaption", caption), box, class_="table")
 
 
 def _cell(name: str, text: str, is_number: bool, **attributes: object) -> Markup:
     return element(name, text, **attributes, **({"class_": "number"} if is_number else {}))
-
-
-def _attribute(value: object) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

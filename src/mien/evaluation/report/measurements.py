@@ -2,77 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from mien.core.dotted import finite
-from mien.core.errors import DataError
-from mien.evaluation.report.runs import Warn, look_up, read_json
+from mien.evaluation.report.runs import Warn, look_up, read_json, read_optional, read_robustness
+from mien.evaluation.robustness import Robustness
 from mien.recipes.record import RECORD
 
-FILES = ("latency.json", "memory.json", "robustness.json")
 # A model's name, and its input as (channels, height, width): runs at other sizes often have the same name.
-Key = tuple[str, tuple[int, ...]]
+Key: TypeAlias = tuple[str, tuple[int, ...]]
+# `latency_ratio` and `memory_ratio`, ResNet-18's over the model's in the same run, and `memory_mib`; as measured.
+Footprint: TypeAlias = dict[str, float | None]
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """The cost of one face with a model, as `mien bench` measures it; None if not measured.
+def read_footprints(results: Path, warn: Warn) -> dict[Key, Footprint]:
+    """Read every latency.json and memory.json of a folder; `warn` gets one line for each file that is left out."""
+    footprints: dict[Key, Footprint] = defaultdict(dict)
 
-    Attributes:
-        latency_ratio: How many times faster it is than ResNet-18 at 224 x 224 in the same run.
-        memory_mib: Peak memory in MiB, above that of numpy and onnxruntime.
-        memory_ratio: ResNet-18's peak divided by it, in the same run.
-    """
+    def add(model: object, **measured: object) -> None:
+        name, sides = look_up(model, "network"), look_up(model, "input")
+        if isinstance(name, str) and isinstance(sides, list) and all(type(side) is int for side in sides):
+            footprints[name, tuple(sides[1:])] |= {key: finite(value) for key, value in measured.items()}
 
-    latency_ratio: float | None = None
-    memory_mib: float | None = None
-    memory_ratio: float | None = None
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """Footprints by model name and input, and the robustness records of models without a run."""
-
-    footprints: Mapping[Key, Footprint] = field(default_factory=dict)
-    robustness: tuple[Mapping[str, Any], ...] = ()
+    for path in sorted(results.rglob("latency.json")):
+        record = read_optional(path, read_json, warn)
+        add(look_up(record, "model"), latency_ratio=look_up(record, "ratio"))
+    for path in sorted(results.rglob("memory.json")):
+        models = look_up(read_optional(path, read_json, warn), "models")
+        for model in models if isinstance(models, list) else ():
+            add(model, memory_mib=look_up(model, "mib"), memory_ratio=look_up(model, "ratio"))
+    return footprints
 
 
-def read_measurements(results: Path, warn: Warn) -> Measurements:
-    """Read every latency.json and memory.json of a folder, and every robustness.json without a run record beside it.
-
-    Args:
-        results: The results folder.
-        warn: Called with one line for each file that is left out.
-    """
-    footprints: dict[Key, Footprint] = {}
-    robustness = []
-    for path in sorted(path for name in FILES for path in results.rglob(name)):
-        if path.name == "robustness.json" and path.with_name(RECORD).exists():
-            continue
-        try:
-            record = read_json(path)
-        except DataError as error:
-            warn(f"left out: {error}")
-            continue
-        if not isinstance(record, dict):
-            warn(f"left out: {path} is not a JSON object.")
-        elif path.name == "robustness.json":
-            robustness.append(record)
-        elif path.name == "latency.json":
-            _add(footprints, record.get("model"), latency_ratio=record.get("ratio"))
-        else:
-            models = record.get("models")
-            for model in models if isinstance(models, list) else ():
-                _add(footprints, model, memory_mib=look_up(model, "mib"), memory_ratio=look_up(model, "ratio"))
-    return Measurements(footprints, tuple(robustness))
-
-
-def _add(footprints: dict[Key, Footprint], model: object, **measured: object) -> None:
-    sides = look_up(model, "input")
-    shape = tuple(sides[1:]) if isinstance(sides, list) and all(type(side) is int for side in sides) else ()
-    key = (str(look_up(model, "network")), shape)
-    numbers = {name: finite(value) for name, value in measured.items()}
-    footprints[key] = replace(footprints.get(key, Footprint()), **numbers)
+def read_robustness_of_models(results: Path, warn: Warn) -> list[Robustness]:
+    """Read every robustness.json of a folder without a run record beside it."""
+    paths = (path for path in sorted(results.rglob("robustness.json")) if not path.with_name(RECORD).exists())
+    found = (read_optional(path, read_robustness, warn) for path in paths)
+    return [measured for measured in found if measured is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -20,7 +20,7 @@ from mien.data.registry import load, needs_path
 from mien.evaluation.metrics import predicted
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report.groups import Group
-from mien.evaluation.report.markup import Markup, element
+from mien.evaluation.report.markup import NOTHING, Markup, element
 from mien.evaluation.report.runs import Run, Warn
 
 MAX_SHOWN = 12
@@ -29,56 +29,38 @@ FACE_SIZE = 72
 Faces = NDArray[np.uint8]
 
 
-@dataclass
-class FaceSource:
-    """Finds the images of predictions in a data set.
+# Only the last data set is kept: data sets are large, and runs of one data set mostly follow each other.
+_load = lru_cache(maxsize=1)(load)
 
-    Attributes:
+
+def find_faces(run: Run, positions: NDArray[np.intp], data: Path | None, warn: Warn) -> Faces | None:
+    """Return the faces of some predictions of a run, or None if they are not available.
+
+    They are shown only if the data set has the fingerprint of the predictions, so that no prediction gets another face.
+
+    Args:
+        run: A run with predictions.
+        positions: Positions among the predictions, (m,).
         data: Folder or file of the data set; None: only data sets that need no path are read.
         warn: Called with one line that says why faces are left out.
     """
-
-    data: Path | None
-    warn: Warn
-
-    def __post_init__(self) -> None:
-        # Only the last data set is kept: data sets are large, and runs of one data set mostly follow each other.
-        self._key: tuple[str, LoadOptions] | None = None
-        self._dataset: FaceDataset | None = None
-
-    def find(self, run: Run, positions: NDArray[np.intp]) -> Faces | None:
-        """Return the faces of some predictions of a run, or None if they are not available.
-
-        They are shown only if the data set has the fingerprint of the predictions, so that no prediction gets another
-        face.
-
-        Args:
-            run: A run with predictions.
-            positions: Positions among the predictions, (m,).
-        """
-        predictions = run.predictions
-        if predictions is None:
+    predictions = run.predictions
+    if predictions is None:
+        return None
+    size, channels = run.number("recipe.network.input_size"), run.number("recipe.network.channels")
+    crops = {f.name: run.number(f"recipe.crop.{f.name}") for f in dataclasses.fields(CropSpec)}
+    crop = CropSpec(**{key: value for key, value in crops.items() if value is not None})
+    options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1), crop=crop)
+    try:
+        is_path_needed = needs_path(predictions.dataset)
+        if data is None and is_path_needed:
             return None
-        try:
-            is_path_needed = needs_path(predictions.dataset)
-            if self.data is None and is_path_needed:
-                return None
-            dataset = self._load(run, predictions.dataset, self.data if is_path_needed else None)
-            rows = _matching_rows(dataset, predictions)
-        except MienError as error:
-            self.warn(f"no example faces for {run.folder}: {error}")
-            return None
-        return np.asarray(dataset.images[rows[positions]])
-
-    def _load(self, run: Run, name: str, path: Path | None) -> FaceDataset:
-        size, channels = run.number("recipe.network.input_size"), run.number("recipe.network.channels")
-        crops = {f.name: run.number(f"recipe.crop.{f.name}") for f in dataclasses.fields(CropSpec)}
-        crop = CropSpec(**{key: value for key, value in crops.items() if value is not None})
-        options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1), crop=crop)
-        if self._dataset is None or self._key != (name, options):
-            self._key, self._dataset = (name, options), None  # frees the last one first
-            self._dataset = load(name, path, options)
-        return self._dataset
+        dataset = _load(predictions.dataset, data if is_path_needed else None, options)
+        rows = _matching_rows(dataset, predictions)
+    except MienError as error:
+        warn(f"no example faces for {run.folder}: {error}")
+        return None
+    return np.asarray(dataset.images[rows[positions]])
 
 
 def confident_mistakes(predictions: Predictions, limit: int = MAX_SHOWN) -> NDArray[np.intp]:
@@ -90,16 +72,16 @@ def confident_mistakes(predictions: Predictions, limit: int = MAX_SHOWN) -> NDAr
     return wrong[np.argsort(-confidence, kind="stable")][:limit]
 
 
-def mistake_gallery(group: Group, source: FaceSource) -> Markup:
+def mistake_gallery(group: Group, data: Path | None, warn: Warn) -> Markup:
     """Return the most confident mistakes of a group's first run with predictions, each with its face."""
     run = next((run for run in group.runs if run.predictions is not None), None)
     if run is None or run.predictions is None:
-        return Markup("")
+        return NOTHING
     predictions = run.predictions
     positions = confident_mistakes(predictions)
-    faces = source.find(run, positions) if len(positions) else None
+    faces = find_faces(run, positions, data, warn) if len(positions) else None
     if faces is None:
-        return Markup("")
+        return NOTHING
     names, classes = predictions.label_set.names, predicted(predictions.probabilities)
     cards = []
     for face, i in zip(faces, positions, strict=True):
@@ -115,9 +97,7 @@ def mistake_gallery(group: Group, source: FaceSource) -> Markup:
 def data_url(face: Faces) -> str:
     """Return a face, (h, w) grey or (h, w, 3) RGB, as the data URL of a small PNG."""
     small = resize_face(face, FACE_SIZE, 1 if face.ndim == 2 else 3)
-    is_written, data = cv2.imencode(".png", small if small.ndim == 2 else small[:, :, ::-1])
-    if not is_written:
-        raise DataError(f"A face of shape {face.shape} cannot be written as PNG.")
+    _, data = cv2.imencode(".png", small if small.ndim == 2 else small[:, :, ::-1])
     return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,14 @@ from mien.core.errors import DataError
 from mien.core.upgrade import upgrade
 from mien.evaluation.arrays import read_arrays
 from mien.evaluation.predictions import Predictions
+from mien.evaluation.report.markup import clean
+from mien.evaluation.robustness import Robustness
 from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import RECORD
 
 MAX_BYTES = 2**28
+T = TypeVar("T")
 Warn = Callable[[str], None]
 # What a record needs to be shown, and the kind of each.
 REQUIRED = {"name": str, "recipe": dict, "data": dict, "scores": dict, "curves": list}
@@ -56,12 +59,12 @@ class Run:
     record: Mapping[str, Any]
     predictions: Predictions | None = None
     features: Features | None = None
-    robustness: Mapping[str, Any] | None = None
+    robustness: Robustness | None = None
 
     def text(self, path: str, default: str = "") -> str:
         """Return the record's value at `a.b.c` as text; `default` if there is none."""
         value = look_up(self.record, path)
-        return default if value is None or isinstance(value, dict | list) else str(value)
+        return default if value is None or isinstance(value, dict | list) else clean(str(value))
 
     def number(self, path: str) -> float | None:
         """Return the finite number at `a.b.c` of the record; None if there is none."""
@@ -137,17 +140,17 @@ def _read_run(path: Path, folder: str, warn: Warn) -> Run:
         describe_changes(record)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is not a run record ({error}).") from None
-    robustness = _optional(path.with_name("robustness.json"), read_json, warn)
     return Run(
         folder,
         record,
-        _optional(path.with_name("predictions.npz"), Predictions.load, warn),
-        _optional(path.with_name("features.npz"), _load_features, warn),
-        robustness if isinstance(robustness, dict) else None,
+        read_optional(path.with_name("predictions.npz"), Predictions.load, warn),
+        read_optional(path.with_name("features.npz"), _load_features, warn),
+        read_optional(path.with_name("robustness.json"), read_robustness, warn),
     )
 
 
-def _optional(path: Path, read: Callable[[Path], Any], warn: Warn) -> Any:
+def read_optional(path: Path, read: Callable[[Path], T], warn: Warn) -> T | None:
+    """Return what `read` makes of a file; None if there is none, or with a warning if it is broken."""
     if path.exists():
         try:
             return read(path)
@@ -156,12 +159,21 @@ def _optional(path: Path, read: Callable[[Path], Any], warn: Warn) -> Any:
     return None
 
 
+def read_robustness(path: Path) -> Robustness:
+    """Read a record of `mien robustness`; `DataError` if it is something else."""
+    try:
+        return Robustness.from_json(read_json(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is not a record of `mien robustness` ({error!r}).") from None
+
+
 def _load_features(path: Path) -> Features:
     kind = "a file of features (n, d), labels (n,) and rows (n,)"
     arrays = read_arrays(path, kind)
-    if not {"features", "labels", "rows"} <= arrays.keys():
-        raise DataError(f"{path} is not {kind}.")
-    features, labels, rows = arrays["features"], arrays["labels"], arrays["rows"]
+    try:
+        features, labels, rows = (arrays[name] for name in ("features", "labels", "rows"))
+    except KeyError:
+        raise DataError(f"{path} is not {kind}.") from None
     are_numbers = all(array.ndim == 1 and np.issubdtype(array.dtype, np.integer) for array in (labels, rows))
     is_matrix = features.ndim == 2 and features.dtype.kind == "f" and len(features) == len(labels) == len(rows)
     if not (are_numbers and is_matrix and np.isfinite(features).all()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from mien.evaluation.report import figures
 from mien.evaluation.report.explanations import explanation_section
 from mien.evaluation.report.groups import MINUS, NONE, Group, mean_and_deviation, number
-from mien.evaluation.report.markup import Markup, element, table
-from mien.evaluation.report.mistakes import FaceSource, mistake_gallery
+from mien.evaluation.report.markup import NOTHING, Markup, element, table
+from mien.evaluation.report.mistakes import mistake_gallery
+from mien.evaluation.report.robustness import robustness_section
+from mien.evaluation.report.runs import Warn
 from mien.evaluation.reported import ReportedFigure
 from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import read_settings
@@ -39,15 +42,17 @@ def summary(groups: Sequence[Group], reported: Sequence[ReportedFigure]) -> Mark
     return table(CAPTION, HEADINGS, [_summary_row(group, main) for group in groups], range(3, 8))
 
 
-def group_section(group: Group, source: FaceSource, embed: Embed | None) -> Markup:
+def group_section(group: Group, data: Path | None, embed: Embed, warn: Warn) -> Markup:
     """Return the section on one group, with the figures that its runs have the data for.
 
     Args:
         group: The group.
-        source: Where example faces come from.
-        embed: Maps features to the plane; None leaves that figure out.
+        data: Folder or file of the data set that example faces come from.
+        embed: Maps features to the plane.
+        warn: Called with one line that says why faces are left out.
     """
     commit = group.first.text("commit")
+    robustness = next((run.robustness for run in group.runs if run.robustness), None)
     facts = f"Data: {group.dataset}, {group.protocol}; weights: {group.selection}; records in: "
     facts += ", ".join(run.folder for run in group.runs)
     if commit:
@@ -56,18 +61,17 @@ def group_section(group: Group, source: FaceSource, embed: Embed | None) -> Mark
         figures.learning_curves(group),
         figures.recall_chart(group),
         figures.reliability_diagram(group),
+        figures.confusion_matrix(group),
         _feature_plane(group, embed),
     ]
-    robustness = next((run.robustness for run in group.runs if run.robustness is not None), {})
     return element(
         "section",
         element("h3", group.title),
         element("p", facts, class_="soft"),
         element("div", *charts, class_="figures"),
-        figures.confusion_table(group),
-        figures.robustness_section(robustness),
+        robustness_section(robustness) if robustness else NOTHING,
         explanation_section(group),
-        mistake_gallery(group, source),
+        mistake_gallery(group, data, warn),
         id=anchor(group),
     )
 
@@ -107,8 +111,8 @@ def _summary_row(group: Group, main: Sequence[ReportedFigure]) -> tuple[str, ...
     )
 
 
-def _feature_plane(group: Group, embed: Embed | None) -> Markup:
+def _feature_plane(group: Group, embed: Embed) -> Markup:
     run = next((run for run in group.runs if run.features is not None), None)
-    if embed is None or run is None or run.features is None or len(run.features.labels) < MIN_FEATURES:
-        return Markup("")
+    if run is None or run.features is None or len(run.features.labels) < MIN_FEATURES:
+        return NOTHING
     return figures.feature_plane(group, run, embed(run.features.features))
