@@ -165,9 +165,7 @@ def test_hostile_names_stay_text(tmp_path):
     record["scores"]["per_class"][EVIL] = {"recall": 0.5}
     put(tmp_path / "results" / "x", record)
     put(tmp_path / "results" / "y", make_record())
-    (tmp_path / "results" / "y" / "robustness.json").write_text(
-        json.dumps(make_robustness(EVIL))
-    )
+    (tmp_path / "results" / "y" / "robustness.json").write_text(json.dumps(make_robustness(EVIL)))
     page, _ = build(tmp_path / "results", tmp_path / "out")
     outline = Outline(page)
     assert "script" not in outline.tags
