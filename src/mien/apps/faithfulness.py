@@ -110,15 +110,15 @@ def _measure_table(measured: dict[str, Any]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    sources = ", ".join(f"{n} {name}" for name, n in measured["regions"]["from"].items())
+    sources = ", ".join(f"{name} {n}" for name, n in measured["regions"]["from"].items())
     table = Table(
         "map",
         box=box.SIMPLE_HEAD,
         title=escape(f"{measured['model']} on {measured['dataset']}, {measured['split']}: {measured['n']} faces"),
         caption=f"Areas in %: smaller is better for deletion (to {measured['deletion_to']}), larger for insertion "
-        f"(from {measured['insertion_from']}); also insertion minus the baselines, with 95 % intervals. Shifted: "
-        "correlation after a shift by one pixel. Randomised: rank correlation after all weights were shuffled. "
-        f"Face regions: {sources}.",
+        f"(from {measured['insertion_from']}). - random, - centre: insertion minus that map's, and its 95 % interval. "
+        "Shifted: correlation after a shift by one pixel. Randomised: rank correlation after all weights are shuffled. "
+        f"Source of the face regions: {sources}.",
     )
     for heading in ("deletion", "insertion", "- random", "- centre", "shifted", "randomised"):
         table.add_column(heading, justify="right")

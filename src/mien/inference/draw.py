@@ -71,7 +71,7 @@ def _draw_face(image: NDArray[np.uint8], face: Face) -> None:
     track = f"#{face.track} " if isinstance(face, TrackedFace) else ""
     largest = max(12.0, max(width, height) / 30)
     size = min(max(face.box.width / 6, 10.0), largest)
-    label = _label(f"{track}{face.label} {face.confidence:.0%}", round(size, 1), colour, thickness)
+    label = _label(f"{track}{face.label} {100 * face.confidence:.0f} %", round(size, 1), colour, thickness)
     above = face.box.y - label.shape[0]
     x = min(max(face.box.x, 0), max(width - label.shape[1], 0))
     below = min(max(face.box.y + face.box.height, 0), max(height - label.shape[0], 0))

@@ -165,7 +165,9 @@ def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Ma
     rings = positions[np.isin(features.rows, mistakes)]
     axes.plot(*rings.T, "o", color=INK, fillstyle="none", markersize=7)
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0))
-    note = f" Rings: {len(rings)} mistakes with a probability of {CONFIDENT:.0%} or more." if len(mistakes) else ""
+    note = (
+        f" Rings: {len(rings)} mistakes with a probability of {100 * CONFIDENT:.0f} % or more." if len(mistakes) else ""
+    )
     return to_markup(
         figure,
         f"Features of {group.title} in the plane, coloured by annotation",

@@ -88,7 +88,7 @@ def mistake_gallery(group: Group, data: Path | None, warn: Warn) -> Markup:
         annotated, apparent = names[predictions.labels[i]], names[classes[i]]
         text = f"A face annotated {annotated}, predicted {apparent}"
         image = element("img", src=data_url(face), alt=text, width=FACE_SIZE, height=FACE_SIZE)
-        probability = f" {predictions.probabilities[i, classes[i]]:.0%}"
+        probability = f" {100 * predictions.probabilities[i, classes[i]]:.0f} %"
         caption = element("figcaption", element("b", apparent), probability, element("br"), f"annotated {annotated}")
         cards.append(element("figure", image, caption))
     return element("div", element("h4", "Most confident mistakes"), element("div", *cards, class_="faces"))
