@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from mien.data.check import DataReport
 
 ALL_LABELS = "angry,disgust,fear,happy,sad,surprise,neutral"
-# Written into a new data set's folder; the fields in braces are filled in.
+# Written into a new data set's folder.
 GUIDE = """\
 # Label by folder
 
 Put every image into the folder of the expression that the face *appears* to show: {labels}.
-
-    {layout}
+For example: {example}
 
 1. One face per image, cropped loosely: the side of the frame is about 1.1 times the square root of the area of the
    face, from forehead to chin and from cheek to cheek. JPEG, PNG, WebP, BMP, GIF, TIFF or PPM; any size.
 2. Let two people label independently, without seeing each other's choice, and leave out what they disagree on.
    Images without a clear expression belong in no folder.
-3. {people}
+3. No person may be in two of train, validation and test: otherwise the score measures how well people are
+   remembered. Without these folders a fifth of each label is set aside for validation at random; make them with
+   --splits if one person is in several images.
 4. Use only images of people who agreed to it. Delete images when they ask you to.
 5. Labels without images are left out. Words other than the eight expressions of mien are an error.
 
@@ -38,20 +39,8 @@ Then check the data before training on them:
     mien data check {folder} --dataset folder
     mien train default --data {folder} --set data.dataset=folder --set data.ferplus_weight=0
 """
-WITH_SPLITS = (
-    "No person may be in two of train, validation and test: otherwise the score measures how well people are\n"
-    "   remembered."
-)
-WITHOUT_SPLITS = (
-    "A fifth of each label is set aside for validation at random. If one person is in several images, make the\n"
-    "   folders with --splits instead and keep each person in one split."
-)
 
-app = typer.Typer(
-    help="Check a data set, start your own, or draw one.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(help="Check a data set, start your own, or draw one.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -62,6 +51,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Count images, duplicates and label conflicts."""
+    import dataclasses
     import json
 
     from rich.console import Console
@@ -75,7 +65,7 @@ def check(
     options = LoadOptions(validation_share=0)
     report = checks.check(registry.load(dataset or registry.detect(path), path, options))
     if as_json:
-        typer.echo(json.dumps({"path": str(path)} | report.to_json()))
+        typer.echo(json.dumps({"path": str(path)} | dataclasses.asdict(report)))
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
     shape = " x ".join(map(str, report.image_shape))
@@ -87,8 +77,8 @@ def check(
 @app.command()
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder to write to.")],
-    per_class: Annotated[int, typer.Option(help="Training faces per label; a third as many for validation.")] = 60,
-    seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
+    per_class: Annotated[int, typer.Option(min=1, help="Training faces per label; a third for validation.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawing.")] = 0,
 ) -> None:
     """Draw cartoon faces as PNG files.
 
@@ -101,10 +91,9 @@ def synthesize(
 
     _check_empty(folder)
     faces = synthetic.load(None, LoadOptions(seed=seed, faces_per_class=per_class))
-    for image, label, split in zip(faces.images, faces.labels, faces.splits, strict=True):
+    for number, (image, label, split) in enumerate(zip(faces.images, faces.labels, faces.splits, strict=True)):
         target = folder / str(split) / faces.label_set.names[label]
         target.mkdir(parents=True, exist_ok=True)
-        number = sum(1 for _ in target.iterdir())
         (target / f"{number:04}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
     typer.echo(f"Wrote {len(faces)} drawn faces to {folder}.")
 
@@ -130,20 +119,16 @@ def init(
     if len(names) < 2:
         raise DataError(f"--labels '{labels}' names {len(names)} labels; expected two or more, as angry,happy.")
     _check_empty(folder)
-    parents = SPLITS if use_splits else ("",)
-    for target in (folder / parent / name for parent in parents for name in names):
-        try:
+    targets = [folder / split / name for split in (SPLITS if use_splits else ("",)) for name in names]
+    example = (targets[0] / "1.jpg").relative_to(folder).as_posix()
+    guide = GUIDE.format(labels=", ".join(names), example=example, folder=shlex.quote(str(folder)))
+    try:
+        for target in targets:
             target.mkdir(parents=True)
-        except OSError as error:
-            raise DataError(f"{target} cannot be made ({error.strerror or error}).") from None
-    guide = GUIDE.format(
-        labels=", ".join(names),
-        layout="\n    ".join("/".join(filter(None, (parent, names[0], "1.jpg"))) for parent in parents),
-        people=WITH_SPLITS if use_splits else WITHOUT_SPLITS,
-        folder=shlex.quote(str(folder)),
-    )
-    (folder / "README.md").write_text(guide, encoding="utf-8")
-    typer.echo(f"Made {len(parents) * len(names)} label folders and README.md in {folder}.")
+        (folder / "README.md").write_text(guide, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made ({error.strerror or error}).") from None
+    typer.echo(f"Made {len(targets)} label folders and README.md in {folder}.")
 
 
 def _check_empty(folder: Path) -> None:
@@ -157,12 +142,12 @@ def _counts_table(report: DataReport) -> Table:
     table = Table("label")
     for split in (*report.counts, "all"):
         table.add_column(split, justify="right")
-    for label in report.labels:
-        row = [counts[label] for counts in report.counts.values()]
+    rows = {label: [counts[label] for counts in report.counts.values()] for label in report.labels}
+    rows["all"] = [sum(counts.values()) for counts in report.counts.values()]
+    for label, row in rows.items():
+        if label == "all":
+            table.add_section()
         table.add_row(label, *map(str, row), str(sum(row)))
-    totals = [sum(counts.values()) for counts in report.counts.values()]
-    table.add_section()
-    table.add_row("all", *map(str, totals), str(sum(totals)))
     return table
 
 

@@ -101,16 +101,12 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
-    from mien.core.errors import DataError
-    from mien.data import fer2013, votes
+    from mien.data import fer2013
     from mien.evaluation.agreement import measure_agreement
 
     source = fer2013.locate(data)
     rows = fer2013.read_rows(source)
-    counts = fer2013.read_counts(source, rows)
-    if counts is None:
-        raise DataError(f"No {votes.FILE_NAME} next to {source}; it holds the votes of FER+.")
-    return measure_agreement(predictions, counts, rows.emotions)
+    return measure_agreement(predictions, fer2013.read_counts(source, rows), rows.emotions)
 
 
 def _file_name(predictions: Predictions, recipe: Mapping[str, Any]) -> str:

@@ -3,13 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from mien.core.expressions import LabelSet
 from mien.data import affectnet_layouts as layouts
 
 EXPECTS = "the same files as affectnet7; eight labels are read only if affectnet8 is named"
 NEEDS_PATH = True
 
-load = partial(layouts.load_affectnet, "affectnet8", LabelSet(layouts.EXPRESSIONS))
+load = partial(layouts.load_affectnet, "affectnet8", layouts.LABELS)
 
 
 def matches(path: Path) -> bool:

@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import LabelSet
 from mien.core.types import Box
 from mien.data.dataset import SUBJECT, FaceDataset
-from mien.data.image_files import (
-    LabelledImage,
-    build_dataset,
+from mien.data.image_files import LabelledImage, build_dataset
+from mien.data.label_files import (
     errors_with,
     list_entries,
     list_folders,
     list_images,
-    parse_folder_label,
+    parse_number,
+    parse_word,
     read_text,
+    reading,
 )
 from mien.data.options import LoadOptions
 
@@ -50,8 +52,6 @@ FOREHEAD = 0.25
 MARGIN = 0.05
 # In the 640 x 490 pixels of a frame; it is wider than any face of the set.
 CENTRAL_BOX = Box(120, 40, 400, 400)
-LARGEST_EMOTION = 1024
-LARGEST_LANDMARKS = 64 * 1024
 
 
 def matches(path: Path) -> bool:
@@ -60,7 +60,8 @@ def matches(path: Path) -> bool:
     return has_original or _crops_folder(path) is not None
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+@errors_with(ORIGIN)
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Load CK+.
 
     It has no splits: all images are train, of which `options.validation_share` of the *subjects* are set aside for
@@ -70,23 +71,23 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
         DataError: A file is missing or unreadable, an emotion code, a landmark file, a folder or a file name is
             invalid, or a frame or an emotion is listed twice.
     """
-    with errors_with(ORIGIN):
-        images = [] if path is None else _list(path)
-        if not images:
-            raise DataError(f"No CK+ at {path}: expected {EXPECTS}.")
-        return build_dataset("ckplus", images, LABELS, options, by_subject=True)
+    images = list(_list(path))
+    if not images:
+        raise DataError(f"No CK+ at {path}: expected {EXPECTS}.")
+    return build_dataset("ckplus", images, LABELS, options)
 
 
-def _list(path: Path) -> list[LabelledImage]:
-    images, emotions = _innermost(path, IMAGES), _innermost(path, EMOTIONS)
-    if images is not None and emotions is None:
-        raise DataError(f"{path} has {images.name} but no folder Emotion; unpack the emotion labels there.")
-    if emotions is not None and images is None:
-        raise DataError(f"{path} has {emotions.name} but no folder {IMAGES[0]}; unpack the images there.")
-    if images is not None and emotions is not None:
-        return _list_sequences(images, emotions, _innermost(path, LANDMARKS))
-    crops = _crops_folder(path)
-    return [] if crops is None else _list_crops(crops)
+def _list(path: Path) -> Iterator[LabelledImage]:
+    images, emotions, crops = _innermost(path, IMAGES), _innermost(path, EMOTIONS), _crops_folder(path)
+    if images and emotions:
+        yield from _list_sequences(images, emotions, _innermost(path, LANDMARKS))
+    elif images or emotions:
+        raise DataError(f"{path} has only one of the folders {IMAGES[0]} and {EMOTIONS[0]}; unpack both there.")
+    elif crops:
+        for folder in list_folders(crops):
+            label = parse_word(folder.name, folder, LABELS)
+            for file in list_images(folder):
+                yield LabelledImage(file, file.stem, label, metadata=_parse_name(file))
 
 
 def _innermost(path: Path, names: tuple[str, ...]) -> Path | None:
@@ -94,51 +95,34 @@ def _innermost(path: Path, names: tuple[str, ...]) -> Path | None:
     return next((path / name for name in reversed(names) if (path / name).is_dir()), None)
 
 
-def _list_sequences(root: Path, emotions: Path, landmarks: Path | None) -> list[LabelledImage]:
-    images = []
+def _list_sequences(root: Path, emotions: Path, landmarks: Path | None) -> Iterator[LabelledImage]:
     for sequence in (sequence for subject in list_folders(emotions) for sequence in list_folders(subject)):
         files = [file for file in list_entries(sequence) if file.suffix == ".txt"]
         if len(files) > 1:
             raise DataError(f"{sequence} has two emotions, {files[0].name} and {files[1].name}; expected one.")
         for file in files:  # most sequences of the original have none
-            images += _list_frames(root / sequence.parent.name / sequence.name, file, landmarks)
-    return images
+            yield from _list_frames(root / sequence.parent.name / sequence.name, file, landmarks)
 
 
-def _list_frames(folder: Path, emotion_file: Path, landmarks: Path | None) -> list[LabelledImage]:
-    label = _read_emotion(emotion_file)
+def _list_frames(folder: Path, emotion_file: Path, landmarks: Path | None) -> Iterator[LabelledImage]:
+    label = parse_number(read_text(emotion_file), LABELS, emotion_file)
     peak = emotion_file.stem.removesuffix("_emotion")
     frames = list_images(folder)
     if peak not in {frame.stem for frame in frames}:
         raise DataError(f"{folder / peak}.png: no such file, but {emotion_file} labels it.")
-    images = []
     for frame in frames[-LAST_FRAMES:]:
         metadata, box = _parse_name(frame), CENTRAL_BOX
         if landmarks is not None:
             box = _read_landmarks(landmarks / folder.parent.name / folder.name / f"{frame.stem}_landmarks.txt")
-        images.append(LabelledImage(frame, frame.stem, label, box=box, metadata=metadata))
-    return images
-
-
-def _read_emotion(file: Path) -> Expression:
-    text = read_text(file, LARGEST_EMOTION).strip()
-    codes = {float(i): expression for i, expression in enumerate(LABELS, start=1)}
-    try:
-        return codes[float(text)]
-    except (KeyError, ValueError):
-        known = ", ".join(f"{code:.0f} {expression.value}" for code, expression in codes.items())
-        raise DataError(f"{file} has emotion '{text[:20]}'; expected {known}.") from None
+        yield LabelledImage(frame, frame.stem, label, box=box, metadata=metadata)
 
 
 def _read_landmarks(file: Path) -> Box:
     """Return the face's box, in pixels, from a frame's landmarks."""
-    expected = f"expected x and y of {LANDMARK_COUNT} points"
-    try:
-        numbers = [float(word) for word in read_text(file, LARGEST_LANDMARKS).split()]
-    except ValueError:
-        raise DataError(f"{file} holds something other than numbers; {expected}.") from None
+    with reading(file, "a text of numbers"):
+        numbers = [float(word) for word in read_text(file).split()]
     if len(numbers) != 2 * LANDMARK_COUNT or not all(map(math.isfinite, numbers)):
-        raise DataError(f"{file} has {len(numbers)} numbers; {expected}.")
+        raise DataError(f"{file} has {len(numbers)} numbers; expected x and y of {LANDMARK_COUNT} points.")
     x, y = numbers[::2], numbers[1::2]
     width, chin = max(x) - min(x), max(y)
     height = (chin - min(y)) * (1 + FOREHEAD)
@@ -152,19 +136,6 @@ def _crops_folder(path: Path) -> Path | None:
         if any(FRAME.fullmatch(file.stem) for folder in folders for file in list_images(folder)[:1]):
             return root
     return None
-
-
-def _list_crops(root: Path) -> list[LabelledImage]:
-    images = []
-    for folder in list_folders(root):
-        label = parse_folder_label(folder)
-        if label not in LABELS.expressions:
-            raise DataError(f"{folder}: '{label}' is not a label of CK+; expected {', '.join(LABELS.names)}.")
-        files = list_images(folder)
-        if not files:
-            raise DataError(f"{folder} holds no images; expected files named as S010_004_00000017.png.")
-        images += [LabelledImage(file, file.stem, label, metadata=_parse_name(file)) for file in files]
-    return images
 
 
 def _parse_name(file: Path) -> dict[str, str]:

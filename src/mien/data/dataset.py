@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,12 +76,11 @@ class FaceDataset:
     def subset(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> FaceDataset:
         """Return the rows selected by number (m,), in that order, or by a mask (n,)."""
         numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return FaceDataset(
-            name=self.name,
+        return dataclasses.replace(
+            self,
             images=self.images[numbers],
             labels=self.labels[numbers],
             splits=self.splits[numbers],
-            label_set=self.label_set,
             votes=None if self.votes is None else self.votes[numbers],
             is_face=None if self.is_face is None else self.is_face[numbers],
             paths=tuple(self.paths[i] for i in numbers) if self.paths else (),

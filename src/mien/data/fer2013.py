@@ -6,6 +6,7 @@ seven labels. Training, PublicTest and PrivateTest become train, validation and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,31 @@ from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS
 from mien.core.image import resize_face
 from mien.data import votes
-from mien.data.challenge_csv import PIXELS, SIDE, USAGES, ChallengeRows, parse_challenge
+from mien.data.challenge_csv import PIXELS, SIDE, parse_challenge
 from mien.data.dataset import SPLITS, FaceDataset
 from mien.data.options import LoadOptions
-from mien.data.pixel_cache import cache_path, read_cache, write_cache
+from mien.data.pixel_cache import cached_bytes
 
 FILE_NAMES = ("fer2013.csv", "icml_face_data.csv")
 EXPECTS = "fer2013.csv or icml_face_data.csv with the columns emotion, pixels and Usage, or its folder"
 NEEDS_PATH = True
 # The pixels of a row, its class number and its usage.
 BYTES_PER_ROW = PIXELS + 2
+
+
+@dataclass(frozen=True)
+class ChallengeRows:
+    """The rows of a challenge file, in its order.
+
+    Attributes:
+        images: (n, 48, 48) uint8.
+        emotions: (n,) uint8, 0 to 6, position in `FER2013_LABELS`.
+        usages: (n,) uint8, position in `challenge_csv.USAGES`.
+    """
+
+    images: NDArray[np.uint8]
+    emotions: NDArray[np.uint8]
+    usages: NDArray[np.uint8]
 
 
 def matches(path: Path) -> bool:
@@ -34,7 +50,7 @@ def matches(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and path.name != votes.FILE_NAME
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Load FER2013.
 
     `votes` (n, 7) and `is_face` are set if fer2013new.csv is next to the file. At 48 pixels and one channel the images
@@ -46,7 +62,7 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     source = locate(path)
     rows = read_rows(source)
     labels = rows.emotions.astype(np.int64)
-    counts = read_counts(source, rows)
+    counts = read_counts(source, rows) if (source.parent / votes.FILE_NAME).is_file() else None
     return FaceDataset(
         name="fer2013",
         images=resize_all(rows.images, options),
@@ -58,40 +74,28 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     )
 
 
-def locate(path: Path | None) -> Path:
+def locate(path: Path) -> Path:
     """Return the CSV file of a path: itself, or the one in the folder."""
-    if path is not None and path.is_file():
-        return path
-    for name in FILE_NAMES:
-        if path is not None and (path / name).is_file():
-            return path / name
+    for file in (path, *(path / name for name in FILE_NAMES)):
+        if file.is_file():
+            return file
     raise DataError(f"No FER2013 at {path}: expected {EXPECTS}.")
 
 
 def read_rows(source: Path) -> ChallengeRows:
     """Return the file's rows from its cache, or parse and cache them."""
-    cached_at = cache_path(source)
-    flat = read_cache(cached_at)
-    if flat is not None and len(flat) and len(flat) % BYTES_PER_ROW == 0:
-        rows = _unpack(flat)
-        if rows.emotions.max() < len(FER2013_LABELS) and rows.usages.max() < len(USAGES):
-            return rows
-    rows = parse_challenge(source)
-    write_cache(cached_at, np.concatenate([rows.images.ravel(), rows.emotions, rows.usages]), source.name)
-    rows.images.setflags(write=False)  # as when they come from the cache
-    return rows
-
-
-def _unpack(flat: NDArray[np.uint8]) -> ChallengeRows:
+    flat = cached_bytes(source, parse_challenge)
     n = len(flat) // BYTES_PER_ROW
     images = flat[: n * PIXELS].reshape(n, SIDE, SIDE)
     return ChallengeRows(images, flat[n * PIXELS : n * (PIXELS + 1)], flat[n * (PIXELS + 1) :])
 
 
-def read_counts(source: Path, rows: ChallengeRows) -> NDArray[np.int64] | None:
-    """Return the taggers' votes (n, 10) from the fer2013new.csv next to `source`; None if there is none."""
+def read_counts(source: Path, rows: ChallengeRows) -> NDArray[np.int64]:
+    """Return the taggers' votes (n, 10) from the fer2013new.csv next to `source`; `DataError` if there is none."""
     file = source.parent / votes.FILE_NAME
-    return votes.read_votes(file, rows.usages, source.name) if file.exists() else None
+    if not file.is_file():
+        raise DataError(f"No {votes.FILE_NAME} next to {source}; it holds the votes of FER+.")
+    return votes.read_votes(file, rows.usages, source.name)
 
 
 def resize_all(images: NDArray[np.uint8], options: LoadOptions) -> NDArray[np.uint8]:

@@ -1,8 +1,8 @@
 """FER+: FER2013's pixels with labels from ten taggers per image, eight classes (see `votes`).
 
 Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
-crowd-sourced label distribution", ICMI 2016, arXiv:1608.01041. The filters are those of the authors'
-published preprocessing.
+crowd-sourced label distribution", ICMI 2016, arXiv:1608.01041. The filter is that of the authors' published
+preprocessing in its "majority" mode.
 """
 
 from __future__ import annotations
@@ -26,26 +26,22 @@ def matches(path: Path) -> bool:
     return path.is_file() and path.name == votes.FILE_NAME
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Load the images that FER+'s filter keeps; `label` is the expression with the most votes.
 
     Args:
         path: The folder with both files, or either file.
-        options: `ferplus_mode` chooses `votes.majority_distribution` or `votes.probability_distribution`.
+        options: Size and channels.
 
     Raises:
         DataError: A file is missing, a line is invalid, or the filter keeps nothing.
     """
-    source = fer2013.locate(path.parent if path is not None and matches(path) else path)
+    source = fer2013.locate(path.parent if matches(path) else path)
     rows = fer2013.read_rows(source)
-    counts = fer2013.read_counts(source, rows)
-    if counts is None:
-        raise DataError(f"No {votes.FILE_NAME} next to {source}; FER+ needs it: expected {EXPECTS}.")
-    majority = options.ferplus_mode == "majority"
-    distribution = (votes.majority_distribution if majority else votes.probability_distribution)(counts)
+    distribution = votes.majority_distribution(fer2013.read_counts(source, rows))
     kept = np.flatnonzero(distribution.any(axis=1))
     if not len(kept):
-        raise DataError(f"FER+'s {options.ferplus_mode} filter keeps none of the {len(counts)} images of {source}.")
+        raise DataError(f"FER+'s filter keeps none of the {len(distribution)} images of {source}.")
     return FaceDataset(
         name="ferplus",
         images=fer2013.resize_all(rows.images[kept], options),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from mien.core.errors import DataError
 from mien.core.expressions import SYNONYMS, Expression, LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.image_files import LabelledImage, build_dataset, list_entries, list_folders, parse_folder_label
+from mien.data.image_files import LabelledImage, build_dataset
+from mien.data.label_files import list_entries, list_folders, parse_word
 from mien.data.options import LoadOptions
 
 EXPECTS = "a folder of images as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"
@@ -25,7 +27,7 @@ def matches(path: Path) -> bool:
     return path.is_dir() and any(folder.name.strip().lower() in known for folder in list_folders(path))
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Read all images of a folder.
 
     The labels are the expressions that have images, in FER2013's order, contempt last. Without a validation folder,
@@ -35,27 +37,24 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     Raises:
         DataError: A folder is not named after a label, a file is not a readable image, or there are no images.
     """
-    images = [] if path is None or not path.is_dir() else _list(path)
+    images = list(_list(path)) if path.is_dir() else []
     if not images:
         raise DataError(f"No images at {path}: expected {EXPECTS}.")
     present = {image.label for image in images}
     return build_dataset("folder", images, LabelSet(tuple(e for e in Expression if e in present)), options)
 
 
-def _list(root: Path) -> list[LabelledImage]:
-    """Return the files of all label folders, sorted: rows must not depend on the file system."""
-    folders = list_folders(root)
-    if not any(folder.name.lower() in SPLIT_NAMES for folder in folders):
-        return [image for folder in folders for image in _list_label(folder, "train")]
-    images = []
-    for folder in folders:
-        if folder.name.lower() not in SPLIT_NAMES:
+def _list(root: Path) -> Iterator[LabelledImage]:
+    """Yield the files of all label folders, sorted: rows must not depend on the file system."""
+    splits = {folder: SPLIT_NAMES.get(folder.name.lower()) for folder in list_folders(root)}
+    for folder, split in splits.items():
+        if not any(splits.values()):
+            yield from _list_label(folder, "train")
+        elif split is None:
             raise DataError(f"{folder} is next to split folders; expected train, validation or test.")
-        for label_folder in list_entries(folder):
-            if not label_folder.is_dir():
-                raise DataError(f"{label_folder} is a file; expected a folder named after a label.")
-            images += _list_label(label_folder, SPLIT_NAMES[folder.name.lower()])
-    return images
+        else:
+            for label_folder in list_entries(folder):
+                yield from _list_label(label_folder, split)
 
 
 def _list_label(folder: Path, split: str) -> list[LabelledImage]:
@@ -64,8 +63,5 @@ def _list_label(folder: Path, split: str) -> list[LabelledImage]:
             f"{folder} is named by a number, which means another expression in every data set;"
             " rename it to a word such as angry or happy."
         )
-    label, files = parse_folder_label(folder), list_entries(folder)
-    for file in files:
-        if file.is_dir():
-            raise DataError(f"{file} is a folder; expected images directly in {folder}.")
-    return [LabelledImage(file, str(file), label, split) for file in files]
+    label = parse_word(folder.name, folder)
+    return [LabelledImage(file, str(file), label, split) for file in list_entries(folder)]

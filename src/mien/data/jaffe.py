@@ -11,25 +11,18 @@ import re
 from pathlib import Path
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import LabelSet
 from mien.data.dataset import SUBJECT, FaceDataset
-from mien.data.image_files import LabelledImage, build_dataset, errors_with, list_images
+from mien.data.image_files import LabelledImage, build_dataset
+from mien.data.label_files import errors_with, list_images
 from mien.data.options import LoadOptions
 
 EXPECTS = "a folder with images named as KA.AN1.39.tiff, or jaffe/ or jaffedbase/ above them"
 NEEDS_PATH = True
 ORIGIN = "JAFFE is available on request: https://zenodo.org/records/3451524."
 FOLDERS = ("", "jaffe", "jaffedbase")
-CODES = {
-    "AN": Expression.ANGRY,
-    "DI": Expression.DISGUST,
-    "FE": Expression.FEAR,
-    "HA": Expression.HAPPY,
-    "NE": Expression.NEUTRAL,
-    "SA": Expression.SAD,
-    "SU": Expression.SURPRISE,
-}
-LABELS = LabelSet(tuple(CODES.values()))
+LABELS = LabelSet.of(["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
+CODES = dict(zip(("AN", "DI", "FE", "HA", "NE", "SA", "SU"), LABELS, strict=True))
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})(\d)\.(\d+)")
 
 
@@ -38,7 +31,8 @@ def matches(path: Path) -> bool:
     return _find_folder(path) is not None
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+@errors_with(ORIGIN)
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Load JAFFE.
 
     It has no splits: all images are train, of which `options.validation_share` of the *subjects* are set aside for
@@ -48,12 +42,10 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
         DataError: There are no images, a file name or an expression code is not JAFFE's, or an image is listed twice
             or unreadable.
     """
-    with errors_with(ORIGIN):
-        folder = None if path is None else _find_folder(path)
-        if folder is None:
-            raise DataError(f"No JAFFE at {path}: expected {EXPECTS}.")
-        images = [_parse_name(file) for file in list_images(folder)]
-        return build_dataset("jaffe", images, LABELS, options, by_subject=True)
+    folder = _find_folder(path)
+    if folder is None:
+        raise DataError(f"No JAFFE at {path}: expected {EXPECTS}.")
+    return build_dataset("jaffe", [_parse_name(file) for file in list_images(folder)], LABELS, options)
 
 
 def _find_folder(path: Path) -> Path | None:

@@ -97,12 +97,9 @@ class LazyImages:
                 f"{math.prod(self.shape) / 2**30:.1f} GiB, more than the available memory; train with --set "
                 "training.workers=4, which reads them from their files, or use a smaller image size."
             ) from None
-
-        def fill(row: int) -> None:
-            images[row] = self._read(row)
-
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(fill, range(len(self))))
+            for row, image in enumerate(pool.map(self._read, range(len(self)))):
+                images[row] = image
         return images if dtype is None else images.astype(dtype, copy=False)
 
     def _read(self, row: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Caches a parsed text file as bytes next to it, so that the next start maps it into memory instead of parsing.
+"""Caches what was parsed from a text file as bytes next to it, so that the next start maps it into memory.
 
 If the cache cannot be written or read, everything works without it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,29 +20,22 @@ FOLDER = ".mien-cache"
 LAYOUT = "v1"
 
 
-def cache_path(source: Path) -> Path:
-    """Return the path of a file's cache; it changes when the file's size or modification time does."""
+def cached_bytes(source: Path, parse: Callable[[Path], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return what `parse` makes of a file, (n,) read-only bytes; memory-mapped if the file was parsed before.
+
+    A file with another size or modification time is parsed again, and replaces its older caches.
+    """
     status = source.stat()
-    return source.parent / FOLDER / f"{source.name}-{LAYOUT}-{status.st_size}-{status.st_mtime_ns}.npy"
-
-
-def read_cache(path: Path) -> NDArray[np.uint8] | None:
-    """Return the cached bytes (n,), memory-mapped and read-only; None if there is no usable cache."""
-    try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    if not isinstance(stored, np.memmap) or stored.dtype != np.uint8 or stored.ndim != 1:
-        return None
-    return np.asarray(stored)
-
-
-def write_cache(path: Path, content: NDArray[np.uint8], source_name: str) -> None:
-    """Write bytes (n,), whole or not at all, then remove older caches of the same file; never fails."""
+    path = source.parent / FOLDER / f"{source.name}-{LAYOUT}-{status.st_size}-{status.st_mtime_ns}.npy"
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    content = parse(source)
+    content.setflags(write=False)
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         with whole_file(path, is_contested=True) as file:
             np.save(file, content, allow_pickle=False)
-        for old in path.parent.glob(f"{glob.escape(source_name)}-v*.npy"):
+        for old in path.parent.glob(f"{glob.escape(source.name)}-v*.npy"):
             if old != path:
                 old.unlink(missing_ok=True)
+    return content

@@ -94,11 +94,8 @@ class Protocol:
 
     def describe(self) -> dict[str, Any]:
         """Return the values that matter to this protocol, for a record."""
-        wanted = {"name", "use_clean"}
-        if self.name == "official":
-            wanted |= {"validation_from"}
-        else:
-            wanted |= {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
+        drawn = {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
+        wanted = {"name", "use_clean"} | ({"validation_from"} if self.name == "official" else drawn)
         values = {key: value for key, value in dataclasses.asdict(self).items() if key in wanted and value != ()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
@@ -155,8 +152,6 @@ def _join(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
 
 def _draw(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     """Return the splits (n,) of a protocol that pools all images."""
-    if len(dataset) == 0:
-        raise DataError(f"Data set '{dataset.name}' has no images to divide.")
     if protocol.name in FOLDED:
         return _draw_fold(dataset, protocol)
     sizes = _sizes(len(dataset), protocol)

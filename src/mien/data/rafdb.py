@@ -12,19 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import LabelSet
 from mien.data.dataset import FaceDataset
-from mien.data.image_files import LabelledImage, build_dataset, errors_with, read_csv, read_text
+from mien.data.image_files import LabelledImage, build_dataset
+from mien.data.label_files import errors_with, parse_number, read_table, read_text
 from mien.data.options import LoadOptions
 
 LIST = Path("EmoLabel") / "list_patition_label.txt"
 ALIGNED = Path("Image") / "aligned"
 ATTRIBUTES = Path("Annotation") / "manual"
-TABLES = {"train": "train_labels.csv", "test": "test_labels.csv"}
+TABLES = ("train_labels.csv", "test_labels.csv")
 TABLE_IMAGES = "DATASET"
 EXPECTS = (
     f"a folder with {LIST.as_posix()} and {ALIGNED.as_posix()}/train_00001_aligned.jpg, or basic/ above both;"
-    f" or with {TABLES['train']}, {TABLES['test']} and {TABLE_IMAGES}/train/1/train_00001_aligned.jpg"
+    f" or with {TABLES[0]}, {TABLES[1]} and {TABLE_IMAGES}/train/1/train_00001_aligned.jpg"
 )
 NEEDS_PATH = True
 ORIGIN = "RAF-DB is available on request: http://www.whdeng.cn/raf/model1.html."
@@ -37,9 +38,6 @@ ATTRIBUTE_VALUES = {
     "race": ("Caucasian", "African-American", "Asian"),
     "age": ("0-3", "4-19", "20-39", "40-69", "70+"),
 }
-# The original lists have 15,339 lines of about 20 bytes.
-LARGEST_LIST = 16 * 2**20
-LARGEST_ATTRIBUTES = 4096
 
 
 def matches(path: Path) -> bool:
@@ -47,7 +45,8 @@ def matches(path: Path) -> bool:
     return any((root / LIST).is_file() for root in (path, path / "basic")) or _has_tables(path)
 
 
-def load(path: Path | None, options: LoadOptions) -> FaceDataset:
+@errors_with(ORIGIN)
+def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Load RAF-DB's basic expressions.
 
     The splits are those of the file names, train and test; `options.validation_share` of train is set aside for
@@ -58,80 +57,56 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
         DataError: A file is missing or unreadable, a line, a label or an attribute is invalid, or an image is listed
             twice.
     """
-    with errors_with(ORIGIN):
-        return build_dataset("rafdb", _list(path), LABELS, options)
-
-
-def _list(path: Path | None) -> list[LabelledImage]:
-    if path is not None and _has_tables(path):
-        return [image for split in TABLES for image in _list_table(path, split)]
-    roots = [] if path is None else [root for root in (path, path / "basic") if (root / LIST).is_file()]
-    if not roots:
-        raise DataError(f"No RAF-DB at {path}: expected {EXPECTS}.")
-    images = list(_list_original(roots[0]))
+    images = list(_list_tables(path) if _has_tables(path) else _list_original(path))
     if not images:
-        raise DataError(f"{roots[0] / LIST} has no lines; expected one per image, as train_00001.jpg 5.")
-    return images
+        raise DataError(f"No RAF-DB at {path}: expected {EXPECTS}.")
+    return build_dataset("rafdb", images, LABELS, options)
 
 
-def _list_original(root: Path) -> Iterator[LabelledImage]:
+def _list_original(path: Path) -> Iterator[LabelledImage]:
+    root = next((root for root in (path, path / "basic") if (root / LIST).is_file()), None)
+    if root is None:
+        return
     if not (root / ALIGNED).is_dir():
         raise DataError(f"{root} has {LIST.as_posix()} but no folder {ALIGNED.as_posix()}; unpack aligned.zip there.")
-    has_attributes = (root / ATTRIBUTES).is_dir()
-    for number, line in enumerate(read_text(root / LIST, LARGEST_LIST).splitlines(), start=1):
-        where = f"{root / LIST}, line {number}"
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != 2 or (match := NAME.fullmatch(fields[0])) is None:
-            raise DataError(f"{where} is '{line[:60]}'; expected a file name and a label, as train_00001.jpg 5.")
-        identity = f"{match[1]}_{match[2]}"
-        file = root / ALIGNED / f"{identity}_aligned.jpg"
-        attributes = _read_attributes(root / ATTRIBUTES / f"{identity}_manu_attri.txt") if has_attributes else {}
-        yield LabelledImage(file, identity, _parse_label(fields[1], where), match[1], metadata=attributes)
+    for number, line in enumerate(read_text(root / LIST).splitlines(), start=1):
+        if fields := line.split():
+            where = f"{root / LIST}, line {number}"
+            split, identity = _parse_name(fields[0], where)
+            file = root / ALIGNED / f"{identity}_aligned.jpg"
+            label = parse_number(" ".join(fields[1:]), LABELS, where)
+            attributes = _read_attributes(root / ATTRIBUTES / f"{identity}_manu_attri.txt")
+            yield LabelledImage(file, identity, label, split, metadata=attributes)
 
 
 def _has_tables(path: Path) -> bool:
-    return all((path / table).is_file() for table in TABLES.values())
+    return all((path / table).is_file() for table in TABLES)
 
 
-def _list_table(root: Path, split: str) -> list[LabelledImage]:
-    table = root / TABLES[split]
-    lines = read_csv(table, LARGEST_LIST)
-    if not lines or lines[0] != ["image", "label"]:
-        raise DataError(f"{table}, line 1: expected the columns image, label.")
-    images = []
-    for number, fields in enumerate(lines[1:], start=2):
-        where = f"{table}, line {number}"
-        if not fields:
-            continue
-        if len(fields) != 2 or (match := NAME.fullmatch(fields[0])) is None or match[1] != split:
-            raise DataError(f"{where} is '{','.join(fields)[:60]}'; expected {split}_00001_aligned.jpg,5.")
-        file = root / TABLE_IMAGES / split / fields[1] / fields[0]
-        images.append(LabelledImage(file, f"{match[1]}_{match[2]}", _parse_label(fields[1], where), split))
-    if not images:
-        raise DataError(f"{table} has a header but no rows.")
-    return images
+def _list_tables(root: Path) -> Iterator[LabelledImage]:
+    for table in TABLES:
+        for where, row in read_table(root / table, ("image", "label")):
+            split, identity = _parse_name(row["image"], where)
+            file = root / TABLE_IMAGES / split / row["label"] / row["image"]
+            yield LabelledImage(file, identity, parse_number(row["label"], LABELS, where), split)
 
 
-def _parse_label(text: str, where: str) -> Expression:
-    numbers = {str(i): expression for i, expression in enumerate(LABELS, start=1)}
-    if text not in numbers:
-        known = ", ".join(f"{number} {expression.value}" for number, expression in numbers.items())
-        raise DataError(f"{where} has label '{text[:20]}'; expected {known}.")
-    return numbers[text]
+def _parse_name(name: str, where: str) -> tuple[str, str]:
+    """Return the split and what identifies the image in both layouts: `train` and `train_00001`."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise DataError(f"{where} has file '{name[:60]}'; expected a name as train_00001.jpg.")
+    return match[1], f"{match[1]}_{match[2]}"
 
 
 def _read_attributes(file: Path) -> dict[str, str]:
     """Read gender, race and age: the last three lines, after five landmarks; nothing if there is no file."""
     if not file.exists():
         return {}
-    fields = read_text(file, LARGEST_ATTRIBUTES).split()
-    found = {}
-    for (column, values), text in zip(ATTRIBUTE_VALUES.items(), fields[-3:], strict=False):
-        if text not in map(str, range(len(values))):
-            raise DataError(f"{file} has {column} '{text[:20]}'; expected a number from 0 to {len(values) - 1}.")
-        found[column] = values[int(text)]
-    if len(found) != 3:
-        raise DataError(f"{file} has {len(fields)} numbers; expected five landmarks, gender, race and age.")
-    return found
+    last = read_text(file).split()[-len(ATTRIBUTE_VALUES) :]
+    try:
+        numbers = zip(ATTRIBUTE_VALUES.items(), map(int, last), strict=True)
+        return {column: values[number] for (column, values), number in numbers}
+    except (ValueError, IndexError):
+        found = " ".join(last)[:60]
+        raise DataError(f"{file} ends with '{found}'; expected the numbers of gender, race and age.") from None

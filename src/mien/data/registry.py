@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +25,12 @@ class Adapter(Protocol):
     NEEDS_PATH: bool
     """False if the data set needs no file."""
 
-    def load(self, path: Path | None, options: LoadOptions) -> FaceDataset:
-        """Read the data set; `DataError` if its layout is wrong."""
+    def load(self, path: Any, options: LoadOptions) -> FaceDataset:
+        """Read the data set at a path that exists (None may come only if `NEEDS_PATH` is False).
+
+        Raises:
+            DataError: Its layout is wrong.
+        """
         ...
 
     def matches(self, path: Path) -> bool:
@@ -94,10 +98,8 @@ def _check_exists(path: Path) -> None:
 
 @cache
 def _built_in() -> Mapping[str, Adapter]:
-    modules: dict[str, Any] = {
-        module.__name__.rpartition(".")[2]: module for module in modules_of(importlib.import_module("mien.data"))
-    }
-    return {name: module for name, module in modules.items() if _is_adapter(module)}
+    modules: Iterator[Any] = modules_of(importlib.import_module("mien.data"))
+    return {module.__name__.rpartition(".")[2]: module for module in modules if _is_adapter(module)}
 
 
 def _is_adapter(module: object) -> bool:

@@ -94,3 +94,12 @@ def assign_subjects(subjects: NDArray[np.str_], labels: NDArray[np.int64], folds
         filled[fold] += table[number]
         fold_of[number] = fold
     return fold_of[person]
+
+
+def subject_mask(subjects: NDArray[np.str_], labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Choose one fold of 1 / share of the people; return (n,) True for their rows, none if there is one person."""
+    people = len(np.unique(subjects))
+    if share <= 0 or people < 2:
+        return np.zeros(len(subjects), dtype=np.bool_)
+    folds = min(max(round(1 / share), 2), people)
+    return np.asarray(assign_subjects(subjects, labels, folds, seed) == 0, dtype=np.bool_)

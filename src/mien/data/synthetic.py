@@ -7,7 +7,7 @@ these drawings say nothing about real faces.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -53,7 +53,6 @@ class Look:
     skew: float = 0.0
 
 
-REST = Look()
 LOOKS = {
     Expression.ANGRY: Look(corners=-5, width=0.85, brow_tilt=-15, brow_lift=-7, eyes=0.8, wrinkle=0.3),
     Expression.DISGUST: Look(
@@ -63,21 +62,12 @@ LOOKS = {
     Expression.HAPPY: Look(corners=13, opening=9, width=1.25, brow_lift=2, eyes=0.8),
     Expression.SAD: Look(corners=-11, width=0.85, brow_tilt=14, brow_lift=-1, eyes=0.7),
     Expression.SURPRISE: Look(opening=30, width=0.65, brow_lift=13, eyes=1.45),
-    Expression.NEUTRAL: REST,
+    Expression.NEUTRAL: Look(),
 }
 
 
 # Standard deviations of the noise on each part of a look.
-SPREADS = {
-    "corners": 1.5,
-    "opening": 1.0,
-    "width": 0.06,
-    "brow_tilt": 2.0,
-    "brow_lift": 2.0,
-    "eyes": 0.08,
-    "wrinkle": 0.08,
-    "skew": 1.5,
-}
+SPREADS = Look(1.5, 1.0, 0.06, 2.0, 2.0, 0.08, 0.08, 1.5)
 
 
 class Identity:
@@ -143,13 +133,15 @@ def draw_face(expression: Expression, rng: np.random.Generator) -> NDArray[np.ui
 def _vary(look: Look, rng: np.random.Generator) -> Look:
     """Return the look at a random strength, with noise on every part."""
     strength = rng.uniform(0.75, 1.25)
-    rest, full = asdict(REST), asdict(look)
-    parts = {k: rest[k] + strength * (full[k] - rest[k]) + rng.normal(0, spread) for k, spread in SPREADS.items()}
-    parts["opening"] = max(parts["opening"], 0.0)
-    parts["eyes"] = max(parts["eyes"], 0.2)
-    parts["wrinkle"] = min(max(parts["wrinkle"], 0.0), 1.0)
-    parts["skew"] *= float(rng.choice([-1, 1]))
-    return Look(**parts)
+    parts = zip(*map(astuple, (Look(), look, SPREADS)), strict=True)
+    varied = Look(*(rest + strength * (full - rest) + rng.normal(0, spread) for rest, full, spread in parts))
+    return replace(
+        varied,
+        opening=max(varied.opening, 0.0),
+        eyes=max(varied.eyes, 0.2),
+        wrinkle=min(max(varied.wrinkle, 0.0), 1.0),
+        skew=varied.skew * float(rng.choice([-1, 1])),
+    )
 
 
 def _draw_head(canvas: NDArray[np.uint8], person: Identity) -> None:

@@ -1,4 +1,4 @@
-"""Reads the FER+ votes, ten taggers' choices for each FER2013 image, and applies its authors' filters.
+"""Reads the FER+ votes, ten taggers' choices for each FER2013 image, and applies its authors' filter.
 
 Barsoum et al., ICMI 2016, arXiv:1608.01041.
 
@@ -16,18 +16,15 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS, FERPLUS_LABELS
 from mien.data.challenge_csv import USAGES
-from mien.data.image_files import read_csv
+from mien.data.label_files import read_table
 
 FILE_NAME = "fer2013new.csv"
-COLUMNS = (
-    *("Usage", "Image name", "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
-    *("contempt", "unknown", "NF"),
+CHOICES = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    *("unknown", "NF"),
 )
-CHOICES = len(COLUMNS) - 2
+COLUMNS = ("Usage", "Image name", *CHOICES)
 EXPRESSIONS = len(FERPLUS_LABELS)
-NOT_A_FACE = CHOICES - 1
-# The original has 1.6 MB.
-LARGEST_FILE = 64 * 2**20
 
 
 def read_votes(path: Path, usages: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
@@ -47,20 +44,17 @@ def read_votes(path: Path, usages: NDArray[np.uint8], source: str) -> NDArray[np
         DataError: A column, a usage or a number of votes is invalid (the message has the line number), or the files
             differ in the number of rows of a usage.
     """
-    lines = read_csv(path, LARGEST_FILE)
-    if not lines or [name.strip().lower() for name in lines[0]] != [name.lower() for name in COLUMNS]:
-        found = ", ".join(lines[0])[:200] if lines else "nothing"
-        raise DataError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}; found {found}.")
-    by_usage: list[list[list[int]]] = [[] for _ in USAGES]
-    for number, fields in enumerate(lines[1:], start=2):
-        if fields:
-            usage, row = _parse_row(fields, f"{path}, line {number}")
-            by_usage[usage].append(row)
-    if not any(by_usage):
-        raise DataError(f"{path} has a header but no rows.")
-    counts = np.empty((len(usages), CHOICES), dtype=np.int64)
+    by_usage: dict[str, list[list[int]]] = {usage: [] for usage in USAGES}
+    for where, row in read_table(path, COLUMNS):
+        if row["Usage"] not in by_usage:
+            raise DataError(f"{where} has Usage '{row['Usage'][:20]}'; expected {', '.join(USAGES)}.")
+        for name in CHOICES:
+            if not (row[name].isascii() and row[name].isdigit() and len(row[name]) <= 4):
+                raise DataError(f"{where} has '{row[name][:20]}' votes for {name}; expected a number from 0 to 9999.")
+        by_usage[row["Usage"]].append([int(row[name]) for name in CHOICES])
+    counts = np.empty((len(usages), len(CHOICES)), dtype=np.int64)
     for code in np.unique(usages).tolist():
-        rows, votes = np.flatnonzero(usages == code), by_usage[code]
+        rows, votes = np.flatnonzero(usages == code), by_usage[USAGES[code]]
         if len(rows) != len(votes):
             raise DataError(
                 f"{FILE_NAME} has {len(votes)} {USAGES[code]} rows but {source} has {len(rows)}; expected the"
@@ -70,20 +64,9 @@ def read_votes(path: Path, usages: NDArray[np.uint8], source: str) -> NDArray[np
     return counts
 
 
-def _parse_row(fields: list[str], where: str) -> tuple[int, list[int]]:
-    if len(fields) != len(COLUMNS):
-        raise DataError(f"{where} has {len(fields)} columns; the header has {len(COLUMNS)}.")
-    if fields[0] not in USAGES:
-        raise DataError(f"{where} has Usage '{fields[0][:20]}'; expected {', '.join(USAGES)}.")
-    for name, field in zip(COLUMNS[2:], fields[2:], strict=True):
-        if not (field.isascii() and field.isdigit() and len(field) <= 4):
-            raise DataError(f"{where} has '{field[:20]}' votes for {name}; expected a number from 0 to 9999.")
-    return USAGES.index(fields[0]), [int(field) for field in fields[2:]]
-
-
 def shows_face(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return (n,) False where NF (not a face) has more votes than any other choice of `counts` (n, 10)."""
-    return np.asarray(counts[:, NOT_A_FACE] <= counts[:, :NOT_A_FACE].max(axis=1), dtype=np.bool_)
+    return np.asarray(counts[:, -1] <= counts[:, :-1].max(axis=1), dtype=np.bool_)
 
 
 def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -110,33 +93,5 @@ def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     remaining = np.where(counts > 1, counts, 0)
     best = remaining[:, :EXPRESSIONS].max(axis=1)
     keep = 2 * best > remaining.sum(axis=1)
-    return _rescaled(remaining[:, :EXPRESSIONS] * keep[:, None])
-
-
-def probability_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Apply the probability rule of FER+'s authors to votes (n, 10).
-
-    Single votes are removed as outliers. Then choices are taken in descending order of votes, ties together, until
-    three quarters of the votes or three choices are taken, or unknown or NF is reached. The image is dropped if more
-    than three expressions are taken or they have at most half of the votes.
-
-    Returns:
-        (n, 8) the votes of the expressions taken, rescaled to sum to 1; all 0 if the image is dropped.
-    """
-    remaining = np.where(counts > 1, counts, 0)
-    taken = np.zeros((len(counts), EXPRESSIONS), dtype=np.int64)
-    for row, chosen in zip(remaining, taken, strict=True):
-        total = int(row.sum())
-        for value in sorted(set(row.tolist()) - {0}, reverse=True):
-            if 4 * chosen.sum() >= 3 * total or np.count_nonzero(chosen) >= 3:
-                break
-            chosen[row[:EXPRESSIONS] == value] = value
-            if (row[EXPRESSIONS:] == value).any():
-                break
-        if 2 * chosen.sum() <= total or np.count_nonzero(chosen) > 3:
-            chosen[:] = 0
-    return _rescaled(taken)
-
-
-def _rescaled(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), dtype=np.float32)
+    kept = remaining[:, :EXPRESSIONS] * keep[:, None]
+    return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1), dtype=np.float32)

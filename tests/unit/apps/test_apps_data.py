@@ -32,7 +32,7 @@ def test_synthesized_folder_has_the_split_layout(drawn: Path) -> None:
 
 def test_check_prints_counts_and_findings(drawn: Path) -> None:
     duplicate = drawn / "validation" / "happy" / "duplicate.png"
-    duplicate.write_bytes((drawn / "train" / "sad" / "0000.png").read_bytes())
+    duplicate.write_bytes((drawn / "train" / "sad" / "0012.png").read_bytes())
     result = run("check", drawn)
     assert result.exit_code == 0
     assert f"{drawn}: folder, 29 images" in result.stdout
@@ -47,20 +47,8 @@ def test_check_prints_one_json_object(drawn: Path) -> None:
     assert report["path"] == str(drawn)
     assert report["name"] == "folder"
     assert report["counts"]["train"]["fear"] == 3
-    assert report["shares_duplicated_in_train"] == {"validation": 0}
+    assert report["duplicates"][0] == {"split": "train", "of_split": "train", "duplicates": 0, "conflicting": 0}
     assert report["constant"] == 0
-
-
-def test_check_shows_the_splits_of_the_folder_itself(drawn: Path) -> None:
-    report = json.loads(run("check", drawn / "train", "--json").stdout)
-    assert list(report["counts"]) == ["train"]
-    assert report["n"] == 21
-
-
-def test_check_with_a_named_data_set(drawn: Path) -> None:
-    result = run("check", drawn, "--dataset", "fer2013")
-    assert isinstance(result.exception, DataError)
-    assert "No FER2013 at" in str(result.exception)
 
 
 def test_check_reads_a_data_set_of_a_plugin_file(drawn: Path, tmp_path: Path) -> None:
@@ -84,13 +72,6 @@ def test_synthesize_refuses_a_folder_with_content(drawn: Path) -> None:
     assert sorted(drawn.rglob("*")) == before
 
 
-def test_same_seed_writes_the_same_files(drawn: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again"
-    run("synthesize", again, "--per-class", "3", "--seed", "5")
-    name = "train/surprise/0002.png"
-    assert (again / name).read_bytes() == (drawn / name).read_bytes()
-
-
 def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
     folder = tmp_path / "our set"
     result = run("init", folder, "--labels", "happiness, sad,contempt")
@@ -107,7 +88,7 @@ def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
 def test_init_with_splits_is_read_once_images_are_in_it(drawn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ours"
     assert "Made 21 label folders" in run("init", folder, "--splits").stdout
-    for name in ("train/angry/0000.png", "validation/angry/0000.png"):
+    for name in ("train/angry/0000.png", "validation/angry/0021.png"):
         (folder / name).write_bytes((drawn / name).read_bytes())
     report = json.loads(run("check", folder, "--json").stdout)
     assert report["name"] == "folder"

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from data_sets import assert_refused, write_image
 
 from mien.core.errors import DataError
 from mien.data import registry
@@ -17,13 +17,6 @@ HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_land
 FOLDERS = {"training": ("training.csv", 5), "validation": ("validation.csv", 2)}
 
 
-def write_image(path: Path, grey: int, around: int = 0) -> None:
-    """A face of one shade, 40 pixels a side, with `around` black pixels on every side."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.pad(np.full((40, 40), grey, dtype=np.uint8), around)
-    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-
-
 def make_tables(root: Path) -> Path:
     """The authors' tables: eight expressions, and a row each of none, uncertain and no face without its image."""
     for stem, (table, count) in FOLDERS.items():
@@ -31,7 +24,7 @@ def make_tables(root: Path) -> Path:
         for code in range(8):
             for i in range(count):
                 name = f"{code}/{stem}_{i}.png"
-                write_image(root / "Manually_Annotated_Images" / name, 20 * code + 10, around=20)
+                write_image(root / "Manually_Annotated_Images" / name, 20 * code + 10, side=40, around=20)
                 rows.append(f"{name},20,20,40,40,1.5;2.5;3.5,{code},0.{i},-0.{i}")
         (root / table).write_text("\n".join([HEADER, *rows]) + "\n")
     return root
@@ -106,7 +99,7 @@ def test_images_left_in_their_files_are_the_same_and_missed_at_once(tmp_path: Pa
     assert not isinstance(lazy.images, np.ndarray)
     assert np.array_equal(np.asarray(lazy.images), registry.load("affectnet7", tmp_path).images)
     (tmp_path / "Manually_Annotated_Images" / "6" / "training_0.png").unlink()
-    with pytest.raises(DataError, match=r"training_0\.png: no such file"):
+    with pytest.raises(DataError, match=r"training_0\.png: no such file"):  # before training starts
         registry.load("affectnet7", tmp_path, LoadOptions(use_lazy_images=True))
 
 
@@ -128,13 +121,17 @@ def test_published_validation_is_test_and_a_share_of_train_is_validation(tmp_pat
 def test_a_test_folder_leaves_validation_as_it_is(tmp_path: Path) -> None:
     make_folders(tmp_path, WORDS)
     write_image(tmp_path / "test" / "happy" / "0.png", 30)
-    assert registry.load("affectnet8", tmp_path).split_names == ("train", "validation", "test")
-    assert sum(registry.load("affectnet8", tmp_path).counts()["test"].values()) == 1
+    counts = registry.load("affectnet8", tmp_path).counts()
+    assert {split: sum(numbers.values()) for split, numbers in counts.items()} == {
+        "train": 40,
+        "validation": 16,
+        "test": 1,
+    }
 
 
 def test_the_smaller_edition_has_one_table(tmp_path: Path) -> None:
     rows = []
-    for code, word in enumerate(("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")):
+    for code, word in enumerate(WORDS):
         write_image(tmp_path / word / f"image{code:07}.jpg", 20 * code + 10)
         rows.append(f"{code},{word}/image{code:07}.jpg,{word},0.87")
     (tmp_path / "labels.csv").write_text("\n".join([",pth,label,relFCs", *rows]))
@@ -153,40 +150,27 @@ def replace(name: str, old: str, new: str) -> Callable[[Path], object]:
 
 ROW = "6/validation_1.png,20,20,40,40,1.5;2.5;3.5,6,0.1,-0.1"
 IMAGES = "Manually_Annotated_Images/"
+ORIGIN = "http://mohammadmahoor.com/affectnet/"
 
 
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
         (lambda r: (r / IMAGES / "6/validation_1.png").unlink(), r"6/validation_1\.png: no such file"),
-        (replace("validation.csv", ROW, ROW.replace(",6,", ",11,")), r"validation\.csv, line 18 has expression '11'"),
-        (replace("validation.csv", ROW, ROW.replace(",6,", ",,")), r"line 18 has expression ''"),
+        (replace("validation.csv", ROW, ROW.replace(",6,", ",11,")), r"validation\.csv, line 18 has label '11'"),
         (lambda r: (r / IMAGES / "6/validation_1.png").write_bytes(b"x"), r"validation_1\.png is not an image"),
         (replace("validation.csv", "6/validation_1.png", "6/validation_0.png"), r"validation_0\.png' is listed twice"),
         (replace("validation.csv", ROW, ROW + ",7"), r"line 18 has 10 columns; expected 9"),
-        (
-            replace("validation.csv", ROW, ROW.replace("20,20,40,40", "20,20,0,40")),
-            r"line 18 has face box '20,20,0,40'",
-        ),
         (replace("validation.csv", ROW, ROW.replace("20,20,40,40", "NULL,20,4,4")), r"line 18 has face box 'NULL,20"),
-        (
-            replace("validation.csv", ROW, "../" + ROW),
-            r"line 18 has file '\.\./6/validation_1\.png'; expected a path below",
-        ),
-        (
-            replace("training.csv", "expression", "emotion"),
-            r"training\.csv, line 1: found .*expected a column expression",
-        ),
-        (lambda r: (r / "validation.csv").unlink(), r"validation\.csv: no such file; expected training\.csv and"),
+        (replace("validation.csv", ROW, "../" + ROW), r"line 18 has file '\.\./6/validation_1\.png'; expected a path"),
+        (replace("training.csv", "expression", "emotion"), r"training\.csv, line 2: .*expected a column expression"),
+        (lambda r: (r / "validation.csv").unlink(), r"validation\.csv cannot be read"),
         (lambda r: (r / "training.csv").write_bytes(b"\xff\xfe\x00"), r"training\.csv is not CSV text"),
     ],
 )
 def test_broken_tables_are_one_line(tmp_path: Path, damage: Callable[[Path], object], expected: str) -> None:
     damage(make_tables(tmp_path))
-    with pytest.raises(DataError, match=expected) as caught:
-        registry.load("affectnet7", tmp_path)
-    assert "http://mohammadmahoor.com/affectnet/" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_refused("affectnet7", tmp_path, expected, ORIGIN)
 
 
 LABEL = "val_set/annotations/61_exp.npy"
@@ -195,35 +179,24 @@ LABEL = "val_set/annotations/61_exp.npy"
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (
-            lambda r: (r / "val_set/images/61.jpg").unlink(),
-            r"images/61\.jpg: no such file, but .*61_exp\.npy labels it",
-        ),
-        (lambda r: (r / LABEL).unlink(), r"61_exp\.npy: no such file, but .*61\.jpg exists"),
-        (lambda r: np.save(r / LABEL, np.array("joyful")), r"61_exp\.npy has expression 'joyful'; expected 0 neutral"),
+        (lambda r: (r / "val_set/images/61.jpg").unlink(), r"61\.jpg: no such file, but .*61_exp\.npy labels it"),
+        (lambda r: (r / LABEL).unlink(), r"61_exp\.npy cannot be read"),
+        (lambda r: np.save(r / LABEL, np.array("joyful")), r"61_exp\.npy: Unknown label 'joyful'"),
         (lambda r: np.save(r / LABEL, np.array({"a": 1}), allow_pickle=True), r"61_exp\.npy is not a NumPy file"),
         (lambda r: np.save(r / LABEL, np.arange(3)), r"61_exp\.npy holds 3 values"),
-        (lambda r: (r / LABEL).write_bytes(b""), r"61_exp\.npy is not a NumPy file"),
-        (lambda r: (r / LABEL).write_bytes(b"x" * 5000), r"61_exp\.npy has more than 4096 bytes"),
-        (lambda r: (r / "val_set/images/61.jpg").write_bytes(b"x"), r"61\.jpg is not an image"),
         (lambda r: (r / "val_set/images/61.png").touch(), r"Image '61' exists twice"),
-        (lambda r: (r / "val_set").rename(r / "other"), r"val_set: no such folder; expected train_set and val_set"),
-        (lambda r: (r / "val_set/images").rename(r / "val_set/x"), r"images cannot be read"),
+        (lambda r: (r / "val_set").rename(r / "other"), r"val_set/annotations cannot be read"),
     ],
 )
 def test_broken_arrays_are_one_line(tmp_path: Path, damage: Callable[[Path], object], expected: str) -> None:
     damage(make_arrays(tmp_path))
-    with pytest.raises(DataError, match=expected) as caught:
-        registry.load("affectnet7", tmp_path)
-    assert "\n" not in str(caught.value)
+    assert_refused("affectnet7", tmp_path, expected, ORIGIN)
 
 
-def test_other_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"No AffectNet at .* expected a folder with training\.csv"):
-        registry.load("affectnet7", tmp_path)
-    write_image(tmp_path / "train" / "11" / "0.png", 1)
-    with pytest.raises(DataError, match="train/11 has expression '11'"):
-        registry.load("affectnet7", tmp_path)
-    (tmp_path / "train" / "11").rename(tmp_path / "train" / "glad")
-    with pytest.raises(DataError, match="train/glad is not named after a label"):
-        registry.load("affectnet7", tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("", "No AffectNet at"), ("train/11", "train/11 has label '11'"), ("train/glad", "Unknown label 'glad'")],
+)
+def test_other_folders_are_named(tmp_path: Path, folder: str, expected: str) -> None:
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    assert_refused("affectnet7", tmp_path, expected, ORIGIN)

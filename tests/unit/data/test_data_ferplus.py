@@ -7,7 +7,6 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry, votes
-from mien.data.options import LoadOptions
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
 
@@ -16,12 +15,15 @@ def majority(*counts: int) -> list[float]:
     return votes.majority_distribution(np.array([counts]))[0].tolist()
 
 
-def probability(*counts: int) -> list[float]:
-    return votes.probability_distribution(np.array([counts]))[0].tolist()
-
-
-def test_majority_removes_single_votes() -> None:
-    np.testing.assert_allclose(majority(6, 1, 2, 0, 1, 0, 0, 0, 0, 0), [0.75, 0, 0.25, 0, 0, 0, 0, 0])
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ((6, 1, 2, 0, 1, 0, 0, 0, 0, 0), [0.75, 0, 0.25, 0, 0, 0, 0, 0]),  # single votes are removed
+        ((5, 2, 1, 1, 1, 0, 0, 0, 0, 0), [5 / 7, 2 / 7, 0, 0, 0, 0, 0, 0]),  # half, but a majority of what remains
+    ],
+)
+def test_majority_keeps(counts: tuple[int, ...], kept: list[float]) -> None:
+    np.testing.assert_allclose(majority(*counts), kept)
 
 
 @pytest.mark.parametrize(
@@ -37,33 +39,6 @@ def test_majority_removes_single_votes() -> None:
 )
 def test_majority_drops(counts: tuple[int, ...]) -> None:
     assert majority(*counts) == [0] * 8
-
-
-def test_majority_counts_after_single_votes_are_removed() -> None:
-    # 5 of 10 is no majority, but 5 of the 7 that remain is one.
-    np.testing.assert_allclose(majority(5, 2, 1, 1, 1, 0, 0, 0, 0, 0)[:2], [5 / 7, 2 / 7])
-
-
-def test_probability_keeps_what_covers_three_quarters() -> None:
-    np.testing.assert_allclose(probability(5, 3, 2, 0, 0, 0, 0, 0, 0, 0), [0.625, 0.375, 0, 0, 0, 0, 0, 0])
-
-
-def test_probability_stops_at_unknown() -> None:
-    np.testing.assert_allclose(probability(6, 0, 0, 0, 0, 0, 0, 0, 4, 0), [1, 0, 0, 0, 0, 0, 0, 0])
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [
-        (2, 0, 0, 0, 0, 0, 0, 0, 8, 0),  # unknown first
-        (4, 0, 2, 0, 0, 0, 0, 0, 4, 0),  # the choices taken with unknown have no majority
-        (2, 2, 2, 2, 2, 0, 0, 0, 0, 0),  # more than three
-        (0, 0, 0, 0, 0, 0, 0, 0, 0, 10),
-        (1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-    ],
-)
-def test_probability_drops(counts: tuple[int, ...]) -> None:
-    assert probability(*counts) == [0] * 8
 
 
 @pytest.fixture
@@ -87,13 +62,6 @@ def test_labels_are_the_majority_of_the_kept_images(folder: Path) -> None:
     assert faces.votes is not None
     np.testing.assert_allclose(faces.votes.sum(axis=1), 1)
     assert faces.fingerprint == registry.load("ferplus", folder / votes.FILE_NAME).fingerprint
-
-
-def test_probability_mode_keeps_more(folder: Path) -> None:
-    faces = registry.load("ferplus", folder, LoadOptions(ferplus_mode="probability"))
-    assert len(faces) == 3
-    assert faces.votes is not None
-    np.testing.assert_allclose(faces.votes[0, :3], [0.5, 0.5, 0])
 
 
 def test_missing_votes_are_an_error(folder: Path) -> None:

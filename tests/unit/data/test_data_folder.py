@@ -3,11 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+from data_sets import assert_refused, write_image
 
-from mien.core.errors import DataError
 from mien.data import registry
 from mien.data.options import LoadOptions
 
@@ -16,12 +14,7 @@ AddImage = Callable[..., None]
 
 @pytest.fixture
 def add(tmp_path: Path) -> AddImage:
-    def add_image(name: str, grey: int = 0, side: int = 48) -> None:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", np.full((side, side), grey, dtype=np.uint8))[1].tobytes())
-
-    return add_image
+    return lambda name, grey=0, side=48: write_image(tmp_path / name, grey, side)
 
 
 def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddImage) -> None:
@@ -60,14 +53,6 @@ def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, 
     assert kept.split_names == ("train", "test")
 
 
-def test_size_and_channels(tmp_path: Path, add: AddImage) -> None:
-    add("train/angry/a.png", 77, side=100)
-    add("train/angry/b.png", 77, side=9)
-    faces = registry.load("folder", tmp_path, LoadOptions(image_size=64, channels=3))
-    assert faces.images.shape == (2, 64, 64, 3)
-    assert (faces.images == 77).all()
-
-
 def test_hidden_files_and_litter_are_skipped(tmp_path: Path, add: AddImage) -> None:
     add("angry/a.png")
     (tmp_path / ".mien-cache").mkdir()
@@ -77,35 +62,18 @@ def test_hidden_files_and_litter_are_skipped(tmp_path: Path, add: AddImage) -> N
     assert len(registry.load("folder", tmp_path)) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"no image"])
-def test_unreadable_image_is_named(tmp_path: Path, add: AddImage, content: bytes) -> None:
-    add("angry/a.png")
-    (tmp_path / "angry" / "bad.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.png"):
-        registry.load("folder", tmp_path)
-
-
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (
-            ["angry/a.png", "angri/a.png"],
-            r"angri is not named after a label: Unknown label 'angri'",
-        ),
+        (["angry/a.png", "angri/a.png"], "angri: Unknown label 'angri'. Did you mean 'angry'"),
         (["angry/a.png", "3/a.png"], "3 is named by a number, which means another expression"),
-        (["angry/a.png", "happy/sub/a.png"], "sub is a folder; expected images directly in"),
+        (["angry/a.png", "happy/sub/a.png"], "sub: no such file; expected an image"),
         (["train/angry/a.png", "sad/a.png"], "is next to split folders"),
-        (["train/angry/a.png", "train/b.png"], r"b\.png is a file; expected a folder"),
+        (["train/angry/a.png", "train/b.png"], r"b\.png: Unknown label"),
+        ([], "No images at"),
     ],
 )
 def test_layout_that_does_not_fit_is_named(tmp_path: Path, add: AddImage, names: list[str], expected: str) -> None:
     for name in names:
         add(name)
-    with pytest.raises(DataError, match=expected):
-        registry.load("folder", tmp_path)
-
-
-def test_folder_without_images(tmp_path: Path) -> None:
-    (tmp_path / "train" / "angry").mkdir(parents=True)
-    with pytest.raises(DataError, match="No images at"):
-        registry.load("folder", tmp_path)
+    assert_refused("folder", tmp_path, expected)

@@ -28,13 +28,6 @@ def test_the_seed_alone_decides(faces: FaceDataset) -> None:
     assert other.fingerprint != registry.load("synthetic", None, few).fingerprint
 
 
-def test_size_and_channels() -> None:
-    options = LoadOptions(faces_per_class=1, image_size=64, channels=3)
-    faces = registry.load("synthetic", None, options)
-    assert faces.images.shape == (14, 64, 64, 3)
-    np.testing.assert_array_equal(faces.images[..., 0], faces.images[..., 2])
-
-
 def test_no_face_is_drawn_twice(faces: FaceDataset) -> None:
     assert len(np.unique(faces.images.reshape(len(faces), -1), axis=0)) == len(faces)
 

@@ -1,0 +1,111 @@
+"""Reads the folders, texts and tables of data sets; what is wrong in them becomes one line that names the place."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from mien.core.errors import DataError
+from mien.core.expressions import Expression, LabelSet
+from mien.core.image import SUFFIXES
+
+# What operating systems and archivers leave behind; hidden files and folders are skipped too.
+LITTER = ("thumbs.db", "desktop.ini", "__macosx")
+ALL_LABELS = LabelSet(tuple(Expression))
+
+
+@contextlib.contextmanager
+def errors_with(origin: str) -> Iterator[None]:
+    """Add to every `DataError` raised inside where the data set is available."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{error} {origin}") from None
+
+
+@contextlib.contextmanager
+def reading(path: Path, expected: str = "UTF-8 text") -> Iterator[None]:
+    """Turn what goes wrong in reading a file or folder into a `DataError` that names it and says what is expected."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    except (ValueError, EOFError, csv.Error):
+        raise DataError(f"{path} is not {expected}.") from None
+
+
+def list_entries(folder: Path) -> list[Path]:
+    """Return a folder's entries, sorted, without hidden files and litter; `DataError` if it cannot be read."""
+    with reading(folder):
+        entries = sorted(folder.iterdir())
+    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in LITTER]
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in a folder, sorted."""
+    return [entry for entry in list_entries(folder) if entry.is_dir()]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, sorted: those with a suffix that can be decoded."""
+    return [entry for entry in list_entries(folder) if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
+
+
+def read_text(path: Path) -> str:
+    """Read a text file; `DataError` if it cannot be read."""
+    with reading(path):
+        return path.read_text(encoding="utf-8-sig")
+
+
+def read_table(
+    path: Path, columns: Sequence[str], default_header: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a CSV file as {column: text}, each after its place in words: "FILE, line 2".
+
+    Args:
+        path: The file; it is read row by row.
+        columns: Required, in any order, in upper or lower case.
+        default_header: The columns of a file whose first line has as many fields and none of these names.
+
+    Raises:
+        DataError: A column is missing, a row does not fit the header, or the file is not CSV text.
+    """
+    with reading(path, "CSV text"), path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        first = [field.strip() for field in next(rows, [])]
+        spelling = {column.lower(): column for column in columns}
+        header, before = [spelling.get(name.lower(), name) for name in first], []
+        if len(first) == len(default_header) and not set(first) & set(default_header):
+            header, before = list(default_header), [first]
+        missing = [column for column in columns if column not in header]
+        if missing:
+            found = ", ".join(first)[:200] or "nothing"
+            raise DataError(
+                f"{path}, line 1 has no column '{missing[0]}': found {found}; expected {', '.join(columns)}."
+            )
+        for fields in filter(None, chain(before, rows)):
+            where = f"{path}, line {rows.line_num}"
+            if len(fields) != len(header):
+                raise DataError(f"{where} has {len(fields)} columns; expected {len(header)}.")
+            yield where, dict(zip(header, map(str.strip, fields), strict=True))
+
+
+def parse_number(text: str, labels: Iterable[Expression], where: object, first: int = 1) -> Expression:
+    """Return the expression of a number, if `labels` are numbered from `first`; `DataError` names the place."""
+    numbers = {float(i): expression for i, expression in enumerate(labels, first)}
+    try:
+        return numbers[float(text)]
+    except (KeyError, ValueError):
+        known = ", ".join(f"{number:.0f} {expression}" for number, expression in numbers.items())
+        raise DataError(f"{where} has label '{text[:20]}'; expected {known}.") from None
+
+
+def parse_word(word: str, where: object, labels: LabelSet = ALL_LABELS) -> Expression:
+    """Return the expression of a name or synonym; `DataError` names the place if it is not one of `labels`."""
+    try:
+        return labels.expressions[labels.index(word)]
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
