@@ -26,7 +26,7 @@ from PIL import Image
 from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from mien.core.hardware import available_cores
 from mien.inference.archive.job import ArchiveSettings
-from mien.inference.archive.run import Watcher, annotate
+from mien.inference.archive.run import annotate
 from mien.inference.archive.worker import FACES
 from mien.inference.model import OnnxModel
 
@@ -78,8 +78,10 @@ class Progress:
 
     points: list[tuple[float, int, float]] = field(default_factory=list)
 
-    def advance(self, done: int, _: int) -> None:
-        """Note a point."""
+    def advance(self, done: int, total: int | None) -> None:
+        """Note a point, unless images are still being searched for."""
+        if total is None:
+            return
         pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
         self.points.append((time.perf_counter(), done, sum(map(processor_seconds, pids))))
 
@@ -94,7 +96,7 @@ def measure_archive(folder: Path, out: Path, processes: int) -> tuple[float, flo
     """Return images per second, processor seconds per image, and seconds until every process had done a chunk."""
     progress, begin = Progress(), time.perf_counter()
     settings = ArchiveSettings(detector="none", workers=processes, chunk=CHUNK)
-    summary = annotate(folder, out, settings, watcher=Watcher(advance=progress.advance))
+    summary = annotate(folder, out, settings, advance=progress.advance)
     assert summary.bad == 0
     out.unlink()
     out.with_suffix(".bad.jsonl").unlink()

@@ -39,6 +39,7 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
     (folder / "text.jpg").write_text("not an image")
     (folder / "cut.jpg").write_bytes(hopper.read_bytes()[:5000])
     (folder / "gone.png").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.png")
     (folder / "new\nline.jpg").write_bytes(hopper.read_bytes())
     os.close(os.open(os.fsencode(folder) + b"/caf\xe9.png", os.O_CREAT))
     out = tmp_path / "out.parquet"
@@ -48,12 +49,13 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
     assert code == 0
     assert "41 images, 41 faces" in printed
     assert "Expressions: " in printed
-    assert "5 files could not be read" in err
+    assert "6 files could not be read" in err
     assert bad_of(out) == {
         "caf\\xe9.png": "the file is empty (0 bytes); expected an image file.",
         "cut.jpg": bad_of(out)["cut.jpg"],
         "empty.png": "the file is empty (0 bytes); expected an image file.",
         "gone.png": "the file cannot be read (No such file or directory).",
+        "pipe.png": "the path is a folder, a pipe or a device; expected an image file.",
         "text.jpg": bad_of(out)["text.jpg"],
     }
     assert "damaged or truncated" in bad_of(out)["cut.jpg"]

@@ -1,34 +1,17 @@
 """Bad input gives one clear line and a non-zero exit, never a traceback, and a batch continues."""
 
-import io
 import json
-import struct
-import zlib
 
 import numpy as np
 import pytest
+from images import encoded, png_header
 from PIL import Image
 
 GOOD_PIXELS = " ".join(["128"] * 2303 + ["7"])
 
 
-def png_header(width, height):
-    """Return a PNG that claims a size and holds hardly any data."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    )
-
-
-def jpeg(size=64):
-    out = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(out, "JPEG")
-    return out.getvalue()
+def jpeg():
+    return encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)), "JPEG")
 
 
 BAD_IMAGES = {
@@ -54,7 +37,7 @@ def test_a_bad_image_is_one_line_and_the_batch_continues(mien, tmp_path, tiny_mo
     assert lines[0].startswith("error: ")
     assert name in lines[0]
     assert message in lines[0]
-    assert "missing.jpg: no such file" in lines[1]
+    assert "missing.jpg cannot be read" in lines[1]
     (result,) = map(json.loads, out.splitlines())
     assert result["source"].endswith("good.jpg")
 

@@ -14,7 +14,6 @@ from mien.apps.options import DetectorName, KeepAll, ModelName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from mien.inference.archive.run import Watcher
     from mien.inference.archive.tables import Summary
 
 SECONDS_BETWEEN_LINES = 60  # of a log
@@ -61,8 +60,8 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
     interruption = Interruption()
     try:
-        with interruption.delayed(), _progress(lambda: bool(interruption.signal)) as watcher:
-            summary = run(source, out, settings, ray=ray, watcher=watcher)
+        with interruption.delayed(), _progress() as advance:
+            summary = run(source, out, settings, ray=ray, advance=advance, stop=lambda: bool(interruption.signal))
     except InterruptedArchiveError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(128 + interruption.signal) from None
@@ -89,51 +88,41 @@ def _print_summary(summary: Summary, out: Path) -> None:
 
 
 @contextmanager
-def _progress(stop: Callable[[], bool]) -> Iterator[Watcher]:
+def _progress() -> Iterator[Callable[[int, int | None], None]]:
     """Show images per second and the time left on standard error: a bar, or in a log one line per minute."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from mien.inference.archive.run import Watcher
-
     console = Console(stderr=True)
-    log = Log()
-    if not console.is_terminal:
-        yield Watcher(advance=log.advance, stop=stop)
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}")
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("searching for images", total=None, count="")
+    start = first = next_line = 0.0
 
-        def advance(done: int, total: int) -> None:
-            count = log.describe(done, total)
-            progress.update(task, description="annotating", completed=done, total=total, count=count)
-
-        yield Watcher(lambda n: progress.update(task, count=f"{n:,} found"), advance, stop)
-
-
-class Log:
-    """Progress as text; the rate is that of this run."""
-
-    def __init__(self) -> None:
-        self._next = self._start = 0.0
-        self._first = 0
-
-    def describe(self, done: int, total: int) -> str:
-        """Return how many images are done, how many per second since the first call, and the time left."""
-        if not self._start:
-            self._start, self._first = time.monotonic(), done
-        rate = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
+    def describe(done: int, total: int) -> str:
+        nonlocal start, first
+        if not start:
+            start, first = time.monotonic(), done
+        rate = (done - first) / max(time.monotonic() - start, 1e-9)  # of this run
         left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
         return f"{done:,} of {total:,} images, {rate:,.0f} per second{left}"
 
-    def advance(self, done: int, total: int) -> None:
-        """Print what an earlier run has done, and then one line per minute."""
-        line, now = self.describe(done, total), time.monotonic()
-        if now < self._next:
+    def log(done: int, total: int | None) -> None:
+        nonlocal next_line
+        if total is None or time.monotonic() < next_line:
             return
-        if self._next:
+        line = describe(done, total)
+        if next_line:
             typer.echo(line, err=True)
         elif done:
             typer.echo(f"Continuing: {done:,} of {total:,} images are done", err=True)
-        self._next = now + SECONDS_BETWEEN_LINES
+        next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    if not console.is_terminal:
+        yield log
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("searching for images", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            text = f"searching for images: {done:,} found" if total is None else describe(done, total)
+            progress.update(task, description=text, completed=done, total=total)
+
+        yield show

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -92,6 +93,7 @@ def _options(
 def main() -> None:
     """Run the command line; every `MienError` becomes one line on standard error and exit code 1."""
     os.environ.setdefault(LARGE_PAGES, "1")  # before torch is imported, which reads it once
+    warnings.filterwarnings("ignore", module="PIL")  # an odd image is read, or is an error of one line
     try:
         app()
     except MienError as error:

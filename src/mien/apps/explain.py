@@ -10,7 +10,7 @@ import typer
 
 from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.apps.recognize import Failures, image_paths
+from mien.apps.recognize import Failures, expand_all
 from mien.core.text import percent
 
 if TYPE_CHECKING:
@@ -69,9 +69,10 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.core.errors import ImageError
     from mien.explain.face_figure import prepare_folder, save_face
     from mien.explain.faces import FaceExplainer, load_explainer
+    from mien.inference.sources import expand_source
 
     failures = Failures()
-    paths = list(image_paths(sources, failures))
+    paths = expand_all(sources, expand_source, failures)
     if not paths:
         raise typer.Exit(1)
     cv2.setNumThreads(threads)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -18,21 +17,7 @@ if TYPE_CHECKING:
     from mien.core.types import ImageResult
     from mien.inference.recognizer import Recognizer
 
-
-class Smoothing(StrEnum):
-    """How a face's probabilities are smoothed over time."""
-
-    OFF = "off"
-    ON = "on"
-    ADAPTIVE = "adaptive"
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
+T = TypeVar("T")
 
 
 def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
@@ -45,7 +30,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     ],
     model: ModelName = "default",
     detector: DetectorName = "auto",
-    format: Annotated[Format, typer.Option(help="How to print results.")] = Format.TABLE,
+    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="How to print results.")] = "table",
     save: Annotated[
         Path | None,
         typer.Option(
@@ -62,8 +47,8 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     keep_all: KeepAll = False,
     plugin: PluginFiles = None,
     smoothing: Annotated[
-        Smoothing, typer.Option(help="Videos: smooth each face's probabilities over time.")
-    ] = Smoothing.ADAPTIVE,
+        Literal["off", "on", "adaptive"], typer.Option(help="Videos: smooth each face's probabilities over time.")
+    ] = "adaptive",
     time_constant: Annotated[
         float, typer.Option(metavar="SECONDS", help="Videos: time constant of the smoothing.")
     ] = 0.25,
@@ -81,7 +66,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     rest is processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a video or a camera
     early and keeps complete files.
     """
-    from mien.inference.video.sources import is_video
+    from mien.inference.formats import write_results
+    from mien.inference.sources import expand_source
+    from mien.inference.video.sources import expand_video, is_video
 
     load_plugin_files(plugin)
     failures = Failures()
@@ -89,14 +76,19 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     stopped = 0
     if any(is_video(source) for source in sources):
         from mien.apps.recognize_video import VideoOptions, recognize_videos
+        from mien.core.errors import ImageError
         from mien.inference.video import StreamSettings
 
-        settings = StreamSettings(detect_every, smoothing=smoothing.value, time_constant=time_constant)
-        options = VideoOptions(format.value, save, not no_video, threads)
-        videos = _video_paths(sources, failures)
+        if images := [source for source in sources if not is_video(source)]:
+            raise ImageError(f"{images[0]} is not a video, but others are; name images and videos in two commands.")
+        settings = StreamSettings(detect_every, smoothing=smoothing, time_constant=time_constant)
+        options = VideoOptions(format, save, not no_video, threads)
+        videos = expand_all(sources, expand_video, failures)
         stopped = recognize_videos(videos, load(), settings, options, failures.add) if videos else 0
-    else:
-        _recognize_images(sources, load, format.value, save, failures)
+    elif paths := expand_all(sources, expand_source, failures):
+        recognizer = load()
+        results = _results(recognizer, paths, save, failures)
+        write_results(format, results, recognizer.card.labels.names, sys.stdout)
     if stopped or failures.count:
         raise typer.Exit(128 + stopped if stopped else 1)
 
@@ -113,20 +105,17 @@ class Failures:
         typer.echo(f"error: {error}", err=True)
 
 
-def image_paths(sources: list[str], failures: Failures) -> Iterator[Path]:
-    """Yield every image once, in the order of the sources."""
+def expand_all(sources: list[str], expand: Callable[[str], list[T]], failures: Failures) -> list[T]:
+    """Return what every source expands to, each once, in the order of the sources."""
     from mien.core.errors import ImageError
-    from mien.inference.sources import expand_source
 
-    seen: set[Path] = set()
+    found: list[T] = []
     for source in sources:
         try:
-            paths = expand_source(source)
+            found += expand(source)
         except ImageError as error:
             failures.add(error)
-            continue
-        yield from (path for path in paths if path not in seen)
-        seen.update(paths)
+    return list(dict.fromkeys(found))
 
 
 def _load(model: str, detector: str, threads: int, provider: str, *, use_rejection: bool) -> Recognizer:
@@ -138,18 +127,6 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
 
     cv2.setNumThreads(threads)
     return Recognizer(OnnxModel.load(model, threads, provider), detector, use_rejection=use_rejection)
-
-
-def _recognize_images(
-    sources: list[str], load: Callable[[], Recognizer], format: str, save: Path | None, failures: Failures
-) -> None:
-    from mien.inference.formats import write_results
-
-    paths = list(image_paths(sources, failures))
-    if paths:
-        recognizer = load()
-        results = _results(recognizer, paths, save, failures)
-        write_results(format, results, recognizer.card.labels.names, sys.stdout)
 
 
 def _results(recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures) -> Iterator[ImageResult]:
@@ -166,20 +143,3 @@ def _results(recognizer: Recognizer, paths: list[Path], save: Path | None, failu
                 save_drawing(image, result, save)
         except ImageError as error:
             failures.add(error)
-
-
-def _video_paths(sources: list[str], failures: Failures) -> list[str]:
-    """Return every video once, in the order of the sources."""
-    from mien.core.errors import ImageError
-    from mien.inference.video.sources import expand_video, is_video
-
-    images = [source for source in sources if not is_video(source)]
-    if images:
-        raise ImageError(f"{images[0]} is not a video, but others are; name images and videos in two commands.")
-    videos: list[str] = []
-    for source in sources:
-        try:
-            videos += expand_video(source)
-        except ImageError as error:
-            failures.add(error)
-    return list(dict.fromkeys(videos))

@@ -19,9 +19,6 @@ from mien.core.upgrade import upgrade
 METADATA_KEY = "mien"
 FORMAT_VERSION = 1
 Precision = Literal["float32", "float16", "int8"]
-# Fields added after the first release. They are written only if they differ, so that it can read other files.
-LATER_FIELDS: dict[str, Any] = {"precision": "float32", "conversion": {}, "unsure_threshold": None}
-LATER_INPUT_FIELDS: dict[str, Any] = {"is_grey": False}
 
 
 @dataclass(frozen=True)
@@ -109,14 +106,8 @@ class ModelCard:
 
     def to_json(self) -> str:
         """Return the card as JSON text."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        fields |= {
-            "format": FORMAT_VERSION,
-            "labels": list(self.labels.names),
-            "input": _without(LATER_INPUT_FIELDS, dataclasses.asdict(self.input)),
-            "crop": dataclasses.asdict(self.crop),
-        }
-        return json.dumps(_without(LATER_FIELDS, fields), sort_keys=True)
+        fields = dataclasses.asdict(self) | {"format": FORMAT_VERSION, "labels": list(self.labels.names)}
+        return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, source: str = "model file") -> ModelCard:
@@ -141,7 +132,3 @@ class ModelCard:
         if METADATA_KEY not in metadata:
             raise ModelError(f"{source} has no mien model card (labels, input, crop); write it with `mien export`.")
         return cls.from_json(metadata[METADATA_KEY], source)
-
-
-def _without(defaults: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if defaults.get(name, ...) != value}

@@ -15,29 +15,6 @@ FRAME_COLUMNS = ("source", "frame", "time", "image_width", "image_height")
 FACE_COLUMNS = ("x", "y", "width", "height", "score", "label", "confidence")
 
 
-def describe_face(
-    number: int, box: tuple[float, float, float, float], score: float, label: str, probabilities: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return a face; `number` counts an image's faces from 1, and `box` is left, top, width, height in pixels."""
-    x, y, width, height = (round(float(value), 1) for value in box)
-    return {
-        "face": number,
-        "x": x,
-        "y": y,
-        "width": width,
-        "height": height,
-        "score": round(float(score), 4),
-        "label": label,
-        "confidence": round(float(probabilities[label]), 6),
-        "probabilities": round_all(probabilities),
-    }
-
-
-def round_all(shares: Mapping[str, float]) -> dict[str, float]:
-    """Return probabilities or shares with six decimals."""
-    return {name: round(float(share), 6) for name, share in shares.items()}
-
-
 def table_columns(labels: Sequence[str], *, is_video: bool = False) -> tuple[str, ...]:
     """Return the names of a table's columns, in order."""
     if is_video:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mien.core.serialization import describe_face, round_all
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,15 @@ class Face:
         return self.probabilities[self.label]
 
     def to_json(self, number: int) -> dict[str, object]:
-        """Return the face as JSON values; `number` counts the faces of its image from 1."""
-        box = (self.box.x, self.box.y, self.box.width, self.box.height)
-        return describe_face(number, box, self.score, self.label, self.probabilities)
+        """Return the face as `mien.core.serialization` says; `number` counts the faces of its image from 1."""
+        return {
+            "face": number,
+            **{side: round(float(getattr(self.box, side)), 1) for side in ("x", "y", "width", "height")},
+            "score": round(float(self.score), 4),
+            "label": self.label,
+            "confidence": round(float(self.confidence), 6),
+            "probabilities": _rounded(self.probabilities),
+        }
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class TrackedFace(Face):
     def to_json(self, number: int) -> dict[str, object]:
         """Return the face as JSON values; `number` counts the faces of its frame from 1."""
         face = super().to_json(number)
-        return {"face": number, "track": self.track, "seen": self.is_seen, **face, "raw": round_all(self.raw)}
+        return {"face": number, "track": self.track, "seen": self.is_seen, **face, "raw": _rounded(self.raw)}
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,12 @@ def _image_json(result: ImageResult | FrameResult) -> dict[str, object]:
         "image_width": result.width,
         "image_height": result.height,
         "faces": [face.to_json(number) for number, face in enumerate(result.faces, start=1)],
-        "shares": round_all(result.shares),
+        "shares": _rounded(result.shares),
     }
+
+
+def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(share), 6) for name, share in shares.items()}
 
 
 def _shares(faces: Sequence[Face], labels: Sequence[str]) -> dict[str, float]:

@@ -123,7 +123,7 @@ class Recognizer:
             ImageError: The image cannot be read, or exceeds a limit.
         """
         name = image_name(image) if source is None else source
-        pixels = read_pixels(image, name, limits, use_grey=self.is_whole_image)
+        pixels = read_pixels(image, name, limits)
         detections = sorted(self.detect(pixels), key=lambda detection: detection.box.centre)
         crops = [self.crop(pixels, detection.box) for detection in detections]
         return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
@@ -173,14 +173,12 @@ class Recognizer:
         return self._threshold is None or reject <= self._threshold
 
 
-def read_pixels(
-    image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS, *, use_grey: bool = False
-) -> NDArray[np.uint8]:
-    """Return an image as upright RGB (h, w, 3), or with `use_grey` an 8-bit grey file as (h, w); or `ImageError`."""
+def read_pixels(image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Return an image as upright RGB (h, w, 3); `name` is its name in errors."""
     if isinstance(image, str | os.PathLike):
-        return read_image(Path(image), limits, use_grey=use_grey)
+        return read_image(Path(image), limits, source=name)
     if isinstance(image, bytes | bytearray | memoryview):
-        return decode_image(bytes(image), name, limits, use_grey=use_grey)
+        return decode_image(bytes(image), name, limits)
     if isinstance(image, np.ndarray):
         return as_rgb(image)
     raise ImageError(f"Got an image of type {type(image).__name__}; expected a path, bytes or a numpy array.")

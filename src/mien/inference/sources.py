@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mien.core.errors import ImageError
@@ -23,26 +24,30 @@ def expand_source(source: str) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        files = _in_folder(path)
+        files = sorted(walk_images(path))
         if not files:
             raise ImageError(f"{source}: no images in this folder; expected files ending in {EXPECTED}.")
         return files
     if glob.has_magic(source) and not os.path.lexists(path):
         matches = [Path(match) for match in glob.iglob(source, recursive=True)]  # noqa: PTH207 (absolute patterns too)
-        files = sorted({match for match in matches if match.is_file() and _is_image(match.name)})
+        files = sorted({match for match in matches if match.is_file() and is_image(match.name)})
         if not files:
             raise ImageError(f"{source}: no image file matches; expected names ending in {EXPECTED}.")
         return files
     return [path]
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(place, name) for name in names if _is_image(name) and not name.startswith(".")]
-    return sorted(files)
+def walk_images(folder: Path, on_error: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """Yield the image files of a folder and then of its folders, each sorted by name.
+
+    Hidden files and folders and links to folders are left out. `on_error` gets the error, with its `filename`, of a
+    folder that cannot be opened.
+    """
+    for place, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if is_image(name) and not name.startswith("."))
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Tell whether a file's name ends like an image's."""
     return name.lower().endswith(SUFFIXES)

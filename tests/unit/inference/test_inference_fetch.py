@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mien.core.errors import ModelError
-from mien.inference import fetch
 from mien.inference.detectors import yunet
 from mien.inference.detectors.yunet import FILE_NAME, fetch_weights
 
@@ -32,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.path == "/slow":
                 for _ in range(50):
-                    self.wfile.write(b"x" * fetch.CHUNK)
+                    self.wfile.write(b"x" * yunet.DOWNLOAD_CHUNK)
                     time.sleep(0.1)
             else:
                 self.wfile.write({"/right": CONTENT, "/wrong": b"other", "/huge": b"x" * 100_000}[self.path])
@@ -92,7 +91,7 @@ def test_a_damaged_file_is_fetched_again(server: str, monkeypatch: pytest.Monkey
 def test_a_wrong_file_leaves_nothing(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, expected: str
 ) -> None:
-    monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 50_000)
+    monkeypatch.setattr(yunet, "LARGEST_DOWNLOAD", 50_000)
     urls(monkeypatch, f"{server}/{page}")
     with pytest.raises(ModelError, match=expected) as caught:
         fetch_weights(5)
@@ -101,7 +100,7 @@ def test_a_wrong_file_leaves_nothing(
 
 
 def test_a_slow_address_times_out(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 2**30)
+    monkeypatch.setattr(yunet, "LARGEST_DOWNLOAD", 2**30)
     urls(monkeypatch, f"{server}/slow")
     with pytest.raises(ModelError, match="not finished after"):
         fetch_weights(0.3)

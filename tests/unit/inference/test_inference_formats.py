@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from mien.core.errors import MienError
 from mien.core.text import printable
 from mien.core.types import Box, Face, ImageResult
 from mien.inference.formats import write_results
@@ -81,8 +80,3 @@ def test_names_that_are_not_utf8_can_be_printed(name: str) -> None:
     text = written(name, [ImageResult("caf\udce9.jpg", 9, 8, [face("happy")], LABELS)])
     assert text.encode("utf-8")
     assert printable("caf\udce9é") == "caf?é"
-
-
-def test_unknown_format() -> None:
-    with pytest.raises(MienError, match=r"No format named 'jso'\. Did you mean 'json'\?"):
-        write_results("jso", RESULTS, LABELS, io.StringIO())

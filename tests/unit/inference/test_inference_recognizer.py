@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -137,20 +136,15 @@ def test_paths_bytes_and_arrays_agree(tiny_model: Path, tmp_path: Path, astronau
     Image.fromarray(astronaut).save(path)
     by_array = recognizer.recognize(astronaut)
     assert len(by_array.faces) == 1
-    for image in (path, str(path), path.read_bytes(), memoryview(path.read_bytes())):
+    for image in (path, str(path), path.read_bytes(), memoryview(path.read_bytes()), bytearray(path.read_bytes())):
         assert recognizer.recognize(image).faces == by_array.faces
     assert recognizer.recognize(path).source == str(path)
     assert by_array.source == "image"
 
 
-def test_a_grey_image(tiny_model: Path, astronaut: NDArray[np.uint8]) -> None:
-    grey = np.asarray(Image.fromarray(astronaut).convert("L"))
-    assert len(Recognizer(tiny_model, "haar").recognize(grey).faces) == 1
-
-
 def test_bad_input(tiny_model: Path, tmp_path: Path) -> None:
     recognizer = Recognizer(tiny_model, "none")
-    with pytest.raises(ImageError, match="no such file"):
+    with pytest.raises(ImageError, match="No such file"):
         recognizer.recognize(tmp_path / "nosuch.png")
     with pytest.raises(ImageError, match="list"):
         recognizer.recognize([[1, 2]])  # type: ignore[arg-type]
@@ -175,9 +169,3 @@ def test_recognizer_is_reached_lazily_and_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
-
-
-def test_bytes_like_objects(tiny_model: Path) -> None:
-    buffer = io.BytesIO()
-    Image.new("L", (48, 48), 9).save(buffer, "PNG")
-    assert Recognizer(tiny_model, "none").recognize(bytearray(buffer.getvalue())).width == 48

@@ -26,17 +26,14 @@ CONNECT_TIMEOUT = 10  # seconds
 CORES_PER_ACTOR = 0.5
 
 
-class ChunkActor:
-    """A `ChunkWorker` for Ray Data."""
-
-    def __init__(self, job: Job) -> None:
-        self._worker = ChunkWorker(job)
+class ChunkActor(ChunkWorker):
+    """A `ChunkWorker` as Ray Data calls it; returns what it gets."""
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Annotate the chunks of a batch, and return their numbers."""
+        """Annotate the chunks that `batch["chunk"]` names."""
         for number in batch["chunk"]:
-            self._worker.annotate(int(number))
-        return {"chunk": batch["chunk"]}
+            self.annotate(int(number))
+        return batch
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """One job: its settings, and the folder that holds it until it is finished.
 
-`out.parquet.parts` holds `images` (every path, each followed by NUL), `job.json` (the settings; without it the job has
-not started), `part-N.parquet` (a finished chunk) and `trace-N` (a chunk in progress).
+`out.parquet.parts` holds `images` (every path as a line of JSON), `job.json` (the settings; without it the job has not
+started), `part-N.parquet` (a finished chunk) and `trace-N` (a chunk in progress).
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib.util
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import mien
 from mien.core import plugins
@@ -24,17 +22,22 @@ from mien.core.whole_file import SUFFIX, write_json
 from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_images, no_images, root_of
 from mien.inference.detectors.registry import AUTO, split_spec
-from mien.inference.model import model_files
+from mien.inference.model import OnnxModel, model_files, read_model
 from mien.inference.recognizer import Recognizer
 
-FORMAT = 2
+try:
+    import fcntl
+except ModuleNotFoundError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+FORMAT = 3
 # Images that a killed worker may lose: about a second of work.
 LARGEST_CHUNK = {"none": 1024}
 LARGEST_CHUNK_WITH_DETECTOR = 128
 SMALLEST_CHUNK = 32
 CHUNKS_PER_WORKER = 8
 LOCK = "lock"
-OWN_NAMES = ("job.json*", "images*", "part-*.parquet*", "trace-*")
+OWN_NAMES = ("job.json*", "images", "part-*.parquet*", "trace-*")
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,11 @@ class Job:
         """Return how many images a chunk has."""
         return min(self.chunk, self.total - number * self.chunk)
 
-    def paths(self, number: int) -> list[bytes]:
+    def paths(self, number: int) -> list[str]:
         """Return the images of a chunk, relative to `root`."""
         with (self.parts / "images").open("rb") as file:
             file.seek(self.starts[number])
-            end = self.starts[number + 1] if number + 1 < len(self.starts) else None
-            data = file.read() if end is None else file.read(end - self.starts[number])
-        return data.split(b"\0")[:-1]
+            return [json.loads(line) for line in islice(file, self.chunk)]
 
     def recognizer(self) -> Recognizer:
         """Load the plug-in files, the network and the detector, with one thread each."""
@@ -116,20 +117,19 @@ class Job:
 
 def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
     """Load model and detector once, so that errors show before anything is written, and describe the job."""
-    recognizer = Recognizer(settings.model, settings.detector, use_rejection=settings.use_rejection)
+    content, name = read_model(settings.model)
+    recognizer = Recognizer(OnnxModel(content, name), settings.detector, use_rejection=settings.use_rejection)
     card = recognizer.card
     detector, weights_file = split_spec(settings.detector)
     if detector == AUTO:
         detector = recognizer.detector.name
     weights: Path | None = getattr(recognizer.detector, "weights", Path(weights_file) if weights_file else None)
-    known = model_files()
-    file = known.get(settings.model, Path(settings.model))
     description = {
         "format": FORMAT,
         "mien": mien.__version__,
         "model": card.name,
         "network": card.network,
-        "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "model_sha256": hashlib.sha256(content).hexdigest(),
         "labels": list(card.labels.names),
         "detector": detector,
         "detector_sha256": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
@@ -139,7 +139,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         parts=out.with_name(out.name + ".parts").absolute(),
         root=str(root_of(source)),
         source=str(source.resolve()),
-        model=settings.model if settings.model in known else str(Path(settings.model).absolute()),
+        model=settings.model if settings.model in model_files() else str(Path(settings.model).absolute()),
         detector=detector if weights is None else f"{detector}:{weights.absolute()}",
         labels=card.labels.names,
         description=description,
@@ -153,24 +153,34 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
     `ArchiveError`: there are no images, the job has other settings, or the folder holds other files.
     """
     record, images = job.parts / "job.json", job.parts / "images"
+    wanted = {"input": job.source, **job.description}
     if not record.exists():
         clear(job)
         foreign = next((path for path in job.parts.iterdir() if path.name != LOCK), None)
         if foreign is not None:
             raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not ours; name another output.")
-        total = _write_list(find_images(source), images, found)
+        total = 0
+        with images.open("w", encoding="ascii") as file:
+            for total, path in enumerate(find_images(source), start=1):
+                file.write(json.dumps(path) + "\n")
+                if total % 1000 == 0:
+                    found(total)
         if total == 0:
             clear(job)
             raise no_images(source)
-        chunk = settings.chunk or _chunk_size(total, workers, job.description["detector"])
-        write_json(record, {"source": job.source, "description": job.description, "chunk": chunk, "total": total})
-    content = _read_record(record)
-    _check_same(job, content)
+        largest = LARGEST_CHUNK.get(job.description["detector"], LARGEST_CHUNK_WITH_DETECTOR)
+        chunk = min(max(total // (workers * CHUNKS_PER_WORKER), SMALLEST_CHUNK), largest)
+        write_json(record, {**wanted, "chunk": settings.chunk or chunk})
+    chunk = _read_chunk_size(record, wanted)
     for leftover in [*job.parts.glob("trace-*"), *job.parts.glob(f"*{SUFFIX}")]:
         leftover.unlink(missing_ok=True)
-    chunk = int(content["chunk"])
-    starts = tuple(_chunk_starts(images, chunk))
-    return dataclasses.replace(job, chunk=chunk, total=int(content["total"]), starts=starts)
+    starts, total, position = [], 0, 0
+    with images.open("rb") as file:
+        for total, line in enumerate(file, start=1):
+            if total % chunk == 1 % chunk:
+                starts.append(position)
+            position += len(line)
+    return dataclasses.replace(job, chunk=chunk, total=total, starts=tuple(starts))
 
 
 @contextlib.contextmanager
@@ -182,9 +192,7 @@ def lock(job: Job) -> Iterator[None]:
     job.parts.mkdir(parents=True, exist_ok=True)
     path = job.parts / LOCK
     with path.open("ab") as file:
-        if importlib.util.find_spec("fcntl") is not None:
-            import fcntl
-
+        if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -204,53 +212,17 @@ def clear(job: Job) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write_list(paths: Iterable[bytes], path: Path, found: Callable[[int], None]) -> int:
-    total = 0
-    paths = iter(paths)
-    with path.open("wb") as file:
-        while block := list(islice(paths, 1000)):
-            file.write(b"\0".join(block) + b"\0")
-            total += len(block)
-            found(total)
-    return total
-
-
-def _chunk_starts(path: Path, chunk: int) -> Iterator[int]:
-    with path.open("rb") as file:
-        position = 0
-        yield 0
-        for count, name in enumerate(_names(file), start=1):
-            position += len(name) + 1
-            if count % chunk == 0 and position < os.fstat(file.fileno()).st_size:
-                yield position
-
-
-def _names(file: IO[bytes]) -> Iterator[bytes]:
-    rest = b""
-    while block := file.read(2**20):
-        *names, rest = (rest + block).split(b"\0")
-        yield from names
-
-
-def _chunk_size(total: int, workers: int, detector: str) -> int:
-    largest = LARGEST_CHUNK.get(detector, LARGEST_CHUNK_WITH_DETECTOR)
-    return min(max(total // (workers * CHUNKS_PER_WORKER), SMALLEST_CHUNK), largest)
-
-
-def _read_record(record: Path) -> dict[str, Any]:
+def _read_chunk_size(record: Path, wanted: dict[str, Any]) -> int:
+    """Return the images per chunk of a started job; `ArchiveError` if it has other settings than wanted."""
     try:
-        content = json.loads(record.read_bytes())
-        content["description"]["labels"], content["source"], int(content["chunk"]), int(content["total"])
+        then = dict(json.loads(record.read_bytes()))
+        chunk = int(then["chunk"])
     except (ValueError, KeyError, TypeError):
         raise ArchiveError(f"{record} is not a job's record; remove {record.parent} to start again.") from None
-    return dict(content)
-
-
-def _check_same(job: Job, content: dict[str, Any]) -> None:
-    then = {"input": content["source"], **content["description"]}
-    for name, value in {"input": job.source, **job.description}.items():
+    for name, value in wanted.items():
         if then.get(name) != value:
             raise ArchiveError(
-                f"{job.parts} holds a job with {name} {then.get(name)}, but now it is {value}; use the same settings "
-                "to continue it, remove the folder to start again, or name another output."
+                f"{record.parent} holds a job with {name} {then.get(name)}, but now it is {value}; use the same "
+                "settings to continue it, remove the folder to start again, or name another output."
             )
+    return chunk

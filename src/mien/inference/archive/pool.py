@@ -8,7 +8,6 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
 from mien.core.errors import MienError
 from mien.inference.archive.errors import ArchiveError, explain
@@ -17,7 +16,6 @@ from mien.inference.archive.job import Job
 # So many workers that die in a row before any has taken a chunk stop the job.
 DEATHS_AT_START = 3
 POLL_INTERVAL = 0.25  # seconds between checks whether to stop
-READY, DONE, FAILED = "ready", "done", "failed"
 
 
 class Member:
@@ -32,20 +30,6 @@ class Member:
         with _interrupts_blocked():
             self.process.start()
         theirs.close()  # so that the connection ends with the worker
-
-    def give(self, chunk: int) -> None:
-        """Hand out a chunk; a dead worker is noticed at the next `receive`."""
-        self.chunk = chunk
-        with contextlib.suppress(OSError):
-            self.line.send(chunk)
-
-    def receive(self) -> tuple[str, Any] | None:
-        """Return the worker's message, or None if it is dead."""
-        try:
-            message: tuple[str, Any] = self.line.recv()
-        except (EOFError, OSError):
-            return None
-        return message
 
     def end(self) -> None:
         """End the process at once; an unfinished part has a temporary name."""
@@ -67,41 +51,45 @@ def run_processes(job: Job, chunks: Sequence[int], workers: int, stop: Callable[
         while (waiting or any(member.chunk is not None for member in team)) and not stop():
             for line in wait([member.line for member in team], timeout=POLL_INTERVAL):
                 member = next(member for member in team if member.line is line)
-                message = member.receive()
-                if message is None:
+                try:
+                    message: int | str | None = member.line.recv()
+                except (EOFError, OSError):  # the worker is dead
                     deaths = 0 if member.is_ready else deaths + 1
                     team[team.index(member)] = _replace(member, job, waiting, deaths)
                     continue
-                kind, value = message
-                if kind == FAILED:
-                    raise ArchiveError(value)
-                member.is_ready = True
-                member.chunk = None
+                if isinstance(message, str):
+                    raise ArchiveError(message)
+                member.is_ready, member.chunk = True, None
                 if waiting:
-                    member.give(waiting.popleft())
-                if kind == DONE:
-                    yield value
+                    member.chunk = waiting.popleft()
+                    with contextlib.suppress(OSError):  # a dead worker is noticed at the next `recv`
+                        member.line.send(member.chunk)
+                if message is not None:
+                    yield message
     finally:
         for member in team:
             member.end()
 
 
 def serve_chunks(job: Job, line: Connection) -> None:
-    """Annotate the chunks that a connection names until it ends; runs in the worker process."""
+    """Annotate the chunks that a connection names until it ends; runs in the worker process.
+
+    Sends None when ready, then each chunk's number when it is finished, or why the job cannot continue.
+    """
     from mien.inference.archive.worker import ChunkWorker
 
     try:
         worker = ChunkWorker(job)
-        line.send((READY, None))
+        line.send(None)
         while True:
             number = line.recv()
             worker.annotate(number)
-            line.send((DONE, number))
+            line.send(number)
     except (EOFError, BrokenPipeError):  # the parent process has ended
         return
     except (MienError, OSError, MemoryError) as error:
         with contextlib.suppress(OSError):
-            line.send((FAILED, explain(error)))
+            line.send(explain(error))
 
 
 def _replace(dead: Member, job: Job, waiting: deque[int], deaths: int) -> Member:

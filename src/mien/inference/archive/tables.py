@@ -21,14 +21,6 @@ LONGEST_REASON = 500
 ERROR = "error"  # the last column of a part; the finished table has none
 
 
-@dataclass(frozen=True)
-class BadFile:
-    """A file that cannot be used, and why."""
-
-    source: str
-    reason: str
-
-
 @dataclass
 class Summary:
     """An archive in numbers: images that could be read, those without a face, bad files, and faces by label."""
@@ -44,60 +36,30 @@ class Summary:
         return self.labels.total()
 
 
-class Rows:
-    """The rows of a chunk: one per face; one with face 0 for an image without faces, and one for a bad file."""
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = labels
-        self._rows: list[list[Any]] = []
-
-    def add(self, one: ImageResult | BadFile) -> None:
-        """Add an image or a bad file."""
-        if isinstance(one, BadFile):
-            self._append([one.source], one.reason[:LONGEST_REASON])
-            return
-        for row in table_rows(one.to_json(), self._labels) or [[one.source, one.width, one.height, 0]]:
-            self._append(row)
-
-    def to_table(self) -> Any:
-        """Return the rows as a `pyarrow.Table`, the column `error` last."""
-        import pyarrow as pa
-
-        schema = _part_schema(self._labels)
-        columns = list(zip(*self._rows, strict=True)) or [()] * len(schema)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=schema)
-
-    def _append(self, values: list[Any], error: str | None = None) -> None:
-        missing = len(table_columns(self._labels)) - len(values)
-        self._rows.append([*values, *[None] * missing, error])
+def rows_of(result: ImageResult, error: str = "") -> list[dict[str, Any]]:
+    """Return one row per face, one with face 0 for an image without faces, or one for a file with an error."""
+    if error:
+        return [{"source": result.source, ERROR: error[:LONGEST_REASON]}]
+    content = result.to_json()
+    columns = table_columns(result.labels)
+    rows = [dict(zip(columns, row, strict=True)) for row in table_rows(content, result.labels)]
+    return rows or [{**content, "face": 0}]
 
 
-def write_part(table: Any, path: Path) -> None:
+def write_part(rows: list[dict[str, Any]], labels: Sequence[str], path: Path) -> None:
     """Write a finished chunk completely or not at all; two processes may do so at a time."""
-    import pyarrow.parquet as pq
-
-    with whole_file(path, is_contested=True) as file:
-        pq.write_table(table, file)
-
-
-def is_whole(path: Path) -> bool:
-    """Tell whether a part exists and can be read; a power failure may leave a damaged one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
-        return False
-    return True
+    with whole_file(path, is_contested=True) as file:
+        pq.write_table(pa.Table.from_pylist(rows, _part_schema(labels)), file)
 
 
 def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     """Join a finished job's parts to a Parquet file of faces and a list of bad files (JSON lines).
 
     Raises:
-        ArchiveError: The parts do not hold each image once.
+        ArchiveError: A part is damaged, or the parts do not hold each image once.
         OSError: The disk is full, or a file cannot be written.
     """
     import pyarrow as pa
@@ -109,8 +71,7 @@ def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     with whole_file(out) as table_file, whole_file(bad) as bad_file:
         with pq.ParquetWriter(table_file, schema, compression="zstd") as writer:
             for table in _row_groups(job):
-                is_bad = table[ERROR].is_valid()
-                for row in table.filter(is_bad).select(["source", ERROR]).to_pylist():
+                for row in table.filter(table[ERROR].is_valid()).to_pylist():
                     line = json.dumps({"source": row["source"], "reason": row[ERROR]})
                     bad_file.write(line.encode() + b"\n")
                 faces = table.filter(table[ERROR].is_null()).drop_columns([ERROR])
@@ -132,8 +93,10 @@ def _row_groups(job: Job) -> Iterator[Any]:
 
     tables: list[Any] = []
     for number in range(len(job.starts)):
-        with pq.ParquetFile(job.part(number)) as file:
-            tables.append(file.read(use_threads=False))
+        try:
+            tables.append(pq.read_table(job.part(number), use_threads=False, partitioning=None))
+        except pa.ArrowInvalid as error:
+            raise ArchiveError(f"{job.part(number)} is damaged ({error}); remove it and rerun.") from None
         if sum(table.num_rows for table in tables) >= ROW_GROUP:
             yield pa.concat_tables(tables)
             tables = []
@@ -152,7 +115,6 @@ def _count(faces: Any, summary: Summary) -> None:
 def _part_schema(labels: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    kinds = dict.fromkeys(("source", "label"), pa.string())
+    kinds = dict.fromkeys(("source", "label", ERROR), pa.string())
     kinds |= dict.fromkeys(("image_width", "image_height", "face"), pa.int32())
-    fields = [(name, kinds.get(name, pa.float32())) for name in table_columns(())]
-    return pa.schema([*fields, *((name, pa.float32()) for name in labels), (ERROR, pa.string())])
+    return pa.schema([(name, kinds.get(name, pa.float32())) for name in (*table_columns(labels), ERROR)])

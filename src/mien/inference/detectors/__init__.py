@@ -21,8 +21,8 @@ LONG_SIDE = 640
 class Detector(Protocol):
     """Finds the faces in an image. Instances are safe to share between threads.
 
-    Two attributes are optional: `is_whole_image` (True: every image is one face; `detect` may get grey images (h, w))
-    and `weights` (the path of the model file in use).
+    Two attributes are optional: `is_whole_image` (True: every image is one face) and
+    `weights` (the path of the model file in use).
     """
 
     @property

@@ -36,11 +36,6 @@ def table() -> Table[Maker]:
     )
 
 
-def names() -> list[str]:
-    """Return the names of all detectors, sorted."""
-    return table().names()
-
-
 def create_detector(spec: DetectorSpec = AUTO) -> Detector:
     """Make a detector.
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
+import time
+import urllib.parse
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,6 @@ from mien.core.errors import ModelError
 from mien.core.types import Box, Detection
 from mien.core.whole_file import write_whole
 from mien.inference.detectors import LONG_SIDE, reduce_image
-from mien.inference.fetch import download, sha256_of
 
 FILE_NAME = "face_detection_yunet_2026may.onnx"
 _ZOO = "opencv/opencv_zoo/{}main/models/face_detection_yunet/" + FILE_NAME
@@ -24,6 +28,8 @@ _ZOO = "opencv/opencv_zoo/{}main/models/face_detection_yunet/" + FILE_NAME
 URLS = ("https://github.com/" + _ZOO.format("raw/"), "https://media.githubusercontent.com/media/" + _ZOO.format(""))
 SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
 FILE_VARIABLE = "MIEN_YUNET"
+LARGEST_DOWNLOAD = 2 * 2**20
+DOWNLOAD_CHUNK = 2**16
 # In narrower images YuNet in OpenCV 4 finds faces of infinite size, even in black ones.
 SHORTEST_SIDE = 64
 
@@ -91,23 +97,50 @@ def find_weights(given: Path | None = None) -> Path | None:
 def fetch_weights(timeout: float = 20.0) -> Path:
     """Download YuNet's model file into `cache_dir()`, unless it is there already, and return its path.
 
-    The file appears complete or not at all, and only with the expected SHA-256. `timeout` limits each address, in
-    seconds. `ModelError`: no connection, an unexpected file, or the folder cannot be written.
+    Only `mien fetch` calls it: nothing in mien downloads unasked. The file appears complete or not at all, and only
+    with the expected SHA-256. `timeout` limits each address, in seconds. `ModelError`: no connection, an unexpected
+    file, or the folder cannot be written.
     """
     path = cache_dir() / FILE_NAME
     try:
-        if path.is_file() and sha256_of(path.read_bytes()) == SHA256:
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == SHA256:
             return path
-        content = download("YuNet", URLS, SHA256, timeout)
+        content = _download(timeout)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content, is_contested=True)
     except OSError as error:
         raise ModelError(f"{path} cannot be written ({error.strerror or error}); set MIEN_CACHE.") from None
-    except ModelError as error:
-        raise ModelError(
-            f"{error} Without it, use --detector haar; with a copy of the file, --detector yunet:FILE."
-        ) from None
     return path
+
+
+def _download(timeout: float) -> bytes:
+    """Return the file from the first address that has it; `ModelError` says why none has."""
+    reasons = []
+    for url in URLS:
+        try:
+            return _get(url, timeout)
+        except (OSError, ValueError, HTTPException) as error:  # URLError and time-outs are OSErrors
+            reasons.append(f"{urllib.parse.urlsplit(url).netloc}: {error}")
+    raise ModelError(
+        f"YuNet cannot be downloaded ({'; '.join(dict.fromkeys(reasons))}). Without it, use --detector haar; with a "
+        "copy of the file, --detector yunet:FILE."
+    )
+
+
+def _get(url: str, timeout: float) -> bytes:
+    end = time.monotonic() + timeout
+    data = bytearray()
+    with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 (the addresses are constants)
+        while chunk := response.read(DOWNLOAD_CHUNK):
+            data += chunk
+            if len(data) > LARGEST_DOWNLOAD:
+                raise ValueError(f"larger than {LARGEST_DOWNLOAD // 2**20} MiB")
+            if time.monotonic() > end:
+                raise TimeoutError(f"not finished after {timeout:g} s")
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256:
+        raise ValueError(f"SHA-256 {found[:12]}... instead of {SHA256[:12]}...")
+    return bytes(data)
 
 
 def _read_row(row: NDArray[np.float32], factor: float) -> Detection:
