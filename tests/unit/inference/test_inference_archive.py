@@ -173,7 +173,7 @@ def test_join_refuses_damaged_parts(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 6)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 9)
     job.part(0).write_bytes(b"")
-    with pytest.raises(ArchiveError, match="damaged .* remove it and rerun"):
+    with pytest.raises(ArchiveError, match=r"damaged .* remove it and rerun"):
         finish(job)
     assert not (tmp_path / "out.parquet").exists()
 
