@@ -53,7 +53,7 @@ def _find_drawings(detector: Detector, side: int) -> list[NDArray[np.uint8]]:
 
 def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
     """Write frames as an H.264 file."""
-    recorder = VideoRecorder(path, RATE)
+    recorder = VideoRecorder(path)
     for index, frame in enumerate(frames):
         recorder.write(frame, index / RATE)
     recorder.close()

@@ -129,7 +129,7 @@ def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: 
     """Return the number of frames and the seconds they took."""
     frames = 0
     start = time.perf_counter()
-    recorder = VideoRecorder(clip.with_name("drawn.mp4"), RATE, threads) if use_writing else None
+    recorder = VideoRecorder(clip.with_name("drawn.mp4"), threads) if use_writing else None
     for result in stream(clip, recognizer):
         frames += 1
         if recorder is not None and result.pixels is not None:
@@ -145,7 +145,7 @@ def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: i
     timed = _TimedDetector(detector, clock)
     recognizer = Recognizer(model, timed, threads, use_rejection=False)
     faces = FaceStream(recognizer)
-    recorder = VideoRecorder(clip.with_name("stages.mp4"), RATE, threads)
+    recorder = VideoRecorder(clip.with_name("stages.mp4"), threads)
     frames = clock.each("decode", open_video(clip).frames())
     for frame in frames:
         with clock.time("find"):

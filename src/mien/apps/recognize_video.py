@@ -48,7 +48,7 @@ class SavedResults:
         self._format = "json" if options.format == "json" else "csv"
         suffixes = (".jsonl" if options.format == "json" else ".csv", ".mp4", "-summary.json", "-timeline.svg")
         lines, annotated, self._summary, self._timeline = _free_paths(folder, _stem(video.name), suffixes)
-        self._recorder = VideoRecorder(annotated, video.rate, options.threads) if options.use_video else None
+        self._recorder = VideoRecorder(annotated, options.threads) if options.use_video else None
         self._lines = LineFile(lines)
         if self._format == "csv":
             self._lines.write(header_text(labels))

@@ -40,7 +40,7 @@ def summed_up(results: Iterable[FrameResult]) -> VideoSummary:
 
 
 def test_a_recording_keeps_times_and_becomes_an_ordinary_file(tmp_path: Path) -> None:
-    recorder = VideoRecorder(tmp_path / "a.mp4", 25)
+    recorder = VideoRecorder(tmp_path / "a.mp4")
     times = [0, 0.04, 0.5, 0.51, 2.0]
     for pixels, time in zip(grey_frames(5, 49, 65), times, strict=True):
         recorder.write(pixels, time)
@@ -68,7 +68,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if int(sys.argv[3]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 folder = Path(sys.argv[1])
-recorder, lines = VideoRecorder(folder / "a.mp4", 25), LineFile(folder / "a.csv")
+recorder, lines = VideoRecorder(folder / "a.mp4"), LineFile(folder / "a.csv")
 frames = grey_frames(8, 240, 320)
 def write_video(i):
     recorder.write(frames[i % 8], i / 25)

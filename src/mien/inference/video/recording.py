@@ -26,16 +26,14 @@ class VideoRecorder:
     only the last fragment.
     """
 
-    def __init__(self, path: Path, rate: float | None = None, threads: int = 1) -> None:
-        """Prepare to write; the first frame creates the file. `rate` is roughly the number of frames per second."""
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Prepare to write with so many CPU threads; the first frame creates the file."""
         self._av = import_av()
         self._path = path
-        self._rate = Fraction(min(max(rate or DEFAULT_RATE, 1.0), 240.0)).limit_denominator(1001)
         self._threads = threads
         self._container: Any = None
         self._video: Any = None
         self._last = -1
-        self._is_broken = False
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Append a frame, RGB (h, w, 3), at a time in seconds; `VideoError` on a full disk.
@@ -53,17 +51,16 @@ class VideoRecorder:
 
     def close(self) -> None:
         """Finish the file; `VideoError` if that fails. Without frames there is no file."""
-        if self._container is None or self._is_broken:
-            return
-        with self._failing():
-            self._container.mux(self._video.encode())
-            self._container.close()
-        self._container = None
+        if self._container is not None:
+            with self._failing():
+                self._container.mux(self._video.encode())
+                self._container.close()
+            self._container = None
 
     def _open(self, pixels: NDArray[np.uint8]) -> None:
         options = {"movflags": "hybrid_fragmented+frag_keyframe"}
         self._container = self._av.open(str(self._path.absolute()), "w", format="mp4", options=options)
-        self._video = self._container.add_stream("libx264", rate=self._rate)
+        self._video = self._container.add_stream("libx264", rate=round(DEFAULT_RATE))  # nominal
         height, width = pixels.shape[:2]
         self._video.width, self._video.height = max(width // 2 * 2, 2), max(height // 2 * 2, 2)  # 4:2:0 needs even
         self._video.pix_fmt = "yuv420p"
@@ -76,7 +73,7 @@ class VideoRecorder:
         try:
             yield
         except (self._av.FFmpegError, OSError) as error:
-            self._is_broken = True
+            self._container = None
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise VideoError(f"{self._path} cannot be written ({reason}); what it holds so far is kept.") from None
 
