@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPResponse
 from pathlib import Path
@@ -20,13 +20,11 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from running_server import RunningServer, running, tiny_settings
+from running_server import KEY, RunningServer, open_files, running, tiny_settings, wait_until
 
 from mien.apps.web.settings import ServerLimits, Timeouts
-from mien.apps.web.transport import listen
 from mien.inference.recognizer import Recognizer
 
-KEY = "a-key-of-enough-characters"
 MIB = 2**20
 
 
@@ -68,11 +66,6 @@ def test_a_raw_body_with_the_requested_detector(client: httpx.Client, portrait: 
     (face,) = response.json()["images"][0]["faces"]
     assert [face[name] for name in ("x", "y", "width", "height")] == [-44, 0, 600, 600]
     assert response.headers["cache-control"] == "no-store"
-
-
-def test_connections_name_their_protocol() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        assert listener.proto == socket.IPPROTO_TCP, "asyncio then turns Nagle's algorithm off: 40 ms per response"
 
 
 def test_models_card_and_health(client: httpx.Client) -> None:
@@ -270,17 +263,6 @@ def test_a_busy_server_says_when_to_return(server: RunningServer, portrait: byte
     refused = next(response for response in responses if response.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1
     wait_until(lambda: server.engine.requests.taken == 0)
-
-
-def wait_until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline, "it has not happened"
-        time.sleep(0.02)
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_clients_that_vanish_leave_nothing(server: RunningServer, portrait: bytes) -> None:

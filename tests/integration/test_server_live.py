@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running_server import RunningServer, running, tiny_settings
+from running_server import KEY, RunningServer, running, tiny_settings, wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from mien.apps.web.settings import ServerLimits, Timeouts
-
-KEY = "a-key-of-enough-characters"
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +151,7 @@ def test_pages_of_other_sites_cannot_connect(server: RunningServer, origin: str)
 
 
 def test_clients_are_limited_and_counted(server: RunningServer) -> None:
-    wait_until_empty(server)
+    wait_until(lambda: server.engine.live.taken == 0)
     with start(server) as one, start(server) as two:
         receive(one), receive(two)
         with pytest.raises(InvalidStatus) as refused, start(server):
@@ -162,14 +159,7 @@ def test_clients_are_limited_and_counted(server: RunningServer) -> None:
         assert refused.value.response.status_code == 429
         assert refused.value.response.headers["retry-after"] == "1"
         one.socket.close()  # the network fails
-    wait_until_empty(server)
-
-
-def wait_until_empty(server: RunningServer) -> None:
-    deadline = time.monotonic() + 10
-    while server.engine.live.taken:
-        assert time.monotonic() < deadline, "a client is still counted"
-        time.sleep(0.02)
+    wait_until(lambda: server.engine.live.taken == 0)
 
 
 def test_the_key_comes_as_a_header_or_in_the_first_message(tiny_model: Path) -> None:

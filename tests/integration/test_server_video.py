@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from running_server import RunningServer, running, tiny_settings
+from running_server import RunningServer, open_files, running, tiny_settings, wait_until
 from written_video import write_video
 
 from mien.apps.web.settings import ServerLimits
@@ -100,16 +99,10 @@ def test_a_bug_in_the_middle_is_the_last_line(
 
 
 def test_a_client_that_leaves_frees_the_place(server: RunningServer, make_clip) -> None:
-    def open_files() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     before = open_files()
     clip = make_clip(8)
     with httpx.stream("POST", f"{server.address}/v1/recognize/video", content=clip, timeout=30) as response:
         next(response.iter_lines())
         busy = httpx.post(f"{server.address}/v1/recognize/video", content=clip, timeout=30)
-    deadline = time.monotonic() + 20
-    while server.engine.videos.taken or open_files() > before:
-        assert time.monotonic() < deadline, "the video is still open"
-        time.sleep(0.05)
+    wait_until(lambda: not server.engine.videos.taken and open_files() <= before)
     assert busy.status_code in (200, 429)  # 200 if the eight frames were done before the second request

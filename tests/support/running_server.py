@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from mien.apps.web.server import create_app
 from mien.apps.web.settings import ServerSettings
 from mien.apps.web.transport import listen, make_server
 from mien.core.errors import ModelError
+
+KEY = "a-key-of-enough-characters"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class RunningServer:
         finally:
             gate.set()
         assert all(job.result(5) for job in jobs)
+
+
+def wait_until(check: Callable[[], bool]) -> None:
+    """Wait for something that happens in another thread."""
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline, "it has not happened"
+        time.sleep(0.02)
+
+
+def open_files() -> int:
+    """Return how many files and connections this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def tiny_settings(model: Path, **settings: Any) -> ServerSettings:
