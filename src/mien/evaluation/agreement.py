@@ -69,16 +69,12 @@ def _check_origin(predictions: Predictions, labels: NDArray[np.integer[Any]]) ->
     if predictions.dataset != "fer2013":
         raise DataError(f"Predictions of '{predictions.dataset}' have no FER+ votes; expected predictions of fer2013.")
     rows = predictions.rows
-    if len(rows) and (rows.min() < 0 or rows.max() >= len(labels)):
+    is_same = (rows >= 0) & (rows < len(labels))
+    is_same &= labels[np.where(is_same, rows, 0)] == predictions.labels
+    if not is_same.all():
         raise DataError(
-            f"The predictions have rows {rows.min()} to {rows.max()}; this FER2013 has {len(labels)} rows. Use the same"
-            " file."
-        )
-    wrong = int((labels[rows] != predictions.labels).sum())
-    if wrong:
-        raise DataError(
-            f"{wrong} of {len(rows)} images have other labels in this FER2013 than in the predictions; use the same"
-            " file."
+            f"{int((~is_same).sum())} of {len(rows)} images are missing in this FER2013 or have other labels there; use"
+            " the file that the predictions are of."
         )
 
 

@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 
 def bootstrap_intervals(
-    probabilities: Probabilities, labels: Labels, rounds: int = ROUNDS, seed: int = 0
+    probabilities: Probabilities, labels: Labels, rounds: int = ROUNDS
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % interval of each main score.
 
@@ -29,7 +29,6 @@ def bootstrap_intervals(
         probabilities: (n, k), rows sum to 1.
         labels: The true class of each image, (n,).
         rounds: Number of resamples.
-        seed: Seed of the resampling; the same seed gives the same bounds.
 
     Returns:
         (low, high) under accuracy, mean_class_accuracy, macro_f1, nll and ece.
@@ -46,7 +45,7 @@ def bootstrap_intervals(
     order = np.argsort(group, kind="stable")
     present, starts = np.unique(group[order], return_index=True)
     gaps, losses = gaps[order], losses[order]
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     cell_sums = np.empty((rounds, classes * classes))
     gap_sums, loss_sums = np.empty((rounds, ECE_BINS)), np.empty(rounds)
     for i in range(rounds):
@@ -60,8 +59,8 @@ def bootstrap_intervals(
     return {name: percentile_interval(values) for name, values in scores.items()}
 
 
-def percentile_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Return the bounds of the middle `level` of the resampled scores (rounds,)."""
-    tail = (1 - level) / 2
+def percentile_interval(values: Floats) -> tuple[float, float]:
+    """Return the bounds of the middle 95 % of the resampled scores (rounds,)."""
+    tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, (tail, 1 - tail)).tolist()
     return low, high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,47 +15,35 @@ from mien.evaluation.metrics import Counts
 from mien.evaluation.predictions import Predictions
 
 
-class McNemar(NamedTuple):
-    """McNemar's test: images that only the first or only the second model classifies correctly, and two p-values."""
-
-    only_first: int
-    only_second: int
-    p_exact: float
-    p_mid: float
-
-
-def mcnemar(only_first: int, only_second: int) -> McNemar:
+def mcnemar(only_first: int, only_second: int) -> dict[str, float]:
     r"""Test whether two models are correct on equally many images, from the images on which they differ.
 
     Under that hypothesis the smaller count is binomial with n = `only_first + only_second` and 1/2. The exact two-sided
     p-value is :math:`\min(1, 2 P(X \le k))`; the mid-p-value counts only half of the outcomes that are exactly as
     extreme, and is less conservative. Without a differing image both are 1.
 
-    >>> [round(value, 3) for value in mcnemar(3, 9)]
-    [3, 9, 0.146, 0.092]
+    >>> {name: round(value, 3) for name, value in mcnemar(3, 9).items()}
+    {'only_first': 3, 'only_second': 9, 'p_exact': 0.146, 'p_mid': 0.092}
 
     Source: Fagerland, Lydersen and Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
     better than exact conditional", BMC Medical Research Methodology 13:91, 2013.
 
-    Raises:
-        DataError: A count is negative.
+    Args:
+        only_first: Images that only the first model classifies correctly.
+        only_second: Images that only the second one does.
     """
-    if min(only_first, only_second) < 0:
-        raise DataError(f"McNemar's test: {only_first} and {only_second} images given; expected 0 or more.")
     n, k = only_first + only_second, min(only_first, only_second)
     # exp of logarithms: the binomial coefficients of thousands of images exceed a float
-    mass = [math.exp(_log_binomial(n, i) - n * math.log(2)) for i in range(k + 1)]
+    logs = (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(k + 1))
+    mass = [math.exp(log - n * math.log(2)) for log in logs]
+    exact = min(1.0, 2 * math.fsum(mass))
+    mid = min(1.0, 2 * math.fsum(mass) - mass[k])
     if only_first == only_second:
-        return McNemar(only_first, only_second, 1.0, 1 - mass[k] / 2 if n else 1.0)
-    twice = 2 * math.fsum(mass)
-    return McNemar(only_first, only_second, min(1.0, twice), min(1.0, twice - mass[k]))
+        exact, mid = 1.0, 1 - mass[k] / 2 if n else 1.0
+    return {"only_first": only_first, "only_second": only_second, "p_exact": exact, "p_mid": mid}
 
 
-def _log_binomial(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
-def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
+def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
     """Compare two models on the same images.
 
     Images are matched by row number and labels by name, so their order does not matter. The fingerprints may differ:
@@ -64,8 +52,6 @@ def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed:
     Args:
         first: One model's predictions.
         second: The other's.
-        rounds: Bootstrap rounds of the 95 % intervals; 0 leaves `intervals` empty.
-        seed: Seed of the bootstrap.
 
     Returns:
         A JSON-ready dict: `first` and `second` (model, selection, views and three scores); `difference`, second minus
@@ -77,11 +63,11 @@ def compare(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed:
         DataError: The files are not of the same images with the same annotation, or have none.
     """
     second = _matched(first, second)
-    compared = _compare_images(first, second, rounds, seed)
+    compared = _compare_images(first, second)
     keep = ~first.is_duplicate
     rest: dict[str, Any] = dict.fromkeys(compared) | {"n": 0}
     if keep.any():
-        rest = _compare_images(first.subset(keep), second.subset(keep), rounds, seed)
+        rest = _compare_images(first.subset(keep), second.subset(keep))
     origin = {"dataset": first.dataset, "split": first.split}
     same = first.fingerprint == second.fingerprint
     return {**origin, "same_fingerprint": same, **compared, "without_duplicates": rest}
@@ -128,7 +114,7 @@ def _check_same_images(first: Predictions, second: Predictions) -> None:
         )
 
 
-def _compare_images(first: Predictions, second: Predictions, rounds: int, seed: int) -> dict[str, Any]:
+def _compare_images(first: Predictions, second: Predictions) -> dict[str, Any]:
     labels, k = first.labels, len(first.label_set)
     one, other = (metrics.predicted(p.probabilities) for p in (first, second))
     # how many images have each triple of true, first and second class
@@ -140,44 +126,33 @@ def _compare_images(first: Predictions, second: Predictions, rounds: int, seed: 
     test = mcnemar(int((is_right & ~is_other_right).sum()), int((is_other_right & ~is_right).sum()))
     return {
         "n": len(labels),
-        "first": {**_origin(first), **scores[0]},
-        "second": {**_origin(second), **scores[1]},
+        **{
+            key: {name: getattr(model, name) for name in ("model", "selection", "views")} | score
+            for key, model, score in zip(("first", "second"), (first, second), scores, strict=True)
+        },
         "difference": {name: scores[1][name] - scores[0][name] for name in scores[0]},
-        "intervals": difference_intervals(joint, rounds, seed=seed) if rounds else {},
-        "mcnemar": test._asdict(),
+        "intervals": _difference_intervals(joint),
+        "mcnemar": test,
         "both_right": int((is_right & is_other_right).sum()),
         "both_wrong": int((~is_right & ~is_other_right).sum()),
         "per_class": metrics.compare_recalls(first.label_set.names, first=counts[0], second=counts[1]),
     }
 
 
-def difference_intervals(joint: Counts, rounds: int = ROUNDS, seed: int = 0) -> dict[str, list[float]]:
+def _difference_intervals(joint: Counts) -> dict[str, list[float]]:
     """Return 95 % bootstrap intervals of score differences, second minus first, on the same drawn images.
 
-    The scores depend only on how many images have each triple of true, first and second class, and these numbers are
-    multinomial if images are drawn with replacement, so no image needs to be drawn.
-
-    Args:
-        joint: (k, k, k) images by true class, first and second predicted class.
-        rounds: Number of resamples.
-        seed: Seed of the resampling.
-
-    Returns:
-        [low, high] under accuracy, mean_class_accuracy and macro_f1.
+    The scores depend only on how many images have each triple of true, first and second class, (k, k, k), and these
+    numbers are multinomial if images are drawn with replacement, so no image needs to be drawn.
     """
-    n = int(joint.sum())
-    generator = np.random.default_rng(seed)
     present = np.flatnonzero(joint)
-    drawn = np.zeros((rounds, joint.size), dtype=np.int64)
-    drawn[:, present] = generator.multinomial(n, joint.ravel()[present] / n, rounds)
-    one, other = (metrics.main_scores(counts) for counts in _both(drawn.reshape(rounds, *joint.shape)))
+    drawn = np.zeros((ROUNDS, joint.size), dtype=np.int64)
+    shares = joint.ravel()[present] / joint.sum()
+    drawn[:, present] = np.random.default_rng(0).multinomial(joint.sum(), shares, ROUNDS)
+    one, other = (metrics.main_scores(counts) for counts in _both(drawn.reshape(ROUNDS, *joint.shape)))
     return {name: list(percentile_interval(other[name] - one[name])) for name in one}
 
 
 def _both(joint: Counts) -> tuple[Counts, Counts]:
     """Return the two models' confusion matrices (..., k, k) of joint counts (..., k, k, k)."""
     return joint.sum(axis=-1), joint.sum(axis=-2)
-
-
-def _origin(predictions: Predictions) -> dict[str, str]:
-    return {name: getattr(predictions, name) for name in ("model", "selection", "views")}

@@ -83,9 +83,7 @@ def read_peak() -> int:
 def process_memory(key: str, process: int | str = "self") -> int | None:
     """Return an entry of a process's memory on Linux, in bytes; None if there is none.
 
-    Args:
-        key: "VmRSS": resident now; "VmHWM": peak so far.
-        process: The process id, or "self".
+    `key` is "VmRSS" (resident now) or "VmHWM" (peak so far).
     """
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()

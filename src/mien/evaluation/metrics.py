@@ -130,22 +130,20 @@ def nll(probabilities: Probabilities, labels: Labels) -> float:
     return float(log_losses(probabilities, labels).mean())
 
 
-def confidence_gaps(
-    probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS
-) -> tuple[NDArray[np.intp], Floats]:
+def confidence_gaps(probabilities: Probabilities, labels: Labels) -> tuple[NDArray[np.intp], Floats]:
     """Return each image's confidence bin and its gap, `1[correct] - confidence`: two arrays (n,).
 
-    The confidence is the largest probability. Bin b of B covers b/B < confidence <= (b+1)/B; the first bin also
+    The confidence is the largest probability. Bin b of 15 covers b/15 < confidence <= (b+1)/15; the first bin also
     contains a confidence of 0.
     """
     classes = predicted(probabilities)
     confidence = probabilities.max(axis=1).astype(np.float64)
-    index = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * ECE_BINS).astype(np.intp) - 1, 0, ECE_BINS - 1)
     return index, (classes == labels) - confidence
 
 
-def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> float:
-    r"""Return the expected calibration error of the largest probability over equal-width bins, in [0, 1].
+def ece(probabilities: Probabilities, labels: Labels) -> float:
+    r"""Return the expected calibration error of the largest probability over 15 equal-width bins, in [0, 1].
 
     .. math:: \mathrm{ECE} = \sum_b \frac{|B_b|}{n} \, |\mathrm{acc}(B_b) - \mathrm{conf}(B_b)|
 
@@ -153,8 +151,8 @@ def ece(probabilities: Probabilities, labels: Labels, bins: int = ECE_BINS) -> f
     `sum_b |sum_i in b gap_i| / n`, which is the same number. Source: Guo et al., "On Calibration of Modern Neural
     Networks", ICML 2017, Eq. (3).
     """
-    index, gaps = confidence_gaps(probabilities, labels, bins)
-    return float(np.abs(np.bincount(index, gaps, minlength=bins)).sum() / len(gaps))
+    index, gaps = confidence_gaps(probabilities, labels)
+    return float(np.abs(np.bincount(index, gaps)).sum() / len(gaps))
 
 
 def brier(probabilities: Probabilities, labels: Labels) -> float:

@@ -52,7 +52,8 @@ def predict_scores(
         if change is not None:
             images = [change(image, i) for i, image in enumerate(images, start)]
         scores = [model.predict(view) for view in views_of(to_batch(images, model.card.input), views)]
-        batches.append([np.mean(parts, axis=0) for parts in zip(*map(_arrays, scores), strict=True)])
+        arrays = [[getattr(one, name) for one in scores] for name in ("logits", "probabilities", "reject")]
+        batches.append([np.mean(parts, axis=0) for parts in arrays])
         if progress is not None:
             progress(len(images))
     return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
@@ -71,7 +72,7 @@ def predict_split(
     Raises:
         DataError: The model lacks a label of the data set, or the split has no images.
     """
-    check_labels(model.card, dataset)
+    check_labels(model.card, dataset)  # before the work
     scores = predict_scores(model, dataset.split(split), views=views, progress=progress)
     return make_predictions(scores, model.card, dataset, split, views=views)
 
@@ -139,10 +140,6 @@ def check_labels(card: ModelCard, dataset: FaceDataset) -> None:
             f"Model '{card.name}' cannot be scored on '{dataset.name}': it lacks the labels {', '.join(missing)}."
             f" Its labels: {', '.join(card.labels.names)}."
         )
-
-
-def _arrays(scores: Scores) -> tuple[NDArray[np.float32], ...]:
-    return scores.logits, scores.probabilities, scores.reject
 
 
 def _selection(card: ModelCard) -> str:

@@ -76,7 +76,9 @@ class Robustness:
             str(name): Curve(str(curve["unit"]), tuple(map(point, curve["points"])), curve["kept"])
             for name, curve in record["corruptions"].items()
         }
-        return cls(**record | {"clean": point(record["clean"]), "corruptions": curves})
+        height, width = record["image_size"]
+        parts = {"image_size": (height, width), "clean": point(record["clean"]), "corruptions": curves}
+        return cls(**record | parts)
 
 
 def measure_robustness(  # noqa: PLR0913 - what is measured, and how

@@ -8,19 +8,17 @@ import numpy as np
 
 from mien.core.errors import DataError
 from mien.evaluation import metrics
-from mien.evaluation.bootstrap import ROUNDS, bootstrap_intervals
+from mien.evaluation.bootstrap import bootstrap_intervals
 from mien.evaluation.calibration import fit_temperature
-from mien.evaluation.metrics import Counts, Floats, Labels, Probabilities
+from mien.evaluation.metrics import Floats, Labels, Probabilities
 from mien.evaluation.predictions import ORIGIN, Predictions
 
 
-def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
+def score(predictions: Predictions) -> dict[str, Any]:
     """Score predictions with every metric.
 
     Args:
         predictions: A model's probabilities on one split.
-        rounds: Bootstrap rounds of the 95 % intervals; 0 leaves `intervals` empty.
-        seed: Seed of the bootstrap.
 
     Returns:
         A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in [0, 1];
@@ -32,9 +30,9 @@ def score(predictions: Predictions, rounds: int = ROUNDS, seed: int = 0) -> dict
         DataError: There are no images.
     """
     rest = predictions.without_duplicates()
-    scores = _score_images(predictions, rounds, seed)
+    scores = _score_images(predictions)
     nothing = dict.fromkeys(scores) | {"n": 0}
-    return {**scores, "without_duplicates": _score_images(rest, rounds, seed) if len(rest) else nothing}
+    return {**scores, "without_duplicates": _score_images(rest) if len(rest) else nothing}
 
 
 def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = None) -> dict[str, Any]:
@@ -92,12 +90,8 @@ def _check_apart(predictions: Predictions, fitted_on: Predictions) -> None:
             f"The labels to fit the temperature on are {', '.join(fitted_on.label_set.names)}, those to score are"
             f" {', '.join(predictions.label_set.names)}; fit it on predictions with the same labels."
         )
-    if not (len(predictions) and len(fitted_on)):
-        raise DataError("There are no images to fit a temperature on, or none to score.")
-    if predictions.dataset != fitted_on.dataset:
-        return
     shared = len(np.intersect1d(predictions.rows, fitted_on.rows))
-    if shared:
+    if shared and predictions.dataset == fitted_on.dataset:
         raise DataError(
             f"{shared} of {len(predictions)} images would be both fitted on and scored; give the predictions of another"
             " split, or 'half' to fit on one half and score the other."
@@ -116,11 +110,11 @@ def _score_calibration(probabilities: Probabilities, labels: Labels) -> dict[str
     }
 
 
-def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str, Any]:
+def _score_images(predictions: Predictions) -> dict[str, Any]:
     probabilities, labels = predictions.probabilities, predictions.labels
     names = predictions.label_set.names
     counts = metrics.confusion(labels, metrics.predicted(probabilities), len(names))
-    intervals = bootstrap_intervals(probabilities, labels, rounds, seed=seed) if rounds else {}
+    per_class = metrics.per_class(counts)
     return {
         **{name: getattr(predictions, name) for name in (*ORIGIN, "views")},
         "n": len(predictions),
@@ -128,17 +122,12 @@ def _score_images(predictions: Predictions, rounds: int, seed: int) -> dict[str,
         "weighted_f1": float(metrics.weighted_f1(counts)),
         **_score_calibration(probabilities, labels),
         "top2": metrics.top2(probabilities, labels),
-        "intervals": {name: list(bounds) for name, bounds in intervals.items()},
+        "intervals": {key: list(bounds) for key, bounds in bootstrap_intervals(probabilities, labels).items()},
         "labels": list(names),
-        "per_class": _per_class(counts, names),
+        "per_class": {
+            name: {key: metrics.defined(value[i]) for key, value in per_class._asdict().items()}
+            | {"n": int(per_class.n[i])}
+            for i, name in enumerate(names)
+        },
         "confusion": counts.tolist(),
-    }
-
-
-def _per_class(counts: Counts, names: tuple[str, ...]) -> dict[str, dict[str, float | int | None]]:
-    scores = metrics.per_class(counts)
-    return {
-        name: {key: metrics.defined(getattr(scores, key)[i]) for key in ("precision", "recall", "f1")}
-        | {"n": int(scores.n[i])}
-        for i, name in enumerate(names)
     }

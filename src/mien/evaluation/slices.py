@@ -20,7 +20,7 @@ UNKNOWN = "(unknown)"
 
 
 def score_slices(
-    predictions: Predictions, column: str, smallest: int = SMALLEST_GROUP, rounds: int = ROUNDS, seed: int = 0
+    predictions: Predictions, column: str, smallest: int = SMALLEST_GROUP, rounds: int = ROUNDS
 ) -> dict[str, Any]:
     """Score each group of images that share a value of a metadata column.
 
@@ -33,8 +33,7 @@ def score_slices(
         predictions: A model's probabilities on one split.
         column: A column of `predictions.metadata`; images with the value "" form the group "(unknown)".
         smallest: Images that a group needs to count for the gap; 1 or more.
-        rounds: Bootstrap rounds and permutations; with 0, intervals are empty or None and the p-value is None.
-        seed: Seed of both.
+        rounds: Bootstrap rounds and permutations.
 
     Returns:
         A JSON-ready dict: `column`, `smallest`, `groups` by value, in order (each `n`, `is_small`, `accuracy`,
@@ -47,7 +46,7 @@ def score_slices(
     if smallest < 1:
         raise DataError(f"Smallest group of {smallest} images given; expected 1 or more.")
     groups = _group(predictions, column)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     counts, draws, scored = {}, {}, {}
     for value, rows in groups.items():
         predicted = metrics.predicted(predictions.probabilities[rows])
@@ -55,12 +54,13 @@ def score_slices(
         # as many images drawn with replacement have multinomial counts: (rounds, k, k)
         shares = counts[value].ravel() / len(rows)
         draws[value] = generator.multinomial(len(rows), shares, rounds).reshape(rounds, *counts[value].shape)
-        resampled = metrics.main_scores(draws[value]) if rounds else {}
         scored[value] = {
             "n": len(rows),
             "is_small": len(rows) < smallest,
             **{name: float(score) for name, score in metrics.main_scores(counts[value]).items()},
-            "intervals": {name: list(percentile_interval(scores)) for name, scores in resampled.items()},
+            "intervals": {
+                name: list(percentile_interval(scores)) for name, scores in metrics.main_scores(draws[value]).items()
+            },
         }
     large = [value for value in groups if not scored[value]["is_small"]]
     gap = _gap({v: counts[v] for v in large}, {v: draws[v] for v in large}, rounds, generator)
@@ -92,14 +92,16 @@ def _gap(
     accuracy = {value: float(metrics.accuracy(matrix)) for value, matrix in counts.items()}
     highest, lowest = max(accuracy, key=accuracy.__getitem__), min(accuracy, key=accuracy.__getitem__)
     gap = accuracy[highest] - accuracy[lowest]
-    found: dict[str, Any] = {"highest": highest, "lowest": lowest, "accuracy": gap, "interval": None, "p_value": None}
-    if rounds:
-        differences = metrics.accuracy(draws[highest]) - metrics.accuracy(draws[lowest])
-        found["interval"] = list(percentile_interval(differences))
-        sizes = np.array([int(matrix.sum()) for matrix in counts.values()])
-        right = sum(int(np.trace(matrix)) for matrix in counts.values())
-        # assigned at random, the correct predictions of the groups are multivariate hypergeometric
-        dealt = generator.multivariate_hypergeometric(sizes, right, rounds, method="marginals") / sizes
-        as_large = int((np.ptp(dealt, axis=1) >= gap - 1e-12).sum())
-        found["p_value"] = (1 + as_large) / (1 + rounds)
-    return found
+    # assigned at random, the correct predictions of the groups are multivariate hypergeometric
+    sizes = np.array([int(matrix.sum()) for matrix in counts.values()])
+    right = sum(int(np.trace(matrix)) for matrix in counts.values())
+    dealt = generator.multivariate_hypergeometric(sizes, right, rounds, method="marginals") / sizes
+    as_large = int((np.ptp(dealt, axis=1) >= gap - 1e-12).sum())
+    differences = metrics.accuracy(draws[highest]) - metrics.accuracy(draws[lowest])
+    return {
+        "highest": highest,
+        "lowest": lowest,
+        "accuracy": gap,
+        "interval": list(percentile_interval(differences)),
+        "p_value": (1 + as_large) / (1 + rounds),
+    }

@@ -108,6 +108,7 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
     if not found:
         return Row(figure, remark="not measured")
     values, used = [value for value, _ in found], [record for _, record in found]
+    trainings = (group(group(record, "recipe"), "training") for record in used)
     ours = fmean(values)
     is_comparable = not settings.shortened or figure.metric in UNTRAINED
     return Row(
@@ -120,7 +121,7 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
         protocol=settings.protocol,
         selection=settings.selection,
         hardware=", ".join(sorted({name_hardware(group(record, "hardware")) for record in used} - {""})),
-        seeds=tuple(sorted(int(finite(_training(record).get("seed")) or 0) for record in used)),
+        seeds=tuple(sorted(int(finite(training.get("seed")) or 0) for training in trainings)),
         runs=tuple(sorted({str(record.get("name", "")) for record in used})),
     )
 
@@ -132,10 +133,6 @@ def _why_not_run(figure: ReportedFigure) -> str:
         return "another method"
     dataset = figure.dataset or figure.recipe.partition("/")[2]
     return "not run: licence-gated" if dataset in LICENCE_GATED else "not run"
-
-
-def _training(record: Record) -> Record:
-    return group(group(record, "recipe"), "training")
 
 
 def _percent(value: Any) -> float | None:

@@ -97,11 +97,6 @@ def test_occlusions_cover_what_their_name_says(
         assert same[fy - 4 : fy + 4, fx - 4 : fx + 4].all()
 
 
-def test_masks_come_in_several_colours() -> None:
-    grey = np.full((48, 48), 128, dtype=np.uint8)
-    assert len({int(corrupt(grey, "mask", 5, number=n)[34, 24]) for n in range(20)}) >= 3
-
-
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

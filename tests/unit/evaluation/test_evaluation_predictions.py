@@ -66,7 +66,6 @@ BAD = {
     "logits": ({"probabilities": np.full((4, 3), 2, dtype=np.float32)}, "sums to 6"),
     "negative": ({"probabilities": np.full((4, 3), (-1, 1, 1), dtype=np.float32)}, "lowest is -1"),
     "label": ({"labels": np.array([0, 1, 2, 3])}, "need 0 to 2"),
-    "negative label": ({"labels": np.array([0, 1, 2, -1])}, "from -1"),
     "duplicates": ({"is_duplicate": np.zeros(3, dtype=bool)}, "is_duplicate"),
     "rows": ({"rows": np.zeros((4, 1), dtype=np.int64)}, "rows"),
     "metadata": ({"metadata": {"age": np.array(["1"])}}, r"age has shape \(1,\)"),
@@ -80,10 +79,6 @@ def test_bad_content_is_refused(case: str) -> None:
     with pytest.raises(DataError, match=text) as caught:
         make(**changes)
     assert "\n" not in str(caught.value)
-
-
-def test_a_sum_within_the_tolerance_is_accepted() -> None:
-    make(probabilities=make().probabilities * np.float32(1.0005))
 
 
 def write_npz(path: Path, **changes: Any) -> None:
@@ -100,11 +95,8 @@ FOREIGN = {
     "wrong type": {"labels": np.zeros(4)},
     "wrong format": {"about": np.array(json.dumps({"format": "other"}))},
     "no JSON": {"about": np.array("{")},
-    "JSON list": {"about": np.array("[]")},
     "unknown label": {"about": np.array(json.dumps({"format": module.FORMAT, "label_names": ["x"]}))},
-    "labels no list": {"about": np.array(json.dumps({"format": module.FORMAT, "label_names": 5}))},
     "wrong shape": {"probabilities": np.zeros((2, 3), dtype=np.float32)},
-    "paths no list": {"paths": np.array("a")},
     "a column missing": {"metadata_1": None},
 }
 
@@ -140,21 +132,6 @@ def test_a_decompression_bomb_is_refused_unopened(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(arrays, "MAX_BYTES", 2 << 20)
     with pytest.raises(DataError, match="3 MiB; the limit is 2 MiB"):
         Predictions.load(path)
-
-
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "p.npz"
-    make().save(path)
-    before = path.read_bytes()
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", fail)
-    with pytest.raises(DataError, match="No space left"):
-        make(model="other").save(path)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["p.npz"]
 
 
 def test_a_file_of_the_first_release_has_no_metadata(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
-from mien.evaluation.robustness import measure_robustness
+from mien.evaluation.robustness import Robustness, measure_robustness
 from mien.inference.model import OnnxModel
 
 N = 12
@@ -47,7 +47,7 @@ def test_darkness_changes_bright_faces_and_brightness_dark_ones(model: OnnxModel
     assert dark.kept == pytest.approx(np.mean([p.kept for p in dark.points]), abs=1e-5)
     assert given.kept == pytest.approx(np.mean([c.kept for c in given.corruptions.values()]), abs=1e-5)
     assert (given.n, given.n_without_duplicates, given.image_size) == (12, 9, (48, 48))
-    assert json.loads(json.dumps(given.to_json(), allow_nan=False))["corruptions"]["blur"]["points"][0]["severity"] == 1
+    assert Robustness.from_json(json.loads(json.dumps(given.to_json(), allow_nan=False))) == given
 
 
 def test_random_numbers_depend_on_the_rows(model: OnnxModel) -> None:

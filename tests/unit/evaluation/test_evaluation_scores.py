@@ -29,7 +29,7 @@ def make(is_duplicate: list[bool]) -> Predictions:
 
 
 def test_values_with_and_without_duplicates() -> None:
-    given = score(make([False, False, True, False]), rounds=50)
+    given = score(make([False, False, True, False]))
     rest = given["without_duplicates"]
     assert set(given) == KEYS | {"without_duplicates"}
     assert set(rest) == KEYS
@@ -45,9 +45,8 @@ def test_values_with_and_without_duplicates() -> None:
     assert (rest["n"], rest["accuracy"], rest["confusion"]) == (3, 1, [[2, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
-def test_only_duplicates_no_rounds_and_no_images() -> None:
-    given = score(make([True] * 4), rounds=0)
-    assert given["intervals"] == {}
+def test_only_duplicates_and_no_images() -> None:
+    given = score(make([True] * 4))
     assert set(given["without_duplicates"]) == KEYS
     assert (given["without_duplicates"]["n"], given["without_duplicates"]["accuracy"]) == (0, None)
     with pytest.raises(DataError, match="no images"):
@@ -93,7 +92,7 @@ def test_a_temperature_from_another_file_with_another_order_of_labels() -> None:
     assert given == score_calibrated(predictions, other)
     assert given["temperature"] == pytest.approx(2, rel=0.1)
     assert (given["fitted_on"], given["n_fitted"], given["n"]) == ("fer2013, train", 6000, 500)
-    assert given["before"]["ece"] == score(predictions, rounds=0)["ece"]
+    assert given["before"]["ece"] == score(predictions)["ece"]
 
 
 def test_what_is_fitted_on_is_never_scored() -> None:
@@ -106,6 +105,3 @@ def test_what_is_fitted_on_is_never_scored() -> None:
         score_calibrated(predictions, replace(predictions, label_set=LabelSet.of(["happy", "sad", "fear"])))
     with pytest.raises(DataError, match="needs 2 or more"):
         score_calibrated(predictions.subset(np.array([0])))
-    nothing = replace(predictions.subset(np.array([], dtype=np.int64)), split="test")
-    with pytest.raises(DataError, match="no images to fit"):
-        score_calibrated(predictions, nothing)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.dotted import finite, group
+from mien.core.dotted import group
 from mien.evaluation.report.markup import clean
 from mien.evaluation.report.runs import Run, look_up
 from mien.recipes.departures import describe_changes, describe_protocol
@@ -90,8 +90,7 @@ class Group:
 
     def recalls(self, label: str) -> list[float]:
         """Return the recall of one label in each run that has it."""
-        found = (group(group(group(run.record, "scores"), "per_class"), label).get("recall") for run in self.runs)
-        return [value for recall in found if (value := finite(recall)) is not None]
+        return self.scores(f"per_class.{label}.recall")
 
     def labels(self) -> tuple[str, ...]:
         """Return the labels in their order; empty if the runs do not agree."""
@@ -138,9 +137,8 @@ def _labels(run: Run) -> tuple[str, ...]:
 
 
 def _counts(run: Run, k: int) -> NDArray[np.int64] | None:
-    rows = look_up(run.record, "scores.confusion")
-    if not (isinstance(rows, list) and len(rows) == k > 0 and all(isinstance(row, list) for row in rows)):
+    try:
+        counts = np.array(look_up(run.record, "scores.confusion"))
+    except ValueError:  # rows of different length
         return None
-    if not all(len(row) == k and all(type(count) is int and 0 <= count < 2**40 for count in row) for row in rows):
-        return None
-    return np.array(rows, dtype=np.int64)
+    return counts if counts.shape == (k, k) and counts.dtype.kind == "i" and k and counts.min() >= 0 else None

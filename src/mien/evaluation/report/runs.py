@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,6 @@ from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import RECORD
 
-MAX_BYTES = 2**28
 T = TypeVar("T")
 Warn = Callable[[str], None]
 # What a record needs to be shown, and the kind of each.
@@ -90,28 +89,7 @@ def read_runs(folder: Path, warn: Warn) -> tuple[Run, ...]:
     """
     if not folder.is_dir():
         raise DataError(f"No results folder {folder}; name one that contains run records ({RECORD}).")
-    runs = tuple(_read_all(folder, warn))
-    if not runs:
-        raise DataError(f"No run record ({RECORD}) in {folder}; make one with `mien train` or `mien train-all`.")
-    return runs
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file, with the present names of its keys; `DataError` in one line if it is not JSON."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB.")
-        return upgrade(json.loads(path.read_text(encoding="utf-8"), parse_int=_parse_int))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a JSON file ({error}).") from None
-
-
-def _parse_int(digits: str) -> int | float:
-    """Read an integer; one too large for a count becomes a float, perhaps infinite, which `finite` refuses."""
-    return int(digits) if len(digits) < 19 else float(digits)
-
-
-def _read_all(folder: Path, warn: Warn) -> Iterator[Run]:
+    runs = []
     seen: dict[bytes, Path] = {}
     for path in sorted(folder.rglob(RECORD)):
         try:
@@ -122,9 +100,25 @@ def _read_all(folder: Path, warn: Warn) -> Iterator[Run]:
         # a run that is counted twice would look like two seeds that agree
         first = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
         if first is path:
-            yield run
+            runs.append(run)
         else:
             warn(f"left out: {path} is a copy of {first}; remove one of them.")
+    if not runs:
+        raise DataError(f"No run record ({RECORD}) in {folder}; make one with `mien train` or `mien train-all`.")
+    return tuple(runs)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, with the present names of its keys; `DataError` in one line if it is not JSON."""
+    try:
+        return upgrade(json.loads(path.read_text(encoding="utf-8"), parse_int=_parse_int))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a JSON file ({error}).") from None
+
+
+def _parse_int(digits: str) -> int | float:
+    """Read an integer; one too large for a count becomes a float, perhaps infinite, which `finite` refuses."""
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def _read_run(path: Path, folder: str, warn: Warn) -> Run:
