@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.training.run import Run
 
-PREDICTIONS = "predictions.npz"
-FEATURES = "features.npz"
 # t-SNE of more points shows no more and takes minutes.
 FEATURE_FACES = 2000
 SCORES = ("accuracy", "mean_class_accuracy", "without_duplicates_accuracy")
@@ -80,11 +78,11 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
 
     measured = publish(run, dataset, run.folder / MODEL)
     predictions = measured.predictions
-    predictions.save(run.folder / PREDICTIONS)
+    predictions.save(run.folder / "predictions.npz")
     scored = dataset.split(predictions.split)
     chosen = sample_rows(scored.labels, FEATURE_FACES)
     features = compute_features(run, scored.subset(chosen))
-    with whole_file(run.folder / FEATURES) as file:
+    with whole_file(run.folder / "features.npz") as file:
         np.savez_compressed(file, features=features, labels=scored.labels[chosen], rows=predictions.rows[chosen])
     return measured.scores
 

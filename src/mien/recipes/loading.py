@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +71,13 @@ def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
         raise RecipeError(f"Recipe {source}: {_explain(error)}") from None
 
 
-def _shipped() -> dict[str, Traversable]:
+def _shipped() -> dict[str, Path]:
     """Return the TOML files in this package's folders."""
-    return {
-        f"{folder.name}/{file.name.removesuffix('.toml')}": file
-        for folder in files("mien.recipes").iterdir()
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if file.name.endswith(".toml")
-    }
+    return {f"{file.parent.name}/{file.stem}": file for file in Path(__file__).parent.glob("*/*.toml")}
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
-    source: Traversable = Path(name_or_path)
+    source = Path(name_or_path)
     if not name_or_path.endswith(".toml"):
         shipped = _shipped()
         matches = [name for name in shipped if name_or_path in (name, name.split("/")[0])]

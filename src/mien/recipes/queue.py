@@ -16,8 +16,6 @@ from mien.core.errors import RecipeError, did_you_mean
 from mien.recipes.loading import load_recipe
 from mien.recipes.schema import Recipe, Settings
 
-Hardware = Literal["any", "accelerator", "cpu"]
-
 
 class QueueEntry(Settings):
     """One `[[run]]` table: a recipe, what is changed in it, and the seeds to run it with.
@@ -32,7 +30,7 @@ class QueueEntry(Settings):
     ablation: str | None = None
     overrides: list[str] = Field(default_factory=list, alias="set")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
-    hardware: Hardware = "any"
+    hardware: Literal["any", "accelerator", "cpu"] = "any"
     teachers: list[str] = Field(default_factory=list)
     why: str = ""
 

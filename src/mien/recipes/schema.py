@@ -71,10 +71,6 @@ class DataSettings(Settings):
             use_clean=self.use_clean,
         )
 
-    def describe(self, seed: int) -> dict[str, Any]:
-        """Return what a run record says of the division: the protocol and the scored split."""
-        return {"protocol": self.make_protocol(seed).describe(), "score_split": self.scored_split}
-
     @property
     def scored_split(self) -> str:
         """The split whose scores a run is judged by."""

@@ -24,11 +24,7 @@ class WholeFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            OSError: The disk is full, or the folder cannot be written; the old file is intact.
-        """
+        """Write a checkpoint; if that fails, the old file is intact."""
         content = io.BytesIO()  # torch hides a full disk when it writes into the file itself
         torch.save(checkpoint, content)
         final = Path(path)

@@ -85,7 +85,6 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         if record.curves:
             check_teachers(record.teachers, teachers, folder)
         record.teachers = teachers
-        task.compile_outputs()
         folder.mkdir(parents=True, exist_ok=True)
         keeper = RecordKeeper(record, folder / RECORD, minutes)
         keeper.save()

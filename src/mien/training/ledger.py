@@ -14,7 +14,6 @@ from mien.recipes.queue import Job
 from mien.recipes.record import RECORD, RunRecord
 
 LEDGER = "ledger.json"
-State = Literal["waiting", "finished", "unfinished", "failed"]
 
 
 @dataclass
@@ -31,7 +30,7 @@ class LedgerRow:
     overrides: list[str]
     seed: int
     commit: str = ""
-    state: State = "waiting"
+    state: Literal["waiting", "finished", "unfinished", "failed"] = "waiting"
     epochs_done: int = 0
     epochs_planned: int = 0
     minutes: float = 0.0

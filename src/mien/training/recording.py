@@ -38,7 +38,8 @@ def new_record(recipe: Recipe, dataset: FaceDataset, targets: Tensor, network: N
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
             "counts": dataset.counts(),
-            **recipe.data.describe(recipe.training.seed),
+            "protocol": recipe.data.make_protocol(recipe.training.seed).describe(),
+            "score_split": recipe.data.scored_split,
             "targets": hashlib.sha256(targets.numpy().tobytes()).hexdigest(),
         },
         labels=list(dataset.label_set.names),
@@ -89,7 +90,6 @@ def continue_record(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
     old.recipe = new.recipe
-    old.is_grey = new.is_grey  # old records do not have it; the data are the same
     return old
 
 

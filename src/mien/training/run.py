@@ -103,7 +103,7 @@ def run_card(run: Run) -> ModelCard:
 
 
 def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
-    """Return the main scores, for a card; all of them are in the run record."""
+    """Return the main scores, for a card and a ledger; all of them are in the run record."""
     keys = ("accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece", "n")
     if not scores:
         return {}

@@ -70,21 +70,9 @@ class Task(L.LightningModule):
         # unvalidated: checking the labels would wait for the device at every batch
         self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
-
-    def compile_outputs(self) -> None:
-        """Compile the training pass if the recipe wants it and the loss and the machine allow it.
-
-        Validation batches have other shapes and stay uncompiled.
-        """
-        if not (self.recipe.training.use_compile and self.loss.can_compile and has_compiler()):
-            return
-        if torch.cuda.is_available():
-            # CUDA graphs: a small network finishes a kernel before the processor has launched the next one
-            self.outputs = torch.compile(self.outputs, mode="reduce-overhead")
-        else:
-            # left alone, the compiler chooses channels-last
-            options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(self.network)}
-            self.outputs = torch.compile(self.outputs, options=options)
+        # validation batches have other shapes and stay uncompiled
+        if recipe.training.use_compile and self.loss.can_compile and has_compiler():
+            self.outputs = _compile(network)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
@@ -102,10 +90,11 @@ class Task(L.LightningModule):
         self.epoch_loss += loss.detach()
         return loss
 
-    def on_validation_start(self) -> None:
-        """Stop a run whose loss is not a number, before its weights replace the last good checkpoint."""
+    def on_validation_epoch_start(self) -> None:
+        """Stop a run whose loss is not a number; log its mean over the epoch, whose batches are all of one size."""
         # all processes must stop, or the others would wait forever; a copy, because reduce works in place
         self._check_finite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum"))
+        self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches, sync_dist=True)
 
     def on_validation_end(self) -> None:
         """Stop a run that diverged in the last step of an epoch, before its weights are kept."""
@@ -114,10 +103,6 @@ class Task(L.LightningModule):
     def _check_finite(self, loss: Any) -> None:
         if not torch.isfinite(loss):
             raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
-
-    def on_validation_epoch_start(self) -> None:
-        """Log the mean training loss of the epoch; its batches are all of one size."""
-        self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches, sync_dist=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count correct expressions of one batch, unaugmented, and measure their cross-entropy."""
@@ -195,9 +180,9 @@ class Task(L.LightningModule):
         images = images.float() / 255
         if self.spec.is_grey:
             images = images[:, :1]  # augmentation must not add colour
-        share, processes, rank = self.recipe.data.not_a_face_share, self.recipe.training.processes, self.global_rank
-        if share:
+        if share := self.recipe.data.not_a_face_share:
             # this process's part of the non-faces of the whole batch, which are at least 1
+            processes, rank = self.recipe.training.processes, self.global_rank
             whole = max(1, round(share * len(images) * processes))
             count = (rank + 1) * whole // processes - rank * whole // processes
             not_a_face = torch.zeros(count, targets.shape[1], device=targets.device)
@@ -231,6 +216,15 @@ def _breaks_channels_last(network: nn.Module) -> bool:
         and layer.in_channels < 16
         for layer in network.modules()
     )
+
+
+def _compile(network: Network) -> Callable[[Tensor], Outputs]:
+    if torch.cuda.is_available():
+        # CUDA graphs: a small network finishes a kernel before the processor has launched the next one
+        return torch.compile(network.outputs, mode="reduce-overhead")
+    # left alone, the compiler chooses channels-last
+    options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(network)}
+    return torch.compile(network.outputs, options=options)
 
 
 def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> float:

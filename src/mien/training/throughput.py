@@ -55,11 +55,12 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
                 torch.set_num_threads(probe.recipe.training.threads or threads)
                 probe.take_turn(steps * (turn + 1) // TURNS - steps * turn // TURNS)
     torch.set_num_threads(threads)
+    rows = [probe.result() for probe in probes]
     return {
         "hardware": describe_hardware(),
         "steps": steps,
         "data": "random pixels" if data is None else "the recipes' own",
-        "recipes": [probe.result(probes[0].images_per_second) for probe in probes],
+        "recipes": [row | {"ratio": round(row["images_per_second"] / rows[0]["images_per_second"], 3)} for row in rows],
     }
 
 
@@ -78,7 +79,6 @@ class _Probe:
         self.macs = count_macs(network, recipe.network.input_size, recipe.network.channels)
         spec, counts = measure_input(train, recipe), class_counts(train, recipe)
         self.task = Task(network, recipe, spec, dataset.label_set.names, counts)
-        self.task.compile_outputs()
         self.batches = FaceBatches(train, Faces(*train.__getitems__([0])), recipe)
 
     def take_turn(self, steps: int) -> None:
@@ -90,14 +90,10 @@ class _Probe:
         self.steps += steps
         self.peak = max(self.peak, measure_peak(DTYPES[self.precision]))
 
-    @property
-    def images_per_second(self) -> float:
-        """Images of the data set through the whole step, the mean over all turns so far."""
-        return self.steps * self.recipe.training.batch_size / self.seconds
-
-    def result(self, first: float) -> dict[str, Any]:
-        """Return the measurement, JSON-ready; `first` are the images per second of the first recipe."""
+    def result(self) -> dict[str, Any]:
+        """Return the measurement, JSON-ready."""
         recipe, size = self.recipe, self.recipe.network.input_size
+        speed = self.steps * recipe.training.batch_size / self.seconds
         passes = 2 if recipe.optimizer.sam_rho else 1
         flops = 3 * 2 * self.macs * passes * (1 + recipe.data.not_a_face_share)
         return {
@@ -105,11 +101,10 @@ class _Probe:
             "input": (recipe.network.channels, size, size),
             "batch_size": recipe.training.batch_size,
             "precision": self.precision,
-            "images_per_second": round(self.images_per_second, 1),
-            "ratio": round(self.images_per_second / first, 3),
+            "images_per_second": round(speed, 1),
             "flops_per_image": flops,
             "peak_flops": self.peak,
-            "share_of_peak": round(self.images_per_second * flops / self.peak, 4),
+            "share_of_peak": round(speed * flops / self.peak, 4),
         }
 
 

@@ -13,7 +13,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
 from lightning.pytorch.loggers import Logger
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mien.core.errors import MienError
@@ -108,8 +107,6 @@ class MovingAverage(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__("cuda" if torch.cuda.is_available() else "cpu", use_buffers=True)
         self.decay = decay
-        self.moving: tuple[list[Tensor], list[Tensor]] = [], []
-        self.copied: list[tuple[Tensor, Tensor]] = []
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look up the tensors, which stay the same during an epoch; integers are copied instead of averaged."""

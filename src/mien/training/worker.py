@@ -26,7 +26,7 @@ from mien.recipes.queue import Job
 from mien.training.batches import load_faces, make_options
 from mien.training.fit import fit
 from mien.training.ledger import Ledger, LedgerRow
-from mien.training.run import Run
+from mien.training.run import Run, brief_scores
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Worker:
             minutes = None if self.deadline is None else (self.deadline - time.monotonic()) / 60
             run = fit(recipe, dataset, self.ledger.folder / job.folder, resume=True, minutes=minutes, quiet=True)
             if run.record.finished:
-                row.scores, row.state = _brief(self.publish(run, dataset)), "finished"
+                row.scores, row.state = brief_scores(self.publish(run, dataset)), "finished"
         except InterruptedTrainingError:
             self.report("interrupted; rerun to continue")
             raise KeyboardInterrupt from None
@@ -130,16 +130,6 @@ class Worker:
             torch.compiler.reset()
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def _brief(scores: dict[str, Any]) -> dict[str, Any]:
-    """Keep of all scores what a table of runs shows."""
-    keys = ("accuracy", "mean_class_accuracy", "n")
-    return {
-        "split": scores["split"],
-        **{key: scores[key] for key in keys},
-        "without_duplicates": {key: scores["without_duplicates"][key] for key in keys},
-    }
 
 
 def _one_line(error: Exception) -> str:

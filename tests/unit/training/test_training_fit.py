@@ -220,13 +220,11 @@ def test_a_run_older_than_a_setting_is_resumed_with_other_threads(faces, tmp_pat
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert not record["finished"]
     assert record["recipe"]["training"].pop("workers") == 0
-    record["is_grey"] = True  # the data count, not the record
     (tmp_path / "run" / "record.json").write_text(json.dumps(record))
     recipe = Recipe.model_validate(settings | {"training": TINY["training"] | {"threads": 2}})
     run = fit(recipe, faces, tmp_path / "run", resume=True, quiet=True)
     assert len(run.record.curves) == 2
     assert run.record.recipe == recipe.model_dump()
-    assert not run.record.is_grey
 
 
 def test_a_killed_process_resumes_to_the_same_result(tmp_path):

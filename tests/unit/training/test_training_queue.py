@@ -14,8 +14,9 @@ from mien.training import worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow
 from mien.training.worker import Worker
 
-SCORES = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10, "split": "validation"}
-SCORES = SCORES | {"without_duplicates": dict(SCORES), "confusion": [[1]]}
+MAIN = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "macro_f1": 0.5, "nll": 1.0, "ece": 0.1, "n": 10}
+BRIEF = MAIN | {"dataset": "synthetic", "split": "validation", "selection": "last epoch", "without_duplicates": MAIN}
+SCORES = BRIEF | {"per_class": {"happy": {"recall": 0.9, "n": 4}}, "confusion": [[1]]}
 
 
 def entry(name="a", **keys):
@@ -83,8 +84,7 @@ def test_runs_in_order_of_the_queue_and_seeds(world):
     row = world.rows()["b", 3]
     assert row["state"] == "finished"
     assert (row["epochs_done"], row["epochs_planned"], row["minutes"]) == (4, 4, 4)
-    brief = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "n": 10}
-    assert row["scores"] == brief | {"split": "validation", "without_duplicates": brief}
+    assert row["scores"] == BRIEF | {"recall": {"happy": 0.9}}
     assert row["overrides"] == ["schedule.epochs=4"]
     assert (world.folder / row["record"]).is_file()
     assert world.lines[0] == "b seed 3: finished, 4 of 4 epochs, 4.0 minutes, 70.00 % of validation"
