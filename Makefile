@@ -29,7 +29,7 @@ lab: setup ## Check the result pages and run the tests of lab/
 	$(VENV)/bin/python -m lab pages --check
 	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile lab/tests
 
-demo: $(DEMO)/.ready ## Recognise the faces of two real portraits (base environment only, no torch)
+demo: $(DEMO)/.ready ## Recognize the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn
 
 # Portraits by NASA and the US Navy, in the public domain, from two well-known packages.

@@ -39,7 +39,7 @@ from mien.training.memory import LARGE_PAGES
 
 app = typer.Typer(
     name="mien",
-    help="Recognise apparent facial expressions in images and videos, and train networks for it.",
+    help="Recognize apparent facial expressions in images and videos, and train networks for it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # rich's help would cost a third of the start-up time

@@ -38,7 +38,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     detector: DetectorName = "auto",
     plugin: PluginFiles = None,
     stability: Annotated[bool, typer.Option(help="Also explain four shifted copies of each face.")] = True,
-    sanity: Annotated[bool, typer.Option(help="Also randomise the weights and compare the maps.")] = True,
+    sanity: Annotated[bool, typer.Option(help="Also randomize the weights and compare the maps.")] = True,
     threads: Threads = 1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON record to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -117,10 +117,10 @@ def _measure_table(measured: dict[str, Any]) -> Table:
         title=escape(f"{measured['model']} on {measured['dataset']}, {measured['split']}: {measured['n']} faces"),
         caption=f"Areas in %: smaller is better for deletion (to {measured['deletion_to']}), larger for insertion "
         f"(from {measured['insertion_from']}). - random, - centre: insertion minus that map's, and its 95 % interval. "
-        "Shifted: correlation after a shift by one pixel. Randomised: rank correlation after all weights are shuffled. "
+        "Shifted: correlation after a shift by one pixel. Randomized: rank correlation after all weights are shuffled. "
         f"Source of the face regions: {sources}.",
     )
-    for heading in ("deletion", "insertion", "- random", "- centre", "shifted", "randomised"):
+    for heading in ("deletion", "insertion", "- random", "- centre", "shifted", "randomized"):
         table.add_column(heading, justify="right")
     for name, line in (measured["baselines"] | measured["methods"]).items():
         insertion, stability, stops = line["insertion"], line.get("stability"), line.get("sanity", {}).get("stops")

@@ -23,7 +23,7 @@ def models(
     (channels x height x width) that they are counted for.
 
     Model files can be named in --model. They come from the package, from the folder in the environment variable
-    MIEN_WEIGHTS, and from weights/ in a source tree. --json lists the networks, --json --files the model files.
+    MIEN_WEIGHTS, and from weights/ in a checkout. --json lists the networks, --json --files the model files.
 
     --plugin lists the networks of your files too, and prints everything that they add to standard error.
     """

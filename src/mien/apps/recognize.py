@@ -60,7 +60,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         bool, typer.Option("--no-video", help="Videos: with --save, write no annotated video.")
     ] = False,
 ) -> None:
-    """Recognise expressions in images and videos.
+    """Recognize expressions in images and videos.
 
     The result says how a face looks, not what a person feels. A file that cannot be read gives one line on stderr, the
     rest is processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a video or a camera

@@ -84,7 +84,7 @@ def recognize_videos(
     options: VideoOptions,
     fail: Callable[[Exception], None],
 ) -> int:
-    """Recognise the faces of videos, cameras and streams, one after the other.
+    """Recognize the faces of videos, cameras and streams, one after the other.
 
     Each error is passed to `fail`, and the next video follows. Returns the number of the signal that interrupted the
     run, or 0.

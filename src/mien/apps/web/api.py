@@ -51,7 +51,7 @@ async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Ch
     """Find the faces of one or more images and classify the expression that each appears to show.
 
     Send a form with one or more files named `images`, or one image as the body. If one image cannot be read, the
-    response is a problem that names it, and none is recognised. Images are only kept in memory.
+    response is a problem that names it, and none is recognized. Images are only kept in memory.
     """
     recognizer = engine.recognizer(choice.model, choice.detector)
     upload = Upload("images", "image", MAX_IMAGES, engine.settings.limits.body_bytes)

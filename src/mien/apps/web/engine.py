@@ -65,7 +65,7 @@ class Engine:
         metrics.jobs.set_function(lambda: self._running)
 
     def recognizer(self, model: str | None, detector: str | None) -> Recognizer:
-        """Return the recogniser of a loaded model and detector; default: the first of each.
+        """Return the recognizer of a loaded model and detector; default: the first of each.
 
         Raises:
             ProblemError: Not loaded; the message lists those that are.
@@ -77,7 +77,7 @@ class Engine:
         return self._recognizers[model, detector]
 
     def recognize(self, recognizer: Recognizer, images: Sequence[tuple[str, bytes]]) -> list[ImageResult]:
-        """Decode and recognise images (name, file content); for a worker thread.
+        """Decode and recognize images (name, file content); for a worker thread.
 
         Raises:
             ImageError: One of them cannot be read.

@@ -1,4 +1,4 @@
-"""Counters for Prometheus: how much and how long, never who asked or what was recognised."""
+"""Counters for Prometheus: how much and how long, never who asked or what was recognized."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Metrics:
         self.request_seconds = Histogram(
             "mien_request_seconds", "From a request's header to its response.", ["route"], buckets=SECONDS, registry=r
         )
-        self.images = Counter("mien_images", "Images and frames recognised.", ["kind"], registry=r)
+        self.images = Counter("mien_images", "Images and frames recognized.", ["kind"], registry=r)
         self.faces = Counter("mien_faces", "Faces classified.", registry=r)
         self.batch_faces = Histogram("mien_batch_faces", "Faces per forward pass.", buckets=FACES, registry=r)
         self.batch_seconds = Histogram("mien_batch_seconds", "Forward passes.", buckets=SECONDS, registry=r)

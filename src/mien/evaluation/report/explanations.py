@@ -18,7 +18,7 @@ BASELINES = {"random": 7, "centre": 6}
 # The parts of the face that show expressions.
 INNER = ("eyes", "brows", "nose", "mouth")
 HEADINGS = ("map", "layer", "deletion area", f"{MINUS} random", "insertion area", f"{MINUS} random",
-            "eyes, brows, nose, mouth", "outside the face", "one-pixel shift", "randomised network")  # fmt: skip
+            "eyes, brows, nose, mouth", "outside the face", "one-pixel shift", "randomized network")  # fmt: skip
 Record = Mapping[str, Any]
 
 
@@ -43,7 +43,7 @@ def _section(faces: str, title: str, record: Record) -> Markup:
     caption = (
         f"{faces}, maps of the predicted label. Deletion: small is good; insertion: large is good; both are areas in % "
         "under the probability's curve, with the mean difference to a random map of the same faces. Shares of the "
-        f"evidence in %{area}. One-pixel shift: correlation with the map of the shifted face. Randomised network: rank "
+        f"evidence in %{area}. One-pixel shift: correlation with the map of the shifted face. Randomized network: rank "
         "correlation with the map after all weights were shuffled; a map that stays near 1 shows the image and not the "
         "network."
     )

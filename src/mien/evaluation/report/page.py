@@ -23,7 +23,7 @@ from mien.evaluation.report.sections import Embed, group_section, summary
 from mien.evaluation.reported import PAPERS, load_reported
 
 PAGE = "index.html"
-TITLE = "Recognising apparent facial expressions: reported and ours"
+TITLE = "Recognizing apparent facial expressions: reported and ours"
 INTRODUCTION = (
     "Apparent expression: how a face looks to the people who annotated the images, not what anybody feels. Reported "
     "figures are quoted from the papers; ours come from the run records of this folder. Both are given with their "

@@ -24,14 +24,14 @@ export class ImageSource {
     this.page.image.removeAttribute("src");
   }
 
-  // Recognise images; a file that cannot be read is reported, and the others continue.
+  // Recognize images; a file that cannot be read is reported, and the others continue.
   async start(files, choice) {
     this.stop();
     this.view.reset();
     const abort = new AbortController();
     this.#abort = abort;
     const accepted = files.slice(0, MAX_IMAGES);
-    const problems = files.length > MAX_IMAGES ? [`Only the first ${MAX_IMAGES} images are recognised at a time.`] : [];
+    const problems = files.length > MAX_IMAGES ? [`Only the first ${MAX_IMAGES} images are recognized at a time.`] : [];
     this.announcer.warn(problems.join("\n"));
     for (const [index, file] of accepted.entries()) {
       const count = accepted.length > 1 ? ` (${index + 1} of ${accepted.length})` : "";

@@ -1,4 +1,4 @@
-// What was recognised since the page was opened, as rows for a CSV file. No images.
+// What was recognized since the page was opened, as rows for a CSV file. No images.
 
 const MAX_ROWS = 200000;
 const COLUMNS = ["source", "time", "image_width", "image_height", "face", "track", "seen", "x", "y", "width", "height", "score"];
