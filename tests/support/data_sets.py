@@ -10,8 +10,8 @@ from mien.core.errors import DataError
 from mien.data import registry
 
 
-def write_image(path: Path, grey: int, side: int = 48, around: int = 0) -> None:
-    """Write a face of one shade, `side` pixels a side, with `around` black pixels on every side."""
+def write_image(path: Path, grey: int, side: int = 48, around: int | tuple[tuple[int, int], ...] = 0) -> None:
+    """Write a face of one shade, `side` pixels a side, inside `around` black pixels, as in `np.pad`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.pad(np.full((side, side), grey, dtype=np.uint8), around)
     path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())

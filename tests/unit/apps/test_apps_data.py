@@ -64,14 +64,6 @@ def test_check_reads_a_data_set_of_a_plugin_file(drawn: Path, tmp_path: Path) ->
         plugin_files.pop(file.resolve(), None)
 
 
-def test_synthesize_refuses_a_folder_with_content(drawn: Path) -> None:
-    before = sorted(drawn.rglob("*"))
-    result = run("synthesize", drawn)
-    assert isinstance(result.exception, DataError)
-    assert "is not empty" in str(result.exception)
-    assert sorted(drawn.rglob("*")) == before
-
-
 def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
     folder = tmp_path / "our set"
     result = run("init", folder, "--labels", "happiness, sad,contempt")
@@ -111,11 +103,17 @@ def test_init_refuses_labels_that_could_not_be_read_back(tmp_path: Path, labels:
     assert not (tmp_path / "ours").exists()
 
 
-def test_init_refuses_a_folder_with_content_and_one_that_cannot_be_made(drawn: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "inside", "expected"),
+    [
+        ("synthesize", "", "is not empty"),
+        ("init", "", "is not empty"),
+        ("init", "train/angry/0000.png/ours", "cannot be made"),
+    ],
+)
+def test_nothing_is_overwritten(drawn: Path, command: str, inside: str, expected: str) -> None:
     before = sorted(drawn.rglob("*"))
-    assert "is not empty" in str(run("init", drawn).exception)
-    image = drawn / "train" / "angry" / "0000.png"
-    refused = run("init", image / "ours")
-    assert isinstance(refused.exception, DataError)
-    assert "cannot be made" in str(refused.exception)
+    result = run(command, drawn / inside)
+    assert isinstance(result.exception, DataError)
+    assert expected in str(result.exception)
     assert sorted(drawn.rglob("*")) == before

@@ -109,24 +109,18 @@ def test_a_table_without_header_is_read(tmp_path: Path) -> None:
     assert registry.load("affectnet8", tmp_path, KEEP).counts()["test"] == dict.fromkeys(WORDS, 2)
 
 
-def test_published_validation_is_test_and_a_share_of_train_is_validation(tmp_path: Path) -> None:
-    faces = registry.load("affectnet8", make_arrays(tmp_path))
-    assert {split: sum(counts.values()) for split, counts in faces.counts().items()} == {
-        "train": 32,
-        "validation": 8,
-        "test": 16,
-    }
-
-
-def test_a_test_folder_leaves_validation_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("has_test", "expected"),
+    [(False, {"train": 32, "validation": 8, "test": 16}), (True, {"train": 40, "validation": 16, "test": 1})],
+)
+def test_published_validation_is_test_unless_there_is_one(
+    tmp_path: Path, has_test: bool, expected: dict[str, int]
+) -> None:
     make_folders(tmp_path, WORDS)
-    write_image(tmp_path / "test" / "happy" / "0.png", 30)
+    if has_test:
+        write_image(tmp_path / "test" / "happy" / "0.png", 30)
     counts = registry.load("affectnet8", tmp_path).counts()
-    assert {split: sum(numbers.values()) for split, numbers in counts.items()} == {
-        "train": 40,
-        "validation": 16,
-        "test": 1,
-    }
+    assert {split: sum(numbers.values()) for split, numbers in counts.items()} == expected
 
 
 def test_the_smaller_edition_has_one_table(tmp_path: Path) -> None:

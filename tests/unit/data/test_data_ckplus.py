@@ -14,7 +14,7 @@ from mien.data.options import LoadOptions
 LABELS = ("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
 KEEP = LoadOptions(validation_share=0)
 FRAMES = 5
-FRAME = ((145, 145), (220, 220))
+AROUND = ((145, 145), (220, 220))
 
 
 def write_landmarks(path: Path, left: float, top: float, side: float) -> None:
@@ -32,7 +32,7 @@ def make_original(root: Path, use_landmarks: bool = False) -> Path:
                 stem = f"{subject}_{sequence}_{frame:08}"
                 inside = f"{subject}/{sequence}"
                 # a face from (220, 145) to (420, 345) in a frame of 640 x 490
-                write_image(root / "cohn-kanade-images" / inside / f"{stem}.png", 20 * code + frame, 200, FRAME)
+                write_image(root / "cohn-kanade-images" / inside / f"{stem}.png", 20 * code + frame, 200, AROUND)
                 if use_landmarks:
                     write_landmarks(root / "Landmarks" / inside / f"{stem}_landmarks.txt", 220, 185, 160)
             (root / "Emotion" / subject / sequence).mkdir(parents=True)
@@ -90,8 +90,6 @@ def test_crops_of_48_pixels(tmp_path: Path) -> None:
 EMOTION = "Emotion/S003/001/S003_001_00000005_emotion.txt"
 IMAGE = "cohn-kanade-images/S003/001/S003_001_00000005.png"
 MARKS = "Landmarks/S003/001/S003_001_00000005_landmarks.txt"
-
-
 ORIGIN = "http://www.jeffcohn.net/Resources/"
 
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_sets import assert_refused
 from numpy.typing import NDArray
 
-from mien.core.errors import DataError
 from mien.data import fer2013, registry
 from mien.data.options import LoadOptions
 
 USAGES = ["Training", "PublicTest", "Training", "PrivateTest", "Training"]
 EMOTIONS = [0, 6, 3, 2, 5]
+GOOD = " ".join(["7"] * 2304)
 VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 
 
@@ -30,18 +31,21 @@ def write_csv(path: Path, pixels: NDArray[np.uint8]) -> Path:
     return path
 
 
+@pytest.fixture
+def source(tmp_path: Path, pixels: NDArray[np.uint8]) -> Path:
+    return write_csv(tmp_path / "fer2013.csv", pixels)
+
+
 def write_votes(path: Path, rows: list[str]) -> None:
     path.write_text(VOTES_HEADER + "".join(f"{row}\n" for row in rows), encoding="latin-1")
 
 
-def write_row(path: Path, row: str, header: str = "emotion,pixels,Usage") -> Path:
-    good = f"0,{' '.join(['7'] * 2304)},Training"
-    path.write_text(f"{header}\n{good}\n{row}\n")
+def write_row(path: Path, row: str) -> Path:
+    path.write_text(f"emotion,pixels,Usage\n0,{GOOD},Training\n{row}\n")
     return path
 
 
-def test_every_column_is_read(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    write_csv(tmp_path / "fer2013.csv", pixels)
+def test_every_column_is_read(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
     faces = registry.load("fer2013", tmp_path)
     np.testing.assert_array_equal(faces.images, pixels)
     assert faces.labels.tolist() == EMOTIONS
@@ -50,8 +54,8 @@ def test_every_column_is_read(tmp_path: Path, pixels: NDArray[np.uint8]) -> None
     assert faces.is_face is None
 
 
-def test_icml_spelling_is_the_same_data(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    own = fer2013.load(write_csv(tmp_path / "fer2013.csv", pixels), LoadOptions())
+def test_icml_spelling_is_the_same_data(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
+    own = fer2013.load(source, LoadOptions())
     (tmp_path / "icml").mkdir()
     rows = [f"{e},{u},{text_of(i)}" for e, i, u in zip(EMOTIONS, pixels, USAGES, strict=True)]
     lines = ["\ufeffemotion, Usage, pixels", *rows]
@@ -66,11 +70,10 @@ def test_any_white_space_and_quotes_are_read(tmp_path: Path, pixels: NDArray[np.
     np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images[1:], pixels[:1])
 
 
-def test_second_load_is_memory_mapped_and_equal(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    path = write_csv(tmp_path / "fer2013.csv", pixels)
-    first = fer2013.load(path, LoadOptions())
+def test_second_load_is_memory_mapped_and_equal(tmp_path: Path, source: Path) -> None:
+    first = fer2013.load(source, LoadOptions())
     (cache,) = (tmp_path / ".mien-cache").iterdir()
-    second = fer2013.load(path, LoadOptions())
+    second = fer2013.load(source, LoadOptions())
     assert second.fingerprint == first.fingerprint
     assert not first.images.flags.writeable
     assert not second.images.flags.writeable
@@ -81,37 +84,30 @@ def test_second_load_is_memory_mapped_and_equal(tmp_path: Path, pixels: NDArray[
     assert cache.suffix == ".npy"
 
 
-def test_changed_file_is_parsed_again_and_replaces_its_cache(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    path = write_csv(tmp_path / "fer2013.csv", pixels)
-    fer2013.load(path, LoadOptions())
-    write_csv(path, 255 - pixels)
-    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, 255 - pixels)
+def test_changed_file_replaces_its_cache(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
+    fer2013.load(source, LoadOptions())
+    write_csv(source, 255 - pixels)
+    np.testing.assert_array_equal(fer2013.load(source, LoadOptions()).images, 255 - pixels)
     assert len(list((tmp_path / ".mien-cache").iterdir())) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a cache", b"\x93NUMPY"])
-def test_damaged_cache_is_parsed_again(tmp_path: Path, pixels: NDArray[np.uint8], damage: bytes) -> None:
-    path = write_csv(tmp_path / "fer2013.csv", pixels)
-    fer2013.load(path, LoadOptions())
+def test_damaged_cache_is_parsed_again(tmp_path: Path, source: Path, pixels: NDArray[np.uint8], damage: bytes) -> None:
+    fer2013.load(source, LoadOptions())
     (cache,) = (tmp_path / ".mien-cache").iterdir()
     cache.write_bytes(damage)
-    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, pixels)
+    np.testing.assert_array_equal(fer2013.load(source, LoadOptions()).images, pixels)
 
 
-def test_unwritable_cache_is_no_error(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    path = write_csv(tmp_path / "fer2013.csv", pixels)
+def test_unwritable_cache_is_no_error(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
     (tmp_path / ".mien-cache").write_text("a file where the folder should be")
-    np.testing.assert_array_equal(fer2013.load(path, LoadOptions()).images, pixels)
+    np.testing.assert_array_equal(fer2013.load(source, LoadOptions()).images, pixels)
 
 
-def test_images_are_resized_on_request(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    path = write_csv(tmp_path / "fer2013.csv", pixels)
-    assert fer2013.load(path, LoadOptions(image_size=24)).images.shape == (5, 24, 24)
-    colour = fer2013.load(path, LoadOptions(channels=3)).images
+def test_images_are_resized_on_request(source: Path, pixels: NDArray[np.uint8]) -> None:
+    assert fer2013.load(source, LoadOptions(image_size=24)).images.shape == (5, 24, 24)
+    colour = fer2013.load(source, LoadOptions(channels=3)).images
     np.testing.assert_array_equal(colour, np.repeat(pixels[..., None], 3, axis=3))
-
-
-GOOD = " ".join(["7"] * 2304)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +124,8 @@ GOOD = " ".join(["7"] * 2304)
     ],
 )
 def test_bad_row_is_named_by_its_line(tmp_path: Path, row: str, expected: str) -> None:
-    path = write_row(tmp_path / "fer2013.csv", row)
-    with pytest.raises(DataError) as caught:
-        fer2013.load(path, LoadOptions())
-    assert expected in str(caught.value)
-    assert "\n" not in str(caught.value)
+    write_row(tmp_path / "fer2013.csv", row)
+    assert_refused("fer2013", tmp_path, expected)
     assert not (tmp_path / ".mien-cache").exists()
 
 
@@ -146,12 +139,10 @@ def test_bad_row_is_named_by_its_line(tmp_path: Path, row: str, expected: str) -
 )
 def test_bad_header_is_one_clear_line(tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "fer2013.csv").write_text(content)
-    with pytest.raises(DataError, match=expected):
-        fer2013.load(tmp_path, LoadOptions())
+    assert_refused("fer2013", tmp_path, expected)
 
 
-def test_votes_next_to_the_file_become_distributions(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
-    write_csv(tmp_path / "fer2013.csv", pixels)
+def test_votes_next_to_the_file_become_distributions(tmp_path: Path, source: Path) -> None:
     rows = [
         "Training,a.png,4,0,0,1,3,2,0,0,0,0",
         "Training,,0,0,0,0,0,0,0,0,0,10",
@@ -194,5 +185,4 @@ def test_votes_of_a_usage_without_images_are_ignored(tmp_path: Path) -> None:
 def test_bad_votes_are_one_clear_line(tmp_path: Path, rows: list[str], expected: str) -> None:
     write_row(tmp_path / "fer2013.csv", f"1,{GOOD},Training")
     write_votes(tmp_path / "fer2013new.csv", rows)
-    with pytest.raises(DataError, match=expected):
-        registry.load("fer2013", tmp_path)
+    assert_refused("fer2013", tmp_path, expected)

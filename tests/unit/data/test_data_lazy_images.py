@@ -1,7 +1,5 @@
 """Images left in their files: the same images as those read at once, and nothing read before it is needed."""
 
-import pickle
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,11 +68,6 @@ def test_faces_are_cut_out_where_boxes_are_known(tmp_path, lazy, crop):
     assert np.array_equal(images[0], resize_face(read_image(paths[0]), 16, 1))
     assert np.array_equal(images[1], resize_face(crop_face(read_image(paths[1]), box, crop), 16, 1))
     assert np.array_equal(np.asarray(images[1:])[0], images[1])
-
-
-def test_worker_processes_can_be_sent_them(tree):
-    images = load("folder", tree, LoadOptions(use_lazy_images=True)).images
-    assert np.array_equal(np.asarray(pickle.loads(pickle.dumps(images))), np.asarray(images))  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize("lazy", [False, True])

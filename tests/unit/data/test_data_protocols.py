@@ -42,11 +42,7 @@ DRAWN = [
 ]
 
 
-def names(protocol):
-    return f"{protocol.name}-{protocol.held_out}-{len(protocol.shares or protocol.counts)}"
-
-
-@pytest.mark.parametrize("protocol", DRAWN, ids=names)
+@pytest.mark.parametrize("protocol", DRAWN)
 def test_every_image_is_in_one_split_by_seed(protocol):
     divided = divide(FACES, protocol)
     np.testing.assert_array_equal(divided.images, FACES.images)
@@ -147,21 +143,17 @@ def test_clean_takes_duplicates_of_other_splits_out_of_training(protocol):
     ("wanted", "message"),
     [
         ({"name": "k-fold", "folds": 5, "fold": 5}, "Fold 5 is out of range; 5 folds are 0 to 4"),
-        ({"name": "k-fold", "fold": -1}, "Fold -1 is out of range"),
         ({"name": "k-fold", "folds": 2}, "2 folds are too few"),
         ({"name": "k-fold", "folds": 301}, "301 folds need .* has 300"),
         ({"name": "subject-k-fold", "folds": 24}, "24 folds need .* has 23"),
         ({"name": "ratio", "counts": (250, 55)}, r"250 \+ 55 = 305 images; the data set has 300"),
         ({"name": "ratio"}, "needs either shares"),
-        ({"name": "ratio", "shares": (7, 2, 1), "counts": (1, 2)}, "needs either shares"),
         ({"name": "ratio", "shares": (1,)}, "are not shares"),
         ({"name": "random", "shares": (1, -1)}, "are not shares"),
-        ({"name": "random", "shares": (1, float("nan"))}, "are not shares"),
         ({"name": "random", "shares": (1, 1e-9)}, "leave a part empty"),
         ({"name": "official", "shares": (8, 2)}, "has no shares"),
         ({"name": "k-fold", "validation_from": ("test",)}, "joins official splits"),
         ({"validation_from": ("train",)}, "names 'train'"),
-        ({"validation_from": ("exam",)}, "names 'exam'"),
         ({"name": "k-fold", "held_out": "validation", "use_clean": True}, "selects and scores on different images"),
         ({"name": "ratio", "counts": (290, 2)}, "Label 'disgust' has 20 images, none of which is in"),
     ],
@@ -187,15 +179,10 @@ def test_splits_that_are_not_there_cannot_be_joined():
 
 
 def test_a_label_without_training_images_is_refused():
-    single = dataclasses.replace(
-        FACES, metadata={"subject": np.where(FACES.labels == 1, "only", FACES.metadata["subject"])}
-    )
-
-    def divide_all():
-        return [divide(single, Protocol("subject-k-fold", folds=5, fold=fold)) for fold in range(5)]
-
+    only = np.where(FACES.labels == 1, "only", FACES.metadata["subject"])
+    faces = dataclasses.replace(FACES, metadata={"subject": only})
     with pytest.raises(DataError, match="Label 'disgust' has 20 images, none of which is in train"):
-        divide_all()
+        _ = [divide(faces, Protocol("subject-k-fold", folds=5, fold=fold)) for fold in range(5)]
 
 
 def test_the_description_says_what_matters():

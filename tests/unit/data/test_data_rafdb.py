@@ -59,26 +59,9 @@ def test_original_layout(tmp_path: Path, inner: str) -> None:
         "race": {"Asian"},
         "age": {"70+"},
     }
-
-
-def test_attributes_may_be_absent(tmp_path: Path) -> None:
-    make_original(tmp_path)
-    (tmp_path / "Annotation" / "manual" / "test_0003_manu_attri.txt").unlink()
-    ages = registry.load("rafdb", tmp_path, KEEP).metadata["age"]
-    assert sorted(set(ages)) == ["", "70+"]
-    assert list(ages).count("") == 1
-
-
-def test_validation_is_a_seeded_share_of_train(tmp_path: Path) -> None:
-    make_original(tmp_path)
-    faces = registry.load("rafdb", tmp_path, LoadOptions(image_size=16, channels=3))
-    assert faces.images.shape == (42, 16, 16, 3)
-    assert {split: sum(counts.values()) for split, counts in faces.counts().items()} == {
-        "train": 28,
-        "validation": 7,
-        "test": 7,
-    }
-    assert registry.load("rafdb", tmp_path, LoadOptions(image_size=16, channels=3)).fingerprint == faces.fingerprint
+    attributes = tmp_path / inner / "Annotation" / "manual" / "test_0003_manu_attri.txt"
+    attributes.unlink()
+    assert registry.load("rafdb", tmp_path, KEEP).metadata["age"].tolist().count("") == 1
 
 
 def test_table_layout(tmp_path: Path) -> None:

@@ -80,7 +80,6 @@ def test_plugin_is_an_adapter_by_its_entry_point(monkeypatch: pytest.MonkeyPatch
     ("name", "value", "expected"),
     [
         ("folder", synthetic.__name__, "The data set name 'folder' of plug-in mien.data.synthetic is taken"),
-        ("other", "no_such_module_anywhere", "cannot be loaded .ModuleNotFoundError"),
         ("other", "json", "must be a module with load, matches, EXPECTS, NEEDS_PATH"),
     ],
 )
@@ -118,10 +117,3 @@ def test_plugin_file_is_a_data_set_by_its_name(own_data: Path) -> None:
     assert len(registry.load("own_faces", faces, LoadOptions(faces_per_class=1))) == 14
     with pytest.raises(DataError, match=r"Data set .own_faces. needs a path"):
         registry.load("own_faces", None)
-
-
-def test_plugin_file_cannot_take_a_name(own_data: Path) -> None:
-    taken = own_data.rename(own_data.with_name("fer2013.py"))
-    with pytest.raises(DataError, match=r"The data set name .fer2013. of plug-in file .* is taken"):
-        plugins.load_plugin_file(taken, lambda: [registry.table()])
-    assert taken.resolve() not in plugins.plugin_files
