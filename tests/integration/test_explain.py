@@ -78,7 +78,6 @@ import mien.__main__
     [
         (("--method", "gradcm"), "Did you mean 'gradcam'? Methods: gradcam, gradcam++, layercam"),
         (("--layer", "stage9"), "Layers: stem, stage1, stage2, stage3."),
-        (("--label", "joy"), "Labels: angry, disgust, fear, happy, sad, surprise, neutral."),
         (("--method", "parts", "--layer", "stage1"), "Parts: stage2/despam/gate."),
     ],
 )

@@ -16,18 +16,8 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError
 from mien.core.image import to_batch
 from mien.data.dataset import FaceDataset
-from mien.explain.curves import (
-    Curves,
-    CurveSettings,
-    Images,
-    Labels,
-    Maps,
-    Predict,
-    centre_gaussian,
-    compute_curves,
-    mean_interval,
-    random_map,
-)
+from mien.explain.curves import Curves, CurveSettings, centre_gaussian, compute_curves, mean_interval, random_map
+from mien.explain.maps import Images, Labels, Maps, Predict
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer
 from mien.explain.regions import REGIONS, Source, area_shares, attribution_shares, face_regions, find_landmarks
 from mien.explain.sanity import Explain, compare_randomized, measure_stability
@@ -166,7 +156,7 @@ def assess(
         report(name)
     measured = {}
     for method in methods:
-        values = checked_maps(method, faces)
+        values = _checked_maps(method, faces)
         curves = compute_curves(predict, faces.images, values, faces.labels, settings)
         measured[method.name] = _measure(method, values, faces, settings.seed) | _summarize(
             curves, baselines, settings.seed
@@ -189,23 +179,6 @@ def assess(
         }
     )
     return record
-
-
-def checked_maps(method: Method, faces: Faces) -> Maps:
-    """Return a method's maps (n, h, w).
-
-    Raises:
-        DataError: They hold NaN or infinity, or all of them are constant.
-    """
-    maps = method.explain(faces.images, faces.labels)
-    broken = int((~np.isfinite(maps)).any(axis=(1, 2)).sum())
-    if broken:
-        raise DataError(f"'{method.name}' returned NaN or infinity for {broken} of {len(maps)} faces.")
-    if all(is_constant(values) for values in maps):
-        raise DataError(
-            f"The maps of '{method.name}' are constant on all {len(maps)} faces; choose another layer or method."
-        )
-    return maps
 
 
 def drop_faces(record: Record) -> dict[str, Any]:
@@ -234,6 +207,18 @@ def add_to_record(path: Path, measured: Record) -> None:
     kept = earlier["methods"] if settings[0] == settings[1] else {}
     record.explanations = {**record.explanations, name: {**measured, "methods": {**kept, **measured["methods"]}}}
     record.save(path)
+
+
+def _checked_maps(method: Method, faces: Faces) -> Maps:
+    maps = method.explain(faces.images, faces.labels)
+    broken = int((~np.isfinite(maps)).any(axis=(1, 2)).sum())
+    if broken:
+        raise DataError(f"'{method.name}' returned NaN or infinity for {broken} of {len(maps)} faces.")
+    if all(is_constant(values) for values in maps):
+        raise DataError(
+            f"The maps of '{method.name}' are constant on all {len(maps)} faces; choose another layer or method."
+        )
+    return maps
 
 
 def _summarize(curves: Curves, baselines: Mapping[str, Curves], seed: int) -> dict[str, Any]:

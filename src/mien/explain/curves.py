@@ -7,7 +7,6 @@ restores them. A faithful map has a small area under the deletion curve and a la
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,12 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluation.bootstrap import LEVEL, ROUNDS
+from mien.explain.maps import Images, Labels, Maps, Predict
 
-Images = NDArray[np.float32]
-Maps = NDArray[np.float32]
-Labels = NDArray[np.int64]
-# (n, c, h, w) normalised images -> (n, labels) probabilities.
-Predict = Callable[[Images], NDArray[np.float32]]
 Replacement = Literal["grey", "blur"]
 # Standard deviations as fractions of the image's side; ours.
 CENTRE_WIDTH = 1 / 4

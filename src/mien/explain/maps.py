@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
 
+Images = NDArray[np.float32]
+Maps = NDArray[np.float32]
+Labels = NDArray[np.int64]
+# (n, c, h, w) normalised images -> (n, labels) probabilities.
+Predict = Callable[[Images], NDArray[np.float32]]
 Pair = tuple[float, float]
 # Cells per side of the grid for summaries; even, so that quarters end between cells.
 SUMMARY_SIDE = 128
@@ -41,8 +47,6 @@ class ExplanationMap:
     is_spatial: bool = True
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 2 or self.values.size == 0:
-            raise ModelError(f"A map of '{self.method}' has shape {self.values.shape}; expected (height, width).")
         if not np.isfinite(self.values).all():
             raise ModelError(f"A map of '{self.method}' has non-finite values; the network may have diverged.")
 

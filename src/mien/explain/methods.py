@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError, did_you_mean
-from mien.explain.maps import ExplanationMap
+from mien.explain.maps import ExplanationMap, Images, Labels
 from mien.explain.occlusion import occlude
 from mien.inference.model import Model
 
-Images = NDArray[np.float32]
 # Gradient methods that give one value per position of a stage.
 STAGE_METHODS = ("gradcam", "gradcam++", "layercam")
 PARTS = "parts"
@@ -75,7 +74,7 @@ class Explainer:
         name = self.check_method(self.methods[0] if method is None else method)
         if name not in (*STAGE_METHODS, PARTS) and layer is not None:
             raise ModelError(f"'{name}' explains the input image, but layer '{layer}' is given; leave it out.")
-        classes: NDArray[np.int64] | None = None
+        classes: Labels | None = None
         if labels is not None:
             classes = np.asarray(labels, dtype=np.int64)
             if classes.shape != (len(images),) or not np.isin(classes, np.arange(len(self.labels))).all():
@@ -115,9 +114,7 @@ class Explainer:
         """Return a class's position; `ModelError` lists the classes."""
         return self.labels.index(check_name("label", name, self.labels))
 
-    def _explain(
-        self, images: Images, method: str, layer: str | None, labels: NDArray[np.int64]
-    ) -> list[ExplanationMap]:
+    def _explain(self, images: Images, method: str, layer: str | None, labels: Labels) -> list[ExplanationMap]:
         """Return the maps of one batch; method and layer are checked already."""
         maps = occlude(self.predict, images, labels)
         return [

@@ -10,14 +10,11 @@ draws one value per square.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-Images = NDArray[np.float32]
-# (n, c, h, w) normalised images to (n, labels) probabilities.
-Predict = Callable[[Images], NDArray[np.float32]]
+from mien.explain.maps import Images, Labels, Maps, Predict
 
 # Side of the square as a fraction of the image's shorter side, and step between squares as a fraction of theirs; ours.
 WINDOW, STRIDE = 1 / 6, 1 / 2
@@ -26,7 +23,7 @@ COVER = 0.0
 BATCH = 32
 
 
-def occlude(predict: Predict, images: Images, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+def occlude(predict: Predict, images: Images, labels: Labels) -> Maps:
     """Return signed maps (n, h, w): the mean drop in probability over the squares that cover a pixel.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explain.curves import Images, Labels, Maps
+from mien.explain.maps import Images, Labels, Maps
 from mien.explain.similarity import is_constant, pearson, spearman, ssim
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from torch import Tensor
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
 from mien.explain.gradients import integrate_gradients, stage_maps
-from mien.explain.maps import ExplanationMap, Pair
-from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, Images, check_name
+from mien.explain.maps import ExplanationMap, Images, Labels, Pair
+from mien.explain.methods import METHODS, PARTS, STAGE_METHODS, Explainer, check_name
 from mien.explain.parts import part_maps
 from mien.inference.model import Scores, check_outputs, to_scores
 from mien.models.layers.observing import observing
@@ -75,9 +75,7 @@ class TorchExplainer(Explainer):
         ]
         return np.concatenate(batches)
 
-    def _explain(
-        self, images: Images, method: str, layer: str | None, labels: NDArray[np.int64]
-    ) -> list[ExplanationMap]:
+    def _explain(self, images: Images, method: str, layer: str | None, labels: Labels) -> list[ExplanationMap]:
         if method == PARTS:
             faces = self._parts(images)
             names = [one.method for one in faces[0]]

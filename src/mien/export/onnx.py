@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import ModelError
-from mien.export.constants import share_constants
 from mien.export.model_file import write_card
 from mien.export.weights import WeightBits, round_to_half, round_to_int8, store_half, store_int8
 from mien.inference.model import OnnxModel
@@ -70,6 +69,42 @@ def _trace(folded: Network, card: ModelCard) -> Any:
             dynamo=False,
         )
     return onnx.load_from_string(buffer.getvalue())
+
+
+def share_constants(model: Any) -> None:
+    """Replace equal constants of the main graph by the first of them.
+
+    Tracing repeats a constant wherever it is used, such as the matrices of a Fourier transform or the bounds of a
+    slice.
+
+    Args:
+        model: An `onnx.ModelProto` with sorted nodes, changed in place. Bodies of loops may read the main graph.
+    """
+    first: dict[bytes, str] = {}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            name = first.setdefault(node.attribute[0].SerializeToString(deterministic=True), node.output[0])
+            if name != node.output[0]:
+                renamed[node.output[0]] = name
+                continue
+        kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    _rename(model.graph, renamed)
+
+
+def _rename(graph: Any, renamed: dict[str, str]) -> None:
+    """Rename the inputs of a graph's nodes and of the graphs inside them."""
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = renamed.get(name, name)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, renamed)
+    for output in graph.output:  # a body may return a value of the main graph
+        output.name = renamed.get(output.name, output.name)
 
 
 def largest_difference(network: Network, model: OnnxModel) -> float:

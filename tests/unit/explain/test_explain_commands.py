@@ -54,12 +54,8 @@ def test_faithfulness_writes_a_record_and_puts_its_means_into_the_run(call, run,
     found = measure(call, run, out, "--method", "gradcam", "--json")
     assert found.exit_code == 0, found.output
     record, printed = json.loads(out.read_text()), json.loads(found.stdout)
-    assert (record["model"], record["dataset"], record["split"], record["n"]) == (
-        "tiny",
-        "synthetic",
-        "validation",
-        6,
-    )
+    about = [record[key] for key in ("model", "dataset", "split", "n")]
+    assert about == ["tiny", "synthetic", "validation", 6]
     assert len(record["rows"]) == len(set(record["rows"])) == 6
     assert record["regions"]["from"] == {"mean face": 6}
     method = record["methods"]["gradcam"]
@@ -69,17 +65,10 @@ def test_faithfulness_writes_a_record_and_puts_its_means_into_the_run(call, run,
     kept = json.loads((run / "record.json").read_text())["explanations"]["synthetic validation"]
     assert kept == printed
     assert "areas" not in kept["methods"]["gradcam"]["insertion"]
-    assert measure(call, run, tmp_path / "two.json", "--method", "gradcam").exit_code == 0
-    assert json.loads((tmp_path / "two.json").read_text()) == record
-
-
-def test_faithfulness_of_another_layer_joins_the_first(call, run, tmp_path):
-    measure(call, run, tmp_path / "a.json", "--method", "gradcam", "--no-sanity")
-    found = measure(call, run, tmp_path / "b.json", "--method", "gradcam", "--layer", "stage2", "--no-sanity")
-    assert "gradcam@stage2" in found.stdout
+    two = measure(call, run, tmp_path / "two.json", "--method", "gradcam", "--layer", "stage2", "--no-sanity")
+    assert "gradcam@stage2" in two.stdout
     kept = json.loads((run / "record.json").read_text())["explanations"]["synthetic validation"]["methods"]
-    assert kept.keys() >= {"gradcam", "gradcam@stage2"}
-    assert "sanity" not in kept["gradcam@stage2"]
+    assert (list(kept), "sanity" in kept["gradcam@stage2"]) == (["gradcam", "gradcam@stage2"], False)
 
 
 def test_faithfulness_of_an_onnx_file_uses_occlusion_and_no_weights(call, tiny_model, tmp_path):
@@ -131,5 +120,3 @@ def test_neighbours_say_what_is_wrong(call, run, tiny_model, tmp_path):
     imsave(tmp_path / "grey.png", np.full((90, 90), 128, dtype=np.uint8), check_contrast=False)
     with pytest.raises(ImageError, match="No faces detected"):
         call("neighbours", run, tmp_path / "grey.png", "--dataset", "synthetic", "--detector", "haar")
-    with pytest.raises(ImageError):
-        call("neighbours", run, tmp_path / "missing.png", "--dataset", "synthetic")

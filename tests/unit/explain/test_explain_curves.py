@@ -92,16 +92,6 @@ def test_equal_values_come_in_a_drawn_order_and_larger_ones_before_them():
     assert (positions != rank_pixels(values, seed=6)).any()
 
 
-def test_replacements_keep_what_they_say():
-    images = planted_faces(3)
-    grey = replace_pixels(images, "grey")
-    np.testing.assert_allclose(grey.mean(axis=(2, 3)), images.mean(axis=(2, 3)), rtol=1e-5)
-    assert (np.ptp(grey, axis=(2, 3)) == 0).all()
-    blurred = replace_pixels(images, "blur")
-    assert blurred.shape == images.shape
-    assert (blurred.std(axis=(2, 3)) < 0.5 * images.std(axis=(2, 3))).all()
-
-
 def test_areas_and_intervals_are_those_of_the_mean():
     shares = np.array([0, 0.5, 1.0])
     curves = Curves(shares, np.array([[1, 1, 1], [1, 0.5, 0]]), np.zeros((2, 3)))

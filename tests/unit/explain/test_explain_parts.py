@@ -9,30 +9,31 @@ from torch import nn
 from mien.core.errors import ModelError
 from mien.explain.parts import part_maps
 from mien.explain.torch_explainer import TorchExplainer
-from mien.export.onnx import make_onnx
 from mien.models import registry
 from mien.models.layers.observing import LISTENER, observing
 from mien.models.network import Network
 
-SMALL_RESNET = {"width": 16, "depths": (1, 1, 1, 1)}
+SMALL_RESNET, SMALL_YOLO = {"width": 16, "depths": (1, 1, 1, 1)}, {"width": 0.125, "feature_size": 16}
 GATE, SIGNED, SIZE = (0.0, 1.0), (-np.inf, np.inf), (0.0, np.inf)
-HFC_PARTS = {
-    f"{stage}/hfc/{part}": (grid, limits)
-    for stage, grid in {"stem": (16, 24), "stage1": (16, 24), "stage2": (8, 12), "stage3": (4, 6)}.items()
-    for part, limits in {"high_frequencies": SIGNED, "gate": GATE}.items()
-}
+STAGES = {"stem": (16, 24), "stage1": (16, 24), "stage2": (8, 12), "stage3": (4, 6), "stage4": (2, 3)}
+
+
+def parts(*names, at=("stage3",), **limits):
+    """Return the path of each part with the size of its map and its range."""
+    return {f"{stage}/{name}": (STAGES[stage], limits[name.split("/")[-1]]) for stage in at for name in names}
+
+
+SPAM = ("spam/attention", "spam/attended")
+FOUR = ("stem", "stage1", "stage2", "stage3")
 HEADS = {f"heads/{number}/spatial": ((2, 3), GATE) for number in range(4)}
-# name of the network, options, modulators, the parts' names with the size of their maps and their range
+# name of the network, options, modulators, the parts
 NETWORKS = {
     "despam": ("despam", {"depths": (1, 1, 1)}, {}, {"stage2/despam/gate": ((16, 24), GATE)}),
     "sldcnn": (
         "sldcnn",
         {"depth": 8, "growth": 8},
         {},
-        {
-            f"stage{number}/sldcnn_spatial/mask": (grid, GATE)
-            for number, grid in enumerate(((16, 24), (8, 12), (4, 6), (2, 3)), start=1)
-        },
+        parts("sldcnn_spatial/mask", at=("stage1", "stage2", "stage3", "stage4"), mask=GATE),
     ),
     "daf_mhsca": (
         "daf_mhsca",
@@ -42,45 +43,34 @@ NETWORKS = {
     ),
     "spayolo": (
         "spayolo",
-        {"width": 0.125, "feature_size": 16},
+        SMALL_YOLO,
         {},
-        {
-            "stage3/spam/spectrum": ((4, 6), SIZE),
-            "stage3/spam/attention": ((4, 6), GATE),
-            "stage3/spam/attended": ((4, 6), GATE),
-        },
+        parts("spam/spectrum", *SPAM, spectrum=SIZE, attention=GATE, attended=GATE),
     ),
     "spayolo without FFT": (
         "spayolo",
-        {"width": 0.125, "feature_size": 16},
+        SMALL_YOLO,
         {"stage3": {"name": "spam", "use_fft": False}},
-        {
-            "stage3/spam/values": ((4, 6), SIZE),
-            "stage3/spam/attention": ((4, 6), GATE),
-            "stage3/spam/attended": ((4, 6), GATE),
-        },
+        parts("spam/values", *SPAM, values=SIZE, attention=GATE, attended=GATE),
     ),
     "spayolo as written": (
         "spayolo",
-        {"width": 0.125, "feature_size": 16},
+        SMALL_YOLO,
         {"stage3": {"name": "spam", "form": "elementwise"}},
-        {"stage3/spam/spectrum": ((4, 6), SIZE), "stage3/spam/attention": ((4, 6), GATE)},
+        parts("spam/spectrum", "spam/attention", spectrum=SIZE, attention=GATE),
     ),
-    "resnet18_hfc": ("resnet18_hfc", SMALL_RESNET, {}, HFC_PARTS),
-    "resnet18_bam": (
-        "resnet18_bam",
+    "resnet18_hfc": (
+        "resnet18_hfc",
         SMALL_RESNET,
         {},
-        {
-            f"{stage}/bam/spatial_score": (grid, SIGNED)
-            for stage, grid in {"stem": (16, 24), "stage1": (16, 24), "stage2": (8, 12), "stage3": (4, 6)}.items()
-        },
+        parts("hfc/high_frequencies", "hfc/gate", at=FOUR, high_frequencies=SIGNED, gate=GATE),
     ),
+    "resnet18_bam": ("resnet18_bam", SMALL_RESNET, {}, parts("bam/spatial_score", at=FOUR, spatial_score=SIGNED)),
     "cbam and gam": (
         "resnet18",
         SMALL_RESNET,
         {"stage2": "cbam", "stage3": "gam"},
-        {"stage2/cbam/spatial": ((8, 12), GATE), "stage3/gam/spatial": ((4, 6), GATE)},
+        parts("cbam/spatial", at=("stage2",), spatial=GATE) | parts("gam/spatial", spatial=GATE),
     ),
 }
 
@@ -162,16 +152,6 @@ def test_observing_changes_no_output_and_leaves_nothing(case, images):
     assert torch.equal(before, during)
     assert {part for path, part in seen if not path} == set(network.stage_names)
     assert not any(LISTENER in vars(module) for module in network.modules())
-
-
-def test_observing_changes_no_export():
-    network = build("despam", {"depths": (1, 1, 1), "channels": (8, 8, 8), "features": 8}, {})
-    before = make_onnx(network, card_of(32, network="despam"))
-    with observing(network), torch.no_grad():
-        network(torch.zeros(1, 1, 32, 32))
-    after = make_onnx(network, card_of(32, network="despam"))
-    assert before == after
-    assert b"_observed" not in after
 
 
 def central(network: Network) -> Network:

@@ -35,15 +35,6 @@ def test_structural_similarity_agrees_with_another_implementation():
     assert ssim(first, second) == pytest.approx(expected, abs=0.02)
 
 
-def test_similarities_know_equal_opposite_and_rescaled_maps():
-    first, _ = maps()
-    for measure in (pearson, spearman, ssim):
-        assert measure(first, 3 * first + 2) == pytest.approx(1, abs=1e-6)
-    assert pearson(first, -first) == pytest.approx(-1)
-    assert spearman(first, -(first**3)) == pytest.approx(-1)
-    assert ssim(first, -first) < 0.1
-
-
 def test_a_constant_map_has_no_correlation():
     first, _ = maps()
     assert np.isnan([pearson(first, np.full_like(first, 3)), spearman(np.zeros_like(first), first)]).all()

@@ -32,8 +32,7 @@ def quantized(whole: bytes) -> bytes:
     return with_card(quantize(whole, small_faces()), CARD)
 
 
-def optimized_operators(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Counter[str]:
-    """Return the operators that onnxruntime runs when `OnnxModel` loads a file."""
+def test_convolutions_run_as_integers(quantized: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     made = onnxruntime.SessionOptions
 
     def watched():
@@ -44,12 +43,8 @@ def optimized_operators(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        OnnxModel(content, "small")
-    return Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
-
-
-def test_convolutions_run_as_integers(quantized: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    operators = optimized_operators(quantized, monkeypatch, tmp_path)
+        OnnxModel(quantized, "small")
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert operators["QLinearConv"] == 2
     assert operators["QLinearAdd"] == 1
     assert operators["QGemm"] == 1
@@ -95,22 +90,14 @@ def test_the_same_faces_give_the_same_file(whole: bytes) -> None:
     assert quantize(whole, small_faces(8)) != quantize(whole, 3 * small_faces(8)), "the range comes from the faces"
 
 
-def test_no_faces() -> None:
+def test_what_cannot_be_quantised_is_refused() -> None:
     with pytest.raises(ModelError, match="with 0 faces"):
         quantize(small_network(), small_faces(0), "small")
-
-
-def test_nothing_to_quantise() -> None:
     network = tiny_network()
     del network.graph.node[-1]
     network.graph.output[0].CopyFrom(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 2]))
     with pytest.raises(ModelError, match="no convolution and no linear layer"):
         quantize(network.SerializeToString(), np.zeros((1, 1, 48, 48), np.float32), "tiny")
-
-
-def test_no_model() -> None:
-    with pytest.raises(ModelError, match="x is not an ONNX model"):
-        halve(b"nonsense", "x")
 
 
 def test_parity_refuses_what_is_not_finite(whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from mien.core.expressions import FER2013_LABELS
 from mien.export import onnx as export
 from mien.export.onnx import make_onnx
 from mien.export.weights import round_to_int8, store_int8
-from mien.inference import model as inference
 from mien.inference.model import OnnxModel
 from mien.models import registry
 
@@ -123,14 +122,22 @@ def test_weights_become_32_bits_once_and_not_for_every_face(monkeypatch, tmp_pat
         return made
 
     monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
-    inference.OnnxModel(content, "small")
+    OnnxModel(content, "small")
     kinds = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
     assert "Conv" in kinds
     assert "DequantizeLinear" not in kinds
 
 
-@pytest.mark.parametrize("bits", [8, 16, 32])
-def test_a_file_that_disagrees_with_torch_is_refused(bits, monkeypatch):
+def test_a_file_that_disagrees_with_torch_is_refused(monkeypatch):
     monkeypatch.setattr(export, "largest_difference", lambda network, model: float("nan"))
     with pytest.raises(ModelError, match="Not exported"):
-        make_onnx(network(), card(), weight_bits=bits)
+        make_onnx(network(), card())
+
+
+def test_an_exported_network_holds_no_constant_twice():
+    """The bodies of its loops read constants of the main graph."""
+    given = registry.create("mobilenet_v2_hfc", options={"width": 0.35}).eval()
+    content = make_onnx(given, card("mobilenet_v2_hfc", 64))
+    nodes = [node for node in onnx.load_from_string(content).graph.node if node.op_type == "Constant"]
+    values = [node.attribute[0].SerializeToString() for node in nodes]
+    assert len(values) == len(set(values)) > 20
