@@ -62,18 +62,16 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: WeightBits) -> None:
     from mien.data.registry import needs_path
     from mien.export.publish import MODEL, MODEL_8_BITS, publish, write_unmeasured
-    from mien.recipes import Recipe
     from mien.training.batches import load_data
     from mien.training.run import load_run
 
     run = load_run(Path(source))
-    recipe = Recipe.model_validate(run.record.recipe)
     path = out or Path(source) / (MODEL_8_BITS if weight_bits == 8 else MODEL)
-    if data is None and needs_path(recipe.data.dataset):
+    if data is None and needs_path(run.recipe.data.dataset):
         write_unmeasured(run, path, weight_bits=weight_bits)
         scores = run.record.scores
     else:
-        scores = publish(run, load_data(recipe, data), path, weight_bits=weight_bits).scores
+        scores = publish(run, load_data(run.recipe, data), path, weight_bits=weight_bits).scores
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, torch and onnxruntime agree")
     if "weights" in scores:
         typer.echo(
@@ -90,7 +88,7 @@ def _convert(source: str, data: Path | None, out: Path | None, target: Target, a
         raise MienError(f"'{source}' is not a run folder; name the file to write with --out FILE.")
     path = out or Path(source) / f"model-{SUFFIXES[target]}.onnx"
     largest_loss = LARGEST_LOSS if allow_loss is None else allow_loss
-    made = convert(read_source(source), data, path, target, largest_loss=largest_loss).conversion
+    made = convert(read_source(source), data, path, target, largest_loss).conversion
     change = 0.0 - 100 * made["accuracy_loss"]  # avoids -0.00
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, computes in {target}")
     typer.echo(

@@ -22,7 +22,6 @@ from mien.export.publish import check_labels, measure
 from mien.export.quantization import check_parity, halve, quantize
 from mien.inference.model import OnnxModel, Scores, read_model
 from mien.recipes import Recipe, parse_recipe
-from mien.recipes.record import RECORD
 from mien.training.batches import load_data
 from mien.training.run import load_run, run_card
 
@@ -54,8 +53,7 @@ def read_source(source: str) -> Source:
     if Path(source).is_dir():
         run = load_run(Path(source))
         content = make_onnx(run.network, run_card(run))
-        recipe = parse_recipe(run.record.recipe, str(Path(source) / RECORD))
-        return Source(OnnxModel(content, source), content, recipe, run.record.selection)
+        return Source(OnnxModel(content, source), content, run.recipe, run.record.selection)
     content, name = read_model(source)
     model = OnnxModel(content, name)
     if model.card.precision != "float32":
@@ -66,15 +64,7 @@ def read_source(source: str) -> Source:
     return Source(model, content, recipe, model.card.scores.get("selection", {}))
 
 
-def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
-    source: Source,
-    data: Path | None,
-    path: Path,
-    target: Target,
-    *,
-    faces: int = CALIBRATION_FACES,
-    largest_loss: float = LARGEST_LOSS,
-) -> ModelCard:
+def convert(source: Source, data: Path | None, path: Path, target: Target, largest_loss: float) -> ModelCard:
     """Write a converted model and return its card, which says in `conversion` what was lost.
 
     The loss is the difference in accuracy on the recipe's validation split. The converted model gets its own
@@ -85,7 +75,6 @@ def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
         data: The recipe's data set; None for a recipe that needs none.
         path: File to write.
         target: What the converted model computes in.
-        faces: Training faces to calibrate int8 with, evenly spaced over the split; all if it has fewer.
         largest_loss: Points of accuracy that may be lost.
 
     Raises:
@@ -95,7 +84,7 @@ def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
     dataset = load_data(source.recipe, data)
     card = source.model.card
     check_labels(card, dataset)
-    used = _calibration_faces(dataset, source.recipe.data.train_split, card.input, faces)
+    used = _calibration_faces(dataset, source.recipe.data.train_split, card.input)
     content = quantize(source.content, used, source.model.source) if target == "int8" else halve(source.content)
     name = f"{card.name} ({SUFFIXES[target]})"
     content = with_card(content, dataclasses.replace(card, name=name, version=mien.__version__, precision=target))
@@ -104,7 +93,13 @@ def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
     validation = dataset.split(source.recipe.data.validation_split)
     scores = predict_scores(model, validation)
     conversion = _compare(predict_scores(source.model, validation), scores, validation)
-    _check_loss(conversion, largest_loss)
+    points = 100 * conversion["accuracy_loss"]
+    if not points <= largest_loss:
+        raise ModelError(
+            f"Not exported: {points:.2f} points of accuracy are lost ({100 * conversion['accuracy']:.2f} % against "
+            f"{100 * conversion['accuracy_at_32_bits']:.2f} % of {conversion['n']} {conversion['split']} faces); "
+            f"at most {largest_loss:g} may be. To write it anyway, give --allow-loss {np.ceil(10 * points) / 10:g}."
+        )
     if target == "int8":
         conversion |= {"method": "static, per channel, range of values", "calibration_faces": len(used)}
     measured = measure(model, source.recipe, source.selection, dataset, scores)
@@ -113,11 +108,13 @@ def convert(  # noqa: PLR0913 - what, to where, and how much may be lost
     return card
 
 
-def _calibration_faces(dataset: FaceDataset, split: str, spec: InputSpec, count: int) -> NDArray[np.float32]:
+def _calibration_faces(dataset: FaceDataset, split: str, spec: InputSpec) -> NDArray[np.float32]:
+    """Return at most `CALIBRATION_FACES` training faces, evenly spaced over the split."""
     training = dataset.split(split)
     if not len(training):
         raise DataError(f"Data set '{dataset.name}' has no faces in '{split}' to calibrate with.")
-    rows = np.unique(np.linspace(0, len(training) - 1, min(count, len(training))).round().astype(int))
+    count = min(CALIBRATION_FACES, len(training))
+    rows = np.unique(np.linspace(0, len(training) - 1, count).round().astype(int))
     return to_batch([training.images[row] for row in rows], spec)
 
 
@@ -134,13 +131,3 @@ def _compare(full: Scores, converted: Scores, faces: FaceDataset) -> dict[str, A
         "same_label": float(np.mean(before.argmax(axis=1) == after.argmax(axis=1))),
         "largest_probability_difference": float(np.abs(before - after).max()),
     }
-
-
-def _check_loss(conversion: dict[str, Any], largest_loss: float) -> None:
-    points = 100 * conversion["accuracy_loss"]
-    if not points <= largest_loss:
-        raise ModelError(
-            f"Not exported: {points:.2f} points of accuracy are lost ({100 * conversion['accuracy']:.2f} % against "
-            f"{100 * conversion['accuracy_at_32_bits']:.2f} % of {conversion['n']} {conversion['split']} faces); "
-            f"at most {largest_loss:g} may be. To write it anyway, give --allow-loss {np.ceil(10 * points) / 10:g}."
-        )

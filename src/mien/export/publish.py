@@ -58,30 +58,27 @@ def publish(run: Run, dataset: FaceDataset, path: Path, *, weight_bits: WeightBi
         DataError: The data set lacks a split or has other labels than the run.
     """
     record, card = run.record, run_card(run)
-    recipe = Recipe.model_validate(record.recipe)
 
     def export(bits: WeightBits) -> tuple[bytes, Measured]:
         content = make_onnx(run.network, card, weight_bits=bits)
         model = OnnxModel(content, f"model '{card.name}'")
-        return content, measure(model, recipe, record.selection, dataset)
+        return content, measure(model, run.recipe, record.selection, dataset)
 
     content, measured = export(weight_bits)
     if weight_bits == 8:
         _, full = export(32)
-        measured = _with_loss(measured, full)
-        lost = {key: measured.scores[key] for key in ("accuracy", "split")} | measured.scores["weights"]
+        whole, accuracy = full.scores["accuracy"], measured.scores["accuracy"]
+        loss = {"bits": 8, "accuracy_at_32_bits": whole, "accuracy_loss": whole - accuracy}
+        scores = measured.scores | {"weights": loss}
+        card = dataclasses.replace(measured.card, scores=brief_scores(scores))
+        measured = Measured(card, scores, measured.predictions)
+        lost = {"accuracy": accuracy, "split": scores["split"], **loss}
         record.scores = (record.scores or full.scores) | {"weights8": lost}
     else:
         record.scores = measured.scores
     write_file(with_card(content, measured.card), path)
     record.save(run.folder / RECORD)
     return measured
-
-
-def _with_loss(measured: Measured, full: Measured) -> Measured:
-    whole, accuracy = full.scores["accuracy"], measured.scores["accuracy"]
-    scores = measured.scores | {"weights": {"bits": 8, "accuracy_at_32_bits": whole, "accuracy_loss": whole - accuracy}}
-    return Measured(dataclasses.replace(measured.card, scores=brief_scores(scores)), scores, measured.predictions)
 
 
 def write_unmeasured(run: Run, path: Path, *, weight_bits: WeightBits = 32) -> None:

@@ -5,7 +5,7 @@ import json
 
 import onnx
 import pytest
-from tiny_model import tiny_card
+from tiny_model import tiny_card, tiny_network
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
@@ -13,8 +13,6 @@ from mien.core.card import METADATA_KEY, CropSpec, ModelCard
 from mien.core.errors import MienError, ModelError
 from mien.export.model_file import with_card
 from mien.inference.model import OnnxModel
-
-WORDS = ("happy", "48 x 48 grey", "scale 1", "not measured")
 
 
 def call(*words):
@@ -25,7 +23,7 @@ def call(*words):
 
 def test_the_card_is_printed_as_text_and_as_json(tiny_model):
     text = call(tiny_model, "default")
-    assert all(word in text for word in WORDS)
+    assert all(word in text for word in ("happy", "48 x 48 grey", "scale 1", "not measured"))
     assert "fer2013 validation faces" in text
     assert ModelCard.from_json(call(tiny_model, "--json")) == OnnxModel.load(tiny_model).card
 
@@ -34,17 +32,11 @@ def old_file(tmp_path):
     """Write a model whose card has the name of a field as it was in the first release."""
     card = dataclasses.replace(tiny_card(), conversion={"accuracy_loss": 0.001})
     path = tmp_path / "old.onnx"
-    model = onnx.load_from_string(with_card(tiny_bytes(), card))
+    model = onnx.load_from_string(with_card(tiny_network().SerializeToString(), card))
     (entry,) = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     entry.value = entry.value.replace('"conversion"', '"lowered"')
     onnx.save(model, path)
     return path
-
-
-def tiny_bytes():
-    from tiny_model import tiny_network
-
-    return tiny_network().SerializeToString()
 
 
 def test_renewing_writes_the_present_format_and_leaves_the_weights(tmp_path):
