@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -132,7 +131,7 @@ def _write_results(
         fail(error)
     summary.finish()
     if options.format == "table":
-        print_summary(video.name, summary, sys.stdout)
+        print_summary(video.name, summary)
     else:
         typer.echo("\n".join(summarize(video.name, summary)), err=True)
     if saved is not None:

@@ -30,8 +30,8 @@ FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
 STREAM_OPTIONS = {
     "format_whitelist": "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc",
     "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto",
+    "rtsp_transport": "tcp",  # over UDP, a lost packet smears faces
 }
-RTSP_OPTIONS = STREAM_OPTIONS | {"rtsp_transport": "tcp"}  # over UDP, a lost packet smears faces
 TIMEOUT = 10.0  # seconds
 # A file counts as cut off if more than this share of it is missing (containers round their durations), and more than
 # these seconds (the last frame's time is its start, not its end).
@@ -61,8 +61,7 @@ class EncodedVideo:
             self._container = _open(BytesIO(source), self.name, FILE_OPTIONS)
         elif is_stream:
             self.name = re.sub(r"(?<=://)[^/?#]*@", "", str(source))  # without a password
-            options = RTSP_OPTIONS if str(source).startswith("rtsp") else STREAM_OPTIONS
-            self._container = _open(str(source), self.name, options)
+            self._container = _open(str(source), self.name, STREAM_OPTIONS)
         else:
             self.name = str(source)
             self._container = _open(f"file:{source}", self.name, FILE_OPTIONS)

@@ -93,12 +93,9 @@ class ImageSequence:
 
 
 def open_video(source: str | Path | Iterable[NDArray[Any]], *, rate: float = DEFAULT_RATE) -> VideoSource:
-    """Open a video.
+    """Open a video file, `camera:0`, a stream at rtsp:// or http(s)://, or arrays as for `Recognizer.recognize`.
 
-    Args:
-        source: A video file, a camera such as `camera:0`, a stream at rtsp:// or http(s)://, or images as arrays, as
-            for `Recognizer.recognize`.
-        rate: Frames per second if `source` is arrays.
+    `rate` is frames per second if `source` is arrays.
 
     Raises:
         VideoError: The file or camera does not exist, or has no video.

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from mien.core.serialization import table_columns, table_rows
 from mien.core.text import count, percent, printable
@@ -32,13 +36,9 @@ def frame_text(format: str, source: str, result: FrameResult) -> str:
     return _csv(table_rows(content, result.labels, is_video=True))
 
 
-def print_summary(source: str, summary: VideoSummary, out: TextIO) -> None:
+def print_summary(source: str, summary: VideoSummary) -> None:
     """Print the people in a video as a table, then `summarize`."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(file=out, width=None if out.isatty() else 200, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     table = Table("person", "from", "to", "seen", "apparent expressions by time")
     for track in summary.longest(MAX_PEOPLE):
         times = [f"{seconds:.1f} s" for seconds in (track.first, track.last, track.total)]
