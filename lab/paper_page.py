@@ -9,9 +9,23 @@ from pathlib import PurePosixPath
 from lab.markdown import decimal, escape, make_page, make_table, percent
 from mien.core.dotted import flatten
 from mien.evaluation.report.runs import Run
-from mien.evaluation.reported import DATASETS, PAPERS, PROTOCOLS, ReportedFigure
+from mien.evaluation.reported import DATASETS, PAPERS, ReportedFigure
 from mien.evaluation.tables import Row, compare_reported
 from mien.recipes.departures import read_settings
+
+# How the papers obtained their figures, as far as they say.
+PROTOCOLS = {
+    "spayolo": "FER2013: PublicTest and PrivateTest together (7,178 images) are used both for selection and for "
+    "scoring. AffectNet: 41,553 images of seven classes, of which 4,000 are used for both. The number of runs is not "
+    "stated.",
+    "daf_mhsca": "The tables state no split, no selection rule and no number of runs. The network starts from "
+    "face-recognition weights (MS-Celeb-1M).",
+    "sldcnn": "7:2:1 (section 5.2), ten folds in Table 4; the epoch with the highest accuracy on the test images is "
+    "kept (section 4.1). The average behind F1 is not stated; ours is the macro average.",
+    "hfc": "FER2013 28,707 / 7,180 images, JAFFE 158 / 55, CK+ 735 / 246; the best of 100 epochs on the images that "
+    "are scored. What the tables call accuracy is the mean of the class accuracies. The number of runs is not stated.",
+    "despam": "The authors' public code uses five seeds, each with a random 80/20 split of the whole data set.",
+}
 
 
 def make_paper_page(paper: str, reported: Sequence[ReportedFigure], runs: Sequence[Run]) -> str:

@@ -26,7 +26,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Apply only this corruption. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the corruptions.")] = 0,
     threads: Threads = 1,
     plugin: PluginFiles = None,
     as_json: AsJson = False,

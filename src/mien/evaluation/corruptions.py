@@ -24,10 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError, did_you_mean
-from mien.evaluation.occlusions import EYES, MOUTH, put_hand, put_mask, put_sunglasses
+from mien.evaluation.occlusions import EYES, MOUTH, Image, Random, put_hand, put_mask, put_sunglasses
 
-Image: TypeAlias = NDArray[np.uint8]
-Random: TypeAlias = np.random.Generator
 Change: TypeAlias = Callable[[Image, float, Random], Image]
 SEVERITIES = (1, 2, 3, 4, 5)
 GAMMA = 2.2

@@ -41,20 +41,15 @@ def measure_memory(models: Sequence[str], reference: bytes | None) -> dict[str, 
     Raises:
         MienError: A model cannot be used, or this system does not report the peak.
     """
-    inputs = [_describe(OnnxModel.load(model)) for model in models]
-    measured = None
-    if reference is not None:
-        with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-            path = Path(folder) / "reference.onnx"
-            path.write_bytes(reference)
-            measured = _describe(OnnxModel.load(path)) | {"mib": _measure_apart(str(path)), "ratio": 1.0}
-    uses = []
-    for described, model in zip(inputs, models, strict=True):
-        mib = _measure_apart(model)
-        uses.append(described | {"mib": mib, "ratio": round(measured["mib"] / mib, 2) if measured else None})
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / "reference.onnx"
+        path.write_bytes(reference or b"")
+        uses = [_measure_apart(model) for model in (*models, *([str(path)] if reference else []))]
+    peak = uses[-1]["mib"] if reference else None
+    uses = [use | {"mib": round(use["mib"], 1), "ratio": round(peak / use["mib"], 2) if peak else None} for use in uses]
     return {
-        "models": [use | {"mib": round(use["mib"], 1)} for use in uses],
-        "reference": measured and measured | {"mib": round(measured["mib"], 1)},
+        "models": uses[: len(models)],
+        "reference": uses[-1] if reference else None,
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": version("onnxruntime"),
     }
@@ -94,31 +89,28 @@ def process_memory(key: str, process: int | str = "self") -> int | None:
 
 
 def main(model: str) -> None:
-    """Print this process's peak before and after a model is loaded and scores one face, in bytes, as JSON."""
+    """Print a model's name and input, and how far loading it and scoring one face raise the peak, in MiB, as JSON."""
     # loads onnxruntime, before it refuses the empty file
     with contextlib.suppress(ModelError):
         OnnxModel(b"", "nothing")
     before = read_peak()
     loaded = OnnxModel.load(model)
-    loaded.predict(np.zeros(_describe(loaded)["input"], dtype=np.float32))
-    print(json.dumps({"before": before, "after": read_peak()}))
+    spec = loaded.card.input
+    shape = [1, spec.channels, spec.size, spec.size]
+    loaded.predict(np.zeros(shape, dtype=np.float32))
+    print(json.dumps({"network": loaded.card.name, "input": shape, "mib": (read_peak() - before) / MIB}))
 
 
-def _measure_apart(model: str) -> float:
-    """Return the peak that `main` measures in a new process, in MiB."""
+def _measure_apart(model: str) -> dict[str, Any]:
+    """Return what `main` prints in a new process."""
     # -P: do not import modules from the current folder
     command = [sys.executable, "-P", "-m", "mien.evaluation.memory", model]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise MienError(f"Measuring the memory of '{model}' ended with exit code {done.returncode}: {reason}")
-    peaks = json.loads(done.stdout)
-    return float(peaks["after"] - peaks["before"]) / MIB
-
-
-def _describe(model: OnnxModel) -> dict[str, Any]:
-    spec = model.card.input
-    return {"network": model.card.name, "input": [1, spec.channels, spec.size, spec.size]}
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
 from mien.evaluation import metrics
 from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Image, corrupt, find_corruption
@@ -99,19 +98,13 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
         model: The model.
         dataset: The whole data set, so that duplicates in the training split are found.
         split: The split to score.
-        names: The corruptions.
+        names: The corruptions, one or more.
         seed: Seed of the corruptions; 0 or more.
         progress: Called after each batch with the number of images in it.
 
     Raises:
-        DataError: No image, no corruption, an unknown one, or what `predict_split` refuses.
+        DataError: An unknown corruption, or what `predict_split` refuses.
     """
-    if not names or len(set(names)) != len(names):
-        raise DataError(
-            f"Corruptions '{', '.join(names)}' given; expected one or more of {', '.join(CORRUPTIONS)}, once."
-        )
-    if seed < 0:
-        raise DataError(f"Seed {seed} is negative; expected an integer of 0 or more.")
     corruptions = {name: find_corruption(name) for name in names}
     clean = predict_split(model, dataset, split, progress=progress)
     faces = dataset.split(split)

@@ -63,12 +63,6 @@ def test_seeds_are_averaged_in_the_unit_of_the_paper():
     assert row.selection == "best epoch on validation accuracy"
 
 
-def test_an_ablation_belongs_to_its_own_row_only():
-    record = make_record(ablation="resnet18_bam")
-    assert rows_for([record])[0].remark == "not run"
-    assert rows_for([record], row="ResNet18 + BAM")[0].n == 1
-
-
 def test_the_recipe_by_another_name_is_the_recipe():
     record = make_record("sldcnn/fer2013", ablation="depth_32")
     (row,) = rows_for([record], paper="sldcnn", table="Table 3", row="32", column="FER2013 accuracy")

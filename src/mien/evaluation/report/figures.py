@@ -11,10 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mien.core.dotted import finite
-from mien.evaluation.metrics import ECE_BINS, confidence_gaps, ece, predicted
+from mien.evaluation.metrics import ECE_BINS, confidence_gaps, ece
 from mien.evaluation.report.drawing import COLOURS, DASHES, INK, MARKERS, new_figure, set_percent, to_markup
 from mien.evaluation.report.groups import NONE, Group, percent
 from mien.evaluation.report.markup import NOTHING, Markup, join, table
+from mien.evaluation.report.mistakes import confident_mistakes
 from mien.evaluation.report.runs import Run, look_up
 
 # A mistake counts as confident from this probability.
@@ -85,7 +86,7 @@ def confusion_matrix(group: Group) -> Markup:
 
 def recall_chart(group: Group) -> Markup:
     """Draw the recall of each class: the mean of the runs, and a mark per run if there are several."""
-    recalls = {label: values for label in group.labels() if (values := group.recalls(label))}
+    recalls = {label: values for label in group.labels() if (values := _recalls(group, label))}
     if not recalls:
         return NOTHING
     figure, axes = new_figure()
@@ -104,17 +105,21 @@ def recall_chart(group: Group) -> Markup:
 
 def recall_table(groups: Sequence[Group]) -> Markup:
     """Return the recall of every group side by side, in percent."""
-    labels = list(dict.fromkeys(label for group in groups for label in group.labels() if group.recalls(label)))
+    labels = list(dict.fromkeys(label for group in groups for label in group.labels() if _recalls(group, label)))
     if not labels:
         return NOTHING
-    recalls = ((group.title, [group.recalls(label) for label in labels]) for group in groups)
+    recalls = ((group.title, [_recalls(group, label) for label in labels]) for group in groups)
     rows = ([title, *(percent(statistics.fmean(v)) if v else NONE for v in values)] for title, values in recalls)
     return table("Recall of each class, % (mean of the runs)", ["run", *labels], rows, range(1, len(labels) + 1))
 
 
+def _recalls(group: Group, label: str) -> list[float]:
+    return group.scores(f"per_class.{label}.recall")
+
+
 def reliability_diagram(group: Group) -> Markup:
     """Draw accuracy against confidence, in bins of equal width, and the share of the predictions in each bin."""
-    found = [run.predictions for run in group.runs if run.predictions is not None and len(run.predictions)]
+    found = [run.predictions for run in group.runs if run.predictions is not None]
     if not found:
         return NOTHING
     figure, axes = new_figure()
@@ -161,8 +166,8 @@ def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Ma
         colour = COLOURS[LABEL_COLOURS.get(label, int(number)) % len(COLOURS)]
         places = positions[features.labels == number].T
         axes.plot(*places, MARKERS[number % len(MARKERS)], color=colour, alpha=0.75, mew=0, label=label)
-    mistakes = _confident_mistakes(run)
-    rings = positions[np.isin(features.rows, mistakes)]
+    mistakes = confident_mistakes(run.predictions, CONFIDENT) if run.predictions else []
+    rings = positions[np.isin(features.rows, run.predictions.rows[mistakes])] if run.predictions else positions[:0]
     axes.plot(*rings.T, "o", color=INK, fillstyle="none", markersize=7)
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0))
     note = (
@@ -174,13 +179,3 @@ def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Ma
         f"t-SNE of the features of {len(positions):,} faces, coloured by annotation.{note}"
         " Distances between distant groups have no meaning.",
     )
-
-
-def _confident_mistakes(run: Run) -> NDArray[np.int64]:
-    """Return the row numbers of wrong predictions with a probability of `CONFIDENT` or more."""
-    if run.predictions is None or not len(run.predictions):
-        return np.empty(0, dtype=np.int64)
-    probabilities = run.predictions.probabilities
-    is_wrong = predicted(probabilities) != run.predictions.labels
-    rows: NDArray[np.int64] = run.predictions.rows[is_wrong & (probabilities.max(axis=1) >= CONFIDENT)]
-    return rows

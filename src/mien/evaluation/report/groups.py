@@ -72,30 +72,24 @@ class Group:
 
     @property
     def epochs(self) -> str:
-        """Completed epochs, and the planned number if it differs."""
+        """Completed epochs, the planned number if it differs, and whether a run was stopped early."""
         done = sorted({len(run.record["curves"]) for run in self.runs})
         planned = self.first.number("recipe.schedule.epochs")
         words = str(done[0]) if len(done) == 1 else f"{done[0]} to {done[-1]}"
-        return words if planned is None or done == [planned] else f"{words} of {planned:g}"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether no run was stopped early."""
-        return all(run.record.get("finished") is not False for run in self.runs)
+        words += "" if planned is None or done == [planned] else f" of {planned:g}"
+        return words + (", unfinished" if any(run.record.get("finished") is False for run in self.runs) else "")
 
     def scores(self, key: str) -> list[float]:
         """Return one score, a share in [0, 1], of each run that has it."""
         found = (run.number(f"scores.{key}") for run in self.runs)
         return [value for value in found if value is not None]
 
-    def recalls(self, label: str) -> list[float]:
-        """Return the recall of one label in each run that has it."""
-        return self.scores(f"per_class.{label}.recall")
-
     def labels(self) -> tuple[str, ...]:
         """Return the labels in their order; empty if the runs do not agree."""
-        sets = {_labels(run) for run in self.runs}
-        return sets.pop() if len(sets) == 1 else ()
+        found = [look_up(run.record, "scores.labels") or run.record.get("labels") for run in self.runs]
+        if not isinstance(found[0], list) or any(names != found[0] for names in found):
+            return ()
+        return tuple(clean(str(name)) for name in found[0])
 
     def confusion(self) -> NDArray[np.int64] | None:
         """Return the counts of all runs together, (k, k), truth in rows; None if no run has them."""
@@ -129,11 +123,6 @@ def mean_and_deviation(values: Sequence[float]) -> str:
         return NONE
     mean = percent(statistics.fmean(values))
     return mean if len(values) == 1 else f"{mean} {PLUS_MINUS} {percent(statistics.stdev(values))}"
-
-
-def _labels(run: Run) -> tuple[str, ...]:
-    names = look_up(run.record, "scores.labels") or run.record.get("labels")
-    return tuple(clean(str(name)) for name in names) if isinstance(names, list) else ()
 
 
 def _counts(run: Run, k: int) -> NDArray[np.int64] | None:

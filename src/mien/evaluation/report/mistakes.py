@@ -63,13 +63,12 @@ def find_faces(run: Run, positions: NDArray[np.intp], data: Path | None, warn: W
     return np.asarray(dataset.images[rows[positions]])
 
 
-def confident_mistakes(predictions: Predictions, limit: int = MAX_SHOWN) -> NDArray[np.intp]:
-    """Return the positions of the wrong predictions with the largest probabilities, most confident first."""
-    if not len(predictions):
-        return np.empty(0, dtype=np.intp)
-    wrong = np.flatnonzero(predicted(predictions.probabilities) != predictions.labels)
-    confidence = predictions.probabilities.max(axis=1)[wrong]
-    return wrong[np.argsort(-confidence, kind="stable")][:limit]
+def confident_mistakes(predictions: Predictions, smallest: float = 0.0) -> NDArray[np.intp]:
+    """Return the positions of wrong predictions with a probability of `smallest` or more, most confident first."""
+    confidence = predictions.probabilities.max(axis=1)
+    is_wrong = predicted(predictions.probabilities) != predictions.labels
+    wrong = np.flatnonzero(is_wrong & (confidence >= smallest))
+    return wrong[np.argsort(-confidence[wrong], kind="stable")]
 
 
 def mistake_gallery(group: Group, data: Path | None, warn: Warn) -> Markup:
@@ -78,7 +77,7 @@ def mistake_gallery(group: Group, data: Path | None, warn: Warn) -> Markup:
     if run is None or run.predictions is None:
         return NOTHING
     predictions = run.predictions
-    positions = confident_mistakes(predictions)
+    positions = confident_mistakes(predictions)[:MAX_SHOWN]
     faces = find_faces(run, positions, data, warn) if len(positions) else None
     if faces is None:
         return NOTHING

@@ -85,10 +85,8 @@ def read_runs(folder: Path, warn: Warn) -> tuple[Run, ...]:
         warn: Called with one line for each file that is left out.
 
     Raises:
-        DataError: The folder does not exist, or contains no run record.
+        DataError: There is no run record.
     """
-    if not folder.is_dir():
-        raise DataError(f"No results folder {folder}; name one that contains run records ({RECORD}).")
     runs = []
     seen: dict[bytes, Path] = {}
     for path in sorted(folder.rglob(RECORD)):
@@ -104,7 +102,9 @@ def read_runs(folder: Path, warn: Warn) -> tuple[Run, ...]:
         else:
             warn(f"left out: {path} is a copy of {first}; remove one of them.")
     if not runs:
-        raise DataError(f"No run record ({RECORD}) in {folder}; make one with `mien train` or `mien train-all`.")
+        raise DataError(
+            f"No run record ({RECORD}) in the folder {folder}; make one with `mien train` or `mien train-all`."
+        )
     return tuple(runs)
 
 

@@ -105,7 +105,7 @@ def _summary_row(group: Group, main: Sequence[ReportedFigure]) -> tuple[str, ...
         mean_and_deviation(group.scores(f"without_duplicates.{metric}")),
         group.protocol,
         group.selection,
-        group.epochs + ("" if group.is_finished else ", unfinished"),
+        group.epochs,
         group.hardware,
         remark,
     )
