@@ -49,8 +49,8 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     looks, not what a person feels.
     """
     from mien.apps.interruption import Interruption
+    from mien.core.errors import InterruptedArchiveError
     from mien.core.hardware import available_cores
-    from mien.inference.archive.errors import InterruptedArchiveError
     from mien.inference.archive.job import ArchiveSettings
     from mien.inference.archive.run import annotate as run
 

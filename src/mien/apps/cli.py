@@ -61,12 +61,13 @@ COMMANDS = (
     robustness.robustness,
     export.export,
     card.card,
+    fetch.fetch,
     report.report,
     models.models,
 )
 for command in COMMANDS:
     app.command()(command)
-for name, group in (("data", data), ("bench", bench), ("fetch", fetch)):
+for name, group in (("data", data), ("bench", bench)):
     app.add_typer(group.app, name=name)
 
 # The extra to name when one of its modules is missing.

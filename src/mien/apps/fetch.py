@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Download a face detector.")
 
-
-@app.callback()
-def _fetch() -> None:
-    """Keep `yunet` a subcommand; a group with one command would drop its name."""
-
-
-@app.command()
-def yunet(
+def fetch(
+    detector: Annotated[Literal["yunet"], typer.Argument(help="What to download.")],
     timeout: Annotated[float, typer.Option(min=0.1, help="Time limit for each address, in seconds.")] = 20.0,
 ) -> None:
-    """Download YuNet (230 kB, MIT licence).
+    """Download a face detector.
 
-    The file comes from the OpenCV zoo, and its SHA-256 is checked.
+    YuNet (230 kB, MIT licence) comes from the OpenCV zoo, and its SHA-256 is checked.
     """
     from mien.inference.detectors.yunet import fetch_weights
 

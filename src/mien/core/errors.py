@@ -30,6 +30,14 @@ class InterruptedTrainingError(MienError):
     """The user, or a job scheduler, stopped a run; its last checkpoint is kept."""
 
 
+class ArchiveError(MienError):
+    """An archive cannot be annotated: its input, output or settings do not fit, or its workers fail."""
+
+
+class InterruptedArchiveError(ArchiveError):
+    """The user stopped an archive; finished chunks are kept for the next start."""
+
+
 class MissingExtraError(MienError):
     """An extra is required and not installed."""
 

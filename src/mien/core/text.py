@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def percent(share: float, digits: int = 0) -> str:
     """Return a share as a percentage.
@@ -10,6 +12,18 @@ def percent(share: float, digits: int = 0) -> str:
     ('60 %', '66.7 %')
     """
     return f"{share:.{digits}%}".replace("%", " %")
+
+
+def points(share: float | None, digits: int = 2, bounds: Sequence[float] | None = None, unit: str = "") -> str:
+    """Return a share in percent for a table, with its interval if there is one; "-" for None.
+
+    >>> points(0.6971), points(2 / 3, 1, (0.6, 0.75)), points(0.5, 0, unit=" %"), points(None)
+    ('69.71', '66.7 [60.0, 75.0]', '50 %', '-')
+    """
+    if share is None:
+        return "-"
+    interval = f" [{', '.join(f'{100 * bound:.{digits}f}' for bound in bounds)}]" if bounds else ""
+    return f"{100 * share:.{digits}f}{unit}{interval}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

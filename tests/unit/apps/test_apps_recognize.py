@@ -12,7 +12,7 @@ from PIL import Image
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from mien.apps import fetch as fetch_module
+from mien.apps.fetch import fetch
 from mien.apps.recognize import recognize
 from mien.core.errors import ModelError
 from mien.inference.detectors import yunet
@@ -59,17 +59,12 @@ def test_json(run, photos: Path) -> None:
     assert done.stderr == ""
 
 
-def test_csv(run, photos: Path) -> None:
+def test_csv_and_table(run, photos: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run(photos, "--format", "csv").stdout)))
     assert [Path(row["source"]).name for row in rows] == ["astronaut.png", "hopper.jpg"]
-
-
-def test_table(run, photos: Path) -> None:
-    done = run(photos)
-    assert done.exit_code == 0
-    assert "apparent expression" in done.stdout
-    assert "empty.png: No faces detected" in done.stdout
-    assert "Expressions: happy 50 % (1 of 2)" in done.stdout.splitlines()[-1]
+    lines = run(photos).stdout.splitlines()
+    assert any(line.endswith("empty.png: No faces detected") for line in lines)
+    assert "Expressions: happy 50 % (1 of 2)" in lines[-1]
 
 
 def test_bad_images_are_skipped(run, photos: Path, tmp_path: Path) -> None:
@@ -129,7 +124,9 @@ def test_fetch_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return tmp_path / "yunet.onnx"
 
     monkeypatch.setattr(yunet, "fetch_weights", fetched)
-    done = CliRunner().invoke(fetch_module.app, ["yunet", "--timeout", "3"])
+    app = Typer()
+    app.command()(fetch)
+    done = CliRunner().invoke(app, ["yunet", "--timeout", "3"])
     assert done.exit_code == 0
     assert requested == [3]
     assert "yunet.onnx" in done.stdout

@@ -18,16 +18,9 @@ def test_box() -> None:
     assert Box(1.4, 2.6, 3.5, 4.0).rounded() == (1, 3, 4, 4)
 
 
-def test_confidence_is_the_labels_probability() -> None:
-    assert face("happy").confidence == 0.75
-
-
-def test_shares_sum_to_one() -> None:
+def test_shares_sum_to_one_or_are_all_zero() -> None:
     result = ImageResult("a", 9, 9, [face("happy"), face("happy"), face("sad")], ("happy", "sad"))
     assert result.shares == pytest.approx({"happy": 2 / 3, "sad": 1 / 3})
-
-
-def test_no_face_has_no_shares() -> None:
     assert ImageResult("a", 9, 9, [], ("happy", "sad")).shares == {"happy": 0, "sad": 0}
 
 

@@ -15,8 +15,8 @@ from tiny_model import MakeModel, tiny_card
 
 from mien.apps.plugin_files import load_plugin_files
 from mien.core import plugins
+from mien.core.errors import ArchiveError, InterruptedArchiveError
 from mien.inference.archive import pool
-from mien.inference.archive.errors import ArchiveError, InterruptedArchiveError
 from mien.inference.archive.job import ArchiveSettings, Job, begin, lock, plan
 from mien.inference.archive.listing import find_images
 from mien.inference.archive.run import annotate

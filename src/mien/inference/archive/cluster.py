@@ -14,9 +14,9 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mien.core.errors import ArchiveError
 from mien.core.text import first_line
-from mien.inference.archive.errors import ArchiveError, explain
-from mien.inference.archive.job import Job
+from mien.inference.archive.job import Job, explain
 from mien.inference.archive.worker import ChunkWorker
 
 LOCAL = "local"

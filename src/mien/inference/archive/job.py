@@ -18,8 +18,9 @@ from typing import Any
 
 import mien
 from mien.core import plugins
+from mien.core.errors import ArchiveError
+from mien.core.text import first_line
 from mien.core.whole_file import SUFFIX, write_json
-from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.listing import find_images, no_images, root_of
 from mien.inference.detectors.registry import AUTO, split_spec
 from mien.inference.model import OnnxModel, model_files, read_model
@@ -203,6 +204,14 @@ def lock(job: Job) -> Iterator[None]:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 job.parts.rmdir()
+
+
+def explain(error: BaseException) -> str:
+    """Say in one line why a job cannot continue."""
+    if isinstance(error, OSError):
+        reason = f"{error.filename or 'The results'} cannot be written ({error.strerror or error})"
+        return f"{reason}; finished chunks are kept: rerun to continue."
+    return first_line(error)
 
 
 def clear(job: Job) -> None:

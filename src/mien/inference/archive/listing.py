@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mien.core.errors import ImageError
-from mien.inference.archive.errors import ArchiveError
+from mien.core.errors import ArchiveError, ImageError
 from mien.inference.sources import EXPECTED, is_image, walk_images
 
 LONGEST_PATH = 65_536

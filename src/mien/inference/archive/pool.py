@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from mien.core.errors import MienError
-from mien.inference.archive.errors import ArchiveError, explain
-from mien.inference.archive.job import Job
+from mien.core.errors import ArchiveError, MienError
+from mien.inference.archive.job import Job, explain
 
 # So many workers that die in a row before any has taken a chunk stop the job.
 DEATHS_AT_START = 3

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from mien.core.errors import MissingExtraError
+from mien.core.errors import ArchiveError, InterruptedArchiveError, MissingExtraError
 from mien.inference.archive import cluster, pool
-from mien.inference.archive.errors import ArchiveError, InterruptedArchiveError, explain
-from mien.inference.archive.job import ArchiveSettings, begin, clear, lock, plan
+from mien.inference.archive.job import ArchiveSettings, begin, clear, explain, lock, plan
 from mien.inference.archive.listing import check_source, root_of
 from mien.inference.archive.tables import Summary, join_parts
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mien.core.errors import ArchiveError
 from mien.core.serialization import table_columns, table_rows
 from mien.core.types import ImageResult
 from mien.core.whole_file import whole_file
-from mien.inference.archive.errors import ArchiveError
 from mien.inference.archive.job import Job
 
 METADATA_KEY = b"mien"

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.core.errors import ImageError
-from mien.inference.archive.errors import ArchiveError
+from mien.core.errors import ArchiveError, ImageError
 from mien.inference.archive.job import Job
 from mien.inference.archive.listing import readable
 from mien.inference.archive.tables import rows_of, write_part

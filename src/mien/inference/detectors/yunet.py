@@ -30,6 +30,7 @@ SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
 FILE_VARIABLE = "MIEN_YUNET"
 LARGEST_DOWNLOAD = 2 * 2**20
 DOWNLOAD_CHUNK = 2**16
+SCORE_THRESHOLD, OVERLAP, MAX_FACES = 0.7, 0.3, 1000
 # In narrower images YuNet in OpenCV 4 finds faces of infinite size, even in black ones.
 SHORTEST_SIDE = 64
 
@@ -42,7 +43,7 @@ class YuNet:
 
     name = "yunet"
 
-    def __init__(self, weights: Path | None = None, score_threshold: float = 0.7) -> None:
+    def __init__(self, weights: Path | None = None) -> None:
         """Load the file that `find_weights` returns; `ModelError` if it is missing or another network."""
         found = find_weights(weights)
         if found is None:
@@ -51,9 +52,8 @@ class YuNet:
         self._lock = threading.Lock()
         level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # OpenCV's log repeats the error below
         try:
-            self._network: Any = cv2.FaceDetectorYN.create(
-                str(found), "", (LONG_SIDE, LONG_SIDE), score_threshold, 0.3, 1000
-            )
+            size = (LONG_SIDE, LONG_SIDE)
+            self._network: Any = cv2.FaceDetectorYN.create(str(found), "", size, SCORE_THRESHOLD, OVERLAP, MAX_FACES)
             self.detect(np.zeros((32, 32, 3), dtype=np.uint8))  # another network fails only when it runs
         except cv2.error:
             raise ModelError(f"{found} is not a YuNet model file; download one with `mien fetch yunet`.") from None
