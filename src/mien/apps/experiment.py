@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.core.text import points
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
@@ -112,7 +113,7 @@ def _show(summaries: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _percent(row: dict[str, Any], key: str) -> str:
-    value, deviation = row[key], row.get(f"{key}_deviation")
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f} %" if deviation is None else f"{100 * value:.2f} +- {100 * deviation:.2f} %"
+    if row[key] is None:
+        return points(None)
+    deviation = row.get(f"{key}_deviation")
+    return points(row[key]) + ("" if deviation is None else f" +- {points(deviation)}") + " %"

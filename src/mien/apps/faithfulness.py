@@ -12,11 +12,10 @@ from mien.apps.data_sets import DataOption, DatasetOption, load_faces
 from mien.apps.explain import ExplainedModel, Methods
 from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.core.text import number, points
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-NONE = "-"
 
 
 def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -127,11 +126,11 @@ def _measure_table(measured: dict[str, Any]) -> Table:
         gains = [(insertion.get(f"minus_{b}"), insertion.get(f"minus_{b}_interval")) for b in ("random", "centre")]
         table.add_row(
             escape(name),
-            _percent(line["deletion"]["area"]),
-            _percent(insertion["area"]),
-            *(_percent(*gain) for gain in gains),
-            f"{stability['correlation']:.2f}" if stability else NONE,
-            f"{stops[-1]['spearman']:.2f}" if stops else NONE,
+            points(line["deletion"]["area"], 1),
+            points(insertion["area"], 1),
+            *(escape(points(gain, 1, interval)) for gain, interval in gains),
+            number(stability["correlation"] if stability else None, 2),
+            number(stops[-1]["spearman"] if stops else None, 2),
         )
     return table
 
@@ -145,17 +144,8 @@ def _region_table(measured: dict[str, Any]) -> Table:
     table = Table("map", box=box.SIMPLE_HEAD, title="Share of the evidence, in %")
     for name in areas:
         table.add_column(name, justify="right")
-    table.add_row("(share of the pixels)", *(f"{100 * share:.0f}" for share in areas.values()))
+    table.add_row("(share of the pixels)", *(points(share, 0) for share in areas.values()))
     for name, line in measured["methods"].items():
         shares = line["regions"] or dict.fromkeys(areas)
-        cells = (NONE if share is None else f"{100 * share:.0f}" for share in shares.values())
-        table.add_row(escape(name), *cells)
+        table.add_row(escape(name), *(points(share, 0) for share in shares.values()))
     return table
-
-
-def _percent(value: float | None, interval: list[float] | None = None) -> str:
-    if value is None:
-        return NONE
-    # the backslash keeps rich from reading the bracket as markup
-    bounds = f" \\[{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else ""
-    return f"{100 * value:.1f}{bounds}"

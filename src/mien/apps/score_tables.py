@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mien.core.text import number, points
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -12,23 +14,10 @@ if TYPE_CHECKING:
 
     Cells = Sequence[str | Text]
 
-NONE = "-"
 MAIN_SCORES = (("accuracy", "accuracy"), ("mean_class_accuracy", "mean class accuracy"), ("macro_f1", "macro F1"))
 OTHER_SHARES = (("weighted_f1", "weighted F1"), ("top2", "top-2 accuracy"))
 CALIBRATION = (("nll", "NLL (nats)"), ("ece", "ECE"), ("brier", "Brier score"))
 INTERVALS = "Brackets: 95 % bootstrap intervals."
-
-
-def percent(value: float | None, bounds: Sequence[float] | None = None, digits: int = 2, unit: str = "") -> str:
-    """Return a share in percent, with its interval in brackets if there is one; "-" for None."""
-    return _number(None if value is None else 100 * value, [100 * bound for bound in bounds or ()], digits, unit)
-
-
-def _number(value: float | None, bounds: Sequence[float] = (), digits: int = 4, unit: str = "") -> str:
-    if value is None:
-        return NONE
-    interval = f"  [{', '.join(f'{bound:.{digits}f}' for bound in bounds)}]" if bounds else ""
-    return f"{value:.{digits}f}{unit}{interval}"
 
 
 def print_table(
@@ -74,9 +63,11 @@ def show_scores(scores: dict[str, Any]) -> None:
     views = "" if scores["views"] == "one" else f"; {scores['views']}"
     rows: list[Cells] = [("images", str(scores["n"]), str(rest["n"]))]
     for key, name in (*MAIN_SCORES, *OTHER_SHARES):
-        rows.append((name, *(percent(s[key], (s["intervals"] or {}).get(key), unit=" %") for s in (scores, rest))))
+        rows.append(
+            (name, *(points(s[key], bounds=(s["intervals"] or {}).get(key), unit=" %") for s in (scores, rest)))
+        )
     for key, name in CALIBRATION:
-        rows.append((name, *(_number(s[key], (s["intervals"] or {}).get(key, ())) for s in (scores, rest))))
+        rows.append((name, *(number(s[key], bounds=(s["intervals"] or {}).get(key)) for s in (scores, rest))))
     print_table(
         f"{scores['model']} on {scores['dataset']}, {scores['split']}{views}{rule}",
         ("", "all images", "without duplicates"),
@@ -88,8 +79,8 @@ def show_scores(scores: dict[str, Any]) -> None:
         "Per class, in %",
         ("", "images", "recall", "precision", "F1", "recall without duplicates"),
         (
-            (name, str(row["n"]), *(percent(row[key], digits=1) for key in ("recall", "precision", "f1")),
-             percent(recalls.get(name), digits=1))
+            (name, str(row["n"]), *(points(row[key], digits=1) for key in ("recall", "precision", "f1")),
+             points(recalls.get(name), digits=1))
             for name, row in scores["per_class"].items()
         ),
     )  # fmt: skip
@@ -114,7 +105,7 @@ def show_slices(slices: dict[str, Any]) -> None:
     smallest, gap = slices["smallest"], slices["gap"]
     rows = (
         (value, f"{row['n']}{' *' if row['is_small'] else ''}",
-         *(percent(row[key], row["intervals"].get(key), digits=1) for key, _ in MAIN_SCORES))
+         *(points(row[key], 1, row["intervals"].get(key)) for key, _ in MAIN_SCORES))
         for value, row in slices["groups"].items()
     )  # fmt: skip
     print_table(
@@ -127,7 +118,7 @@ def show_slices(slices: dict[str, Any]) -> None:
         print_line(f"Largest gap: none; fewer than two groups have {smallest} images.")
         return
     print_line(
-        f"Largest gap in accuracy: {percent(gap['accuracy'], gap['interval'])} points, {gap['highest']} over"
+        f"Largest gap in accuracy: {points(gap['accuracy'], bounds=gap['interval'])} points, {gap['highest']} over"
         f" {gap['lowest']}; as large by chance with p = {gap['p_value']:.3f}"
     )
 
@@ -137,7 +128,7 @@ def show_calibrated(calibrated: dict[str, Any]) -> None:
     print_table(
         f"Temperature {calibrated['temperature']:.4f}, scored on {calibrated['n']} images",
         ("", "before", "after"),
-        ((name, *(_number(calibrated[side][key]) for side in ("before", "after"))) for key, name in CALIBRATION),
+        ((name, *(number(calibrated[side][key]) for side in ("before", "after"))) for key, name in CALIBRATION),
         caption=f"Fitted on {calibrated['n_fitted']} others: {calibrated['fitted_on']}.",
     )
 
@@ -148,10 +139,10 @@ def show_agreement(agreement: dict[str, Any]) -> None:
         f"Agreement with the majority of FER+'s annotators, {agreement['n']} images, in %",
         ("majority", "images", "model", "FER2013's label"),
         (
-            (name, str(row["n"]), percent(row["model"], digits=1), percent(row["label"], digits=1))
+            (name, str(row["n"]), points(row["model"], digits=1), points(row["label"], digits=1))
             for name, row in agreement["per_class"].items()
         ),
-        total=("all", str(agreement["n"]), percent(agreement["model"]), percent(agreement["label"])),
+        total=("all", str(agreement["n"]), points(agreement["model"]), points(agreement["label"])),
         caption=f"Left out: {agreement['n_left_out']} images without a majority for one of these expressions.",
     )
     print_line(
@@ -172,13 +163,13 @@ def _show_compared(compared: dict[str, Any], which: str) -> None:
     first, second, test = compared["first"], compared["second"], compared["mcnemar"]
     names = [s["model"] if s["views"] == "one" else f"{s['model']}, {s['views']}" for s in (first, second)]
     rows: list[Cells] = [
-        (name, percent(first[key]), percent(second[key]),
-         percent(compared["difference"][key], compared["intervals"].get(key)))
+        (name, points(first[key]), points(second[key]),
+         points(compared["difference"][key], bounds=compared["intervals"].get(key)))
         for key, name in MAIN_SCORES
     ]  # fmt: skip
     for name, row in compared["per_class"].items():
         gap = None if row["first"] is None else row["second"] - row["first"]
-        rows.append((f"{name}, {row['n']}", *(percent(x, digits=1) for x in (row["first"], row["second"], gap))))
+        rows.append((f"{name}, {row['n']}", *(points(x, digits=1) for x in (row["first"], row["second"], gap))))
     print_table(
         f"{compared['dataset']}, {compared['split']}, {which}: {compared['n']}",
         ("in %; classes: recall", *names, "difference"),
@@ -194,14 +185,14 @@ def _show_compared(compared: dict[str, Any], which: str) -> None:
 
 def show_robustness(measured: Robustness) -> None:
     """Print the accuracy kept under each corruption and severity."""
-    clean = percent(measured.clean.accuracy, unit=" %")
+    clean = points(measured.clean.accuracy, unit=" %")
     print_table(
         f"{measured.model} on {measured.dataset}, {measured.split}: clean {clean} of {measured.n} faces",
         ("corruption", *map(str, range(1, 6)), "mean"),
         (
-            (name, *(percent(kept, digits=1) for kept in (*(point.kept for point in curve.points), curve.kept)))
+            (name, *(points(kept, digits=1) for kept in (*(point.kept for point in curve.points), curve.kept)))
             for name, curve in measured.corruptions.items()
         ),
-        total=("mean", *[""] * 5, percent(measured.kept, digits=1)),
+        total=("mean", *[""] * 5, points(measured.kept, digits=1)),
         caption="Accuracy kept, in % of the clean accuracy; severity 1 (mild) to 5.",
     )

@@ -73,7 +73,7 @@ def _show(jobs: list[Job], ledger: Ledger, *, as_json: bool) -> None:
         typer.echo(json.dumps([asdict(row) | {"why": whys.get(key, "")} for key, row in rows.items()], indent=1))
         return
     from mien.apps.run_tables import print_runs
-    from mien.apps.score_tables import percent
+    from mien.core.text import points
 
     headings = ("run", "seed", "state", "epochs", "minutes", "accuracy", "mean\nclass", "without\nduplicates")
     cells = []
@@ -82,7 +82,7 @@ def _show(jobs: list[Job], ledger: Ledger, *, as_json: bool) -> None:
         shown = [row.scores.get(key) for key in ("accuracy", "mean_class_accuracy")]
         shown.append(row.scores.get("without_duplicates", {}).get("accuracy"))
         epochs = [f"{done}/{row.epochs_planned}" if row.epochs_planned else "-", f"{row.minutes:.1f}" if done else "-"]
-        cells.append([row.name, str(row.seed), row.state, *epochs, *map(percent, shown)])
+        cells.append([row.name, str(row.seed), row.state, *epochs, *map(points, shown)])
     print_runs(headings, cells)
     for row in rows.values():
         if row.message:

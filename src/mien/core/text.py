@@ -14,16 +14,21 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
 
 
+def number(value: float | None, digits: int = 4, bounds: Sequence[float] | None = None, unit: str = "") -> str:
+    """Return a number for a table, with its interval if there is one; "-" for None."""
+    if value is None:
+        return "-"
+    interval = f"  [{', '.join(f'{bound:.{digits}f}' for bound in bounds)}]" if bounds else ""
+    return f"{value:.{digits}f}{unit}{interval}"
+
+
 def points(share: float | None, digits: int = 2, bounds: Sequence[float] | None = None, unit: str = "") -> str:
-    """Return a share in percent for a table, with its interval if there is one; "-" for None.
+    """Return a share in percent as `number` does.
 
     >>> points(0.6971), points(2 / 3, 1, (0.6, 0.75)), points(0.5, 0, unit=" %"), points(None)
-    ('69.71', '66.7 [60.0, 75.0]', '50 %', '-')
+    ('69.71', '66.7  [60.0, 75.0]', '50 %', '-')
     """
-    if share is None:
-        return "-"
-    interval = f" [{', '.join(f'{100 * bound:.{digits}f}' for bound in bounds)}]" if bounds else ""
-    return f"{100 * share:.{digits}f}{unit}{interval}"
+    return number(None if share is None else 100 * share, digits, [100 * bound for bound in bounds or ()], unit)
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
