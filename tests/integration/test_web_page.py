@@ -335,7 +335,7 @@ def test_an_unplugged_camera_is_reported(page: Any) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize(
-    ("flags", "problem"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "may not be used")]
+    ("flags", "problem"), [((), "No camera was found"), (("--use-fake-device-for-media-stream",), "denied access")]
 )
 def test_without_a_camera_or_permission_the_page_says_what_to_do(
     chromium: Any, server: RunningServer, flags: tuple[str, ...], problem: str
