@@ -21,31 +21,22 @@ INTERVALS = "Brackets: 95 % bootstrap intervals."
 
 
 def print_table(
-    title: str, headings: Sequence[str], rows: Iterable[Cells], *, total: Cells = (), caption: str | None = None
+    title: str, headings: Sequence[str], rows: Iterable[Cells], *, total: Cells = (), caption: str = ""
 ) -> None:
     """Print a table; the first column is aligned left, the others right. Strings are never read as rich's markup.
 
-    Args:
-        title: Above the table.
-        headings: One per column.
-        rows: The cells.
-        total: A last row in bold type.
-        caption: Below the table.
+    `total` is a last row in bold type; the caption is below the table.
     """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    def plain(cells: Cells) -> list[str | Text]:
-        return [escape(cell) if isinstance(cell, str) else cell for cell in cells]
-
-    table = Table(title=escape(title), caption=escape(caption) if caption else None)
+    table = Table(title=escape(title), caption=escape(caption) or None)
     for i, heading in enumerate(headings):
         table.add_column(escape(heading), justify="right" if i else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*plain(row))
-    if total:
-        table.add_row(*plain(total), style="bold")
+    for row in (*rows, *([total] if total else [])):
+        cells = [escape(cell) if isinstance(cell, str) else cell for cell in row]
+        table.add_row(*cells, style="bold" if row is total else None)
     Console().print(table)
 
 

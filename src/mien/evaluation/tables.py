@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -73,7 +73,12 @@ def compare_reported(reported: Iterable[ReportedFigure], records: Iterable[Recor
         if settings is not None:
             groups[settings].append(record)
     ordered = sorted(groups.items(), key=lambda item: (bool(item[0].shortened), item[0].remark, item[0].protocol))
-    return tuple(row for figure in reported for row in _rows(figure, ordered))
+    rows = []
+    for figure in reported:
+        place = (figure.recipe, figure.ablation)
+        own = [_row(figure, *item) for item in ordered if (item[0].recipe, item[0].ablation) == place]
+        rows += own or [Row(figure, remark=_why_not_run(figure))]
+    return tuple(rows)
 
 
 def measure(record: Record, metric: str) -> float | None:
@@ -92,15 +97,6 @@ def measure(record: Record, metric: str) -> float | None:
         epoch = finite(group(record, "selection").get("epoch"))
         return None if epoch is None else epoch + 1
     return None
-
-
-def _rows(figure: ReportedFigure, groups: Sequence[tuple[RunSettings, list[Record]]]) -> list[Row]:
-    rows = [
-        _row(figure, settings, records)
-        for settings, records in groups
-        if figure.recipe and (settings.recipe, settings.ablation) == (figure.recipe, figure.ablation)
-    ]
-    return rows or [Row(figure, remark=_why_not_run(figure))]
 
 
 def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -> Row:

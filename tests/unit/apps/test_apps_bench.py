@@ -129,13 +129,3 @@ def test_training_table(trained: list[Any]) -> None:
     assert trained == [(["default/fer2013", "resnet18/fer2013"], [32, 32], 4, Path("x"))]
     for text in ("default/fer2013", "1x48x48", "1,000.0", "0.50", "25.0 %", "2.00 TFLOP/s in 32-true", "a processor"):
         assert text in result.output
-
-
-def test_training_defaults_to_the_default_recipe(trained: list[Any]) -> None:
-    CliRunner().invoke(app, ["train"])
-    assert trained == [(["default/fer2013"], [128], 50, None)]
-
-
-def test_training_json(trained: list[Any]) -> None:
-    result = CliRunner().invoke(app, ["train", "default", "--json"])
-    assert json.loads(result.stdout)["recipes"][1]["images_per_second"] == 500

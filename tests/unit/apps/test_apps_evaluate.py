@@ -14,7 +14,7 @@ from pixel_model import SIZE, PixelModel
 from typer.testing import CliRunner
 
 from mien.apps.evaluate import evaluate, score
-from mien.core.errors import DataError, MienError
+from mien.core.errors import MienError
 from mien.evaluation.predictions import Predictions
 from mien.inference.model import OnnxModel
 
@@ -111,28 +111,6 @@ def test_without_a_training_split_a_note_is_printed(data: Path, tmp_path: Path) 
     assert scores["without_duplicates"]["n"] == scores["n"] == 5
 
 
-PLUGIN = """
-import numpy as np
-from mien.core.expressions import LabelSet
-from mien.data.dataset import FaceDataset
-
-EXPECTS, NEEDS_PATH = "nothing", False
-matches = lambda path: False
-
-def load(path, options):
-    faces, labels = np.full((2, 8, 8), 100, np.uint8), LabelSet.of(["sad", "happy"])
-    return FaceDataset("own_faces", faces, np.array([0, 1]), np.array(["test"] * 2), labels)
-"""
-
-
-def test_a_plugin_file_adds_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.core.plugins.plugin_files", {})
-    plugin = tmp_path / "own_faces.py"
-    plugin.write_text(PLUGIN)
-    words = ["--dataset", "own_faces", "--split", "test", "--out", tmp_path, "--json"]
-    assert json.loads(invoke("evaluate", "m", "--plugin", plugin, *words).stdout)["n"] == 2
-
-
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -157,10 +135,3 @@ def test_names_are_not_markup_and_stay_in_the_folder(
     out = tmp_path / "out"
     assert "[/x] ../[red] on folder" in invoke("evaluate", "m", "--data", data, "--out", out).stdout
     assert [p.name for p in out.iterdir()] == ["predictions--x-..-red--folder-validation.npz"]
-
-
-def test_missing_data_and_files_are_refused(tmp_path: Path) -> None:
-    for words, text in ((["evaluate", "m"], "--data"), (["score", str(tmp_path / "none.npz")], "does not exist")):
-        result = CliRunner().invoke(app, words)
-        assert isinstance(result.exception, DataError)
-        assert text in str(result.exception)

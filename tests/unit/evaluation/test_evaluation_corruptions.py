@@ -58,15 +58,6 @@ def test_random_choices_depend_only_on_number_and_seed(name: str, face: Image) -
         assert any((corrupt(face, name, 3, number=7, seed=s) != one).any() for s in range(1, 7))
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_grey_is_the_grey_of_colour(name: str, face: Image) -> None:
-    """Three equal channels give the result of the grey image, within rounding (noise is per channel)."""
-    grey = resize_face(face, 64, 1)
-    coloured = corrupt(np.repeat(grey[:, :, None], 3, axis=2), name, 3, number=2).mean(axis=2)
-    limit = 30 if name in {"noise", "low_light"} else 4
-    assert np.abs(coloured - corrupt(grey, name, 3, number=2)).mean() < limit
-
-
 def test_low_light_is_physical(face: Image) -> None:
     """Each stop halves the light: linear means fall by half, up to grain and rounding."""
     light = [((corrupt(face, "low_light", s) / 255.0) ** 2.2).mean() for s in SEVERITIES]

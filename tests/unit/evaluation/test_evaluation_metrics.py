@@ -110,24 +110,6 @@ def test_ece_agrees_with_a_plain_loop() -> None:
     assert metrics.ece(probabilities, labels) == pytest.approx(plain_ece(probabilities, labels))
 
 
-def test_ece_of_worked_examples() -> None:
-    certain = one_hot([0, 0, 0, 0], 2)
-    assert metrics.ece(certain, np.array([0, 0, 0, 0])) == 0
-    assert metrics.ece(certain, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
-    # confidences 0.9 (right) and 0.6 (wrong) fall in two bins: (0.1 + 0.6) / 2
-    two = np.array([[0.9, 0.1], [0.6, 0.4]])
-    assert metrics.ece(two, np.array([0, 1])) == pytest.approx(0.35)
-
-
-def test_counts_keep_leading_axes() -> None:
-    first = metrics.confusion(np.array([0, 1, 2]), np.array([0, 1, 1]), 3)
-    second = metrics.confusion(np.array([0, 0, 1]), np.array([1, 0, 1]), 3)
-    stacked = np.stack([first, second])
-    assert metrics.accuracy(stacked) == pytest.approx([2 / 3, 2 / 3])
-    assert metrics.mean_class_accuracy(stacked) == pytest.approx([2 / 3, 3 / 4])
-    assert metrics.macro_f1(stacked) == pytest.approx([(1 + 2 / 3 + 0) / 3, 2 / 3])
-
-
 @pytest.mark.parametrize("metric", [metrics.nll, metrics.ece, metrics.brier, metrics.top2])
 def test_no_images_and_nan_are_refused(metric: Callable[..., float]) -> None:
     empty = np.zeros(0, dtype=np.int64)

@@ -14,7 +14,6 @@ from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
 from mien.evaluation import predict
 from mien.evaluation.predict import predict_scores, predict_split
-from mien.inference.model import Scores
 
 
 def make_dataset(labels: list[str], pixels: list[list[int]], classes: list[int], **changes: object) -> FaceDataset:
@@ -91,13 +90,6 @@ def test_the_selection_rule_comes_from_the_card(card: dict[str, object], expecte
     assert predict_split(PixelModel("happy", "sad", **card), TWO, "validation").selection == expected
 
 
-def test_nan_is_refused() -> None:
-    model = PixelModel("happy", "sad")
-    model.predict = lambda faces: Scores(*[np.full((len(faces), 2), np.nan, np.float32)] * 3)
-    with pytest.raises(DataError, match="NaN"):
-        predict_split(model, TWO, "validation")
-
-
 def test_scores_come_in_batches_and_in_the_models_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "BATCH_SIZE", 2)
     model = PixelModel("happy", "sad")
@@ -116,8 +108,3 @@ def test_views_are_averaged_and_images_can_be_changed() -> None:
     np.testing.assert_allclose(flipped.probabilities, [[0.5, 0], [0, 0.5]])
     dark = predict_scores(model, TWO, change=lambda image, i: image // (i + 1))
     np.testing.assert_allclose(dark.probabilities, [[1, 0], [0, 127 / 255]], atol=1e-6)
-
-
-def test_no_images_are_refused() -> None:
-    with pytest.raises(DataError, match="no images"):
-        predict_scores(PixelModel("happy", "sad"), TWO.subset(np.zeros(2, bool)))

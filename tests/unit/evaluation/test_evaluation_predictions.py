@@ -142,10 +142,3 @@ def test_a_file_of_the_first_release_has_no_metadata(tmp_path: Path) -> None:
     loaded = Predictions.load(path)
     assert loaded.metadata == {}
     assert loaded.views == "one"
-
-
-def test_rows_in_any_order() -> None:
-    some = make().subset(np.array([3, 0]))
-    assert some.rows.tolist() == [9, 3]
-    assert some.paths == ("", "a.png")
-    assert some.metadata["subject"].tolist() == ["b", "a"]

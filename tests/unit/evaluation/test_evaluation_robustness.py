@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import ROW
@@ -70,8 +69,3 @@ def test_without_a_correct_answer_nothing_is_kept(model: OnnxModel) -> None:
     given = measure_robustness(model, replace(faces, labels=np.ones_like(faces.labels)), "validation", names=["jpeg"])
     assert given.kept is given.clean.kept is given.corruptions["jpeg"].kept is None
     assert given.clean.accuracy_without_duplicates is None
-
-
-def test_an_unknown_corruption_is_refused(model: OnnxModel) -> None:
-    with pytest.raises(DataError, match="'fog'"):
-        measure_robustness(model, make(), "validation", names=["fog"])

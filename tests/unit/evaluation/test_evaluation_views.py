@@ -12,11 +12,6 @@ def ramp(size):
     return np.broadcast_to(np.arange(size, dtype=np.float32), (1, 1, size, size)).copy()
 
 
-def test_one_view_is_the_image():
-    images = ramp(8)
-    assert [view is images for view in views_of(images, "one")] == [True]
-
-
 def test_flip_adds_the_mirror_image():
     first, second = views_of(ramp(8), "flip")
     assert np.array_equal(second, first[..., ::-1])

@@ -53,22 +53,20 @@ def _section(faces: str, title: str, record: Record) -> Markup:
 
 
 def _row(name: str, method: Record) -> tuple[str, ...]:
-    def share(path: str, *, is_signed: bool = False) -> str:
-        return percent(finite(look_up(method, path)), 1, is_signed=is_signed)
+    def read(path: str) -> float | None:
+        return finite(look_up(method, path))
 
-    inner = [value for part in INNER if (value := finite(look_up(method, f"regions.{part}"))) is not None]
+    inner = [value for part in INNER if (value := read(f"regions.{part}")) is not None]
     stops = look_up(method, "sanity.stops")
     last = stops[-1] if isinstance(stops, list) and stops else None
+    curves = ((read(f"{kind}.area"), read(f"{kind}.minus_random")) for kind, _, _ in KINDS)
     return (
         name,
         str(method.get("layer") or NONE),
-        share("deletion.area"),
-        share("deletion.minus_random", is_signed=True),
-        share("insertion.area"),
-        share("insertion.minus_random", is_signed=True),
+        *(cell for area, gain in curves for cell in (percent(area, 1), percent(gain, 1, is_signed=True))),
         percent(sum(inner) if inner else None, 1),
-        share("regions.outside"),
-        number(finite(look_up(method, "stability.correlation"))),
+        percent(read("regions.outside"), 1),
+        number(read("stability.correlation")),
         number(finite(look_up(last, "spearman"))),
     )
 
