@@ -21,6 +21,8 @@ from mien.core.text import first_line
 if TYPE_CHECKING:
     import onnxruntime
 
+    from mien.inference.openvino import OpenvinoSession
+
 LARGEST_FILE = 512 * 2**20
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
@@ -81,13 +83,6 @@ class Model(Protocol):
         ...
 
 
-class Session(Protocol):
-    """What runs a network: onnxruntime's session, or another runtime behind the same method."""
-
-    def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[Any]:
-        """Return the named outputs."""
-
-
 class OnnxModel:
     """A `Model` in an .onnx file, run by onnxruntime or OpenVINO."""
 
@@ -101,7 +96,7 @@ class OnnxModel:
         # OpenVINO does not return the card, and accepts files that onnxruntime refuses.
         session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
-        self._session: Session = _openvino(data, source, threads) if provider == "openvino" else session
+        self._session: Any = _openvino(data, source, threads) if provider == "openvino" else session
         check_outputs(self._run, self.card, source)
 
     @classmethod
@@ -266,7 +261,7 @@ def _session(
     return session
 
 
-def _openvino(data: bytes, source: str, threads: int) -> Session:
+def _openvino(data: bytes, source: str, threads: int) -> OpenvinoSession:
     try:
         from mien.inference.openvino import OpenvinoSession
     except ModuleNotFoundError:

@@ -96,20 +96,13 @@ class Recognizer:
         """
         return self.classify([self.find(image, source)])[0]
 
-    def recognize_batch(self, images: Sequence[ImageLike], sources: Sequence[str] | None = None) -> list[ImageResult]:
+    def recognize_batch(self, images: Sequence[ImageLike]) -> list[ImageResult]:
         """Return one result per image, in order; the faces of all of them are scored in one forward pass.
 
-        Args:
-            images: Images as in `recognize`.
-            sources: Their names in the results and in errors; by default their paths.
-
         Raises:
-            ImageError: An image cannot be read, or there are not as many names as images.
+            ImageError: An image cannot be read.
         """
-        if sources is not None and len(sources) != len(images):
-            raise ImageError(f"Got {len(images)} images and {len(sources)} names; expected one name for each image.")
-        names = [None] * len(images) if sources is None else sources
-        return self.classify([self.find(image, name) for image, name in zip(images, names, strict=True)])
+        return self.classify([self.find(image) for image in images])
 
     def find(self, image: ImageLike, source: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> FoundFaces:
         """Find the faces of one image and cut them out.

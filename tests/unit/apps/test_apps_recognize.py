@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 
 from mien.apps.fetch import fetch
 from mien.apps.recognize import recognize
-from mien.core.errors import ModelError
 from mien.inference.detectors import yunet
 
 
@@ -107,13 +106,6 @@ def test_keep_all(run, tmp_path: Path) -> None:
     Image.new("L", (48, 48), 200).save(flat)
     done = run(flat, "--detector", "none", "--keep-all", "--format", "json")
     assert json.loads(done.stdout)["faces"][0]["label"] == "happy"
-
-
-def test_fatal_errors_are_mien_errors(run, photos: Path, tmp_path: Path) -> None:
-    assert isinstance(run(photos, "--model", tmp_path / "x.onnx").exception, ModelError)
-    assert isinstance(run(photos, "--detector", "har").exception, ModelError)
-    assert run(photos, "--format", "xml").exit_code == 2
-    assert run().exit_code == 2
 
 
 def test_fetch_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,20 +13,14 @@ def test_fer2013_order_is_the_challenge_order() -> None:
     assert FER2013_LABELS.index("Happiness") == 3
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [("anger", Expression.ANGRY), (" HAPPY ", Expression.HAPPY), ("fearful", Expression.FEAR)],
-)
-def test_spellings(word: str, expected: Expression) -> None:
-    assert parse_expression(word) is expected
+@pytest.mark.parametrize("word", ["angry", "anger", " ANGRY "])
+def test_spellings(word: str) -> None:
+    assert parse_expression(word) is Expression.ANGRY
 
 
-def test_unknown_word_names_the_nearest() -> None:
+def test_unknown_and_repeated_words_are_refused() -> None:
     with pytest.raises(DataError, match=r"Unknown label 'hapy'\. Did you mean 'happy'\?"):
         parse_expression("hapy")
-
-
-def test_a_label_may_stand_once() -> None:
     with pytest.raises(DataError, match="is repeated"):
         LabelSet.of(["angry", "anger"])
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 from images import encoded, png_header
 from numpy.typing import NDArray
 from PIL import Image
@@ -172,18 +171,6 @@ def test_truncated_files_are_refused(kind: str, part: float) -> None:
         decode_image(data[: int(len(data) * part)], "x")
 
 
-def test_every_truncation_gives_an_image_or_an_image_error() -> None:
-    data = encoded(Image.fromarray(skimage.data.astronaut()[:40, :40]), "JPEG")
-    outcomes = set()
-    for length in range(0, len(data), 7):
-        try:
-            outcomes.add(decode_image(data[:length]).shape)
-        except ImageError:
-            outcomes.add(None)
-    assert None in outcomes
-    assert outcomes <= {None, (40, 40, 3)}
-
-
 def test_damaged_bytes_never_raise_anything_else() -> None:
     outcomes = set()
     rng = np.random.default_rng(0)
@@ -193,10 +180,10 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
             broken = data.copy()
             broken[rng.integers(len(data), size=4)] = rng.integers(0, 256, 4, dtype=np.uint8)
             try:
-                outcomes.add(decode_image(broken.tobytes()).shape[2])
+                outcomes.add(decode_image(broken.tobytes()[: rng.integers(1, 2 * len(data))]).shape[2])
             except ImageError as error:
                 outcomes.add(len(str(error).splitlines()))
-    assert outcomes <= {1, 3}  # one line, or three channels
+    assert outcomes == {1, 3}  # one line, or three channels
 
 
 @pytest.mark.parametrize("size", [(30_000, 30_000), (11_000, 11_000), (2_000_000_000, 1)])
@@ -263,6 +250,7 @@ def test_as_rgb_refuses(array: NDArray[np.generic], expected: str) -> None:
             lambda image: np.pad(image[:5, :5], ((5, 0), (5, 0), (0, 0)), mode="edge"),
             id="repeats the border",
         ),
+        pytest.param(Box(3, 4, 1, 1), PLAIN, lambda image: image[4:5, 3:4], id="one pixel"),
         pytest.param(Box(-50, -50, 9, 9), PLAIN, lambda image: np.tile(image[0, 0], (9, 9, 1)), id="outside"),
     ],
 )
@@ -286,10 +274,6 @@ def test_crop_of_a_huge_face_is_small_does_not_alias_and_keeps_its_place() -> No
     image[1000:2000, 1500:2500] = 255
     rows, columns = np.nonzero(crop_face(image, Box(1000, 500, 2000, 2000), PLAIN) > 128)
     assert [rows.min(), rows.max() + 1, columns.min(), columns.max() + 1] == [256, 768, 256, 768]
-
-
-def test_crop_of_one_pixel() -> None:
-    assert crop_face(np.full((1, 1, 3), 7, np.uint8), Box(0, 0, 1, 1), PLAIN).tolist() == [[[7, 7, 7]]]
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 0, 5), Box(0, 0, -3, -3), Box(float("nan"), 0, 5, 5)])

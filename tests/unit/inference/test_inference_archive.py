@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pytest
@@ -122,16 +121,6 @@ def test_rows_are_the_recognisers_results(
             assert {name: row[name] for name in flat} == pytest.approx(flat, abs=1e-4)
 
 
-def test_rejected_boxes_make_an_image_without_a_face(
-    tmp_path: Path, make_model: MakeModel, astronaut: NDArray[np.uint8]
-) -> None:
-    (tmp_path / "in").mkdir()
-    Image.fromarray(astronaut).save(tmp_path / "in" / "astronaut.png")
-    model = make_model(tiny_card(reject_threshold=-1.0))
-    summary = finish(start_job(tmp_path / "in", tmp_path / "out.parquet", model, 9, "haar"))
-    assert (summary.images, summary.without_face, summary.faces) == (1, 1, 0)
-
-
 def test_a_file_on_which_two_workers_died_is_bad_and_the_rest_is_done(tmp_path: Path, tiny_model: Path) -> None:
     write_archive(tmp_path / "in", 6)
     job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 9)
@@ -150,23 +139,6 @@ def test_workers_that_die_between_files_stop_the_job(tmp_path: Path, tiny_model:
         Trace(job.trace(0))
     with pytest.raises(ArchiveError, match="fewer --workers"):
         ChunkWorker(job).annotate(0)
-
-
-def test_part_that_cannot_be_written_leaves_none(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import pyarrow.parquet as pq
-
-    def fill(table: object, file: IO[bytes]) -> None:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    write_archive(tmp_path / "in", 6)
-    job = start_job(tmp_path / "in", tmp_path / "out.parquet", tiny_model, 9)
-    monkeypatch.setattr(pq, "write_table", fill)
-    with pytest.raises(OSError, match="No space left"):
-        ChunkWorker(job).annotate(0)
-    assert list(job.parts.glob("part-*")) == []
 
 
 def test_join_refuses_damaged_parts(tmp_path: Path, tiny_model: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -34,50 +33,26 @@ def test_an_absent_provider_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
             OnnxModel(small_network(), "small", provider=provider)
 
 
-class StandIn:
-    """onnxruntime's session, which says that it runs on other hardware, or fell back to the CPU in silence."""
-
-    def __init__(self, started: str, session: onnxruntime.InferenceSession) -> None:
-        self._started, self._session = started, session
-
-    def get_providers(self) -> list[str]:
-        return [self._started]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._session, name)
-
-
-@pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[str]]]:
-    """Return a function that makes onnxruntime pretend to have CUDA and to start what it is given."""
+@pytest.mark.parametrize("started", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+def test_cuda_comes_before_the_cpu_and_must_start(monkeypatch: pytest.MonkeyPatch, started: str) -> None:
+    requested: list[list[str]] = []
     make = onnxruntime.InferenceSession
 
-    def pretend_to_start(started: str) -> list[list[str]]:
-        requested: list[list[str]] = []
+    def session(data: bytes, options: object, providers: list[str]) -> types.SimpleNamespace:
+        """Return onnxruntime's session, which says that it runs on other hardware, or fell back to the CPU."""
+        requested.append(providers)
+        real = make(data, options, providers=["CPUExecutionProvider"])
+        return types.SimpleNamespace(get_modelmeta=real.get_modelmeta, run=real.run, get_providers=lambda: [started])
 
-        def session(data: bytes, options: object, providers: list[str]) -> StandIn:
-            requested.append(providers)
-            return StandIn(started, make(data, options, providers=["CPUExecutionProvider"]))
-
-        both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
-        monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-        return requested
-
-    return pretend_to_start
-
-
-def test_cuda_is_asked_for_before_the_cpu(pretend: Callable[[str], list[list[str]]]) -> None:
-    requested = pretend("CUDAExecutionProvider")
-    scores = OnnxModel(small_network(), "small", provider="cuda").predict(small_faces(3))
-    assert scores.logits.shape == (3, 7)
-    assert requested == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
-
-
-def test_a_provider_that_does_not_start_is_an_error(pretend: Callable[[str], list[list[str]]]) -> None:
-    pretend("CPUExecutionProvider")
-    with pytest.raises(ModelError, match="Provider 'cuda' does not start"):
-        OnnxModel(small_network(), "small", provider="cuda")
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    if started == "CUDAExecutionProvider":
+        assert OnnxModel(small_network(), "small", provider="cuda").predict(small_faces(3)).logits.shape == (3, 7)
+    else:
+        with pytest.raises(ModelError, match="Provider 'cuda' does not start"):
+            OnnxModel(small_network(), "small", provider="cuda")
+    assert requested == [both]
 
 
 class FakeOpenvino(types.ModuleType):

@@ -77,23 +77,19 @@ def test_boxes_without_a_face_are_dropped_and_counted(tiny_model: Path) -> None:
     assert kept.rejected == 0
 
 
-def test_a_model_that_cannot_reject_keeps_all(make_model: MakeModel) -> None:
+def test_a_model_that_cannot_reject_keeps_all_but_duplicates(make_model: MakeModel) -> None:
     model = make_model(tiny_card(reject_threshold=None), outputs=7)
-    assert len(Recognizer(model, FixedDetector(LEFT, MIDDLE, RIGHT)).recognize(scene()).faces) == 3
-
-
-def test_duplicates_are_one_face(tiny_model: Path) -> None:
-    duplicate = Box(32, 31, 40, 40)
-    assert len(Recognizer(tiny_model, FixedDetector(LEFT, duplicate)).recognize(scene()).faces) == 1
+    boxes = (LEFT, MIDDLE, RIGHT, Box(32, 31, 40, 40))
+    assert len(Recognizer(model, FixedDetector(*boxes)).recognize(scene()).faces) == 3
 
 
 def test_a_batch_is_one_forward_pass_and_equals_one_by_one(tiny_model: Path) -> None:
     model = CountingModel(tiny_model)
     recognizer = Recognizer(model, FixedDetector(LEFT, MIDDLE, RIGHT))
     images = [scene(), scene()[:, ::-1], np.zeros((5, 5), np.uint8), scene()[:, :200]]
-    results = recognizer.recognize_batch(images, ["a", "b", "c", "d"])
+    results = recognizer.recognize_batch(images)
     assert model.passes == [3 + 3 + 0 + 2]
-    assert results == [recognizer.recognize(image, source=name) for image, name in zip(images, "abcd", strict=True)]
+    assert results == [recognizer.recognize(image) for image in images]
     assert recognizer.recognize_batch([]) == []
 
 
@@ -109,12 +105,6 @@ def test_found_faces_are_classified_in_passes_of_bounded_size(tiny_model: Path) 
         recognizer.find(b"x" * 20, limits=Limits(max_bytes=10))
 
 
-def test_no_face_is_a_result(tiny_model: Path) -> None:
-    result = Recognizer(tiny_model, "haar").recognize(np.zeros((1, 1), np.uint8))
-    assert (result.faces, result.width, result.height) == ([], 1, 1)
-    assert set(result.shares.values()) == {0}
-
-
 def test_without_detector_the_network_gets_exactly_the_image(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     face = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     recognizer = Recognizer(tiny_model, "none")
@@ -124,10 +114,7 @@ def test_without_detector_the_network_gets_exactly_the_image(tiny_model: Path, m
     (found,) = recognizer.recognize(face).faces
     assert np.array_equal(seen[0], to_batch([face], recognizer.card.input))
     assert found.box == Box(0, 0, 48, 48)
-
-
-def test_without_detector_nothing_is_rejected(tiny_model: Path) -> None:
-    assert len(Recognizer(tiny_model, "none").recognize(np.zeros((9, 9), np.uint8)).faces) == 1
+    assert len(recognizer.recognize(np.zeros((9, 9), np.uint8)).faces) == 1  # nothing is rejected
 
 
 def test_paths_bytes_and_arrays_agree(tiny_model: Path, tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:
@@ -150,8 +137,6 @@ def test_bad_input(tiny_model: Path, tmp_path: Path) -> None:
         recognizer.recognize([[1, 2]])  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="photo is not an image"):
         recognizer.recognize(b"text", source="photo")
-    with pytest.raises(ImageError, match="expected one name for each image"):
-        recognizer.recognize_batch([scene()], [])
     with pytest.raises(ModelError, match="No detector"):
         Recognizer(tiny_model, "nosuch")
 

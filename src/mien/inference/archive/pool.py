@@ -52,9 +52,17 @@ def run_processes(job: Job, chunks: Sequence[int], workers: int, stop: Callable[
                 member = next(member for member in team if member.line is line)
                 try:
                     message: int | str | None = member.line.recv()
-                except (EOFError, OSError):  # the worker is dead
+                except (EOFError, OSError):  # the worker is dead; another one takes its chunk next
+                    member.end()
                     deaths = 0 if member.is_ready else deaths + 1
-                    team[team.index(member)] = _replace(member, job, waiting, deaths)
+                    if deaths >= DEATHS_AT_START:
+                        raise ArchiveError(
+                            f"{deaths} workers in a row died while starting (exit code {member.process.exitcode}), "
+                            "perhaps for lack of memory; rerun with fewer --workers."
+                        ) from None
+                    if member.chunk is not None:
+                        waiting.appendleft(member.chunk)
+                    team[team.index(member)] = Member(job)
                     continue
                 if isinstance(message, str):
                     raise ArchiveError(message)
@@ -89,19 +97,6 @@ def serve_chunks(job: Job, line: Connection) -> None:
     except (MienError, OSError, MemoryError) as error:
         with contextlib.suppress(OSError):
             line.send(explain(error))
-
-
-def _replace(dead: Member, job: Job, waiting: deque[int], deaths: int) -> Member:
-    """Start another worker; the dead worker's chunk comes next."""
-    dead.end()
-    if deaths >= DEATHS_AT_START:
-        raise ArchiveError(
-            f"{deaths} workers in a row died while starting (exit code {dead.process.exitcode}), perhaps for lack of "
-            "memory; rerun with fewer --workers."
-        )
-    if dead.chunk is not None:
-        waiting.appendleft(dead.chunk)
-    return Member(job)
 
 
 @contextlib.contextmanager
