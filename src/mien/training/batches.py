@@ -18,7 +18,7 @@ from mien.data.options import LoadOptions
 from mien.data.protocols import divide
 from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
-from mien.training.faces import Faces
+from mien.training.faces import Faces, ImageFiles
 
 VALIDATION_BATCH = 256
 
@@ -146,7 +146,7 @@ class FaceBatches(L.LightningDataModule):
 
     def _loader(self, faces: Faces, size: int, sampler: FaceSampler | None = None) -> DataLoader[tuple[Tensor, Tensor]]:
         device = cast(L.Trainer, self.trainer).strategy.root_device
-        workers = self.recipe.training.workers if faces.is_lazy else 0
+        workers = self.recipe.training.workers if isinstance(faces.images, ImageFiles) else 0
         return DataLoader(
             faces.to(device),
             size,

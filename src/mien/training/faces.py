@@ -55,11 +55,6 @@ class Faces(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, images: Tensor | ImageFiles, targets: Tensor) -> None:
         self.images, self.targets = images, targets
 
-    @property
-    def is_lazy(self) -> bool:
-        """Whether the images are read when needed."""
-        return isinstance(self.images, ImageFiles)
-
     def __len__(self) -> int:
         return len(self.images)
 

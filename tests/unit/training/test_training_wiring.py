@@ -50,12 +50,12 @@ SETTINGS = {
     "network.options.dropout": 0.5,
     "network.modulators.stage4": "se",
 }
-# Those of a policy, beside the policy itself.
-MORE = {
-    ("augmentation.randaugment", 3): {"augmentation.randaugment": 1},
-    ("augmentation.randaugment_magnitude", 25): {"augmentation.randaugment": 1},
-    ("augmentation.erasing_area", 0.6): {"augmentation.erasing": 1.0},
-}
+CASES = [({}, key, value) for key, value in SETTINGS.items()]
+CASES += [
+    ({"augmentation.randaugment": 1}, "augmentation.randaugment", 3),
+    ({"augmentation.randaugment": 1}, "augmentation.randaugment_magnitude", 25),
+    ({"augmentation.erasing": 1.0}, "augmentation.erasing_area", 0.6),
+]
 
 
 def make_recipe(changes):
@@ -88,16 +88,8 @@ def learn(faces, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", SETTINGS)
-def test_a_setting_changes_the_result(learn, key):
-    assert torch.equal(learn({}), learn({}))
-    assert not torch.equal(learn({key: SETTINGS[key]}), learn({}))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("key", "value"), MORE)
-def test_a_setting_of_a_policy_changes_the_result(learn, key, value):
-    base = MORE[key, value]
+@pytest.mark.parametrize(("base", "key", "value"), CASES)
+def test_a_setting_changes_the_result(learn, base, key, value):
     assert not torch.equal(learn({**base, key: value}), learn(base))
 
 
