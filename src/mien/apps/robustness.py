@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
 from mien.apps.options import AsJson, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-
-if TYPE_CHECKING:
-    from mien.evaluation.robustness import Robustness
 
 SUFFIXES = (".png", ".svg")
 
@@ -55,7 +52,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     passes = 1 + len(names) * len(SEVERITIES)
     with show_progress(passes * int((faces.splits == split).sum())) as progress:
         measured = measure_robustness(loaded, faces, split, names=names, seed=seed, progress=progress)
-    record = json.dumps(measured.to_json(), indent=1)
+    record = json.dumps(measured, indent=1)
     if out is not None:
         write_whole(out, record + "\n")
     for path in figures:
@@ -80,7 +77,7 @@ def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
         import matplotlib as mpl  # noqa: F401
 
 
-def _draw(measured: Robustness, path: Path) -> None:
+def _draw(measured: dict[str, Any], path: Path) -> None:
     """Draw the curves; the same input gives the same file."""
     import matplotlib as mpl
 
@@ -89,5 +86,5 @@ def _draw(measured: Robustness, path: Path) -> None:
 
     with mpl.rc_context(STYLE):
         figure = robustness_figure(measured)
-        figure.suptitle(f"{measured.model} on {measured.dataset}, {measured.split}", fontsize="large")
+        figure.suptitle(f"{measured['model']} on {measured['dataset']}, {measured['split']}", fontsize="large")
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)

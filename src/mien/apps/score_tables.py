@@ -10,8 +10,6 @@ from mien.core.text import number, points
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from mien.evaluation.robustness import Robustness
-
     Cells = Sequence[str | Text]
 
 MAIN_SCORES = (("accuracy", "accuracy"), ("mean_class_accuracy", "mean class accuracy"), ("macro_f1", "macro F1"))
@@ -174,16 +172,16 @@ def _show_compared(compared: dict[str, Any], which: str) -> None:
     )
 
 
-def show_robustness(measured: Robustness) -> None:
+def show_robustness(measured: dict[str, Any]) -> None:
     """Print the accuracy kept under each corruption and severity."""
-    clean = points(measured.clean.accuracy, unit=" %")
+    clean = points(measured["clean"]["accuracy"], unit=" %")
     print_table(
-        f"{measured.model} on {measured.dataset}, {measured.split}: clean {clean} of {measured.n} faces",
+        f"{measured['model']} on {measured['dataset']}, {measured['split']}: clean {clean} of {measured['n']} faces",
         ("corruption", *map(str, range(1, 6)), "mean"),
         (
-            (name, *(points(kept, digits=1) for kept in (*(point.kept for point in curve.points), curve.kept)))
-            for name, curve in measured.corruptions.items()
+            (name, *(points(kept, digits=1) for kept in (*(point["kept"] for point in curve["points"]), curve["kept"])))
+            for name, curve in measured["corruptions"].items()
         ),
-        total=("mean", *[""] * 5, points(measured.kept, digits=1)),
+        total=("mean", *[""] * 5, points(measured["kept"], digits=1)),
         caption="Accuracy kept, in % of the clean accuracy; severity 1 (mild) to 5.",
     )

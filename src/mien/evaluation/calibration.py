@@ -19,9 +19,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. The loss is convex in 1 / T, so a
     golden-section search on log T finds its minimum.
 
-    Args:
-        logits: (n, k).
-        labels: (n,) class numbers.
+    `logits` are (n, k), `labels` (n,) class numbers.
     """
     scores = logits.astype(np.float64)
     rows = np.arange(len(labels))

@@ -49,10 +49,6 @@ def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
     Images are matched by row number and labels by name, so their order does not matter. The fingerprints may differ:
     they do if two networks read the images at different sizes; `same_fingerprint` says so.
 
-    Args:
-        first: One model's predictions.
-        second: The other's.
-
     Returns:
         A JSON-ready dict: `first` and `second` (model, selection, views and three scores); `difference`, second minus
         first, of accuracy, mean_class_accuracy and macro_f1; `intervals` of the differences; `mcnemar`; `both_right`

@@ -29,9 +29,7 @@ MIB = 2**20
 def measure_memory(models: Sequence[str], reference: bytes | None) -> dict[str, Any]:
     """Measure the peak memory of models and of a reference network: load it, then score one face on one thread.
 
-    Args:
-        models: Names of models or paths of .onnx files; one or more.
-        reference: The reference as an .onnx file; None: no reference.
+    `models` are names or paths of .onnx files, `reference` the bytes of one.
 
     Returns:
         A JSON-ready dict without dates or paths: `models`, each with `network`, `input` (N, C, H, W), its peak `mib`

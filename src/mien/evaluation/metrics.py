@@ -39,10 +39,7 @@ def confusion(labels: Labels, predictions: Labels, classes: int) -> Counts:
     >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2).tolist()
     [[1, 1], [0, 1]]
 
-    Args:
-        labels: The true class of each image, (n,), in 0..classes-1.
-        predictions: The predicted class of each image, (n,), in 0..classes-1.
-        classes: The number of classes.
+    `labels` and `predictions` are the true and the predicted class of each image, (n,), in 0..classes-1.
 
     Raises:
         DataError: There are no images.

@@ -35,8 +35,8 @@ def predict_scores(
     """Run a model over all images of a data set; the scores have the model's order of labels.
 
     Args:
-        model: The model; its card says how images are resized and normalised.
-        faces: The images, n of them.
+        model: Its card says how images are resized and normalised.
+        faces: The images.
         views: The views of each face; logits and probabilities are averaged over them.
         change: Applied to each image before it is resized, such as a corruption.
         progress: Called after each batch with the number of images in it.

@@ -17,9 +17,6 @@ from mien.evaluation.predictions import ORIGIN, Predictions
 def score(predictions: Predictions) -> dict[str, Any]:
     """Score predictions with every metric.
 
-    Args:
-        predictions: A model's probabilities on one split.
-
     Returns:
         A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in [0, 1];
         `nll` is in nats; `confusion` has the truth in rows; an undefined per-class value is None. `without_duplicates`

@@ -151,10 +151,7 @@ def reliability_diagram(group: Group) -> Markup:
 def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Markup:
     """Draw features in the plane, coloured by label; rings are confident mistakes.
 
-    Args:
-        group: The group of the run.
-        run: The run with features.
-        positions: (n, 2), one per row of the features.
+    `positions`, (n, 2), has one row per feature of the run.
     """
     features, labels = run.features, group.labels()
     if features is None:
@@ -166,13 +163,11 @@ def feature_plane(group: Group, run: Run, positions: NDArray[np.floating]) -> Ma
         colour = COLOURS[LABEL_COLOURS.get(label, int(number)) % len(COLOURS)]
         places = positions[features.labels == number].T
         axes.plot(*places, MARKERS[number % len(MARKERS)], color=colour, alpha=0.75, mew=0, label=label)
-    mistakes = confident_mistakes(run.predictions, CONFIDENT) if run.predictions else []
-    rings = positions[np.isin(features.rows, run.predictions.rows[mistakes])] if run.predictions else positions[:0]
+    rows = run.predictions.rows[confident_mistakes(run.predictions, CONFIDENT)] if run.predictions else np.empty(0)
+    rings = positions[np.isin(features.rows, rows)]
     axes.plot(*rings.T, "o", color=INK, fillstyle="none", markersize=7)
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0))
-    note = (
-        f" Rings: {len(rings)} mistakes with a probability of {100 * CONFIDENT:.0f} % or more." if len(mistakes) else ""
-    )
+    note = f" Rings: {len(rings)} mistakes with a probability of {100 * CONFIDENT:.0f} % or more." if len(rows) else ""
     return to_markup(
         figure,
         f"Features of {group.title} in the plane, coloured by annotation",

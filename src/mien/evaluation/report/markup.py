@@ -33,10 +33,7 @@ def escape(text: str) -> Markup:
 def element(name: str, *children: str, **attributes: object) -> Markup:
     """Return one element; children that are not markup, and all attribute values, are escaped.
 
-    Args:
-        name: The element's name, from the code and never from data.
-        children: The content; void elements have none.
-        attributes: By name, from the code: `class_` is class, `aria_label` aria-label.
+    Names come from the code and never from data: `class_` is class, `aria_label` aria-label.
     """
     words = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items())
     return Markup(f"<{name}{words}>" if name in VOID else f"<{name}{words}>{join(children)}</{name}>")
@@ -52,11 +49,7 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], 
 
     The container takes the keyboard's focus, so that it can be scrolled without a mouse.
 
-    Args:
-        caption: What the table shows.
-        headings: One per column.
-        rows: The cells; the first of each row is its heading.
-        numeric: The columns, from 0, that contain numbers and are aligned right.
+    The first cell of each row is its heading. `numeric` are the columns, from 0, that are aligned right.
     """
     head = element("tr", *(_cell("th", text, i in numeric, scope="col") for i, text in enumerate(headings)))
     body = []

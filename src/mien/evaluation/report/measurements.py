@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mien.core.dotted import finite
-from mien.evaluation.report.runs import Warn, look_up, read_json, read_optional, read_robustness
-from mien.evaluation.robustness import Robustness
+from mien.evaluation.report.runs import Warn, look_up, read_json, read_optional
 from mien.recipes.record import RECORD
 
 # A model's name, and its input as (channels, height, width): runs at other sizes often have the same name.
@@ -36,8 +36,8 @@ def read_footprints(results: Path, warn: Warn) -> dict[Key, Footprint]:
     return footprints
 
 
-def read_robustness_of_models(results: Path, warn: Warn) -> list[Robustness]:
+def read_robustness_of_models(results: Path, warn: Warn) -> list[Mapping[str, Any]]:
     """Read every robustness.json of a folder without a run record beside it."""
     paths = (path for path in sorted(results.rglob("robustness.json")) if not path.with_name(RECORD).exists())
-    found = (read_optional(path, read_robustness, warn) for path in paths)
+    found = (read_optional(path, read_json, warn) for path in paths)
     return [measured for measured in found if measured is not None]

@@ -38,11 +38,7 @@ def find_faces(run: Run, positions: NDArray[np.intp], data: Path | None, warn: W
 
     They are shown only if the data set has the fingerprint of the predictions, so that no prediction gets another face.
 
-    Args:
-        run: A run with predictions.
-        positions: Positions among the predictions, (m,).
-        data: Folder or file of the data set; None: only data sets that need no path are read.
-        warn: Called with one line that says why faces are left out.
+    `positions`, (m,), count among the predictions. Without `data`, only data sets that need no path are read.
     """
     predictions = run.predictions
     if predictions is None:

@@ -20,13 +20,7 @@ ORIGIN = "origin"
 
 
 def paper_tables(paper: str, runs: Sequence[Run], reported: Iterable[ReportedFigure]) -> Markup:
-    """Return all tables of one paper; those with a figure of ours are open.
-
-    Args:
-        paper: A key of `mien.evaluation.reported.PAPERS`.
-        runs: All runs of the folder.
-        reported: The figures of all papers.
-    """
+    """Return all tables of one paper, a key of `PAPERS`; those with a figure of ours are open."""
     tables: dict[str, list[Row]] = {}
     for row in compare_reported((figure for figure in reported if figure.paper == paper), (run.record for run in runs)):
         tables.setdefault(row.figure.table, []).append(row)

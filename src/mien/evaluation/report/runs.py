@@ -18,7 +18,6 @@ from mien.core.upgrade import upgrade
 from mien.evaluation.arrays import read_arrays
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.report.markup import clean
-from mien.evaluation.robustness import Robustness
 from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import describe_changes, describe_protocol
 from mien.recipes.record import RECORD
@@ -58,7 +57,7 @@ class Run:
     record: Mapping[str, Any]
     predictions: Predictions | None = None
     features: Features | None = None
-    robustness: Robustness | None = None
+    robustness: Mapping[str, Any] | None = None
 
     def text(self, path: str, default: str = "") -> str:
         """Return the record's value at `a.b.c` as text; `default` if there is none."""
@@ -80,9 +79,7 @@ def look_up(content: Any, path: str) -> Any:
 def read_runs(folder: Path, warn: Warn) -> tuple[Run, ...]:
     """Read every run at any depth of a folder, in the order of their paths; copies are left out.
 
-    Args:
-        folder: The results folder.
-        warn: Called with one line for each file that is left out.
+    `warn` is called with one line for each file that is left out.
 
     Raises:
         DataError: There is no run record.
@@ -139,7 +136,7 @@ def _read_run(path: Path, folder: str, warn: Warn) -> Run:
         record,
         read_optional(path.with_name("predictions.npz"), Predictions.load, warn),
         read_optional(path.with_name("features.npz"), _load_features, warn),
-        read_optional(path.with_name("robustness.json"), read_robustness, warn),
+        read_optional(path.with_name("robustness.json"), read_json, warn),
     )
 
 
@@ -151,14 +148,6 @@ def read_optional(path: Path, read: Callable[[Path], T], warn: Warn) -> T | None
         except DataError as error:
             warn(f"left out: {error}")
     return None
-
-
-def read_robustness(path: Path) -> Robustness:
-    """Read a record of `mien robustness`; `DataError` if it is something else."""
-    try:
-        return Robustness.from_json(read_json(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is not a record of `mien robustness` ({error!r}).") from None
 
 
 def _load_features(path: Path) -> Features:

@@ -43,14 +43,7 @@ def summary(groups: Sequence[Group], reported: Sequence[ReportedFigure]) -> Mark
 
 
 def group_section(group: Group, data: Path | None, embed: Embed, warn: Warn) -> Markup:
-    """Return the section on one group, with the figures that its runs have the data for.
-
-    Args:
-        group: The group.
-        data: Folder or file of the data set that example faces come from.
-        embed: Maps features to the plane.
-        warn: Called with one line that says why faces are left out.
-    """
+    """Return the section on one group, with the figures that its runs have the data for; see `write_report`."""
     commit = group.first.text("commit")
     robustness = next((run.robustness for run in group.runs if run.robustness), None)
     facts = f"Data: {group.dataset}, {group.protocol}; weights: {group.selection}; records in: "
