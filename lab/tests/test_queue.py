@@ -3,7 +3,6 @@
 import pytest
 
 from lab import ROOT
-from mien.recipes import names
 from mien.recipes.queue import Job, load_queue
 
 QUEUE = load_queue(ROOT / "lab" / "queue.toml")
@@ -16,7 +15,5 @@ def test_every_entry_has_its_recipe_and_reason(entry):
     assert entry.why.startswith("shortened") == entry.name.endswith("-short")
 
 
-def test_the_queue_begins_with_the_default_and_has_every_fer2013_recipe():
+def test_the_queue_begins_with_the_default():
     assert (QUEUE[0].name, QUEUE[0].seeds) == ("default/fer2013", [0, 1, 2])
-    wanted = {name for name in names() if name.endswith("/fer2013")} - {"resnet18/fer2013"}
-    assert wanted <= {entry.name for entry in QUEUE}

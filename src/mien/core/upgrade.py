@@ -12,7 +12,7 @@ RENAMED = {
     "lowered": "conversion",
 }
 # Settings of recipes that no longer exist.
-REMOVED = frozenset({"gradient_clip", "use_graphs", "use_sync_batch_norm"})
+REMOVED = frozenset({"use_graphs", "use_sync_batch_norm"})
 
 
 def upgrade(content: Any) -> Any:

@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 COMPARED = (
     "network.", "loss.", "optimizer.", "schedule.", "augmentation.", "distillation.",
     "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
-    "training.batch_size", "training.ema_decay", "training.selection", "training.patience",
+    "training.batch_size", "training.ema_decay", "training.gradient_clip", "training.selection", "training.patience",
 )  # fmt: skip
 # A smaller value than the recipe's shortens a run.
 SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})

@@ -179,16 +179,17 @@ class TrainingSettings(Settings):
 
     `batch_size` is that of all processes together: `devices` on each of `nodes` machines, on accelerators with batch
     norms over all of them. 16 bits of `precision` are bf16 on processors, or 32 bits on those that would emulate it.
-    `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights. `use_compile`
-    needs a C++ compiler and is ignored without; on CUDA it uses CUDA graphs. The run ends after `patience` epochs
-    without a better validation accuracy; 0: never. With `workers` above 0, that many processes per loader read images
-    from their files when needed: for data larger than memory.
+    `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights; `gradient_clip` is the gradient's largest norm,
+    0: any. `use_compile` needs a C++ compiler and is ignored without one; on CUDA it uses CUDA graphs. The run ends
+    after `patience` epochs without a better validation accuracy; 0: never. With `workers` above 0, that many processes
+    per loader read images from their files when needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Precision = "32-true"
     ema_decay: float = Field(0.0, ge=0, lt=1)
+    gradient_clip: NonNegative = 0.0
     selection: Literal["best", "last"] = "best"
     patience: int = Field(0, ge=0)
     use_compile: bool = False

@@ -138,6 +138,7 @@ class Task(L.LightningModule):
         """Return the recipe's options; on CUDA with `fused`, one kernel per step, unless the recipe decides."""
         options = self.recipe.optimizer.options
         can_fuse = self.recipe.optimizer.name in FUSED_OPTIMIZERS and not options.keys() & {"fused", "foreach"}
+        can_fuse &= not self.recipe.training.gradient_clip  # Lightning refuses both together in mixed precision
         return options | ({"fused": True} if can_fuse and self.trainer.strategy.root_device.type == "cuda" else {})
 
     def optimizer_step(

@@ -88,6 +88,7 @@ def create_trainer(
         logger=logger or False,
         callbacks=[*own, *callbacks],
         num_sanity_val_steps=0,
+        gradient_clip_val=settings.gradient_clip or None,
         limit_val_batches=1.0 if steps is None else 0,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,

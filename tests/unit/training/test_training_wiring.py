@@ -47,6 +47,7 @@ SETTINGS = {
     "training.seed": 1,
     "training.batch_size": 32,
     "training.ema_decay": 0.9,
+    "training.gradient_clip": 0.01,
     "network.options.dropout": 0.5,
     "network.modulators.stage4": "se",
 }
