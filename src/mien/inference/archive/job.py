@@ -81,7 +81,6 @@ class Job:
     source: str
     model: str
     detector: str
-    labels: tuple[str, ...]
     description: dict[str, Any]
     plugins: tuple[str, ...] = ()
     chunk: int = 0
@@ -142,7 +141,6 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         source=str(source.resolve()),
         model=settings.model if settings.model in model_files() else str(Path(settings.model).absolute()),
         detector=detector if weights is None else f"{detector}:{weights.absolute()}",
-        labels=card.labels.names,
         description=description,
         plugins=tuple(map(str, plugins.plugin_files)),
     )

@@ -66,7 +66,7 @@ def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     import pyarrow.parquet as pq
 
     summary = Summary()
-    schema = _part_schema(job.labels)
+    schema = _part_schema(job.description["labels"])
     schema = schema.remove(len(schema) - 1).with_metadata({METADATA_KEY: json.dumps(job.description).encode()})
     with whole_file(out) as table_file, whole_file(bad) as bad_file:
         with pq.ParquetWriter(table_file, schema, compression="zstd") as writer:

@@ -81,7 +81,7 @@ class ChunkWorker:
                     "rerun with fewer --workers: finished chunks are kept."
                 )
             rows = [row for found in self._batches(job.paths(number), trace) for row in self._classify(found)]
-            write_part(rows, job.labels, job.part(number))
+            write_part(rows, self._recognizer.card.labels.names, job.part(number))
         trace.remove()
 
     def _batches(self, paths: Sequence[str], trace: Trace) -> Iterator[list[tuple[FoundFaces, str]]]:
