@@ -62,9 +62,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
 ) -> None:
     """Recognize expressions in images and videos.
 
-    The result says how a face looks, not what a person feels. A file that cannot be read gives one line on stderr, the
-    rest is processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a video or a camera
-    early and keeps complete files.
+    The result says how a face looks, not what a person feels. For each file that cannot be read, one line goes to
+    stderr; the others are processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a
+    video or a camera early; files saved until then are complete.
     """
     from mien.inference.formats import write_results
     from mien.inference.sources import expand_source
@@ -100,7 +100,7 @@ class Failures:
         self.count = 0
 
     def add(self, error: Exception) -> None:
-        """Print one line on stderr."""
+        """Print an error as one line on stderr, and count it."""
         self.count += 1
         typer.echo(f"error: {error}", err=True)
 

@@ -1,4 +1,4 @@
-"""Decode, crop, resize and normalise: the only implementation, for training and inference alike.
+"""Decode, crop, resize and normalize: the only implementation, for training and inference alike.
 
 Images are RGB, uint8, (h, w, 3), upright. Coordinates are continuous: pixel i covers [i, i + 1), so a box around the
 whole image is (0, 0, w, h).
@@ -30,7 +30,7 @@ T = TypeVar("T")
 # Formats whose decoders are self-contained; Pillow's EPS reader, for one, would start another program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-# Pillow refuses more than this on its own.
+# Pillow itself refuses larger images.
 PILLOW_PIXELS = 178_956_970
 # No network takes more (InputSpec), so a larger crop would only cost memory.
 LARGEST_CROP = 1024
@@ -56,7 +56,7 @@ def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, source: str | Non
     name = str(path) if source is None else source
     try:
         with path.open("rb") as file:
-            # a buffer of the whole limit would cost more time than a small image
+            # allocating a buffer as large as the limit would take longer than decoding a small image
             size = os.fstat(file.fileno()).st_size or limits.max_bytes
             data = file.read(min(size, limits.max_bytes) + 1)
     except (OSError, ValueError) as error:
@@ -142,7 +142,7 @@ def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.
     Args:
         image: (h, w) or (h, w, 3).
         box: The detected face, in pixels.
-        crop: How the network's faces are cut.
+        crop: The size and position of the square relative to the box.
 
     Returns:
         (n, n) or (n, n, 3) with n = round(side), from 1 to 1024.
@@ -203,7 +203,7 @@ def resize_face(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[n
 
 
 def fit_face(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """Return a face crop with the side and the channels of a network's input, without colour if that is grey."""
+    """Resize a face crop to a network's input; for a network trained on grey images (`is_grey`), remove its colour."""
     if spec.is_grey:
         image = resize_face(image, spec.size, 1)
     return resize_face(image, spec.size, spec.channels)
@@ -217,7 +217,7 @@ def normalize(images: T, spec: InputSpec) -> T:
 
 
 def to_batch(faces: Sequence[NDArray[np.uint8]], spec: InputSpec) -> NDArray[np.float32]:
-    """Turn face crops of any size into a network's input: (n, channels, size, size), normalised."""
+    """Turn face crops of any size into a network's input: (n, channels, size, size), normalized."""
     batch = np.empty((len(faces), spec.size, spec.size, spec.channels), dtype=np.float32)
     for row, face in zip(batch, faces, strict=True):
         row[:] = fit_face(face, spec).reshape(row.shape)
@@ -225,7 +225,7 @@ def to_batch(faces: Sequence[NDArray[np.uint8]], spec: InputSpec) -> NDArray[np.
 
 
 def _span(start: float, side: float, length: int) -> tuple[int, int]:
-    """Return the part of [start, start + side), and a pixel around it, inside the image; never empty."""
+    """Return the pixels that [start, start + side) covers, plus one on each side, within the image; never empty."""
     first = min(max(math.floor(start) - 1, 0), length - 1)
     return first, max(min(math.ceil(start + side) + 1, length), first + 1)
 
@@ -253,6 +253,6 @@ def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype.kind != "f":
         raise ImageError(f"The pixels are of type {array.dtype}; expected uint8, uint16 or floats in [0, 1].")
     if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
-        raise ImageError("The pixels are floats outside [0, 1] or not numbers; divide by their largest value first.")
+        raise ImageError("The pixels are floats outside [0, 1] or NaN; scale them to [0, 1], as by `image / 255`.")
     rounded: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
     return rounded

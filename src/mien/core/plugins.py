@@ -1,7 +1,8 @@
-"""Find parts by name: in the files of a package, in entry points of other packages, and in files that the user names.
+"""Find parts (modulators, losses, data sets, detectors ...) by name.
 
-Nothing registers itself. A registry asks here for the parts of its kind each time, so importing a part has no side
-effect, and no list has to be kept up to date.
+They come from the files of a package, from entry points of other packages, and from plug-in files that the user names.
+Nothing registers itself: a registry calls `make_table` whenever it needs its parts, so importing a part has no side
+effect, and no list must be kept up to date.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ plugin_files: dict[Path, ModuleType] = {}
 
 @dataclass(frozen=True)
 class Table(Generic[T]):
-    """Parts of one kind by name; a part of another package is imported only on demand."""
+    """The parts of one kind by name. Those of other packages are imported when they are loaded."""
 
     kind: str
     loaders: Mapping[str, Callable[[], T]]
@@ -65,7 +66,7 @@ def make_table(  # noqa: PLR0913
         group: The group of entry points: "mien.modulators".
         built_in: This package's parts by name.
         check: Takes an entry point's name and what it loaded; returns the part, or raises `error`.
-        parts_of: Takes a plug-in file's path and module; returns the parts of this kind that the file defines, by name.
+        parts_of: Takes a plug-in file's path and module; returns the file's parts of this kind by name.
         error: The class of the errors.
 
     Raises:
@@ -87,7 +88,7 @@ def make_table(  # noqa: PLR0913
 
 
 def make_class_table(kind: str, group: str, base: type[T], built_in: Mapping[str, type[T]]) -> Table[type[T]]:
-    """Return the table of a kind whose parts are subclasses of `base`; one from a plug-in file has the file's name."""
+    """Return the table of a kind whose parts are subclasses of `base`; a class in a plug-in file is named after it."""
 
     def check(name: str, part: Any) -> type[T]:
         if not (isinstance(part, type) and issubclass(part, base)):
@@ -111,7 +112,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def classes_by_file(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
-    """Return {file name: the one subclass of `base` that the file defines}; `ModelError` if there is not one."""
+    """Return {file name: the one subclass of `base` that the file defines}; `ModelError` for none or several."""
     found: dict[str, type[T]] = {}
     for module in modules_of(package):
         classes = own_classes(module, base)
@@ -133,7 +134,7 @@ def own_classes(module: ModuleType, base: type[T]) -> list[type[T]]:
 def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -> list[tuple[str, str]]:
     """Execute a Python file; the parts it defines can then be used by name in this process.
 
-    This runs the file's code with all rights of the user: name only files whose content you know.
+    The code runs with all rights of the user: load only files that you trust.
 
     Args:
         path: The file.
@@ -151,7 +152,7 @@ def load_plugin_file(path: Path, tables: Callable[[], Collection[Table[Any]]]) -
     run_plugin_file(path)
     module = plugin_files.pop(path)
     try:
-        before = _names(tables())  # now, because the file may have imported what some tables need
+        before = _names(tables())  # after execution: the file may have imported packages that some tables need
         plugin_files[path] = module
         added = _names(tables()) - before
         if not added:
@@ -170,7 +171,7 @@ def run_plugin_file(path: Path) -> None:
     """Execute a plug-in file without checking its parts: for worker processes, whose parent has checked them."""
     path = path.resolve()
     if path.suffix != ".py" or not path.is_file():
-        raise ModelError(f"No plug-in file {path}; expected a Python file, its name ending with .py.")
+        raise ModelError(f"No plug-in file {path}; expected an existing .py file.")
     if path not in plugin_files:
         plugin_files[path] = _execute(path)
 
@@ -180,7 +181,7 @@ def _names(tables: Collection[Table[Any]]) -> set[tuple[str, str]]:
 
 
 def _execute(path: Path) -> ModuleType:
-    """Run a file as a module; its errors become one line with the place. Writes no byte code beside the file."""
+    """Run a file as a module, without writing byte code; an error in it becomes one line that names the place."""
     module = ModuleType(f"mien_plugin_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look up their module there

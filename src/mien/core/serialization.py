@@ -1,4 +1,4 @@
-"""Results as plain values: the same names and precision in JSON, CSV, Parquet and HTTP.
+"""Results as plain values, with the same names and precision in JSON, CSV, Parquet and HTTP responses.
 
 An image is `{source, image_width, image_height, faces, shares}`, a video's frame `{frame, time, image_width,
 image_height, faces, shares}`, and a face `{face, x, y, width, height, score, label, confidence, probabilities}`; in a
@@ -26,9 +26,9 @@ def table_rows(content: Mapping[str, Any], labels: Sequence[str], *, is_video: b
     """Return one row per face of an image or frame, in the order of `table_columns`; booleans become 0 and 1.
 
     Args:
-        content: What `to_json` of the result returns; for a frame with its `source`.
+        content: What the result's `to_json` returns; for a frame, with the video's `source` added.
         labels: The model's labels.
-        is_video: Whether it is a frame.
+        is_video: Whether `content` is a frame of a video.
     """
     columns = table_columns((), is_video=is_video)
     rows = []

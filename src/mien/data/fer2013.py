@@ -1,7 +1,7 @@
 """FER2013 from the challenge's CSV file, with the FER+ votes if `fer2013new.csv` is next to it.
 
 Goodfellow et al., "Challenges in representation learning", 2013: 48 x 48 grey faces from an image search,
-seven labels. Training, PublicTest and PrivateTest become train, validation and test; a file need not have all of them.
+seven labels. Training, PublicTest and PrivateTest become train, validation and test; a file may lack some of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mien.data.pixel_cache import cached_bytes
 FILE_NAMES = ("fer2013.csv", "icml_face_data.csv")
 EXPECTS = "fer2013.csv or icml_face_data.csv with the columns emotion, pixels and Usage, or its folder"
 NEEDS_PATH = True
-# The pixels of a row, its class number and its usage.
+# Pixels, class number and usage, one byte each.
 BYTES_PER_ROW = PIXELS + 2
 
 
@@ -44,7 +44,7 @@ class ChallengeRows:
 
 
 def matches(path: Path) -> bool:
-    """Return whether `path` is a CSV file other than the votes, or a folder with a file of one of the known names."""
+    """Return whether `path` is a CSV file, but not that of the votes, or a folder with one of `FILE_NAMES`."""
     if path.is_dir():
         return any((path / name).is_file() for name in FILE_NAMES)
     return path.suffix.lower() == ".csv" and path.name != votes.FILE_NAME
@@ -57,7 +57,7 @@ def load(path: Path, options: LoadOptions) -> FaceDataset:
     are read-only and memory-mapped from the second load on.
 
     Raises:
-        DataError: The file is missing, or a line is invalid (the message has its number).
+        DataError: The file is missing, or a line is invalid; the message has its number.
     """
     source = locate(path)
     rows = read_rows(source)

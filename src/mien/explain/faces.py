@@ -1,4 +1,4 @@
-"""Explain faces in images: find and crop them as in recognition, then explain each crop."""
+"""Explain the faces in images: find and crop them as for recognition, then explain each crop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ExplainedFace:
         square: The square that was cut around the box, in pixels of the image.
         crop: The network's input, (size, size) grey or (size, size, 3) RGB.
         label: The class that the maps explain.
-        maps: One per method; for "parts" one per part.
+        maps: One per method; for "parts", one per part.
     """
 
     face: Face
@@ -41,7 +41,7 @@ class ExplainedFace:
     maps: tuple[ExplanationMap, ...]
 
     def describe(self) -> str:
-        """Return the predicted label, and the explained one if it is another, with their probabilities."""
+        """Return the predicted label, and the explained one if it differs, with their probabilities."""
         predicted = f"{self.face.label} {percent(self.face.confidence)}"
         if self.label == self.face.label:
             return predicted
@@ -86,7 +86,7 @@ class ExplainedImage:
 class FaceExplainer:
     """Finds the faces of images and explains them, one image at a time."""
 
-    def __init__(  # noqa: PLR0913 - what is explained, and how
+    def __init__(  # noqa: PLR0913 - the options, by name
         self,
         explainer: Explainer,
         methods: Sequence[str] = (),
@@ -96,12 +96,12 @@ class FaceExplainer:
         *,
         use_rejection: bool = True,
     ) -> None:
-        """Check the request and load the detector.
+        """Check the options and load the detector.
 
         Args:
             explainer: The network.
-            methods: Names of methods; empty: the explainer's first.
-            layer: The stage of stage methods, the part or the stage of "parts"; None: the last stage, and all parts.
+            methods: Names of methods; empty: the explainer's default, the first.
+            layer: The stage for stage methods, the part or stage for "parts"; None: the last stage, and all parts.
             label: The class to explain; None: the most probable of each face.
             detector: As in `Recognizer`.
             use_rejection: Leave out boxes that the network rejects as non-faces.
@@ -133,7 +133,7 @@ class FaceExplainer:
 
         Raises:
             ImageError: The image cannot be read.
-            ModelError: The network has no parts with maps, or not the requested one.
+            ModelError: "parts" is requested, but the network has no part with maps, or not the requested one.
         """
         name = image_name(image) if source is None else source
         pixels = read_pixels(image, name)
@@ -177,8 +177,8 @@ def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
     """Load a network to explain.
 
     Args:
-        model: A run folder, for all methods; or a model's name or .onnx file, for occlusion.
-        threads: CPU threads, at least 1; for a run folder, those of torch in this process.
+        model: A run folder, for all methods; or a model's name or .onnx file, for occlusion only.
+        threads: CPU threads, at least 1; for a run folder this sets torch's threads for the whole process.
 
     Raises:
         MienError: There is no such model, or the folder holds no finished run.
@@ -200,10 +200,10 @@ def explain(  # noqa: PLR0913 - the options, by name
     label: str | None = None,
     detector: DetectorSpec = "auto",
 ) -> list[ExplainedImage]:
-    """Show where in faces a network sees their apparent expressions: `mien.explain`.
+    """Show which regions of faces a network bases their apparent expressions on: `mien.explain`.
 
     Args:
-        model: A run folder, or a model's name or .onnx file (these for occlusion only), or a loaded explainer.
+        model: A run folder, a loaded explainer, or, for occlusion only, a model's name or .onnx file.
         images: One image or several, as in `Recognizer.recognize`.
         method: One or several of `mien.explain.methods.METHODS`; none: "gradcam", for an .onnx file "occlusion".
         layer: The stage to explain; None: the last.

@@ -1,4 +1,4 @@
-"""Convert a model to half precision or int8, measure what that costs, and store it in the card."""
+"""Convert a model to half precision or int8, measure the loss of accuracy, and store it in the card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mien.training.batches import load_data
 from mien.training.run import load_run, run_card
 
 Target = Literal["float16", "int8"]
-# In file names and in the model's name.
+# Appended to the model's name and used in file names.
 SUFFIXES: dict[Target, str] = {"float16": "fp16", "int8": "int8"}
 # More faces make no significant difference: results/quantization.json.
 CALIBRATION_FACES = 512
@@ -48,7 +48,7 @@ def read_source(source: str) -> Source:
     """Read a run folder, or a model by name or .onnx file.
 
     Raises:
-        MienError: It is neither, the model is converted already, or its card has no recipe.
+        MienError: It is neither, the model is already converted, or its card has no recipe.
     """
     if Path(source).is_dir():
         run = load_run(Path(source))
@@ -57,7 +57,7 @@ def read_source(source: str) -> Source:
     content, name = read_model(source)
     model = OnnxModel(content, name)
     if model.card.precision != "float32":
-        raise ModelError(f"{name} is converted to {model.card.precision} already; give the 32-bit model.")
+        raise ModelError(f"{name} is already converted to {model.card.precision}; give the 32-bit model.")
     if not model.card.recipe:
         raise ModelError(f"{name} has no recipe in its card, so its training data are unknown. Give a run folder.")
     recipe = parse_recipe(model.card.recipe, f"in the card of {name}")
@@ -65,7 +65,7 @@ def read_source(source: str) -> Source:
 
 
 def convert(source: Source, data: Path | None, path: Path, target: Target, largest_loss: float) -> ModelCard:
-    """Write a converted model and return its card, which says in `conversion` what was lost.
+    """Write a converted model and return its card, whose `conversion` holds the loss.
 
     The loss is the difference in accuracy on the recipe's validation split. The converted model gets its own
     temperature, thresholds and scores.
@@ -74,11 +74,11 @@ def convert(source: Source, data: Path | None, path: Path, target: Target, large
         source: The 32-bit model.
         data: The recipe's data set; None for a recipe that needs none.
         path: File to write.
-        target: What the converted model computes in.
-        largest_loss: Points of accuracy that may be lost.
+        target: The type of number that the converted model computes with.
+        largest_loss: Largest loss of accuracy to accept, in percentage points.
 
     Raises:
-        ModelError: More is lost, or the file fails its checks; nothing is written.
+        ModelError: The loss is larger, or the file fails its checks; nothing is written.
         DataError: The data set cannot be read, or has no training faces.
     """
     dataset = load_data(source.recipe, data)
@@ -119,7 +119,7 @@ def _calibration_faces(dataset: FaceDataset, split: str, spec: InputSpec) -> NDA
 
 
 def _compare(full: Scores, converted: Scores, faces: FaceDataset) -> dict[str, Any]:
-    """Return the accuracies of both on the same faces, the loss as a share, and how often they agree."""
+    """Return both accuracies on the same faces, the loss as a fraction, and how often both give the same label."""
     before, after = full.probabilities, converted.probabilities
     accuracies = [float(np.mean(found.argmax(axis=1) == faces.labels)) for found in (before, after)]
     return {

@@ -1,4 +1,4 @@
-"""Turn a finished run into a model file: export, calibrate, score, and write the file and the run record once."""
+"""Turn a finished run into a model file: export, calibrate and score it, then write the file and the run record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODEL_8_BITS = "model8.onnx"
 
 @dataclass(frozen=True)
 class Measured:
-    """A model's measurements.
+    """A model's calibration and scores.
 
     Attributes:
         card: The card with the fitted temperature and thresholds and the main scores.
@@ -44,8 +44,8 @@ class Measured:
 def publish(run: Run, dataset: FaceDataset, path: Path, *, weight_bits: WeightBits = 32) -> Measured:
     """Write a run's model file, calibrated and scored, and store the scores in the run record.
 
-    With 8-bit weights the card holds the scores of this file and its loss against 32 bits (`weights`). The record then
-    keeps the scores of the run and gets the loss as `weights8`.
+    With 8-bit weights, the card holds the scores of this file and under `weights` its loss against 32 bits. The record
+    keeps the 32-bit scores and gets the loss as `weights8`.
 
     Args:
         run: A finished run.
@@ -99,15 +99,14 @@ def measure(
 ) -> Measured:
     """Calibrate a model on the validation split and score it on the scored split of its recipe.
 
-    The two are most often the same split: the network then runs once, because temperature and thresholds are computed
-    from its logits.
+    These are usually the same split. The network then runs only once: its logits are calibrated and scored.
 
     Args:
         model: The model.
-        recipe: The recipe it was trained with; names the splits.
+        recipe: The recipe it was trained with, which names the splits.
         selection: How its weights were chosen, as in the run record.
         dataset: The recipe's data set.
-        validation: The model's scores on the validation split, if they are known already.
+        validation: The model's scores on the validation split, if already known.
 
     Raises:
         DataError: The data set has other labels than the model, or lacks a split.
@@ -132,7 +131,7 @@ def measure(
 
 
 def calibrate(card: ModelCard, scores: Scores, faces: FaceDataset) -> ModelCard:
-    """Return the card with a temperature and thresholds for these n faces, fitted to their logits."""
+    """Return the card with the temperature and the thresholds fitted to the scores of these faces."""
     temperature = fit_temperature(scores.logits[:, : len(card.labels)], faces.labels)
     card = dataclasses.replace(card, temperature=temperature)
     if card.reject_threshold is not None:

@@ -1,4 +1,4 @@
-"""What every network is: named stages with optional modulators, pooled features, and one linear layer."""
+"""The base class of every network: named stages with optional modulators, pooled features, and one linear layer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Stage:
     Attributes:
         name: "stem", "stage1" ...
         channels: Channels of the stage's output.
-        stride: Pixels of the image from one position of the output to the next.
+        stride: Distance between neighbouring output positions, in pixels of the image.
         parts: Channels of the maps that a dense stage concatenates, in order: its input, then the output of each layer.
-            Empty: the map is one whole.
+            Empty for stages that concatenate nothing.
         first: Centre of the first position's receptive field, in pixels from the image's top left corner. With odd
-            kernels and padding of half the kernel it is the middle of the first pixel, whatever the stride.
+            kernels padded by half their size this is the middle of the first pixel, whatever the stride.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Outputs(NamedTuple):
 class Network(nn.Module):
     """A backbone of named stages, with an optional modulator after each, and a linear classifier.
 
-    A subclass passes its stages to the constructor and has a submodule of each stage's name, `dropout` and `fc`; or it
-    overrides `run_stage` and `classify`. It may override `pool`. Modulators are inserted afterwards. In the state dict
-    they are `modulators.<stage>`, so the backbone's names do not depend on them.
+    A subclass passes its stages to the constructor. It has a submodule with the name of each stage, `dropout` and `fc`,
+    or it overrides `run_stage` and `classify`. It may override `pool`. Modulators are inserted afterwards. The state
+    dict has them under `modulators.<stage>`, so the names of the backbone's weights do not depend on them.
 
     Args:
         stages: The stages in the order they run.
@@ -65,10 +65,10 @@ class Network(nn.Module):
     """
 
     classifier_name: ClassVar[str] = "fc"
-    """The last linear layer in the state dict; weights for another number of classes do not replace it."""
+    """Name of the last linear layer in the state dict; weights for another number of classes leave it as it is."""
 
     added_names: ClassVar[tuple[str, ...]] = ()
-    """Parts that a paper adds to its backbone; weights files of the plain backbone lack them."""
+    """Names of the modules that a paper adds to its backbone; weights files of the plain backbone lack them."""
 
     dropout: nn.Module
     fc: nn.Module
@@ -153,20 +153,20 @@ class Network(nn.Module):
         return self.classify(self.features(images))
 
     def folded(self) -> Self:
-        """Return a copy for deployment, in evaluation mode: RepConv and batch norms folded, the function unchanged."""
+        """Return a copy in evaluation mode that computes the same with RepConv layers and batch norms folded."""
         return fold(self, next(self.parameters()).new_zeros(1, self.in_channels, *self.example_size()))
 
     def example_size(self) -> tuple[int, int]:
-        """Return a small height and width of an image that the network accepts."""
+        """Return the height and width of a small image that the network accepts."""
         return self.smallest_input, self.smallest_input
 
     def library_name(self, name: str, own: Container[str]) -> str | None:
-        """Return which of `own` tensors a file of the library behind this network calls `name`; None: none of them."""
+        """Translate a tensor's name in weights files of the network's library to one of `own`; None if unknown."""
         del name, own
         return None
 
     def _check(self, images: Tensor) -> None:
-        if torch.onnx.is_in_onnx_export():  # sizes are symbols there; the exporter has run the network before
+        if torch.onnx.is_in_onnx_export():  # sizes are symbolic there; the exporter has run the network once already
             return
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ModelError(
@@ -186,13 +186,14 @@ class NetworkSpec:
 
     Attributes:
         name: What recipes and the command line call it.
-        build: Takes `num_classes` and `in_channels` by keyword, and options with defaults and simple types.
+        build: Makes the network; takes the keywords `num_classes` and `in_channels`, and options of simple types, all
+            with defaults.
         paper: The source: authors, year, title.
         summary: One sentence for `mien models`.
-        input: (channels, height, width) for which the catalogue states parameters and multiply-accumulates.
+        input: (channels, height, width) for which `mien models` states parameters and multiply-accumulates.
         modulators: The network's own modulators by stage, each a name or {"name": ..., option: value}. Recipes
             replace them, or remove one by "none".
-        requires: A package that mien itself does not require; where it is missing, the network is not listed.
+        requires: An optional package that the network needs; without it the network is not listed.
     """
 
     name: str

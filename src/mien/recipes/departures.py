@@ -1,4 +1,4 @@
-"""What a run changed against its recipe, from its record: settings, protocol and selection rule."""
+"""How a run departs from its recipe, read from its record: settings, protocol and selection rule."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ COMPARED = (
     "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
     "training.batch_size", "training.ema_decay", "training.gradient_clip", "training.selection", "training.patience",
 )  # fmt: skip
-# A smaller value than the recipe's shortens a run.
+# A run with less of these than its recipe counts as shortened, not as changed.
 SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})
-# What a record says of settings that are newer than it.
+# Values for the settings that did not exist when a record was written.
 DEFAULTS = flatten(Recipe(name="", network=NetworkSettings(name="")).model_dump())
 
 
@@ -30,9 +30,9 @@ class RunSettings:
     """What runs must have in common to be averaged.
 
     Attributes:
-        recipe: A shipped recipe.
-        ablation: Its table; "" for the recipe itself.
-        shortened: In which ways the run is shorter than the recipe.
+        recipe: The name of a shipped recipe.
+        ablation: The name of one of its ablations; "" for the recipe itself.
+        shortened: Where the run has less than the recipe, as "5 of 30 epochs".
         changed: Other settings that differ, each with the recipe's value in brackets.
         protocol: How the images were split, and which part was scored.
         selection: How the epoch was selected.
@@ -53,15 +53,15 @@ class RunSettings:
 
 
 def read_settings(record: Record) -> RunSettings | None:
-    """Return what a run can be compared by; None without scores, or if its recipe or data set is not mien's."""
+    """Return a run's settings for averaging; None if it has no scores, or if its recipe or data set is not mien's."""
     name, ablation = recipe_of(record), str(group(record, "recipe").get("ablation") or "")
     if not name or finite(group(record, "scores").get("accuracy")) is None:
         return None
     expected = _expected(name, ablation)
     if expected is None or _used(record)["data.dataset"] != expected["data.dataset"]:
         return None
-    own = _expected(name, "") or {}
-    differing = [key for key in expected.keys() | own if expected.get(key) != own.get(key)]
+    plain = _expected(name, "") or {}
+    differing = [key for key in expected.keys() | plain if expected.get(key) != plain.get(key)]
     if all(key.startswith("data.") or key == "ablation" for key in differing):
         ablation = ""  # the recipe itself by another name, or under another protocol
     return _compare(record, name, ablation, expected)
@@ -75,14 +75,14 @@ def _compare(record: Record, name: str, ablation: str, expected: Mapping[str, An
 
 
 def describe_departures(record: Record, recipe: str) -> str:
-    """Say in which settings a run departs from one of mien's recipes, whatever its data; "" for none."""
+    """Say in which settings a run departs from one of mien's recipes, on any data set; "" for none."""
     return _compare(record, recipe, "", _expected(recipe, "") or {}).remark
 
 
 def describe_changes(record: Record) -> tuple[str, ...]:
-    """Say in which settings a run departs from its recipe, fewer epochs and smaller images left out.
+    """Say in which settings a run departs from its recipe, apart from fewer epochs and smaller images.
 
-    If the recipe is not one of mien's, all compared settings are listed: runs that differ in them must not be averaged.
+    If the recipe is not one of mien's, list all compared settings: runs that differ in them must not be averaged.
     """
     name = recipe_of(record)
     expected = _expected(name, str(group(record, "recipe").get("ablation") or "")) if name else None
@@ -93,9 +93,9 @@ def describe_changes(record: Record) -> tuple[str, ...]:
 
 
 def recipe_of(record: Record) -> str:
-    """Return the shipped recipe that a run was made from; "" if there is none.
+    """Return the name of the shipped recipe that a run was made from; "" if there is none.
 
-    A queue's names begin with the recipe's, such as "hfc/fer2013-short".
+    In a queue, a run's name begins with its recipe's, as "hfc/fer2013-short".
     """
     recipe, known = group(record, "recipe"), _names()
     name = str(recipe.get("name", ""))
@@ -108,7 +108,7 @@ def recipe_of(record: Record) -> str:
 
 
 def describe_protocol(record: Record) -> str:
-    """Say in a few words how the images were split, and which part was scored."""
+    """Describe briefly how the images were split and which part was scored."""
     data, scores = group(group(record, "recipe"), "data"), group(record, "scores")
     name = str(data.get("protocol", "official"))
     parts = data.get("shares") or data.get("counts") or ()

@@ -24,12 +24,12 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Which faces are used, how they are divided, and what their targets are.
 
-    `protocol` to `use_clean` are the protocol (`mien.data.protocols.Protocol`); `split_seed` is its seed, by default
-    `training.seed`. `score_split` is scored; "": the test part of a drawn protocol, or else `validation_split`.
-    `ferplus_weight` w mixes the data set's label y and the annotators' votes v into the target (1 - w) y + w v.
-    `not_a_face_share` adds that share of made non-faces to every batch, and one output to the network.
-    `class_balance` b draws an image of a class with n images in proportion to n^(-b): 0 every image at most once per
-    epoch, 1 all classes equally often. Images that the annotators call "not a face" keep their share.
+    The settings from `protocol` to `use_clean` define a `mien.data.protocols.Protocol`; `split_seed` is its seed, by
+    default `training.seed`. `score_split` names the split to score; "" means the test part if the protocol draws one,
+    else `validation_split`. `ferplus_weight` w mixes the data set's label y and the annotators' votes v into the target
+    (1 - w) y + w v. `not_a_face_share` adds that share of synthetic non-faces to every batch, and one output to the
+    network. `class_balance` b weights the images of a class of n with n^(-b): with 0 an epoch shows every image at most
+    once, with 1 all classes equally often. Images that the annotators call "not a face" keep their share.
     """
 
     dataset: str = "fer2013"
@@ -58,7 +58,7 @@ class DataSettings(Settings):
         return self
 
     def make_protocol(self, seed: int) -> Protocol:
-        """Return the protocol; `seed` is the run's, used without a `split_seed`."""
+        """Return the protocol; `seed` is the run's and applies if `split_seed` is unset."""
         return Protocol(
             name=self.protocol,
             shares=tuple(self.shares),
@@ -73,7 +73,7 @@ class DataSettings(Settings):
 
     @property
     def scored_split(self) -> str:
-        """The split whose scores a run is judged by."""
+        """The split that a finished run is scored on."""
         has_test = self.protocol != "official" and not self.make_protocol(0).scores_its_validation
         return self.score_split or ("test" if has_test else self.validation_split)
 
@@ -113,8 +113,8 @@ class LossSettings(Settings):
 class OptimizerSettings(Settings):
     """An optimizer by name, its peak learning rate, and its weight decay: decoupled or L2, as the optimizer defines it.
 
-    `sam_rho` above 0 takes every gradient where the loss is largest within that distance (sharpness-aware minimisation,
-    Foret et al. 2021): two passes per step.
+    A `sam_rho` above 0 turns on sharpness-aware minimization (Foret et al. 2021): each gradient is taken where the loss
+    is largest within that distance of the weights, so a step costs two passes.
     """
 
     name: str = "sgd"
@@ -149,13 +149,14 @@ class ScheduleSettings(Settings):
 
 
 class AugmentationSettings(Settings):
-    """How far a training face may be changed; all 0: not at all.
+    """How much a training face may be changed; 0 turns a change off.
 
-    Rotation in degrees; scale and translation as shares of the side; brightness and contrast as shares of their value;
-    erasing: the probability of a patch and its largest share of the area. `noise`: standard deviation of Gaussian noise
-    as a share of the range, added with probability 1/2. `grayscale`: the probability of removing colour. `randaugment`:
-    number of random operations of RandAugment per face, at `randaugment_magnitude`. `mixup`, `cutmix`: alpha of
-    Beta(alpha, alpha), from which the blend's share is drawn; with both, each batch uses one at random.
+    Rotation is in degrees; scale and translation are shares of the side, brightness and contrast shares of their value.
+    `erasing` is the probability of erasing a patch, `erasing_area` its largest share of the area. `noise`: standard
+    deviation of Gaussian noise as a share of the range, added with probability 1/2. `grayscale`: the probability of
+    removing colour. `randaugment`: number of random operations of RandAugment per face, at `randaugment_magnitude`.
+    `mixup`, `cutmix`: alpha of Beta(alpha, alpha), from which the share of the blend is drawn; with both, each batch
+    uses one of them at random.
     """
 
     flip: Fraction = 0.5
@@ -177,12 +178,12 @@ class AugmentationSettings(Settings):
 class TrainingSettings(Settings):
     """How the run is carried out.
 
-    `batch_size` is that of all processes together: `devices` on each of `nodes` machines, on accelerators with batch
-    norms over all of them. 16 bits of `precision` are bf16 on processors, or 32 bits on those that would emulate it.
-    `threads` 0 is torch's choice; `ema_decay` 0 keeps the raw weights; `gradient_clip` is the gradient's largest norm,
-    0: any. `use_compile` needs a C++ compiler and is ignored without one; on CUDA it uses CUDA graphs. The run ends
-    after `patience` epochs without a better validation accuracy; 0: never. With `workers` above 0, that many processes
-    per loader read images from their files when needed: for data larger than memory.
+    `batch_size` is the total over all processes: `devices` on each of `nodes` machines. On accelerators, batch norms
+    use the statistics of all processes. On CPUs, 16-bit `precision` means bf16, or 32 bits if bf16 would be emulated.
+    With `threads` 0 torch chooses their number; with `ema_decay` 0 the weights are not averaged. `gradient_clip` limits
+    the norm of the gradient; 0: no limit. `use_compile` is ignored if there is no C++ compiler; on CUDA it uses CUDA
+    graphs. The run ends after `patience` epochs without a better validation accuracy; 0: never. With `workers` above 0,
+    that many processes per loader read images from their files when needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -214,8 +215,8 @@ class TrainingSettings(Settings):
 class DistillationSettings(Settings):
     """Learning from trained networks as well as from labels (Hinton et al. 2015).
 
-    `teachers` are run folders with the same labels; their mean probabilities, softened by `temperature`, are a second
-    target with `weight` w beside (1 - w) of the recipe's loss.
+    `teachers` are run folders with the same labels. Their mean probabilities, softened by `temperature`, are a second
+    target: the loss is (1 - w) times the recipe's loss plus w = `weight` times the divergence from them.
     """
 
     teachers: list[str] = Field(default_factory=list)
@@ -224,7 +225,7 @@ class DistillationSettings(Settings):
 
 
 class Recipe(Settings):
-    """Everything that decides the outcome of a run; `ablation` names the table that was applied."""
+    """All settings of a training run; `ablation` names the ablation whose changes were applied."""
 
     name: str
     paper: str = ""

@@ -1,4 +1,4 @@
-"""Training by a recipe: data in; checkpoints, curves and a run record out."""
+"""Train a network by a recipe, and write checkpoints, curves and a run record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mien.training.run import CHECKPOINTS, Run, create_network, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import create_trainer, without_advice
 
-# What a disk, a quota and a limit on the size of files report when there is no space.
+# Errors of a full disk, an exceeded quota and a limit on the size of files.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 LOST_CONNECTION = ("gloo", "nccl", "connection reset", "connection closed", "broken pipe")
 
@@ -48,16 +48,16 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     Args:
         recipe: Validated settings.
         dataset: A data set with the recipe's splits.
-        folder: Where everything is written; must be new or empty unless `resume`.
-        weights: File whose weights the network starts from; random ones without.
-        resume: Continue after the last completed epoch in `folder`; starts anew if there is none.
-        minutes: Time to train for; the run stops before an epoch that would not fit, and `resume` continues it.
-            The record's `finished` says whether it is complete.
+        folder: Where everything is written; must not hold a run unless `resume`.
+        weights: File with the initial weights; None: random ones.
+        resume: Continue after the last completed epoch in `folder`; start over if there is none.
+        minutes: Time limit: the run stops before an epoch that would exceed it, and `resume` continues it. The
+            record's `finished` says whether the run is complete.
         quiet: No progress bar.
 
     Raises:
-        MienError: The folder holds another run, the data lack a split, the weights do not fit, or the loss stopped
-            being a number.
+        MienError: The folder holds another run, the data lack a split, the weights do not fit, or the loss is no
+            longer finite.
     """
     check_processes(recipe.training)
     check_folder(folder, resume=resume)
@@ -97,7 +97,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
 
 
 def check_folder(folder: Path, *, resume: bool) -> None:
-    """Raise MienError if `fit` would overwrite a run or cannot write; a command asks before it reads the data."""
+    """Raise `MienError` if `fit` would overwrite a run or cannot write; commands call this before they read data."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise MienError(f"{nearest} is a file; name a folder with --out.")
@@ -106,7 +106,7 @@ def check_folder(folder: Path, *, resume: bool) -> None:
 
 
 def _load_weights(network: Network, path: Path | None) -> dict[str, Any]:
-    """Load the weights that a run starts from; return what its record says of them."""
+    """Load the initial weights; return their entry in the run record."""
     if path is None:
         return {}
     notes = load_weights(network, path)
@@ -115,21 +115,21 @@ def _load_weights(network: Network, path: Path | None) -> dict[str, Any]:
 
 
 def _train(task: Task, batches: FaceBatches, keeper: RecordKeeper, *, resume: bool, quiet: bool) -> None:
-    """Train to the end; every way in which that can fail becomes one line."""
+    """Train to the end; turn the failures that users can mend into one-line errors."""
     folder = keeper.path.parent
     trainer = _make_trainer(task.recipe, keeper, quiet=quiet)
     last = folder / CHECKPOINTS / "last.ckpt"
     advice = f"Continue with --resume --out {folder}."
     try:
-        # weights_only: a checkpoint is data, never code
+        # weights_only: a checkpoint from elsewhere must not run code
         checkpoint = last if resume and last.exists() else None
         trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # a decomposition saw infinities before the loss did
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # infinities reached a decomposition before the loss
         raise MienError(NOT_A_NUMBER.format(epoch=trainer.current_epoch)) from None
     except (RuntimeError, MemoryError) as error:
         if trainer.world_size > 1 and any(words in str(error).lower() for words in LOST_CONNECTION):
             raise MienError(f"Another process of this run has ended. {advice}") from None
-        # torch's own error class is for accelerators; its CPU allocator raises a RuntimeError
+        # torch has an error class for accelerators only; its CPU allocator raises a plain RuntimeError
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
         raise MienError(
@@ -152,7 +152,7 @@ def _train(task: Task, batches: FaceBatches, keeper: RecordKeeper, *, resume: bo
 def _make_trainer(recipe: Recipe, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
     folder = keeper.path.parent
     checkpoints = folder / CHECKPOINTS
-    # Two, because `save_last` of the first would write only when the best changes.
+    # Two callbacks, because `save_last` of the first would write only when the best epoch changes.
     callbacks: list[Callback] = [
         MovableCheckpoint(
             checkpoints, filename="best", monitor="validation/accuracy", mode="max", enable_version_counter=False

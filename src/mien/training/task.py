@@ -32,9 +32,9 @@ NOT_A_NUMBER = (
     "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "
     "Lower optimizer.lr, or use training.precision=32-true."
 )
-# In epochs. Lightning saves the state of a scheduler that it never steps.
+# In epochs: Lightning must save the plateau schedule's state but never step it (see `on_train_epoch_end`).
 NEVER = 10**9
-# Of torch's optimizers, those with one kernel for all weights.
+# The optimizers of torch that can update all weights in one kernel.
 FUSED_OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
@@ -42,21 +42,21 @@ class Task(L.LightningModule):
     """Train `network` on batches of (images (N, C, H, W) uint8, targets (N, K) distributions).
 
     Logs the mean training loss of an epoch as `train/loss`, and accuracy and cross-entropy of the expressions as
-    `validation/accuracy` and `validation/loss`: the "not a face" output, if there is one, is not an expression.
+    `validation/accuracy` and `validation/loss`, which leave out a "not a face" output.
 
     Args:
         network: Trained in place.
         recipe: Validated settings.
         spec: The network's input.
         labels: The expressions, in order.
-        class_counts: (K,) how many training images each output has; one more than labels with "not a face".
+        class_counts: (K,) training images of each output: the labels, and "not a face" if the network has it.
     """
 
     def __init__(
         self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
     ) -> None:
         super().__init__()
-        # channels-last: oneDNN and cuDNN otherwise reorder every map, which in 16 bits is many times slower
+        # channels-last, because oneDNN and cuDNN otherwise reorder every map: many times slower in 16 bits
         self.memory_format = torch.contiguous_format if _breaks_channels_last(network) else torch.channels_last
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
@@ -67,7 +67,7 @@ class Task(L.LightningModule):
         self.distillation = (
             Distillation(recipe.distillation, labels, self.memory_format) if recipe.distillation.teachers else None
         )
-        # unvalidated: checking the labels would wait for the device at every batch
+        # no validate_args: checking the labels would wait for the device at every batch
         self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
         # validation batches have other shapes and stay uncompiled
@@ -77,8 +77,8 @@ class Task(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
         if batch_idx == 0:
-            # by (seed, epoch), so that a resumed run draws what an uninterrupted one would have drawn; not in a hook,
-            # because the data loader draws from the same generator before or after the hooks
+            # seeded by (seed, epoch), so that a resumed run draws the same numbers as an uninterrupted one; not in a
+            # hook, because the data loader draws from the same generator, before or after the hooks
             seed = self.recipe.training.seed * 100_003 + self.current_epoch
             torch.manual_seed(seed + 1_000_003_000 * self.global_rank)
             self.epoch_loss = torch.zeros((), device=self.device)
@@ -91,13 +91,13 @@ class Task(L.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Stop a run whose loss is not a number; log its mean over the epoch, whose batches are all of one size."""
-        # all processes must stop, or the others would wait forever; a copy, because reduce works in place
+        """Stop a run whose loss is not finite; log the mean loss of the epoch, whose batches all have one size."""
+        # reduced, so that all processes stop: one alone would leave the others waiting; reduce changes its argument
         self._check_finite(self.trainer.strategy.reduce(self.epoch_loss.clone(), reduce_op="sum"))
         self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches, sync_dist=True)
 
     def on_validation_end(self) -> None:
-        """Stop a run that diverged in the last step of an epoch, before its weights are kept."""
+        """Stop a run that diverged in the last step of an epoch, before its weights are saved."""
         self._check_finite(self.trainer.callback_metrics["validation/loss"])
 
     def _check_finite(self, loss: Any) -> None:
@@ -115,7 +115,7 @@ class Task(L.LightningModule):
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
     def on_train_epoch_end(self) -> None:
-        """Step the plateau schedule; Lightning would after the checkpoint, and a resumed run would miss it."""
+        """Step the plateau schedule; Lightning would do so after the checkpoint, and a resumed run would lose the step."""
         plateau, loss = self.lr_schedulers(), self.trainer.callback_metrics.get("validation/loss")
         if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and loss is not None:
             plateau.step(loss)
@@ -128,14 +128,14 @@ class Task(L.LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=schedule.plateau_factor, patience=schedule.plateau_patience
             )
-            steps: LRSchedulerConfigType = {"scheduler": plateau, "monitor": "validation/loss", "frequency": NEVER}
-            return {"optimizer": optimizer, "lr_scheduler": steps}
+            config: LRSchedulerConfigType = {"scheduler": plateau, "monitor": "validation/loss", "frequency": NEVER}
+            return {"optimizer": optimizer, "lr_scheduler": config}
         steps_per_epoch = self.trainer.estimated_stepping_batches / schedule.epochs
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_share(step, steps_per_epoch, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _optimizer_options(self) -> dict[str, Any]:
-        """Return the recipe's options; on CUDA with `fused`, one kernel per step, unless the recipe decides."""
+        """Return the recipe's options; on CUDA add `fused` (one kernel per step) unless the recipe chooses."""
         options = self.recipe.optimizer.options
         can_fuse = self.recipe.optimizer.name in FUSED_OPTIMIZERS and not options.keys() & {"fused", "foreach"}
         can_fuse &= not self.recipe.training.gradient_clip  # Lightning refuses both together in mixed precision
@@ -148,20 +148,20 @@ class Task(L.LightningModule):
         optimizer: torch.optim.Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Step; with `sam_rho`, by the gradient at the worst point near the weights (Foret et al. 2021, Eq. 2-4)."""
+        """Step; with `sam_rho`, use the gradient at the worst point near the weights (Foret et al. 2021, Eq. 2-4)."""
         rho = self.recipe.optimizer.sam_rho
         if not rho or optimizer_closure is None:
             return super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         loss_before = self.epoch_loss.clone()
         with torch.random.fork_rng():  # the second pass must see the same augmented batch
             optimizer_closure()
-        self.epoch_loss = loss_before  # the second pass counts
+        self.epoch_loss = loss_before  # only the second pass adds to it
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         scale = rho / torch.nn.utils.get_total_norm(gradients).clamp_min(1e-12)
-        # gradients beyond 16 bits are infinite; the optimizer skips them too
+        # in 16 bits a gradient may overflow to infinity; do not move the weights then, as the optimizer skips the step
         steps = [(gradient * scale).nan_to_num_(0, 0, 0) for gradient in gradients]
-        # running statistics and class centres are updated once, by the pass of the unmoved weights
+        # running statistics and class centres keep the update of the first pass, made with the unmoved weights
         buffers = [*self.network.buffers(), *self.loss.buffers()]
         kept = [buffer.clone() for buffer in buffers]
 
@@ -182,7 +182,7 @@ class Task(L.LightningModule):
         if self.spec.is_grey:
             images = images[:, :1]  # augmentation must not add colour
         if share := self.recipe.data.not_a_face_share:
-            # this process's part of the non-faces of the whole batch, which are at least 1
+            # the whole batch gets at least one non-face; this process adds its part of them
             processes, rank = self.recipe.training.processes, self.global_rank
             whole = max(1, round(share * len(images) * processes))
             count = (rank + 1) * whole // processes - rank * whole // processes
@@ -190,7 +190,9 @@ class Task(L.LightningModule):
             not_a_face[:, self.classes] = 1
             images = torch.cat([images, make_not_faces(images, count)])
             targets = torch.cat([targets, not_a_face])
-        with torch.autocast(images.device.type, enabled=False):  # pixel positions need more than eight bits
+        with torch.autocast(
+            images.device.type, enabled=False
+        ):  # pixel positions need more than the 8 significant bits of bf16
             images, targets = mix(self.augment(images), targets, self.recipe.augmentation)
         return images.expand(-1, self.spec.channels, -1, -1), targets
 
@@ -199,16 +201,16 @@ class Task(L.LightningModule):
 
 
 def make_optimizer(network: Network, settings: OptimizerSettings, options: Mapping[str, Any]) -> Optimizer:
-    """Make a recipe's optimizer for a network's weights; `options` are those of the optimizer itself."""
+    """Make a recipe's optimizer for a network's weights; `options` are passed to the optimizer's constructor."""
     return create_optimizer(
         settings.name, decay_groups(network), lr=settings.lr, weight_decay=settings.weight_decay, options=options
     )
 
 
 def _breaks_channels_last(network: nn.Module) -> bool:
-    """Return whether oneDNN (torch 2.13) would write past its buffers, seen as crashes of training on two threads.
+    """Return whether training in channels-last would crash: oneDNN (torch 2.13) writes past its buffers.
 
-    It does in the gradient of channels-last 1 x 1 convolutions with a stride and fewer than 16 input channels.
+    It happens in the gradient of 1 x 1 convolutions with a stride and fewer than 16 input channels, on two threads.
     """
     return any(
         isinstance(layer, nn.Conv2d)
@@ -221,9 +223,9 @@ def _breaks_channels_last(network: nn.Module) -> bool:
 
 def _compile(network: Network) -> Callable[[Tensor], Outputs]:
     if torch.cuda.is_available():
-        # CUDA graphs: a small network finishes a kernel before the processor has launched the next one
+        # CUDA graphs, because a small network's kernels take less time than their launches by the CPU
         return torch.compile(network.outputs, mode="reduce-overhead")
-    # left alone, the compiler chooses channels-last
+    # by default the compiler chooses channels-last
     options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(network)}
     return torch.compile(network.outputs, options=options)
 

@@ -1,4 +1,4 @@
-"""Trains the runs of a queue unattended, within a time budget.
+"""Train the runs of a queue unattended, within a time budget.
 
 A ledger keeps the state of the runs: finished ones are not repeated, unfinished ones are resumed, failed ones are
 tried again, and a run whose teachers are not finished waits.
@@ -31,12 +31,12 @@ from mien.training.run import Run, brief_scores
 
 @dataclass
 class Worker:
-    """Trains runs one after the other, within a budget.
+    """Trains runs one after the other, within a time budget.
 
     Args:
-        ledger: Read and written; the runs lie beside it.
-        data: Folder of the data sets; None for those that need none.
-        publish: Makes a model file of a finished run and returns its scores.
+        ledger: Read and written; the run folders are beside it.
+        data: Folder of the data sets; None if the runs need none.
+        publish: Turns a finished run into a model file and returns its scores.
         report: Called with one line about each run.
         deadline: When the budget ends, by `time.monotonic`; None: no limit.
     """
@@ -52,14 +52,14 @@ class Worker:
         self.loaded: tuple[tuple[str, LoadOptions], FaceDataset] | None = None
 
     def run_all(self, jobs: Sequence[Job]) -> list[LedgerRow]:
-        """Train what is not finished, as far as the time allows; return the rows of the runs that failed.
+        """Train the unfinished runs, as far as the time allows; return the rows of those that failed.
 
-        The error of a failed run goes into its row, and the next run starts. After an interruption the ledger on disk
-        has the run as unfinished.
+        The error of a failed run goes into its row, and the next run starts. An interrupted run is "unfinished" in the
+        ledger on disk.
 
         Raises:
             MienError: The ledger holds one of the runs with other settings.
-            KeyboardInterrupt: The user, or the system, ended it.
+            KeyboardInterrupt: The user or the system interrupted the training.
         """
         for job in jobs:
             self._check_settings(job)
@@ -90,7 +90,7 @@ class Worker:
     def _run(self, job: Job) -> LedgerRow:
         """Train one run as far as the time allows, and publish it once it is finished."""
         row = self.ledger.rows.get(job.key) or LedgerRow.of(job)
-        # on disk before the first step, so that a killed run is found again
+        # written before the first step, so that a killed run is resumed
         row.state, row.message = "unfinished", ""
         self.ledger.add(row)
         try:
@@ -118,14 +118,16 @@ class Worker:
         """Return the recipe's data set in its splits; the last one loaded stays in memory."""
         key = (recipe.data.dataset, make_options(recipe))
         if self.loaded is None or self.loaded[0] != key:
-            self.loaded = None  # images of 224 pixels take gigabytes
+            self.loaded = None  # free the previous images first: at 224 pixels they take gigabytes
             self.loaded = key, load_faces(recipe, self.data)
         return divide(self.loaded[1], recipe.data.make_protocol(recipe.training.seed))
 
     def _clear_memory(self) -> None:
-        """Remove what the previous run left: its threads, its compiled code, its memory."""
+        """Undo what the previous run left in the process: number of threads, compiled code, memory."""
         torch.set_num_threads(self.threads)
-        if "torch._dynamo" in sys.modules:  # importing it takes seconds, and nothing was compiled without it
+        if (
+            "torch._dynamo" in sys.modules
+        ):  # if it was never imported, nothing was compiled, and importing it takes seconds
             torch.compiler.reset()
         gc.collect()
         torch.cuda.empty_cache()

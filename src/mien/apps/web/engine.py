@@ -38,7 +38,7 @@ class Engine:
     """
 
     def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
-        """Load everything; `ModelError` names what cannot be used."""
+        """Load the models and detectors; `ModelError` if one of them cannot be used."""
         self.settings = settings
         self.metrics = metrics
         limits = settings.limits
@@ -65,10 +65,10 @@ class Engine:
         metrics.jobs.set_function(lambda: self._running)
 
     def recognizer(self, model: str | None, detector: str | None) -> Recognizer:
-        """Return the recognizer of a loaded model and detector; default: the first of each.
+        """Return the recognizer of a loaded model and detector; None: the first one loaded.
 
         Raises:
-            ProblemError: Not loaded; the message lists those that are.
+            ProblemError: The model or detector is not loaded; the message lists those that are.
         """
         model = model or next(iter(self.models))
         detector = detector or self.detectors[0]
@@ -77,20 +77,20 @@ class Engine:
         return self._recognizers[model, detector]
 
     def recognize(self, recognizer: Recognizer, images: Sequence[tuple[str, bytes]]) -> list[ImageResult]:
-        """Decode and recognize images (name, file content); for a worker thread.
+        """Decode and recognize images (name, file content); call it in a worker thread.
 
         Raises:
             ImageError: One of them cannot be read.
         """
         limits = Limits(self.settings.limits.body_bytes, self.settings.limits.pixels)
-        # one at a time: only the crops of the decoded images stay in memory
+        # one at a time, so that only the crops of earlier images stay in memory
         found = [recognizer.find(data, name, limits=limits) for name, data in images]
         results = recognizer.classify(found)
         self.metrics.images.labels("image").inc(len(results))
         return results
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do the work of a request in a worker thread; it counts as a request until it is done.
+        """Run the work of a request in a worker thread; it counts towards the request limit until it is done.
 
         Raises:
             ProblemError: Too many requests (429), or it takes longer than `Timeouts.response` (503).
@@ -105,7 +105,7 @@ class Engine:
         return (threads or self._workers).submit(self._do, work)
 
     async def wait(self, job: Future[T]) -> T:
-        """Wait for a job; if it has not started when the client leaves or the time is over, it is cancelled."""
+        """Wait for a job; if the client leaves or the time is up before it has started, cancel it."""
         try:
             async with asyncio.timeout(self.settings.timeouts.response):
                 return await asyncio.wrap_future(job)
@@ -114,7 +114,7 @@ class Engine:
             raise ProblemError("timeout", f"No result within {seconds:g} s; try again later.") from None
 
     def close(self) -> None:
-        """Finish the work in progress, and end the threads."""
+        """Finish the work in progress, cancel what waits, and end the threads."""
         self._workers.shutdown(cancel_futures=True)
         for model in self.models.values():
             model.close()
@@ -158,10 +158,10 @@ class Engine:
 
 
 class PerThreadDetector:
-    """A detector with one instance per thread: the built-in ones let only one thread in at a time."""
+    """A detector with one instance per thread, because the built-in ones serve only one thread at a time."""
 
     def __init__(self, name: str, spec: str) -> None:
-        """Take the name, and what creates an instance."""
+        """Set the name, and the specification from which each thread creates its instance."""
         self.name = name
         self._spec = spec
         self._local = threading.local()

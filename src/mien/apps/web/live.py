@@ -1,9 +1,9 @@
-"""`WS /v1/live`: the images of a client's camera, each answered with its faces.
+"""`WS /v1/live`: answers each image of a client's camera with its faces.
 
-The client begins with a text message `{"type": "start", "settings": {...}}`, and with `"key"` if the server requires
-one and the handshake had none. Then each binary message is one image: the client's time in milliseconds as a 64-bit
-big-endian float, and a JPEG, PNG or WebP file. Messages are answered in order; while one is being processed, the server
-does not read the next, so a client that wants fresh results waits for each answer.
+The client begins with a text message `{"type": "start", "settings": {...}}`; it adds `"key"` if the server requires one
+and the handshake had none. Then each binary message is one image: the client's time in milliseconds as a 64-bit
+big-endian float, and a JPEG, PNG or WebP file. Messages are answered in order, and the server reads the next one only
+after its answer: to get results without delay, a client must wait for each answer before it sends the next image.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ async def live(socket: WebSocket) -> None:
 
 
 class Conversation:
-    """One client: its settings and its faces."""
+    """The exchange with one client: its settings and its tracked faces."""
 
     def __init__(self, engine: Engine, socket: WebSocket) -> None:
         self._engine = engine
@@ -97,7 +97,7 @@ class Conversation:
                 await self._socket.send_text(reply)
 
     async def _answer(self, data: str | bytes) -> str | None:
-        """Return the answer to a message, if it has one; after an error the conversation continues."""
+        """Return the answer to a message; None if the message changes settings. An error becomes the answer."""
         try:
             if isinstance(data, bytes):
                 return json.dumps(await self._recognize(data))
@@ -110,7 +110,7 @@ class Conversation:
         return None
 
     def _apply(self, changes: dict[str, Any]) -> None:
-        """Change some settings and start tracking again; `ValidationError` or `ProblemError` changes nothing."""
+        """Change some settings and restart tracking; after `ValidationError` or `ProblemError` nothing has changed."""
         settings = StreamOptions.model_validate(self._settings.model_dump() | changes)
         self._recognizer = self._engine.recognizer(settings.model, settings.detector)
         self._settings = settings
@@ -125,7 +125,9 @@ class Conversation:
             raise ProblemError("bad-request", f"A binary message is {HEADER.size} bytes of time and an image file.")
         (milliseconds,) = HEADER.unpack_from(data)
         if not (math.isfinite(milliseconds) and milliseconds > self._last_time):
-            raise ProblemError("invalid", "The time of an image must be a number greater than that of the one before.")
+            raise ProblemError(
+                "invalid", "The time of an image must be a number greater than that of the previous image."
+            )
         self._last_time = milliseconds
 
         def work() -> FrameResult:
@@ -134,7 +136,7 @@ class Conversation:
 
         try:
             result = await self._engine.wait(self._engine.submit(work))
-        except ProblemError:  # late: a thread may still use the faces
+        except ProblemError:  # timed out: a thread may still be using the old `FaceStream`
             self._start_tracking()
             raise
         self._engine.metrics.images.labels("live").inc()

@@ -18,13 +18,13 @@ from mien.evaluation.report.markup import NOTHING, Markup, join, table
 from mien.evaluation.report.mistakes import confident_mistakes
 from mien.evaluation.report.runs import Run, look_up
 
-# A mistake counts as confident from this probability.
+# A mistake with at least this probability counts as confident.
 CONFIDENT = 0.8
-# The mean of fewer predictions is mostly noise.
+# Bins with fewer predictions get no dot: their mean is mostly noise.
 MIN_IN_BIN = 10
-# Transparent to blue, so that the page's text can be read on it in light and dark.
+# From transparent to blue, so that text on it is readable in the page's light and dark themes.
 SHADES = LinearSegmentedColormap.from_list("shades", [(0, 0.45, 0.7, 0), (0, 0.45, 0.7, 0.68)])
-# Each expression has one colour; other labels get the colour of their position.
+# Numbers in `COLOURS`; other labels get the colour of their position.
 LABEL_COLOURS = {
     "angry": 1,
     "disgust": 2,
@@ -62,7 +62,7 @@ def learning_curves(group: Group) -> Markup:
 
 
 def confusion_matrix(group: Group) -> Markup:
-    """Draw the counts of all runs together: shares of each row, shaded, and the counts."""
+    """Draw the confusion matrix of all runs together: each cell's share of its row, shaded, and its count."""
     counts, labels = group.confusion(), group.labels()
     if counts is None:
         return NOTHING
@@ -85,7 +85,7 @@ def confusion_matrix(group: Group) -> Markup:
 
 
 def recall_chart(group: Group) -> Markup:
-    """Draw the recall of each class: the mean of the runs, and a mark per run if there are several."""
+    """Draw the recall of each class: the mean of the runs, and a mark for each if there are several."""
     recalls = {label: values for label in group.labels() if (values := _recalls(group, label))}
     if not recalls:
         return NOTHING

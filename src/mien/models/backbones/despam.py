@@ -10,14 +10,14 @@ from mien.models.network import Network, Stage
 
 
 class Block(nn.Module):
-    r"""Mix positions, then channels, beside an identity.
+    r"""Mix positions, then channels, with a residual connection.
 
     .. math::
         h &= \mathrm{ReLU}(\mathrm{Rep}_{dw}(x)) \\
         y &= x + \mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 * h)))
 
     where :math:`\mathrm{Rep}_{dw}` is a depthwise `RepConv`, and the 1 x 1 convolutions :math:`W_1` and :math:`W_2`
-    multiply the channels by `expansion` and divide them again.
+    multiply the number of channels by `expansion` and divide it again.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
@@ -49,7 +49,7 @@ class DeSpaMBackbone(Network):
         num_classes: Number of logits.
         in_channels: Channels of the images.
         depths: Blocks of each stage.
-        channels: Channels of each stage; the first stem layer has half of the first.
+        channels: Channels of each stage; the first layer of the stem has half as many as the first stage.
         kernel: Kernel of the depthwise convolutions, odd, at least 3.
         expansion: Factor between a block's channels and its hidden channels.
         features: Number of features D.
@@ -73,7 +73,10 @@ class DeSpaMBackbone(Network):
                 f"depths and channels have {len(depths)} and {len(channels)} entries; each needs one per stage."
             )
         if min(*depths, *channels, expansion, features) < 1 or channels[0] < 2:
-            raise ValueError("depths, channels, expansion and features must be at least 1, the first channels 2.")
+            raise ValueError(
+                f"depths {depths}, channels {channels}, expansion {expansion} and features {features} must be at least "
+                "1, and the first stage needs 2 channels."
+            )
         stages = [Stage(f"stage{i + 1}", width, 2 ** (i + 1)) for i, width in enumerate(channels)]
         super().__init__(
             [Stage("stem", channels[0], 2), *stages],

@@ -1,10 +1,10 @@
-"""All singular values of a batch of small matrices, also where only standard ONNX operators exist.
+"""All singular values of a batch of small matrices, also in exported files, which have only standard ONNX operators.
 
 In training and evaluation they come from torch's decomposition, with gradients. No ONNX operator computes them, so an
 exported network has two loops of standard operators instead: Householder reflections reduce the matrix to two diagonals
 (Golub and Kahan 1965, "Calculating the Singular Values and Pseudo-Inverse of a Matrix"), and Sturm counts locate all
-the values at once. The number of steps depends only on the size of the matrix, so there is no failure to converge and
-every input costs the same.
+the values at once. The number of steps depends only on the size of the matrix: the loops cannot fail to converge, and
+every input takes the same time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ R = TypeVar("R")
 
 # Cells that the interval of the values is divided into: half a cell is float32's resolution at its upper end.
 CELLS = 2**24
-# Rounds that subdivide every value's cell; three need the fewest steps for 7 to 112 columns.
+# Rounds of subdividing the cell of every value; three need the fewest steps for 7 to 112 columns.
 ROUNDS = 3
-# Side of the largest matrices that CUDA's library decomposes in batches. For larger ones it loops, slower than a
-# processor (results/accelerator.json).
+# Side of the largest matrices that CUDA's library decomposes in batches. It loops over larger ones, which takes longer
+# than on the CPU (results/accelerator.json).
 LARGEST_BATCHED = 32
-# Guards of quotients. `clamp_min`, never `x + tiny`: exporters drop a small addition and leave 0 / 0.
+# Lower limit of denominators. `clamp_min`, never `x + tiny`: exporters drop a small addition and leave 0 / 0.
 TINY = 1e-30
-# The least square beside a diagonal of zeros: keeps 0 / 0 out of the Sturm recurrence, far below the resolution.
+# Lower limit of the squares b^2 in the Sturm recurrence: prevents 0 / 0, and is far below the resolution.
 LEAST_SQUARE = 1e-20
 
 
@@ -59,14 +59,14 @@ def singular_values(matrices: Tensor) -> Tensor:
 
 
 def values_by_processor(matrices: Tensor) -> Tensor:
-    """Return the same as `singular_values`, computed by torch's threads on the processor; with gradients."""
+    """Return the same as `singular_values`, computed on the CPU by as many threads as torch uses; with gradients."""
     parts = matrices.cpu().chunk(torch.get_num_threads())
     with ThreadPoolExecutor(len(parts)) as pool:
         return torch.cat(list(pool.map(torch.linalg.svdvals, parts))).to(matrices.device)
 
 
 def portable_singular_values(matrices: Tensor) -> Tensor:
-    """Return the same as `singular_values` by additions, products, quotients and square roots; no gradients."""
+    """Return the same as `singular_values`, computed by standard operators; without gradients."""
     height, width = map_size(matrices)
     size = max(height, width, 2)
     largest = matrices.abs().amax((1, 2), keepdim=True).clamp_min(TINY)
@@ -80,13 +80,13 @@ def portable_singular_values(matrices: Tensor) -> Tensor:
 def _bidiagonalize(square: Tensor, entries: Tensor, steps: int) -> Tensor:
     """Return the absolute entries d_1, e_1, d_2, e_2 ... d_n of the bidiagonal form, (N, 2n - 1).
 
-    A reflection zeroes the first column below its first entry, whose absolute value is then the column's norm; the
-    rest is transposed, so the next reflection does the same to the row. A zero column replaces the finished one: in an
-    exported file the loop must keep its shapes.
+    Each step reflects the matrix so that its first column is zero below the first entry, whose absolute value is then
+    the column's norm. The other columns are transposed, so the next step does the same to a row. A zero column replaces
+    the finished one, because a loop in an exported file must keep its shapes.
 
     Args:
         square: The matrices (N, n, n).
-        entries: Any (N, 2n - 1).
+        entries: Initial values (N, 2n - 1), all of which are overwritten.
         steps: The number of entries, 2n - 1.
     """
     zero = torch.zeros_like(square[:, :, :1])
@@ -107,7 +107,7 @@ def _bidiagonalize(square: Tensor, entries: Tensor, steps: int) -> Tensor:
 def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
     r"""Return the n largest singular values (N, n) of bidiagonal matrices (N, 2 size - 1), descending.
 
-    The symmetric tridiagonal matrix with a zero diagonal and :math:`b = (d_1, e_1, d_2, \dots)` beside it has the
+    The symmetric tridiagonal matrix with a zero diagonal and the off-diagonal :math:`b = (d_1, e_1, d_2, \dots)` has the
     eigenvalues :math:`\pm\sigma_i`. The number of them below x is the number of negative values among
 
     .. math:: q_1 = -x, \qquad q_{k+1} = -x - b_k^2 / q_k
@@ -118,7 +118,7 @@ def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
     bound = torch.maximum((entries[:, 1:] + entries[:, :-1]).amax(1, keepdim=True), entries[:, :1]).clamp_min(TINY)
     squares = (entries / bound).square().clamp_min(LEAST_SQUARE)
     squares = squares.transpose(0, 1).unsqueeze(2).unsqueeze(3)
-    # Below x are the `size` negative eigenvalues and the singular values below x.
+    # Below any x > 0 lie all `size` negative eigenvalues, and the singular values below x.
     most_below = constant(np.arange(2.0 * size - 1, 2 * size - 1 - n, -1)[:, None], entries)
     points = int(np.ceil((CELLS / size) ** (1 / ROUNDS)))
     lower, cell = torch.zeros_like(bound).unsqueeze(2), 1.0
@@ -131,9 +131,13 @@ def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
 
 
 def _count_negative(squares: Tensor, points: Tensor) -> Tensor:
-    """Return how many q are negative: squares b^2 (2 size - 1, N, 1, 1) at points x > 0 (N, ..., S), shape as points.
+    """Return how many q are negative at each point, in the shape of `points`.
 
     A q of zero counts as positive and makes the next one minus infinity, which IEEE 754 arithmetic handles.
+
+    Args:
+        squares: b^2, (2 size - 1, N, 1, 1).
+        points: x > 0, (N, ..., S).
     """
     start = -points
     q = start
@@ -150,7 +154,7 @@ def _padded(matrices: Tensor, axis: int, by: int) -> Tensor:
 
 
 def _as_loop(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose loop is exported as a loop, not as copies of its body."""
+    """During an export, script the function, so that its loop is exported as a loop and not unrolled."""
     if not torch.onnx.is_in_onnx_export():
         return function
     with warnings.catch_warnings():  # the exporter has no other way to make a loop

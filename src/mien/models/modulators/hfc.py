@@ -1,4 +1,4 @@
-"""HFC attention (Kim and Jo 2024): a spatial gate from singular values of a map and of its high frequencies."""
+"""HFC attention (Kim and Jo 2024): a spatial gate from the singular values of a map and of its high frequencies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mien.models.modulators import Modulator, check_odd
 from mien.models.network import Stage
 
 Query = Literal["hfc", "lfc", "both", "both_hl"]
-# Query and key of each channel of scores: high frequencies, low frequencies, the whole.
+# (query, key) of each score map: high frequencies, low frequencies, or the whole projection.
 HIGH, LOW, WHOLE = "high", "low", "whole"
 PAIRS: dict[Query, tuple[tuple[str, str], ...]] = {
     "hfc": ((HIGH, WHOLE),),
@@ -52,16 +52,16 @@ class HFC(Modulator):
     Source: Kim and Jo, "Spatial Attention Network with High Frequency Component for Facial Expression Recognition",
     2024.
 
-    Deviations: the paper gives no filter radius. The default of 0.25 is 7 cycles over a map of 56 positions, below the
-    8 cycles per face under which studies of perception speak of coarse, low-frequency faces; on a map of 7 it removes
+    Deviations: the paper gives no filter radius. The default of 0.25 is 7 cycles over a map of 56 positions, just
+    under the 8 cycles per face below which studies of perception call a face low-frequency; on a map of 7 it removes
     only the mean from the query. The equations are for square maps; here the singular values are padded with zeros to H
     for the query (rows) and W for the key (columns), which changes nothing for H = W. The singular values and
     everything up to the gate stay in 32 bits in 16-bit training: products of two of them exceed the range of float16.
 
     Args:
         stage: The stage that it follows; C is its channels.
-        query: "hfc": high frequencies; "lfc": low frequencies; "both": the scores of both are two channels of the
-            k x k convolution; "both_hl": with a third channel, high frequencies against low ones (Table 1).
+        query: "hfc": high frequencies; "lfc": low frequencies; "both": two score maps, one of each, are the input of
+            the k x k convolution; "both_hl": and a third, high frequencies against low ones (Table 1).
         cutoff: The filter's radius, from 0 (only the mean is low) to below 1.
         kernel: k, odd.
     """
@@ -96,7 +96,7 @@ class HFC(Modulator):
         high = observe(self, "high_frequencies", self.high_frequencies(whole))
         bands = {HIGH: high, LOW: whole - high, WHOLE: whole}
         names = sorted({name for pair in PAIRS[self.query] for name in pair})
-        # All bands in one batch: an exported file then has one decomposition.
+        # All bands in one batch, so that an exported file has only one decomposition.
         stacked = torch.stack([bands[name] for name in names]).flatten(0, 2)
         values = dict(zip(names, singular_values(stacked).chunk(len(names)), strict=True))
         scores = [
