@@ -1,15 +1,15 @@
-"""Calibration of a model's probabilities: the temperature, and the thresholds of "not a face" and "unsure"."""
+"""Calibrate a model's probabilities: the temperature, and the thresholds for "not a face" and "unsure"."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A box is rejected at the smallest probability of "not a face" that loses at most this share of real faces, ...
+# The largest share of real faces that the threshold of "not a face" may reject ...
 FACES_LOST = 0.002
-# ... but not below this: faces in use are less clear than those of a data set.
+# ... and the smallest threshold: in use, faces are less clear than in a data set.
 LOWEST_THRESHOLD = 0.1
-# A prediction is shown as sure from the confidence at which this share of such predictions is correct.
+# A prediction is shown as sure if, of all predictions at least as confident, at least this share is correct.
 SHARE_RIGHT = 0.85
 
 
@@ -47,7 +47,7 @@ def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.boo
 
     Args:
         reject: (n,) probabilities of "not a face" on a validation split.
-        is_face: (n,), False where annotators saw no face; None: all are faces.
+        is_face: (n,), False where the annotators saw no face; None: all show faces.
     """
     faces = reject if is_face is None else reject[is_face]
     return round(max(LOWEST_THRESHOLD, float(np.quantile(faces, 1 - FACES_LOST))), 4)
@@ -58,17 +58,17 @@ def choose_unsure_threshold(
 ) -> float:
     """Return the confidence below which a prediction is shown as unsure.
 
-    It is the smallest confidence for which at least `share_right` of the predictions that are as confident or more are
-    correct: the selective classifier of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks",
+    It is the smallest threshold for which at least `share_right` of the predictions at or above it are correct: the
+    selective classifier of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks",
     NIPS 2017, with the largest probability as its confidence and the risk measured on the split (without their bound).
 
     Args:
         probabilities: (n, k) on a validation split, after temperature scaling; each row sums to 1.
         labels: (n,) class numbers.
-        share_right: In [0, 1]; correct is what the annotators said.
+        share_right: The share that must agree with the annotators, in [0, 1].
 
     Returns:
-        In [0, 1], rounded to four digits (which may move a prediction or two); 1 if no threshold meets the share.
+        In [0, 1], rounded to four digits, which may shift a prediction or two; 1 if no threshold reaches the share.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")

@@ -1,4 +1,4 @@
-"""How much of a model's accuracy remains on corrupted images."""
+"""Measure how much of a model's accuracy remains on corrupted images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mien.evaluation.predictions import Predictions
 from mien.inference.model import Model
 
 
-def measure_robustness(  # noqa: PLR0913 - what is measured, and how
+def measure_robustness(  # noqa: PLR0913 - the options, by name
     model: Model,
     dataset: FaceDataset,
     split: str,
@@ -27,8 +27,8 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
 ) -> dict[str, Any]:
     """Score a model on the images of a split and on corrupted copies of them, five severities per corruption.
 
-    The images are corrupted at the size at which the data set was loaded, which is the network's input size. The
-    random numbers depend on an image's row number in the whole data set.
+    The images are corrupted at the size at which the data set was loaded: the network's input size. An image's random
+    numbers depend on its row number in the whole data set, so they are the same for every model.
 
     `dataset` is the whole data set, so that duplicates in the training split are found; `progress` is called after each
     batch with the number of images in it.
@@ -82,7 +82,7 @@ def measure_robustness(  # noqa: PLR0913 - what is measured, and how
 def _score(
     clean: Predictions, probabilities: Probabilities, severity: int, level: float, clean_accuracy: float | None
 ) -> dict[str, Any]:
-    """Score probabilities (n, k) for the images of `clean`."""
+    """Return the scores of probabilities (n, k) for the images of `clean`."""
     labels, classes, keep = clean.labels, len(clean.label_set), ~clean.is_duplicate
     predicted = metrics.predicted(probabilities)
     counts = metrics.confusion(labels, predicted, classes)

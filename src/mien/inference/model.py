@@ -1,4 +1,4 @@
-"""Expression networks: the protocol, and networks in .onnx files, used as their model cards say."""
+"""Expression networks: the protocol, and the networks in .onnx files, each used as its model card says."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 LARGEST_FILE = 512 * 2**20
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
-# How protobuf encodes the key of a weight in another file (onnx.proto, TensorProto.external_data).
+# The bytes that mark a weight stored in another file (onnx.proto, TensorProto.external_data).
 EXTERNAL_WEIGHT = b"\x0a\x08location\x12"
 NO_FOLDER = os.devnull
-# How protobuf encodes the operator that quantizes activations (NodeProto.op_type): only int8 files have it; files with
-# 8-bit weights alone have its opposite, DequantizeLinear.
+# The bytes of the operator that quantizes activations (NodeProto.op_type). Only int8 files have it: files in which just
+# the weights have 8 bits have its inverse, DequantizeLinear.
 QUANTIZE = b"\x22\x0eQuantizeLinear"
 WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
-# Execution providers by mien's names and onnxruntime's; OpenVINO has a runtime of its own.
+# Execution providers: mien's names and onnxruntime's; OpenVINO is a runtime of its own.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": ""}
 
 Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -68,7 +68,7 @@ class Model(Protocol):
 
     @property
     def card(self) -> ModelCard:
-        """What the network is: its labels, input, crop and scores."""
+        """The description of the network: its labels, input, crop and scores."""
         ...
 
     def predict(self, images: NDArray[np.float32]) -> Scores:
@@ -93,7 +93,7 @@ class OnnxModel:
                 f"No provider named '{provider}'.{did_you_mean(provider, PROVIDERS)} Providers: {', '.join(PROVIDERS)}."
             )
         self.source = source
-        # OpenVINO does not return the card, and accepts files that onnxruntime refuses.
+        # onnxruntime loads the file for OpenVINO too, which does not return the card and accepts bad files.
         session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
         self._session: Any = _openvino(data, source, threads) if provider == "openvino" else session
@@ -106,9 +106,9 @@ class OnnxModel:
         A name takes precedence over a file of the same name; a path separator or the ending .onnx means a file.
 
         Args:
-            name_or_path: A name of `model_files`, as `default`, or an .onnx file written by `mien export`.
+            name_or_path: A name from `model_files`, such as `default`, or an .onnx file written by `mien export`.
             threads: CPU threads of one forward pass, at least 1.
-            provider: What runs the network: `cpu`, `cuda` (extra `cuda`) or `openvino` (extra `openvino`).
+            provider: The runtime and device: `cpu`, `cuda` (extra `cuda`) or `openvino` (extra `openvino`).
 
         Raises:
             ModelError: No such name, file or provider; not an ONNX file; no card, or one that does not fit the network;
@@ -130,13 +130,13 @@ class OnnxModel:
 
 
 def to_scores(run: Run, images: NDArray[np.float32], card: ModelCard) -> Scores:
-    """Run a network on n images and return its scores; it is not called with n = 0."""
+    """Return the scores of n images; `run` is not called if n is 0."""
     logits = np.zeros((0, card.outputs), dtype=np.float32) if len(images) == 0 else run(images)
     return Scores.of(logits, card)
 
 
 def check_outputs(run: Run, card: ModelCard, source: str) -> None:
-    """Score two black faces, so that a card that does not fit its network is a `ModelError` before the first image."""
+    """Run the network once, so that a card that does not fit it is a `ModelError` while loading, not at an image."""
     spec = card.input
     try:
         shape = run(np.zeros((2, spec.channels, spec.size, spec.size), dtype=np.float32)).shape
@@ -153,7 +153,7 @@ def check_outputs(run: Run, card: ModelCard, source: str) -> None:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return exp(logits) / sum(exp(logits)) over the last axis, (n, k), safe for large numbers."""
+    """Return exp(logits) / sum(exp(logits)) over the last axis, (n, k), without overflow."""
     if logits.size == 0:
         return logits
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -164,8 +164,9 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 def model_files() -> dict[str, Traversable]:
     """Return the model files that can be used by name: NAME.onnx is NAME.
 
-    They are in the package, in the folder of the environment variable MIEN_WEIGHTS, and in `weights/` of the source
-    tree that mien runs from; of files with the same name, the first counts. `ModelError`: MIEN_WEIGHTS is not a folder.
+    They are in the package, in the folder that the environment variable MIEN_WEIGHTS names, and in `weights/` of the
+    checkout that mien runs from; of files with the same name, the first counts. `ModelError`: MIEN_WEIGHTS is not a
+    folder.
     """
     package = resources.files("mien")
     folders: list[Traversable] = [package / "assets"]
@@ -185,7 +186,7 @@ def model_files() -> dict[str, Traversable]:
 
 
 def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
-    """Return the bytes of a model and its name in errors; see `OnnxModel.load` for the errors."""
+    """Return a model's bytes, and what errors call it; see `OnnxModel.load` for the errors it raises."""
     path, name = Path(name_or_path), str(name_or_path)
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
     known = model_files() if is_name else {}
@@ -202,7 +203,7 @@ def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
 
 
 def optimize_model(data: bytes, source: str) -> bytes:
-    """Return the same network as plain 32-bit ONNX operators: weights unpacked, constants computed; needs no card."""
+    """Return the network in plain 32-bit ONNX operators, weights dequantized and constants folded; needs no card."""
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / "plain.onnx"
         _session(data, source, 1, plain=path)
@@ -227,12 +228,12 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     """Start onnxruntime on one network: quiet, offline, and with no more threads than given.
 
-    The settings are the fastest if other programs use the cores too (results/onnxruntime_settings.json). With `plain`,
-    only optimisations that lead to standard operators are applied, and the result is written there.
+    The settings are the fastest while other programs use the cores too (results/onnxruntime_settings.json). With
+    `plain`, only optimizations that keep to standard operators are applied, and the result is written to that file.
     """
     if EXTERNAL_WEIGHT in data:
         raise ModelError(f"{source} keeps weights in another file; export it as one file.")
-    # Set before the import, it keeps onnxruntime from writing to the user's cache.
+    # Set before the import, this keeps onnxruntime from writing to the user's cache.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -243,21 +244,21 @@ def _session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # 8-bit weights alone are unpacked once, while loading; otherwise onnxruntime does it for every face.
+    # If only the weights have 8 bits, dequantize them once while loading: onnxruntime would do so for every face.
     options.add_session_config_entry("session.disable_quant_qdq", "0" if QUANTIZE in data else "1")
-    # If a file deceives the search above, its external weights are looked up where nothing can be.
+    # Should a file get past the check above, its external weights are looked for in a folder that cannot exist.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
     if plain is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(plain)
-    # the CPU computes what another provider cannot
+    # operators that another provider lacks run on the CPU
     providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
     try:
         session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelError(f"{source} is not an ONNX model that can be run ({first_line(error)}).") from None
     if session.get_providers()[0] != PROVIDERS[provider]:
-        raise ModelError(f"Provider '{provider}' does not start: its driver or libraries do not fit; use 'cpu'.")
+        raise ModelError(f"Provider '{provider}' does not start; check its driver and libraries, or use 'cpu'.")
     return session
 
 

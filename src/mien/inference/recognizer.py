@@ -61,26 +61,26 @@ class Recognizer:
             model: The name of a shipped model, an .onnx file, or a loaded model.
             detector: `auto`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE` with a
                 model file, a YuNet model file, or a detector object.
-            threads: CPU threads of the network, at least 1; of no use to a loaded model.
-            use_rejection: Drop boxes that the network rejects as non-faces; not if each image is one face.
+            threads: CPU threads of the network, at least 1; ignored for a loaded model.
+            use_rejection: Drop boxes that the network rejects as non-faces; ignored if each image is one face.
 
         Raises:
             ModelError: The model or the detector cannot be used.
         """
         self.model: Model = OnnxModel.load(model, threads) if isinstance(model, str | Path) else model
         self.detector: Detector = create_detector(detector)
-        # A whole image is a crop already: what the network was trained on.
+        # A whole image is cropped already, as the network's training faces were.
         self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_image else self.card.crop
         self._threshold = self.card.reject_threshold if use_rejection and not self.is_whole_image else None
 
     @property
     def card(self) -> ModelCard:
-        """What the network is: its labels, input, crop and scores."""
+        """The description of the network: its labels, input, crop and scores."""
         return self.model.card
 
     @property
     def is_whole_image(self) -> bool:
-        """Whether each image is one face, and nothing is searched for in it."""
+        """Whether each image is taken as one face, without detection."""
         return bool(getattr(self.detector, "is_whole_image", False))
 
     def recognize(self, image: ImageLike, *, source: str | None = None) -> ImageResult:
@@ -122,7 +122,7 @@ class Recognizer:
         return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
 
     def classify(self, found: Sequence[FoundFaces], *, batch: int | None = None) -> list[ImageResult]:
-        """Return one result per image, in order, without the faces that are rejected.
+        """Return one result per image, in order, without rejected faces.
 
         Args:
             found: The faces of several images.
@@ -150,11 +150,11 @@ class Recognizer:
         return results
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
-        """Return the faces of an upright RGB image (h, w, 3), each once, best first."""
+        """Return the faces of an upright RGB image (h, w, 3), without duplicates, best first."""
         return remove_duplicates(self.detector.detect(pixels))
 
     def crop(self, pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-        """Cut a face out of an RGB image (h, w, 3), as the network takes it: (size, size[, 3])."""
+        """Cut a face out of an RGB image (h, w, 3), as the network takes it: (size, size) or (size, size, 3)."""
         return fit_face(crop_face(pixels, box, self.crop_spec), self.card.input)
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
@@ -162,7 +162,7 @@ class Recognizer:
         return self.model.predict(to_batch(crops, self.card.input))
 
     def is_face(self, reject: float) -> bool:
-        """Tell whether a box counts as a face, by the probability that it is a non-face (`Scores.reject`)."""
+        """Return whether a box counts as a face, given the probability that it is a non-face (`Scores.reject`)."""
         return self._threshold is None or reject <= self._threshold
 
 

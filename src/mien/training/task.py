@@ -115,7 +115,7 @@ class Task(L.LightningModule):
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
     def on_train_epoch_end(self) -> None:
-        """Step the plateau schedule; Lightning would do so after the checkpoint, and a resumed run would lose the step."""
+        """Step the plateau schedule; Lightning would after the checkpoint, so a resumed run would lose the step."""
         plateau, loss = self.lr_schedulers(), self.trainer.callback_metrics.get("validation/loss")
         if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and loss is not None:
             plateau.step(loss)

@@ -1,4 +1,4 @@
-"""The work on one chunk of images, in any process: annotate them and write one part."""
+"""The work on one chunk of images, in any process: annotate them and write one part of the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mien.inference.recognizer import FoundFaces
 # Faces per forward pass at 48 x 48 pixels; fewer for larger inputs, to bound memory.
 FACES = 64
 FEWEST_FACES = 8
-# A file that was in use at so many deaths of a worker is bad; a chunk with so many deaths stops the job.
+# A file is bad once this many workers died on it; the job stops once this many died between files or on one chunk.
 DEATHS_OF_A_FILE = 2
 DEATHS_BETWEEN_FILES = 3
 DEATHS_OF_A_CHUNK = 20
@@ -28,10 +28,10 @@ BETWEEN_FILES = -1
 
 
 class Trace:
-    """Records the current image in a file, so that the worker that takes over a dead worker's chunk knows the cause.
+    """Records the current image in a file, so that the worker that takes over after a death knows where it happened.
 
-    Each attempt is one row: process id and position in the chunk, -1 between images. The file is mapped into memory,
-    and keeps what a killed process wrote.
+    Each attempt is one row: process id, and position in the chunk or -1 between images. The file is mapped into memory,
+    so it keeps what a killed process wrote.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,13 +46,13 @@ class Trace:
         self._attempts[-1, 1] = place
 
     def remove(self) -> None:
-        """Remove the file: the chunk is finished."""
+        """Remove the file once the chunk is finished."""
         del self._attempts
         self._path.unlink(missing_ok=True)
 
 
 class ChunkWorker:
-    """Annotates chunks one after the other on one thread. Memory holds one image and the faces of one forward pass."""
+    """Annotates chunks one after the other on one thread. Holds one image and the faces of one pass in memory."""
 
     def __init__(self, job: Job) -> None:
         """Load the network and the detector."""
@@ -69,7 +69,7 @@ class ChunkWorker:
         """Write the part of a chunk, unless it exists.
 
         Raises:
-            ArchiveError: Workers have died too often on this chunk, and not because of one file.
+            ArchiveError: Too many workers died on this chunk, and not on a single file.
             OSError: The part cannot be written.
         """
         job = self._job
@@ -77,7 +77,7 @@ class ChunkWorker:
         if not job.part(number).exists():
             if trace.earlier.count(BETWEEN_FILES) >= DEATHS_BETWEEN_FILES or len(trace.earlier) >= DEATHS_OF_A_CHUNK:
                 raise ArchiveError(
-                    f"Workers died {len(trace.earlier)} times on the same images, perhaps for lack of memory; "
+                    f"Workers died {len(trace.earlier)} times on the same images, perhaps because memory ran out; "
                     "rerun with fewer --workers: finished chunks are kept."
                 )
             rows = [row for found in self._batches(job.paths(number), trace) for row in self._classify(found)]
@@ -85,7 +85,7 @@ class ChunkWorker:
         trace.remove()
 
     def _batches(self, paths: Sequence[str], trace: Trace) -> Iterator[list[tuple[FoundFaces, str]]]:
-        """Yield images with the faces of about one forward pass, each with what is wrong with it."""
+        """Yield images with the faces of about one forward pass, each with its error, "" for none."""
         waiting: list[tuple[FoundFaces, str]] = []
         for place, path in enumerate(paths):
             if trace.earlier.count(place) >= DEATHS_OF_A_FILE:
@@ -106,7 +106,7 @@ class ChunkWorker:
             if file.exists() and not file.is_file():  # opening a pipe would block
                 raise ImageError("the path is a folder, a pipe or a device; expected an image file.")
             return replace(self._recognizer.find(file, "the file"), source=readable(path)), ""
-        except Exception as error:  # a plug-in's detector may raise anything; one odd image must not stop a million
+        except Exception as error:  # a plug-in's detector may raise anything; one bad image must not stop the job
             reason = (str(error).splitlines() or [""])[0]
             return _bad(path, reason if isinstance(error, ImageError) else f"{type(error).__name__}: {reason}")
 

@@ -35,14 +35,14 @@ DETECT_WITHIN = 0.25  # run the detector at least this often, in seconds, at low
 class StreamSettings:
     """How a video is processed."""
 
-    detect_every: int = 3  # run the detector on every n-th frame, and track faces in between
+    detect_every: int = 3  # run the detector on every n-th frame; track faces in between
     smoothing: SmoothingMode = "adaptive"  # see `Smoother`
     time_constant: float = TIME_CONSTANT  # of the smoothing, in seconds
 
     def __post_init__(self) -> None:
         if self.detect_every < 1:
             raise VideoError(f"detect_every is {self.detect_every}; expected 1 frame or more.")
-        Smoother(self.smoothing, self.time_constant)  # checks them
+        Smoother(self.smoothing, self.time_constant)  # raises an error if they are invalid
 
 
 DEFAULTS = StreamSettings()
@@ -56,7 +56,7 @@ class FrameFaces:
     dropped: int  # how many frames have been dropped so far
     active: frozenset[int]  # the tracker ids that may still occur
     tracked: list[TrackedDetection]
-    crops: list[NDArray[np.uint8]]  # of the faces that are seen, in order
+    crops: list[NDArray[np.uint8]]  # of the tracked faces that are seen, in order
 
 
 class FaceStream:
@@ -67,7 +67,7 @@ class FaceStream:
     """
 
     def __init__(self, recognizer: Recognizer, settings: StreamSettings = DEFAULTS) -> None:
-        """Start without faces. Several streams may share a recogniser."""
+        """Start without faces. Several streams may share a recognizer."""
         self._recognizer = recognizer
         self._settings = settings
         self._tracker = Tracker()
@@ -80,13 +80,13 @@ class FaceStream:
         """Return the faces of the next frame.
 
         Args:
-            pixels: An upright RGB image, as for `Recognizer.recognize`; else `ImageError`.
-            time: Seconds since any fixed moment; later than the previous frame.
+            pixels: An upright RGB image, as an array that `Recognizer.recognize` takes; else `ImageError`.
+            time: Seconds from any fixed moment; more than at the previous frame.
         """
         return self.classify([self.find(Frame(self._processed, time, as_rgb(pixels)))])[0]
 
     def find(self, frame: Frame) -> FrameFaces:
-        """Detect faces in a frame, or track those of the previous one, and crop them."""
+        """Detect the faces of a frame, or follow those of the previous frame, and crop them."""
         if not math.isfinite(frame.time):
             raise MienError(f"A frame's time must be a finite number of seconds; got {frame.time}.")
         self._processed += 1
@@ -109,7 +109,7 @@ class FaceStream:
     def smooth(self, found: FrameFaces, rows: Iterator[tuple[NDArray[np.float32], float]]) -> FrameResult:
         """Smooth the probabilities of each track, and leave out boxes rejected as non-faces.
 
-        `rows` has for each crop its probabilities (labels,) and the probability of a non-face.
+        `rows` yields for each crop its probabilities (labels,) and the probability that it is a non-face.
         """
         frame, faces = found.frame, list[TrackedFace]()
         self._histories = {track: history for track, history in self._histories.items() if track in found.active}
@@ -119,7 +119,7 @@ class FaceStream:
             history = self._histories[tracked.track]
             if tracked.is_seen:
                 history.face = self._smooth(history, tracked, *next(rows), frame.time)
-            if history.face is not None:  # if the face is hidden, with the last expression seen
+            if history.face is not None:  # a hidden face keeps the last expression seen
                 faces.append(replace(history.face, box=tracked.box, is_seen=tracked.is_seen))
         height, width = frame.pixels.shape[:2]
         return FrameResult(
@@ -144,7 +144,7 @@ class FaceStream:
     def _smooth(
         self, history: _History, tracked: TrackedDetection, raw: NDArray[np.float32], reject: float, time: float
     ) -> TrackedFace | None:
-        """Return the face, or None for a non-face; both depend on earlier frames too."""
+        """Return the face with smoothed probabilities, or None if the smoothed rejection says non-face."""
         reject = float(history.rejection.update(np.array([1 - float(reject), float(reject)]), time)[1])
         probabilities = history.probabilities.update(raw, time)
         if not self._recognizer.is_face(reject):
@@ -161,7 +161,7 @@ class FaceStream:
 
 
 class _History:
-    """What a track has shown so far."""
+    """The smoothed scores of one track, and its last face."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self.probabilities, self.rejection = (Smoother(settings.smoothing, settings.time_constant) for _ in range(2))
@@ -184,8 +184,8 @@ def stream(
         settings: See `StreamSettings`.
 
     Raises:
-        VideoError: The source cannot be opened. The iterator raises it if the source breaks off, after the results of
-            all readable frames.
+        VideoError: The source cannot be opened. If it breaks off later, the iterator raises this error after the
+            results of all readable frames.
         MissingExtraError: The source requires PyAV, which is not installed.
 
     Example:

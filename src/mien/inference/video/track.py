@@ -15,16 +15,17 @@ from mien.inference.video.motion import Motion, measure_shift
 
 # Lengths are relative to a face's size, times are in seconds. A cost is a sum of squared deviations of position, size
 # and appearance, in standard deviations.
-CAPACITY, DISTINCT = 6, 0.95  # appearances remembered of a face, all less similar to each other than this
-MISSED_TIME = 0.3  # how long a face that is followed counts as seen without detections
+CAPACITY = 6  # number of appearances remembered per face
+DISTINCT = 0.95  # a new appearance is remembered if its similarity to the others is below this
+MISSED_TIME = 0.3  # how long a face that the detector misses counts as seen while it can be followed
 POSITION_ERROR = 0.25  # standard deviation of a detection's position
 POSITION_DRIFT = 0.5  # how much that grows per second without measurements
 SIZE_ERROR = 0.25  # standard deviation of the logarithm of a detection's size
 APPEARANCE_ERROR = 0.2  # standard deviation of 1 minus the similarity
-MAX_APPEARANCE_DEVIATION = 2.0  # limits the deviation while a face is seen
+MAX_APPEARANCE_DEVIATION = 2.0  # limit of the appearance's deviation while a face is seen
 REIDENTIFICATION_THRESHOLD = 0.45  # minimum similarity for re-identifying a hidden face
 REIDENTIFICATION_THRESHOLD_AFTER_CUT = 0.75  # the same after a cut, when positions say little
-REIDENTIFICATION_COST = 2.0  # added for hidden faces: most detections are of faces that were seen
+REIDENTIFICATION_COST = 2.0  # added for hidden faces, because most detections are of faces seen before
 DUPLICATE_COST = 2.0  # maximum cost of position and size at which a second box is the same face
 MAX_COST = 12.0  # maximum cost of a match
 MIN_SIMILARITY = 0.55  # minimum similarity of a followed box to the face
@@ -45,16 +46,16 @@ class Track:
     """One face over time. Times are those of the tracker's clock."""
 
     def __init__(self, detection: Detection, window: Window, clock: float) -> None:
-        self.tracker_id = 0  # while the track is tentative
+        self.tracker_id = 0  # until the track is confirmed
         self.motion = Motion(detection.box)
         self._memory = deque([window], maxlen=CAPACITY)
         self.is_seen = True  # detected or followed in the current frame
-        self.is_overlapped = False  # touched by another track, so that pixels may be the other's
-        self.is_cut = False  # a cut since the face was seen: it may be anywhere
+        self.is_overlapped = False  # touches another track, so its pixels may show the other face
+        self.is_cut = False  # there was a cut since the face was seen, so it may be anywhere
         self.seen_at = self.started_at = clock
         self.times_detected = 1
         self.score = detection.score
-        self._window = window  # the last one
+        self._window = window  # of the last frame in which the face was seen
         self._missed_at: float | None = None
 
     @property
@@ -63,7 +64,7 @@ class Track:
         return self._missed_at is None
 
     def advance(self, pixels: NDArray[np.uint8], clock: float, step: float) -> None:
-        """Move to the next frame: follow a face that was seen, else coast."""
+        """Move to the next frame: follow a face that was seen, else only predict its motion."""
         self.motion.coast(step)
         if not self.is_seen:
             return
@@ -74,7 +75,7 @@ class Track:
             self.hide()
 
     def match(self, detection: Detection, window: Window, clock: float) -> None:
-        """Update the track with its detection."""
+        """Update the track with the detection matched to it."""
         self.motion.correct(detection.box, is_reliable=not self.is_overlapped)
         if not self.is_overlapped and self._similarity(window) < DISTINCT:
             self._memory.append(window)
@@ -92,7 +93,7 @@ class Track:
         self.motion.lose()
 
     def cost(self, detection: Detection, window: Window) -> float:
-        """Return the cost of matching a detection, infinite if it does not look like the hidden face."""
+        """Return the cost of matching a detection; infinite for a hidden face that the detection does not look like."""
         cost = self._displacement(detection.box)
         if cost > MAX_COST:
             return cost
@@ -104,11 +105,11 @@ class Track:
         return cost + deviation**2 + REIDENTIFICATION_COST if similarity >= threshold else math.inf
 
     def may_reappear_at(self, box: Box) -> bool:
-        """Return whether a box may be this hidden face, half covered, so that its appearance proves nothing."""
+        """Return whether a box is where this hidden face may be; half covered, the face need not look like itself."""
         return not self.is_cut and self._displacement(box) <= MAX_COST
 
     def is_at(self, box: Box) -> bool:
-        """Return whether a box lies where this face was detected, so that both are the same face."""
+        """Return whether a box is at this detected face, so that it is a second box of the same face."""
         return self.is_detected and self._displacement(box) <= DUPLICATE_COST
 
     def rescale(self, x: float, y: float) -> None:
@@ -122,7 +123,7 @@ class Track:
         return max(known.similarity(window) for known in self._memory)
 
     def _displacement(self, box: Box) -> float:
-        """Return the cost of a box's position and size."""
+        """Return the part of the cost that is due to a box's position and size."""
         motion = self.motion
         distance = math.dist(motion.centre, box.centre) / motion.size
         position = distance / (POSITION_ERROR + POSITION_DRIFT * motion.blind_time)
@@ -130,7 +131,7 @@ class Track:
         return position**2 + growth**2
 
     def _follow(self, pixels: NDArray[np.uint8]) -> bool:
-        """Move the box by optical flow; False if the points are lost or show something else."""
+        """Move the box by optical flow; return False if the flow is lost or the new box shows something else."""
         shift = measure_shift(self._window, cut_window(pixels, self.motion.box))
         if shift is None:
             return False

@@ -107,8 +107,8 @@ def _bidiagonalize(square: Tensor, entries: Tensor, steps: int) -> Tensor:
 def _values_of_bidiagonal(entries: Tensor, size: int, n: int) -> Tensor:
     r"""Return the n largest singular values (N, n) of bidiagonal matrices (N, 2 size - 1), descending.
 
-    The symmetric tridiagonal matrix with a zero diagonal and the off-diagonal :math:`b = (d_1, e_1, d_2, \dots)` has the
-    eigenvalues :math:`\pm\sigma_i`. The number of them below x is the number of negative values among
+    The symmetric tridiagonal matrix with a zero diagonal and the off-diagonal :math:`b = (d_1, e_1, d_2, \dots)` has
+    the eigenvalues :math:`\pm\sigma_i`. The number of them below x is the number of negative values among
 
     .. math:: q_1 = -x, \qquad q_{k+1} = -x - b_k^2 / q_k
 
