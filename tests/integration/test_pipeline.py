@@ -72,11 +72,3 @@ def test_export_again_is_the_same_network_and_half_weights_are_half_the_size(run
     assert np.array_equal(whole.predict(faces).logits, again.predict(faces).logits)
     assert np.abs(whole.predict(faces).logits - half.predict(faces).logits).max() < 0.05
     assert (run / "half.onnx").stat().st_size < 0.6 * (run / "model.onnx").stat().st_size
-
-
-@pytest.mark.parametrize("source", [["resnet18/synthetic"], ["default", "--data", "missing"]])
-def test_run_folder_is_not_overwritten_and_no_data_are_read_first(run, source):
-    with pytest.raises(subprocess.CalledProcessError) as failed:
-        mien("train", *source, "--out", run, "--quiet", cwd=run)
-    assert failed.value.returncode == 1
-    assert "already holds a run" in failed.value.stderr

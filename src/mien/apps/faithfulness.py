@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,9 +13,6 @@ from mien.apps.explain import ExplainedModel, Methods
 from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.text import number, points
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -99,13 +96,12 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     if as_json:
         typer.echo(json.dumps(measured, indent=1))
     else:
-        console = Console()
-        console.print(_measure_table(measured))
-        console.print(_region_table(measured))
+        _print(measured)
 
 
-def _measure_table(measured: dict[str, Any]) -> Table:
+def _print(measured: dict[str, Any]) -> None:
     from rich import box
+    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -132,14 +128,7 @@ def _measure_table(measured: dict[str, Any]) -> Table:
             number(stability["correlation"] if stability else None, 2),
             number(stops[-1]["spearman"] if stops else None, 2),
         )
-    return table
-
-
-def _region_table(measured: dict[str, Any]) -> Table:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
+    Console().print(table)
     areas = measured["regions"]["area"]
     table = Table("map", box=box.SIMPLE_HEAD, title="Share of the evidence, in %")
     for name in areas:
@@ -148,4 +137,4 @@ def _region_table(measured: dict[str, Any]) -> Table:
     for name, line in measured["methods"].items():
         shares = line["regions"] or dict.fromkeys(areas)
         table.add_row(escape(name), *(points(share, 0) for share in shares.values()))
-    return table
+    Console().print(table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,21 +85,19 @@ def draw_face(image: ExplainedImage, face: ExplainedFace, model: str) -> Figure:
     scale = min(1.0, IMAGE_SIDE / max(image.pixels.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in image.pixels.shape[:2])
     small = np.asarray(cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    panels: list[Callable[[Axes], None]] = [
-        lambda axis: _show_image(axis, small, face, scale),
-        lambda axis: show_face(axis, face.crop, "network input"),
-    ]
-    for one in face.maps:
-        panels.append(lambda axis, one=one: _show_crop(axis, face, one))  # type: ignore[misc]
-        if one.label:  # parts' own maps are compared with each other, so the crop is enough
-            panels.append(lambda axis, one=one: _show_on_image(axis, small, face, one, scale))  # type: ignore[misc]
-    columns = min(COLUMNS, len(panels))
-    rows = math.ceil(len(panels) / columns)
+    count = 2 + sum(1 + bool(one.label) for one in face.maps)
+    columns = min(COLUMNS, count)
+    rows = math.ceil(count / columns)
     figure = Figure(figsize=(CELL * columns + 0.2, (CELL + 0.35) * rows + 0.5))
     top = 1 - 0.62 / figure.get_figheight()
     grid = figure.add_gridspec(rows, columns, left=0.02, right=0.98, bottom=0.02, top=top, wspace=0.06, hspace=0.22)
-    for i, show in enumerate(panels):
-        show(figure.add_subplot(grid[i // columns, i % columns]))
+    axes = (figure.add_subplot(grid[i // columns, i % columns]) for i in range(count))
+    _show_image(next(axes), small, face, scale)
+    show_face(next(axes), face.crop, "network input")
+    for one in face.maps:
+        _show_crop(next(axes), face, one)
+        if one.label:  # parts' own maps are compared with each other, so the crop is enough
+            _show_on_image(next(axes), small, face, one, scale)
     title, height = f"{model}: appears {face.describe()}", 1 - 0.06 / figure.get_figheight()
     figure.suptitle(title, fontsize=9, color=INK, x=0.02, ha="left", y=height)
     return figure

@@ -16,7 +16,7 @@ from mien.core.image import cut_square, to_batch
 from mien.core.text import percent
 from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
-from mien.explain.methods import PARTS, STAGE_METHODS, Explainer
+from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, check_name
 from mien.inference.detectors.registry import DetectorSpec
 from mien.inference.model import OnnxModel, model_files
 from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
@@ -121,7 +121,7 @@ class FaceExplainer:
         self.layer = layer
         if set(self.methods) & set(STAGE_METHODS):
             explainer.check_layer(layer)
-        self.label = None if label is None else explainer.label_number(label)
+        self.label = None if label is None else explainer.labels.index(check_name("label", label, explainer.labels))
         self.recognizer = Recognizer(explainer.model, detector, use_rejection=use_rejection)
 
     def explain_image(self, image: ImageLike, source: str | None = None) -> ExplainedImage:

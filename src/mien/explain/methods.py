@@ -110,10 +110,6 @@ class Explainer:
         """Return a stage's name, None: the last; `ModelError` lists the stages."""
         return self.layers[-1] if name is None else check_name("layer", name, self.layers)
 
-    def label_number(self, name: str) -> int:
-        """Return a class's position; `ModelError` lists the classes."""
-        return self.labels.index(check_name("label", name, self.labels))
-
     def _explain(self, images: Images, method: str, layer: str | None, labels: Labels) -> list[ExplanationMap]:
         """Return the maps of one batch; method and layer are checked already."""
         maps = occlude(self.predict, images, labels)

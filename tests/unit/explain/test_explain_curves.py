@@ -11,7 +11,6 @@ from mien.explain.curves import (
     mean_interval,
     random_map,
     rank_pixels,
-    replace_pixels,
 )
 
 ONES = np.ones(6, dtype=np.int64)
@@ -51,17 +50,6 @@ def test_curves_of_a_linear_network_have_their_closed_form():
     assert curves.areas("deletion")[0] == pytest.approx(expected, abs=1e-3)
     # for a linear network, what deletion loses is what insertion wins
     assert curves.areas("deletion")[0] + curves.areas("insertion")[0] == pytest.approx(whole + empty, abs=1e-3)
-
-
-def test_curves_start_and_end_at_the_whole_and_the_replaced_face():
-    images = planted_faces(5)
-    curves = compute_curves(patch_network, images, random_maps(5), ONES[:5], CurveSettings(step=0.3))
-    whole = patch_network(images)[:, 1]
-    np.testing.assert_allclose(curves.shares, [0, 1 / 3, 2 / 3, 1], atol=1 / 256)
-    np.testing.assert_allclose(curves.deletion[:, 0], whole)
-    np.testing.assert_allclose(curves.deletion[:, -1], patch_network(replace_pixels(images, "grey"))[:, 1])
-    np.testing.assert_allclose(curves.insertion[:, 0], patch_network(replace_pixels(images, "blur"))[:, 1])
-    np.testing.assert_allclose(curves.insertion[:, -1], whole)
 
 
 def test_batches_change_nothing_and_stay_near_their_size(monkeypatch):

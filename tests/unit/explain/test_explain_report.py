@@ -4,7 +4,6 @@ import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
-import pytest
 from planted_network import patch_maps, patch_network, planted_faces
 
 from mien.evaluation.report.explanations import explanation_section
@@ -46,16 +45,15 @@ def test_the_section_has_one_row_per_method_and_both_curves():
     assert section.count("<svg") == 2, "deletion and insertion curves"
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {EVIL: {"methods": {EVIL: {"layer": EVIL, "deletion": {"area": "x", "curve": [EVIL]}}}, "deletion_to": EVIL}},
-        {"fer": {"methods": {"gradcam": {"sanity": {"stops": [3]}, "regions": None}}, "shares": [0, 2], "n": 1e400}},
-    ],
+BROKEN = (
+    {EVIL: {"methods": {EVIL: {"layer": EVIL, "deletion": {"area": "x", "curve": [EVIL]}}}, "deletion_to": EVIL}},
+    {"fer": {"methods": {"gradcam": {"sanity": {"stops": [3]}, "regions": None}}, "shares": [0, 2], "n": 1e400}},
 )
-def test_broken_measures_break_nothing(broken):
+
+
+def test_broken_measures_break_nothing():
     assert section_of({}) == ""
-    section = section_of(json.loads(json.dumps(broken)))
-    assert "<script" not in section
-    if section:
+    for broken in BROKEN:
+        section = section_of(json.loads(json.dumps(broken)))
+        assert "<script" not in section
         ET.fromstring(section)  # noqa: S314 - made here

@@ -108,25 +108,6 @@ def test_transposed_weights_are_stored_by_their_last_axis():
     assert np.array_equal(tensors["o"], other), "what would change keeps 32 bits"
 
 
-def test_weights_become_32_bits_once_and_not_for_every_face(monkeypatch, tmp_path):
-    import onnxruntime
-
-    content = make_onnx(network(), card(), weight_bits=8)
-    options = onnxruntime.SessionOptions
-
-    def watched():
-        made = options()
-        made.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-        made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        return made
-
-    monkeypatch.setattr(onnxruntime, "SessionOptions", watched)
-    OnnxModel(content, "small")
-    kinds = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
-    assert "Conv" in kinds
-    assert "DequantizeLinear" not in kinds
-
-
 def test_a_file_that_disagrees_with_torch_is_refused():
     given = network()
     with torch.no_grad():
