@@ -142,25 +142,19 @@ def _show_on_image(
 def place_on_image(
     one: ExplanationMap, square: Box, height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Place a face's map in its image.
+    """Place the map of a crop in its image.
 
     Args:
-        one: The map of the crop cut at `square`.
-        square: In pixels of the image; it may reach past the border.
+        one: The map.
+        square: Where the crop was cut, in pixels of the image; it may reach past the border.
         height: Of the image.
         width: Of the image.
 
     Returns:
         The values (height, width), 0 outside the square, and a mask of the pixels whose centres are inside it.
     """
-    values = one.window(
-        (-square.y / square.height, -square.x / square.width),
-        ((height - square.y) / square.height, (width - square.x) / square.width),
-        height,
-        width,
-    )
-    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
-    is_inside = ((rows >= square.y) & (rows < square.y + square.height))[:, None] & (
-        (columns >= square.x) & (columns < square.x + square.width)
-    )
+    top, left = -square.y / square.height, -square.x / square.width
+    values = one.window((top, left), (top + height / square.height, left + width / square.width), height, width)
+    rows, columns = np.arange(height) + 0.5 - square.y, np.arange(width) + 0.5 - square.x
+    is_inside = np.outer((rows >= 0) & (rows < square.height), (columns >= 0) & (columns < square.width))
     return np.where(is_inside, values, np.float32(0)), is_inside

@@ -83,6 +83,7 @@ def check_parity(model: OnnxModel, faces: NDArray[np.float32]) -> None:
 def _convert(model: bytes, source: str, convert: Callable[[Any], Any]) -> bytes:
     # both conversions expect 32-bit weights and folded constants
     plain = onnx.load_from_string(optimize_model(model, source))
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the tools are imported
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # onnxruntime recommends steps that are done already
     try:
@@ -111,7 +112,6 @@ class CalibrationFaces:
 def _quantize(network: Any, faces: NDArray[np.float32], source: str) -> Any:
     if not {node.op_type for node in network.graph.node} & {"Conv", "Gemm"}:
         raise ModelError(f"{source} has no convolution and no linear layer to quantise.")
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
@@ -132,7 +132,6 @@ def _quantize(network: Any, faces: NDArray[np.float32], source: str) -> Any:
 
 
 def _halve(network: Any) -> Any:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import convert_float_to_float16
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from planted_stages import HAPPY, SAD, BrightOrDark, card_of, planted_images, save_run
 
-from mien.core.errors import MienError, ModelError
+from mien.core.errors import ModelError
 from mien.explain.faces import load_explainer
 from mien.explain.methods import METHODS, Explainer
 from mien.explain.occlusion import occlude
@@ -162,8 +162,3 @@ def test_a_run_folder_predicts_as_its_network(tmp_path):
     maps = explainer.explain(images, "gradcam", "stage3")  # more than one batch
     assert [one.label for one in maps] == [explainer.labels[number] for number in wanted.argmax(1)]
     np.testing.assert_allclose(maps[17].values, explainer.explain(images[17:18], "gradcam", "stage3")[0].values, 1e-3)
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(MienError, match=r"holds no run: record\.json is missing"):
-        load_explainer(tmp_path)

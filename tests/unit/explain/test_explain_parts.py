@@ -141,9 +141,8 @@ def test_one_of_several_parts_must_be_named(images):
         explainer.explain(images, "parts", "heads/0/spacial")
 
 
-@pytest.mark.parametrize("case", ["despam", "daf_mhsca", "spayolo", "resnet18_hfc"])
-def test_observing_changes_no_output_and_leaves_nothing(case, images):
-    network = build(*NETWORKS[case][:3])
+def test_observing_changes_no_output_and_leaves_nothing(images):
+    network = build(*NETWORKS["daf_mhsca"][:3])
     pixels = torch.from_numpy(images)
     with torch.no_grad():
         before = network(pixels)
