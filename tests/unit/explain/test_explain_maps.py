@@ -11,11 +11,6 @@ def a_map(values, **more):
     return ExplanationMap("gradcam", "stage1", "happy", np.asarray(values, dtype=np.float32), **more)
 
 
-def test_its_own_size_comes_back_unchanged():
-    values = np.random.default_rng(0).random((5, 7)).astype(np.float32)
-    np.testing.assert_allclose(a_map(values).resized(5, 7), values, rtol=1e-6)
-
-
 def test_enlarging_does_not_move_or_flip_the_evidence():
     values = np.zeros((6, 9), dtype=np.float32)
     values[1, 6] = 1
