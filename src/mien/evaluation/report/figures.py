@@ -47,7 +47,7 @@ def learning_curves(group: Group) -> Markup:
     for key, title, label, factor in CURVES:
         figure, axes = new_figure()
         axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         for i, run in enumerate(group.runs):
             pairs = ((finite(look_up(row, "epoch")), finite(look_up(row, key))) for row in run.record["curves"])
             points = [(epoch + 1, factor * value) for epoch, value in pairs if epoch is not None and value is not None]

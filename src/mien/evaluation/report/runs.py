@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,8 @@ Warn = Callable[[str], None]
 REQUIRED = {"name": str, "recipe": dict, "data": dict, "scores": dict, "curves": list}
 
 
-@dataclass(frozen=True)
-class Features:
-    """A network's features of some faces.
-
-    Attributes:
-        features: (n, d) float32, the inputs of the last layer.
-        labels: (n,) int64, the annotated class.
-        rows: (n,) int64, row numbers in the whole data set.
-    """
+class Features(NamedTuple):
+    """The inputs of a network's last layer for some faces, (n, d), annotated classes and rows in the whole data set."""
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
