@@ -34,5 +34,5 @@ def millions(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
-    """Return a number with so many decimals; "-" if it is None."""
+    """Return a number with this many decimals; "-" if it is None."""
     return "-" if value is None else f"{value:.{digits}f}"

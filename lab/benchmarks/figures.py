@@ -45,7 +45,7 @@ def draw_confusion(axes: Axes, scores: dict) -> None:
     labels = scores["labels"]
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), [f"{name} ({n})" for name, n in zip(labels, counts.sum(axis=1), strict=True)])
-    axes.set(xlabel="recognised as", ylabel="annotated as (faces)", title=f"{scores['n']} faces, in % of each row")
+    axes.set(xlabel="recognized as", ylabel="annotated as (faces)", title=f"{scores['n']} faces, in % of each row")
 
 
 def main() -> None:

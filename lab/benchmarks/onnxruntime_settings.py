@@ -2,7 +2,7 @@
 
     python -m lab.benchmarks.onnxruntime_settings --model default --model INT8 --out results/onnxruntime_settings.json
 
-Each row changes one of mien's settings (all optimisations, no spinning, operators in sequence, memory arena). Its
+Each row changes one of mien's settings (all optimizations, no spinning, operators in sequence, memory arena). Its
 figures are its median and 10th percentile over those of mien's settings: the latter is close to an idle processor, the
 former shows what happens on shared cores.
 """

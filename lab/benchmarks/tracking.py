@@ -142,7 +142,7 @@ def play(scenario: Scenario, make: Callable[[Scenario], Step]) -> Played:
     return Played([score_tracks(frames) for frames in scored], milliseconds)
 
 
-def summarise(scores: Sequence[TrackScores], people: int) -> dict[str, float]:
+def summarize(scores: Sequence[TrackScores], people: int) -> dict[str, float]:
     """Return a scenario's scores over its casts."""
     added = {f.name: sum(getattr(s, f.name) for s in scores) for f in dataclasses.fields(TrackScores)}
     total = TrackScores(**added | {"overlap": float(np.mean([s.overlap for s in scores]))})
@@ -173,9 +173,9 @@ def compare(looks: Sequence[Look], number: int, every: int | None = None) -> dic
             scenarios = [scene(cast, seed) for seed, cast in enumerate(casts(looks, number))]
             scenarios = [dataclasses.replace(s, every=every or s.every) for s in scenarios]
             results = [play(scenario, make) for scenario in scenarios]
-            rows[name] = summarise([p.scores[True] for p in results], len(scenarios[0].clip.actors))
+            rows[name] = summarize([p.scores[True] for p in results], len(scenarios[0].clip.actors))
             played += results
-        total = summarise([p.scores[True] for p in played], 0)
+        total = summarize([p.scores[True] for p in played], 0)
         total["numbers_too_many"] = sum(row["numbers_too_many"] for row in rows.values())
         table[label] = {"all": total, "scenarios": rows} | _between(played)
         cost = [float(np.mean([c for p in played for c in p.milliseconds[kind]] or [0])) for kind in (True, False)]
@@ -192,7 +192,7 @@ def compare(looks: Sequence[Look], number: int, every: int | None = None) -> dic
 def _between(played: Sequence[Played]) -> dict[str, Any]:
     """Return the scores on the frames between detections, if the tracker returns boxes there."""
     scores = [p.scores[False] for p in played if p.scores[False].boxes]
-    kept = summarise(scores, 0) if scores else {}
+    kept = summarize(scores, 0) if scores else {}
     return {"between_detections": {key: kept[key] for key in ("found", "false", "overlap")}} if scores else {}
 
 

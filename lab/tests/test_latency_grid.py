@@ -50,6 +50,6 @@ def test_ratios_are_those_of_the_processor_times(model: str, monkeypatch: pytest
     monkeypatch.setattr(latency_grid, "time_in_turns", pretend)
     first = measure_grid([model], rounds=3).networks
     assert [row.median_ms for row in first[:3]] == [11, 12, 13]
-    assert [row.processor_ms for row in first[:3]] == [1, 2, 3], "waiting is no work"
+    assert [row.processor_ms for row in first[:3]] == [1, 2, 3], "waiting is not work"
     assert first[0].faster_than == {"small": 2, "other": 3}
     assert first[1].faster_than == {"small": 1, "other": 1.5}

@@ -71,7 +71,7 @@ def test_label_does_not_depend_on_the_size_of_the_image(astronaut, factor):
     assert face.label == "happy"
 
 
-def test_face_pasted_into_a_large_image_is_recognised_as_the_face_itself(astronaut):
+def test_face_pasted_into_a_large_image_is_recognized_as_the_face_itself(astronaut):
     # a FER2013-like frame: 48 x 48 grey pixels, loosely around the face
     x, y, side = 170, 60, 120
     grey = cv2.cvtColor(astronaut[y : y + side, x : x + side], cv2.COLOR_RGB2GRAY)
@@ -107,7 +107,7 @@ def test_most_false_boxes_are_dropped(name):
         for _ in range(20):
             side = int(rng.integers(40, min(height, width) // 2))
             boxes.append(Box(int(rng.integers(0, width - side)), int(rng.integers(0, height - side)), side, side))
-        # boxes far apart enough to be no duplicates of each other
+        # boxes far enough apart not to be duplicates of each other
         result = Recognizer(name, detector=Boxes(boxes)).recognize(image)
         total += len(result.faces) + result.rejected
         kept += len(result.faces)

@@ -1,4 +1,4 @@
-"""From end to end: train on synthetic faces, evaluate, export, recognise."""
+"""From end to end: train on synthetic faces, evaluate, export, recognize."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def test_evaluating_the_file_gives_the_recorded_scores(run):
     assert json.loads(again.stdout)["nll"] == pytest.approx(scores["nll"], abs=1e-6)
 
 
-def test_recogniser_agrees_with_the_evaluation(run):
+def test_recognizer_agrees_with_the_evaluation(run):
     faces = load("synthetic", None).split("validation")
     recognizer = Recognizer(run / "model.onnx", detector="none")
     results = recognizer.recognize_batch(list(faces.images))

@@ -47,7 +47,7 @@ def portrait(hopper: Path) -> bytes:
     return hopper.read_bytes()
 
 
-def test_images_in_a_form_get_the_results_of_the_recogniser(
+def test_images_in_a_form_get_the_results_of_the_recognizer(
     client: httpx.Client, portrait: bytes, tiny_model: Path
 ) -> None:
     flat = io.BytesIO()

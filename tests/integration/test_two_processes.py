@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-# Without batch norms: CPU processes each normalise by their own share of a batch, so only such a network can agree.
+# Without batch norms: CPU processes each normalize by their own share of a batch, so only such a network can agree.
 PLUGIN = """
 from torch import nn
 

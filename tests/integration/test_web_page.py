@@ -201,7 +201,7 @@ def test_unsure_faces_are_marked_and_the_model_changes_while_the_camera_runs(pag
 
 
 @needs_chromium
-def test_images_are_recognised_and_in_the_csv(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_images_are_recognized_and_in_the_csv(page: Any, portraits: tuple[np.ndarray, np.ndarray]) -> None:
     files = [
         upload("=one.jpg", jpeg(portraits[0]), "image/jpeg"),
         upload("broken.jpg", jpeg(portraits[0])[:500], "image/jpeg"),

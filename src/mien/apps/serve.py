@@ -38,7 +38,8 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow a public address without a key.")] = False,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Accept this host name, besides localhost. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Accept this host name in addition to localhost. Repeatable."),
     ] = None,
     drain: Annotated[float, typer.Option(min=0, help="After SIGTERM, accept connections for this many seconds.")] = 1.0,
     plugin: PluginFiles = None,

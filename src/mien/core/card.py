@@ -1,7 +1,7 @@
 """The model card: everything needed to use a model file, stored as JSON in the file's metadata.
 
 An .onnx file has only weights and operators. The card says what its numbers mean: the order of the labels, how a face
-is cropped and normalised, how the network scored on which data.
+is cropped and normalized, how the network scored on which data.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def predict_scores(
     """Run a model over all images of a data set; the scores have the model's order of labels.
 
     Args:
-        model: Its card says how images are resized and normalised.
+        model: Its card says how images are resized and normalized.
         faces: The images.
         views: The views of each face; logits and probabilities are averaged over them.
         change: Applied to each image before it is resized, such as a corruption.

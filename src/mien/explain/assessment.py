@@ -26,7 +26,7 @@ from mien.inference.detectors import Detector
 from mien.recipes.record import RunRecord
 
 FORMAT = "mien-faithfulness-1"
-# Faces of the comparison with a randomised network, which computes five more maps of each.
+# Faces of the comparison with a randomized network, which computes five more maps of each.
 SANITY_FACES = 32
 Record = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ class Faces:
     """Faces to measure maps on.
 
     Attributes:
-        images: (n, c, h, w) float32, normalised.
+        images: (n, c, h, w) float32, normalized.
         labels: (n,) int64, the explained class: the one the network predicts.
         regions: (n, h, w) int8, positions in `REGIONS`.
         sources: Where the regions of each face come from, n of them.
@@ -65,7 +65,7 @@ class Method:
         name: Its name in the results.
         layer: The layer, "" for the input image.
         explain: Returns maps (n, h, w) of the size of the images.
-        randomize: Compares maps with those of a randomised network, see `compare_randomized`; None: not measured.
+        randomize: Compares maps with those of a randomized network, see `compare_randomized`; None: not measured.
         use_stability: Whether to measure stability, which explains four shifted copies of each face.
     """
 
@@ -82,7 +82,7 @@ def make_method(
     """Return a network's method, ready to be measured.
 
     It is called `name@layer` if a layer is given and the method uses one, otherwise `name`. The comparison with a
-    randomised network requires a torch network.
+    randomized network requires a torch network.
 
     Raises:
         ModelError: There is no such method, or not for this network.
@@ -239,7 +239,7 @@ def _summarize(curves: Curves, baselines: Mapping[str, Curves], seed: int) -> di
 
 
 def _measure(method: Method, maps: Maps, faces: Faces, seed: int) -> dict[str, Any]:
-    """Return the measurements besides the curves; constant maps are left out of them."""
+    """Return the measurements apart from the curves, which leave out constant maps."""
     varying = np.flatnonzero([not is_constant(values) for values in maps])
     shares = [attribution_shares(maps[row], faces.regions[row]) for row in varying if (maps[row] > 0).any()]
     measured: dict[str, Any] = {

@@ -65,7 +65,7 @@ def compute_curves(predict: Predict, images: Images, maps: Maps, labels: Labels,
 
     Args:
         predict: The network.
-        images: (n, c, h, w), normalised.
+        images: (n, c, h, w), normalized.
         maps: (n, h, w); larger is more important.
         labels: (n,) the explained classes.
         settings: The settings.

@@ -14,7 +14,7 @@ from mien.core.errors import ModelError
 Images = NDArray[np.float32]
 Maps = NDArray[np.float32]
 Labels = NDArray[np.int64]
-# (n, c, h, w) normalised images -> (n, labels) probabilities.
+# (n, c, h, w) normalized images -> (n, labels) probabilities.
 Predict = Callable[[Images], NDArray[np.float32]]
 Pair = tuple[float, float]
 # Cells per side of the grid for summaries; even, so that quarters end between cells.

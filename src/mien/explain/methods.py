@@ -54,7 +54,7 @@ class Explainer:
         return ()
 
     def predict(self, images: Images) -> NDArray[np.float32]:
-        """Return probabilities (n, labels) of normalised images (n, c, h, w)."""
+        """Return probabilities (n, labels) of normalized images (n, c, h, w)."""
         return self.model.predict(images).probabilities
 
     def explain(
@@ -63,7 +63,7 @@ class Explainer:
         """Return one map per image.
 
         Args:
-            images: (n, c, h, w) float32, normalised: what `to_batch(crops, explainer.card.input)` returns.
+            images: (n, c, h, w) float32, normalized: what `to_batch(crops, explainer.card.input)` returns.
             method: One of `methods`; None: the first. "parts" returns one part's own map; see `parts` for all.
             layer: The stage of a stage method, None: the last; the part's name for "parts".
             labels: The class of each image to explain; None: the most probable.

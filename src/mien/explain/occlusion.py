@@ -18,7 +18,7 @@ from mien.explain.maps import Images, Labels, Maps, Predict
 
 # Side of the square as a fraction of the image's shorter side, and step between squares as a fraction of theirs; ours.
 WINDOW, STRIDE = 1 / 6, 1 / 2
-# Normalised value of the covered pixels: mean grey.
+# Normalized value of the covered pixels: mean grey.
 COVER = 0.0
 BATCH = 32
 
@@ -28,7 +28,7 @@ def occlude(predict: Predict, images: Images, labels: Labels) -> Maps:
 
     Args:
         predict: The network.
-        images: (n, c, h, w), normalised.
+        images: (n, c, h, w), normalized.
         labels: (n,) the class to explain for each image.
     """
     whole = predict(images)[np.arange(len(images)), labels]

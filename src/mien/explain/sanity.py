@@ -15,7 +15,7 @@ from mien.explain.similarity import is_constant, pearson, spearman, ssim
 if TYPE_CHECKING:
     from torch import nn
 
-# (n, c, h, w) normalised images and the classes (n,) to explain -> maps (n, h, w).
+# (n, c, h, w) normalized images and the classes (n,) to explain -> maps (n, h, w).
 Explain = Callable[[Images, Labels], Maps]
 # Down, up, right, left; by one pixel each.
 SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
@@ -31,7 +31,7 @@ def measure_stability(explain: Explain, images: Images, maps: Maps, labels: Labe
 
     Args:
         explain: Returns maps.
-        images: (n, c, h, w), normalised.
+        images: (n, c, h, w), normalized.
         maps: (n, h, w), the maps of the unshifted images.
         labels: (n,) the explained classes, also for the shifted images.
 
@@ -61,15 +61,15 @@ def compare_randomized(
     """Shuffle a network's weights from the last layer back and compare its maps with the original ones.
 
     Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, "Sanity Checks for Saliency Maps", NeurIPS 2018
-    ("cascading"): a map that does not change when the weights are randomised does not explain the network.
+    ("cascading"): a map that does not change when the weights are randomized does not explain the network.
 
-    Deviation: a layer's weights are shuffled instead of drawn anew, which keeps their distribution. So a map changes
-    because what was learnt is lost, not because the scale of the layer's output changes.
+    Deviation: a layer's weights are shuffled instead of redrawn, which keeps their distribution. So a map changes
+    because what was learned is lost, not because the scale of the layer's output changes.
 
     Args:
         network: Changed in place; pass a copy.
         explain: Returns maps of this network, none of them constant before its weights are shuffled.
-        images: (n, c, h, w), normalised.
+        images: (n, c, h, w), normalized.
         labels: (n,) the classes to explain.
         seed: Seed of the shuffling.
 

@@ -68,7 +68,7 @@ class TorchExplainer(Explainer):
 
     @torch.inference_mode()
     def compute_features(self, images: Images) -> NDArray[np.float32]:
-        """Return the input (n, d) of the last layer for normalised images (n, c, h, w)."""
+        """Return the input (n, d) of the last layer for normalized images (n, c, h, w)."""
         batches = [
             self.network.outputs(self.model.to_tensor(batch)).features.float().cpu().numpy()
             for _, batch in self._batches(images)

@@ -1,11 +1,11 @@
-"""Converting model files to int8 (static quantisation) or half precision. Needs onnx, not torch.
+"""Converting model files to int8 (static quantization) or half precision. Needs onnx, not torch.
 
 docs/speed.md compares these settings with others (`lab/benchmarks/quantization.py`):
 
 - Activations are 0 to 255 with a zero point, weights -64 to 64 times a scale per output channel. With 8-bit weights,
   processors without VNNI instructions add two products in 16 bits, which can overflow (onnxruntime, "Quantize ONNX
   models", on reduce_range).
-- A quantised operator is stored as the float operator between DequantizeLinear and QuantizeLinear. onnxruntime replaces
+- A quantized operator is stored as the float operator between DequantizeLinear and QuantizeLinear. onnxruntime replaces
   it by an integer operator while loading, and other runtimes read the same file.
 - A tensor's range is its minimum and maximum on the calibration faces (Jacob et al., "Quantization and training of
   neural networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3).
@@ -36,18 +36,18 @@ TOLERANCE = 1e-3
 
 
 def quantize(model: bytes, faces: NDArray[np.float32], source: str = "model") -> bytes:
-    """Return a model quantised to int8 where possible.
+    """Return a model quantized to int8 where possible.
 
     Args:
         model: The bytes of an .onnx file; its weights may be stored in 8 or 16 bits.
-        faces: Training faces for the calibration, (n, C, S, S), normalised: what `to_batch` returns.
+        faces: Training faces for the calibration, (n, C, S, S), normalized: what `to_batch` returns.
         source: The model's name in errors.
 
     Raises:
-        ModelError: There are no faces, or the network has nothing to quantise.
+        ModelError: There are no faces, or the network has nothing to quantize.
     """
     if len(faces) == 0:
-        raise ModelError(f"{source} cannot be quantised with 0 faces; expected training faces.")
+        raise ModelError(f"{source} cannot be quantized with 0 faces; expected training faces.")
     return _convert(model, source, lambda network: _quantize(network, faces, source))
 
 
@@ -66,7 +66,7 @@ def check_parity(model: OnnxModel, faces: NDArray[np.float32]) -> None:
 
     Args:
         model: The converted model.
-        faces: (n, C, S, S), normalised; the first eight are scored.
+        faces: (n, C, S, S), normalized; the first eight are scored.
 
     Raises:
         ModelError: A logit is not finite, or differs by more than 1e-3 between batches of 1 and of 8.
@@ -111,7 +111,7 @@ class CalibrationFaces:
 
 def _quantize(network: Any, faces: NDArray[np.float32], source: str) -> Any:
     if not {node.op_type for node in network.graph.node} & {"Conv", "Gemm"}:
-        raise ModelError(f"{source} has no convolution and no linear layer to quantise.")
+        raise ModelError(f"{source} has no convolution and no linear layer to quantize.")
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:

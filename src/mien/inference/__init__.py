@@ -1,1 +1,1 @@
-"""Recognition with onnxruntime and OpenCV, without torch: detectors, models, recogniser, videos and archives."""
+"""Recognition with onnxruntime and OpenCV, without torch: detectors, models, recognizer, videos and archives."""

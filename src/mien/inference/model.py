@@ -75,7 +75,7 @@ class Model(Protocol):
         """Score faces in one forward pass.
 
         Args:
-            images: (n, channels, size, size), normalised: what `to_batch(crops, card.input)` returns.
+            images: (n, channels, size, size), normalized: what `to_batch(crops, card.input)` returns.
 
         Returns:
             The scores; with n = 0 all of them are empty.

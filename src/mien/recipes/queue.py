@@ -49,7 +49,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Its name and seed, by which a ledger knows it."""
+        """The run's name and seed, its key in a ledger."""
         return self.entry.name, self.seed
 
     @property
@@ -59,11 +59,11 @@ class Job:
 
     @property
     def folder(self) -> str:
-        """Its folder beside the ledger."""
+        """The name of the run's folder, which is beside the ledger."""
         return f"{self.entry.name.replace('/', '-')}-seed{self.seed}"
 
     def overrides(self, runs: Path = Path()) -> list[str]:
-        """Return what the queue changes in the recipe besides name and seed, with teachers in the folder `runs`."""
+        """Return what the queue changes in the recipe apart from name and seed, with teachers in the folder `runs`."""
         folders = [str(runs / teacher.folder) for teacher in self.teachers]
         teachers = [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
         return [*self.entry.overrides, *teachers]

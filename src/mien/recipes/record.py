@@ -22,7 +22,7 @@ FORMAT = 2
 
 @dataclass
 class RunRecord:
-    """What a run writes besides its weights.
+    """What a run writes into `record.json`.
 
     Attributes:
         name: The recipe's name.

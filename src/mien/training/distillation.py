@@ -20,7 +20,7 @@ from mien.training.run import load_run
 
 
 class Teacher:
-    """A trained network that scores a batch at its own input size and normalisation.
+    """A trained network that scores a batch at its own input size and normalization.
 
     It is never trained and is not saved in the student's checkpoints. Its batch norms are folded into its convolutions
     for speed.

@@ -72,7 +72,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def create_network(recipe: Recipe, classes: int) -> Network:
-    """Make the recipe's network for so many labels, with one more output if it trains with non-faces."""
+    """Make the recipe's network for this number of labels, with one more output if it trains with non-faces."""
     return registry.create(
         recipe.network.name,
         num_classes=classes + bool(recipe.data.not_a_face_share),

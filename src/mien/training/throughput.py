@@ -82,7 +82,7 @@ class _Probe:
         self.batches = FaceBatches(train, Faces(*train.__getitems__([0])), recipe)
 
     def take_turn(self, steps: int) -> None:
-        """Train so many more steps, add their time, and measure the peak."""
+        """Train this many more steps, add their time, and measure the peak memory."""
         watch = _Stopwatch()
         trainer = create_trainer(self.recipe.training, [watch], steps=UNTIMED_STEPS + steps)
         trainer.fit(self.task, datamodule=self.batches)

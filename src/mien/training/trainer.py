@@ -58,8 +58,8 @@ def create_trainer(
     Args:
         settings: A recipe's `training`.
         callbacks: Checkpoints and a progress bar only if they are among these.
-        epochs: Train for so many epochs, each with a validation.
-        steps: Or for so many optimizer steps, without validation.
+        epochs: Number of epochs to train for, each with a validation.
+        steps: Or the number of optimizer steps, without validation.
         logger: Of the curves.
 
     Raises:

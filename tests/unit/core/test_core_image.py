@@ -282,7 +282,7 @@ def test_crop_refuses_boxes_without_area(box: Box) -> None:
         crop_face(noise(9, 9), box, PLAIN)
 
 
-# -- resizing and normalising
+# -- resizing and normalizing
 
 
 def test_a_face_of_the_right_size_is_untouched() -> None:
@@ -307,7 +307,7 @@ def test_shrinking_averages_and_grey_is_bt601_luma() -> None:
     assert resize_face(face, 48, 1)[0, 0] == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
 
 
-def test_batch_is_normalised_and_in_channel_order() -> None:
+def test_batch_is_normalized_and_in_channel_order() -> None:
     spec = InputSpec(size=8, channels=3, mean=0.4, std=0.2)
     faces = [noise(8, 8, 3, seed=1), noise(8, 8, 3, seed=2)]
     batch = to_batch(faces, spec)

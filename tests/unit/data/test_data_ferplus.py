@@ -29,7 +29,7 @@ def test_majority_keeps(counts: tuple[int, ...], kept: list[float]) -> None:
 @pytest.mark.parametrize(
     "counts",
     [
-        (5, 5, 0, 0, 0, 0, 0, 0, 0, 0),  # half is no majority
+        (5, 5, 0, 0, 0, 0, 0, 0, 0, 0),  # half is not a majority
         (4, 3, 3, 0, 0, 0, 0, 0, 0, 0),
         (3, 0, 0, 0, 0, 0, 0, 0, 7, 0),  # unknown
         (0, 0, 0, 0, 0, 0, 0, 0, 0, 10),  # not a face

@@ -1,4 +1,4 @@
-"""Protocols divide as they say: disjoint, complete, stratified, nobody on two sides, the same for the same seed."""
+"""Protocols divide as they say: disjoint, complete, stratified, each person in one part, the same for the same seed."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_columns_follow_the_data_sets_names() -> None:
     assert given.labels.tolist() == [1, 2, 0]
 
 
-def test_labels_the_data_set_lacks_are_dropped_and_the_rest_renormalised() -> None:
+def test_labels_the_data_set_lacks_are_dropped_and_the_rest_renormalized() -> None:
     dataset = make_dataset(["sad", "happy"], [[51, 153, 51], [0, 0, 255]], [0, 1])
     given = predict_split(PixelModel("happy", "sad", "neutral"), dataset, "validation")
     # the second face is all "neutral", which this data set lacks: the remaining labels are equally probable

@@ -40,7 +40,7 @@ def test_values_and_the_gap() -> None:
 
 
 def test_equal_groups_have_a_gap_by_chance_only() -> None:
-    """The best and the worst of forty groups of one rate lie apart, and the p-value knows it."""
+    """The best and the worst of forty groups of one rate differ, and the p-value accounts for that."""
     sizes = {f"s{i:02}": 50 for i in range(30)}
     gaps = []
     for seed in range(20):

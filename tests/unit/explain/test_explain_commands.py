@@ -23,7 +23,7 @@ for command in (faithfulness, neighbours):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run folder whose network has not learnt anything."""
+    """A run folder whose network has not learned anything."""
     network = {"name": "resnet18", "input_size": 32, "channels": 1, "options": {"width": 4, "stem": "small"}}
     return save_run(tmp_path_factory.mktemp("run") / "tiny", network)
 

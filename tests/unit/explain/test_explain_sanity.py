@@ -1,4 +1,4 @@
-"""Similarity of maps, their stability under shifts, and the comparison with randomised weights."""
+"""Similarity of maps, their stability under shifts, and the comparison with randomized weights."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 1, 12, 12)).astype(np.float32)
 LABELS = np.array([0, 1, 2])
 
 
-def test_layers_are_randomised_from_the_output_back_and_keep_their_values():
+def test_layers_are_randomized_from_the_output_back_and_keep_their_values():
     model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     names, changed = [], []

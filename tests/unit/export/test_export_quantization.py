@@ -87,7 +87,7 @@ def test_the_same_faces_give_the_same_file(whole: bytes) -> None:
     assert quantize(whole, small_faces(8)) != quantize(whole, 3 * small_faces(8)), "the range comes from the faces"
 
 
-def test_what_cannot_be_quantised_is_refused() -> None:
+def test_what_cannot_be_quantized_is_refused() -> None:
     with pytest.raises(ModelError, match="with 0 faces"):
         quantize(small_network(), small_faces(0), "small")
     network = tiny_network()

@@ -91,7 +91,7 @@ def test_chunks_hold_every_image_once(tmp_path: Path, tiny_model: Path, chunk: i
 
 
 @pytest.mark.parametrize("detector", ["none", "haar"])
-def test_rows_are_the_recognisers_results(
+def test_rows_are_the_recognizers_results(
     tmp_path: Path, tiny_model: Path, astronaut: NDArray[np.uint8], detector: str
 ) -> None:
     folder = tmp_path / "in"
@@ -231,7 +231,7 @@ def test_a_folder_with_foreign_files_is_left_alone(tmp_path: Path, tiny_model: P
     write_archive(tmp_path / "in", 2)
     (tmp_path / "out.parquet.parts").mkdir()
     (tmp_path / "out.parquet.parts" / "diary.txt").write_text("mine")
-    with pytest.raises(ArchiveError, match=r"diary\.txt, which is not ours"):
+    with pytest.raises(ArchiveError, match=r"diary\.txt, which is not part of a job"):
         annotate(tmp_path / "in", tmp_path / "out.parquet", ArchiveSettings(str(tiny_model), "none"))
     assert [path.name for path in (tmp_path / "out.parquet.parts").iterdir()] == ["diary.txt"]
     assert done == []

@@ -61,7 +61,7 @@ def test_clear_evidence_comes_through_sooner_than_mixed_evidence() -> None:
     assert time_to_follow(0.98) < time_to_follow(0.6) / 2
 
 
-def test_off_only_normalises() -> None:
+def test_off_only_normalizes() -> None:
     smoother = Smoother("off")
     smoother.update(HAPPY, 0.0)
     assert smoother.update(np.array([1.0, 3.0]), 0.1) == pytest.approx([0.25, 0.75])

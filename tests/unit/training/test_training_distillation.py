@@ -32,7 +32,7 @@ def teacher_folder(faces, tmp_path_factory):
     return folder
 
 
-def test_a_teacher_uses_its_own_normalisation(teacher_folder, faces):
+def test_a_teacher_uses_its_own_normalization(teacher_folder, faces):
     teacher = Teacher(teacher_folder, faces.label_set.names)
     images = torch.rand(3, 1, 48, 48)
     spec: InputSpec = teacher.spec

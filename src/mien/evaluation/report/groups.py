@@ -113,7 +113,7 @@ def percent(value: float | None, digits: int = 2, *, is_signed: bool = False) ->
 
 
 def number(value: float | None, digits: int = 2, *, is_signed: bool = False) -> str:
-    """Return a number with so many decimals; a dash for None."""
+    """Return a number with this many decimals; a dash for None."""
     return NONE if value is None else f"{value:{'+' if is_signed else ''}.{digits}f}".replace("-", MINUS)
 
 

@@ -1,4 +1,4 @@
-"""What a results folder contains besides runs: latency, peak memory, and robustness of models without a run."""
+"""The measurements in a results folder apart from runs: latency, peak memory, robustness of models without a run."""
 
 from __future__ import annotations
 

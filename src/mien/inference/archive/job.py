@@ -92,7 +92,7 @@ class Job:
         return self.parts / f"part-{number:07}.parquet"
 
     def trace(self, number: int) -> Path:
-        """Return the path of a chunk's trace, in which its worker notes the current image."""
+        """Return the path of a chunk's trace, in which its worker records the current image."""
         return self.parts / f"trace-{number:07}"
 
     def size(self, number: int) -> int:
@@ -157,7 +157,7 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
         clear(job)
         foreign = next((path for path in job.parts.iterdir() if path.name != LOCK), None)
         if foreign is not None:
-            raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not ours; name another output.")
+            raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not part of a job; name another output.")
         total = 0
         with images.open("w", encoding="ascii") as file:
             for total, path in enumerate(find_images(source), start=1):

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from mien.core.errors import ArchiveError, MienError
 from mien.inference.archive.job import Job, explain
 
-# So many workers that die in a row before any has taken a chunk stop the job.
+# The job stops after this many workers in a row have died before taking a chunk.
 DEATHS_AT_START = 3
 POLL_INTERVAL = 0.25  # seconds between checks whether to stop
 

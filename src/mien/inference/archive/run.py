@@ -25,7 +25,7 @@ def annotate(  # noqa: PLR0913
     advance: Callable[[int, int | None], object] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Recognise every face in the images of a folder or a list, and write one table.
+    """Recognize every face in the images of a folder or a list, and write one table.
 
     Finished chunks are kept in the folder `OUT.parts` until all are done; the same call continues from there. Processes
     are spawned, so a script that calls this needs `if __name__ == "__main__":`.

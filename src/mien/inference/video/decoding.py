@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_PIXELS = 8192 * 4320  # 8K: several frames are in memory at once
-# The formats FFmpeg may recognise: containers, but no playlists, which name other files and addresses.
+# The formats FFmpeg may recognize: containers, but no playlists, which name other files and addresses.
 FILE_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf,mjpeg,mxf,nut,gif,yuv4mpegpipe"
 FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
 STREAM_OPTIONS = {

@@ -27,7 +27,7 @@ class VideoRecorder:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """Prepare to write with so many CPU threads; the first frame creates the file."""
+        """Prepare to write with this number of CPU threads; the first frame creates the file."""
         self._av = import_av()
         self._path = path
         self._threads = threads

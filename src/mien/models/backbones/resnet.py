@@ -20,7 +20,7 @@ STEMS: dict[Stem, tuple[int, int, bool]] = {"imagenet": (7, 2, True), "small": (
 
 
 class BasicBlock(nn.Module):
-    r"""Two 3 x 3 convolutions beside a shortcut.
+    r"""Two 3 x 3 convolutions with a shortcut.
 
     .. math:: y = \mathrm{ReLU}(\mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 * x))) + s(x))
 

@@ -1,4 +1,4 @@
-"""YOLOv8-cls: the classification network of YOLOv8 (Jocher et al. 2023), written anew from its published structure.
+"""YOLOv8-cls: the classification network of YOLOv8 (Jocher et al. 2023), rewritten from its published structure.
 
 Exact parameter counts, with 3 input channels: the small size has 5,089,703 with 7 classes. With 1000 classes the three
 sizes have 2,719,288, 6,361,736 and 17,053,336: the published 2.7 M, 6.4 M and 17.0 M.
@@ -45,7 +45,7 @@ class ConvNormAct(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    r"""Two 3 x 3 layers beside an identity.
+    r"""Two 3 x 3 layers with a residual connection.
 
     .. math:: y = x + f_2(f_1(x))
 

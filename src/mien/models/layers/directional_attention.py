@@ -92,7 +92,7 @@ class DirectionFeatures(nn.Module):
         [Q_H, K_H, V_H] &= x_H' [W^Q, W^K, W^V], \qquad [Q_{Hc}, K_{Hc}, V_{Hc}] = x_H'' [W_c^Q, W_c^K, W_c^V]
             && \text{Eq. (5)}
 
-    and the same for the width. :math:`E_H`, (L, C), is the positional encoding of the direction, learnt.
+    and the same for the width. :math:`E_H`, (L, C), is the learned positional encoding of the direction.
 
     Args:
         channels: C.
@@ -145,7 +145,7 @@ class DirectionalAttention(nn.Module):
     :math:`x_{Ca}`, with H and with W rows, equal for H = W. Algorithm 2 has "cross-attend x_H with x_W and vice versa"
     instead: `cross="algorithm"` computes :math:`a(Q_{Hc}, K_{Wc}, V_{Wc})` and :math:`a(Q_{Wc}, K_{Hc}, V_{Hc})`. The
     paper calls GDConv both global dilated and global; it is a depthwise convolution over the whole axis. Its patches
-    are single rows and columns. Positional encodings are learnt and shared by the two projections of a direction.
+    are single rows and columns. Positional encodings are learned and shared by the two projections of a direction.
     Queries, keys, values and :math:`W_{Ca}` have no bias, as in the equations.
 
     Shape: (N, C, H, W) -> (N, C, H, W), values in (0, 1).

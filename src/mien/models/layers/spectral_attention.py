@@ -17,7 +17,7 @@ class MultiScale(nn.Module):
         y = W * \Big(\sum_i \alpha_i f_i(x)\Big) + b \qquad \text{Eq. (1)}
 
     where :math:`f_i` are dense for kernel 1, else depthwise, all with bias; :math:`W` is 1 x 1 and the scalars
-    :math:`\alpha_i` are learnt and start at 1. Shape: (N, channels, H, W), kept.
+    :math:`\alpha_i` are learned and start at 1. Shape: (N, channels, H, W), kept.
     """
 
     def __init__(self, channels: int, kernels: tuple[int, ...], *, use_sum: bool = False) -> None:
@@ -51,11 +51,11 @@ class SpectralValues(nn.Module):
     where :math:`\mathcal{F}` is the orthonormal transform over the positions, :math:`\gamma` (from 1) and
     :math:`\beta` (from 0) have one value for each channel, :math:`W` is 1 x 1 and :math:`\varphi` is `Excitation.gate`
     with `hidden` middle channels: of :math:`u = F_c` and with biases where `use_mixed_gate`, else of :math:`u = z`
-    without, as Eq. (6) has it. There is no inverse transform: positions of V are frequencies, the zero frequency first.
+    without, as in Eq. (6). There is no inverse transform: positions of V are frequencies, the zero frequency first.
 
     The mean of a whole spectrum is the map's first value, by the inverse transform at position 0:
-    :math:`\mathrm{GAP}(\mathrm{Re}\, \mathcal{F}(x)) = x_{00} / \sqrt{HW}`. So the gate sees nothing of the map but
-    its top left corner; without FFT it sees the mean.
+    :math:`\mathrm{GAP}(\mathrm{Re}\, \mathcal{F}(x)) = x_{00} / \sqrt{HW}`. So the gate depends on nothing in the map
+    but its top left corner; without FFT it depends on the mean.
 
     Without `use_fft`, :math:`z = x`.
 

@@ -19,7 +19,7 @@ def class_weights(counts: Sequence[float]) -> Tensor:
 
     .. math:: w_c = \sqrt{N_{max} / (N_c + \epsilon)}, \qquad \epsilon = 10^{-6} \qquad \text{Eq. (14)}
 
-    Deviation: a class without training images has weight 0, not :math:`1000 \sqrt{N_{max}}`: it cannot be learnt, and
+    Deviation: a class without training images has weight 0, not :math:`1000 \sqrt{N_{max}}`: it cannot be learned, and
     so large a weight would dominate the loss if a soft target contained the class.
 
     Args:
