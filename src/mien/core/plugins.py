@@ -182,7 +182,10 @@ def _names(tables: Collection[Table[Any]]) -> set[tuple[str, str]]:
 
 def _execute(path: Path) -> ModuleType:
     """Run a file as a module, without writing byte code; an error in it becomes one line that names the place."""
-    module = ModuleType(f"mien_plugin_{path.stem}")
+    name = f"mien_plugin_{path.stem}"
+    while name in sys.modules:  # a file of the same name in another folder, whose classes must stay importable
+        name += "_"
+    module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look up their module there
     try:

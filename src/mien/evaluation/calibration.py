@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +52,9 @@ def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.boo
         is_face: (n,), False where the annotators saw no face; None: all show faces.
     """
     faces = reject if is_face is None else reject[is_face]
-    return round(max(LOWEST_THRESHOLD, float(np.quantile(faces, 1 - FACES_LOST))), 4)
+    # not interpolated, and rounded up: in a small split even one face more would exceed the share
+    threshold = float(np.quantile(faces, 1 - FACES_LOST, method="inverted_cdf"))
+    return math.ceil(1e4 * max(LOWEST_THRESHOLD, threshold)) / 1e4
 
 
 def choose_unsure_threshold(

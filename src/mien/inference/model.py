@@ -147,8 +147,9 @@ def check_outputs(run: Run, card: ModelCard, source: str) -> None:
         ) from None
     if shape != (2, card.outputs):
         raise ModelError(
-            f"{source} returns {shape[-1]} outputs per face, but its card says {card.outputs} "
-            f"({', '.join(card.labels.names)}); export the model again."
+            f"{source} returns logits of shape {shape} for 2 faces; its card says (2, {card.outputs}), for "
+            f"{', '.join(card.labels.names)}{' and non-faces' * (card.reject_threshold is not None)}. "
+            "Export the model again."
         )
 
 

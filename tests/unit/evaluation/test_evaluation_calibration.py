@@ -35,10 +35,11 @@ def test_the_temperature_is_the_minimum() -> None:
 
 def test_the_reject_threshold_loses_few_faces() -> None:
     assert choose_reject_threshold(np.full(100, 0.01, np.float32), None) == 0.1
-    reject = np.linspace(0, 1, 2001, dtype=np.float32)
-    threshold = choose_reject_threshold(reject, None)
-    assert np.mean(reject > threshold) <= 0.0021
-    assert threshold == pytest.approx(0.998, abs=1e-3)
+    for n in (1, 20, 499, 2001):
+        reject = np.linspace(0, 0.9, n, dtype=np.float32)
+        threshold = choose_reject_threshold(reject, None)
+        assert np.mean(reject > threshold) <= 0.002, f"{n} faces"
+    assert threshold == pytest.approx(0.9 * 0.998, abs=1e-3)
     reject = np.array([0.05] * 50 + [0.99] * 50, dtype=np.float32)
     assert choose_reject_threshold(reject, reject < 0.5) == 0.1, "only faces count"
 

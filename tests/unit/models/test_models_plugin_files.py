@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import pytest
 import torch
@@ -138,6 +139,13 @@ def test_names_that_are_taken_are_refused(write):
     with pytest.raises(ModelError, match="modulator name 'own' of plug-in file"):
         load_plugin_files([write(MODULATOR, "elsewhere/own.py")])
     assert "own" in modulators.names()
+
+
+def test_files_of_the_same_name_in_two_folders_keep_their_own_classes(write):
+    load_plugin_files([write(MODULATOR, "first/own.py")])
+    load_plugin_files([write(LOSS, "second/own.py")])
+    for part in (modulators.table().load("own", ModelError), losses.table().load("own", ModelError)):
+        assert getattr(sys.modules[part.__module__], part.__name__) is part, "pickle looks classes up this way"
 
 
 @pytest.mark.parametrize("name", ["none.py", "own.txt", "."])

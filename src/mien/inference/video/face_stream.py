@@ -196,8 +196,8 @@ def stream(
         0.0 [1]
         0.04 [1]
     """
+    faces = FaceStream(recognizer or Recognizer(), settings)  # first, because an error would leave the source open
     video = source if isinstance(source, VideoSource) else open_video(source)
-    faces = FaceStream(recognizer or Recognizer(), settings)
     is_large = video.frame_pixels is not None and video.frame_pixels > LARGE_FRAME
     capacity = CAPACITY_LARGE if is_large else CAPACITY
     stages: list[Stage] = [(lambda frames: map(faces.find, frames), 1), (faces.classify, capacity)]
