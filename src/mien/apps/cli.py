@@ -94,7 +94,7 @@ def _options(
 def main() -> None:
     """Run the command line; every `MienError` becomes one line on standard error and exit code 1."""
     os.environ.setdefault(LARGE_PAGES, "1")  # before torch is imported, which reads it once
-    warnings.filterwarnings("ignore", module="PIL")  # an odd image is read, or is an error of one line
+    warnings.filterwarnings("ignore", module="PIL")  # an unusual image is either read or gives one line of error
     try:
         app()
     except MienError as error:

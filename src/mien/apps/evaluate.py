@@ -110,7 +110,7 @@ def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
 
 
 def _file_name(predictions: Predictions, recipe: Mapping[str, Any]) -> str:
-    """Return a file name with all that tells predictions apart; a recipe's ablations and seeds share its name."""
+    """Return a file name that tells predictions apart: a recipe's ablations and seeds share the model's name."""
     import re
 
     ablation, seed = recipe.get("ablation"), recipe.get("training", {}).get("seed")

@@ -64,7 +64,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 def _check_outputs(paths: list[Path], figures: list[Path]) -> None:
-    """Raise before the minutes of work for what could not be written after them."""
+    """Raise an error now if a result could not be written after minutes of work."""
     from mien.core.errors import DataError
 
     for path in paths:

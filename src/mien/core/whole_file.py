@@ -31,10 +31,10 @@ def whole_file(path: Path, *, is_contested: bool = False) -> Iterator[IO[bytes]]
         with scratch.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # without it, a power failure may leave the new name without content
+            os.fsync(file.fileno())  # otherwise a power failure may leave an empty file under the new name
         scratch.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # the error of a write has no name
+        if isinstance(error, OSError) and error.filename is None:  # errors while writing do not name the file
             error.filename = str(path)
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def build_dataset(name: str, images: Sequence[LabelledImage], label_set: LabelSe
         if image.identity in seen:
             raise DataError(f"'{image.identity}' is listed twice: {seen[image.identity]} and {image.path}; remove one.")
         seen[image.identity] = image.path
-        if not image.path.is_file():  # now: lazy images would fail in the middle of training
+        if not image.path.is_file():  # checked now, because lazy images would fail in the middle of training
             raise DataError(f"{image.path}: no such file; expected an image.")
     labels = np.array([label_set.expressions.index(image.label) for image in images], dtype=np.int64)
     splits = np.array([image.split for image in images], dtype="<U10")

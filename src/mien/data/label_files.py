@@ -1,4 +1,4 @@
-"""Reads the folders, texts and tables of data sets; what is wrong in them becomes one line that names the place."""
+"""Reads the folders, texts and tables of data sets; an error in them becomes one line that names the place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL_LABELS = LabelSet(tuple(Expression))
 
 @contextlib.contextmanager
 def errors_with(origin: str) -> Iterator[None]:
-    """Add to every `DataError` raised inside where the data set is available."""
+    """Add where to get the data set to every `DataError` raised inside."""
     try:
         yield
     except DataError as error:
@@ -28,7 +28,7 @@ def errors_with(origin: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(path: Path, expected: str = "UTF-8 text") -> Iterator[None]:
-    """Turn what goes wrong in reading a file or folder into a `DataError` that names it and says what is expected."""
+    """Turn errors while reading a file or folder into a `DataError` that names it and says what is expected."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Peak memory of one face, beside a well-known network, each in a process of its own.
+"""Peak memory of scoring one face, compared with a well-known network, each in a process of its own.
 
 `python -m mien.evaluation.memory MODEL` is such a process: it loads numpy and onnxruntime, notes its peak, loads the
 model, scores one face, and prints both peaks. The difference is the model's cost in a program that uses both libraries

@@ -97,7 +97,7 @@ def random_map(height: int, width: int, seed: int) -> NDArray[np.float32]:
 
 
 def centre_gaussian(height: int, width: int) -> NDArray[np.float32]:
-    """Return a Gaussian around the centre, (height, width), with maximum 1: a map that only knows where faces are.
+    """Return a Gaussian around the centre, (height, width), with maximum 1: where faces usually are, and no more.
 
     Its standard deviation is a quarter of each side. Fixations on images concentrate like this (Tatler, "The central
     fixation bias in scene viewing", Journal of Vision 7(14):4, 2007), and so do the moving parts of a cropped face.

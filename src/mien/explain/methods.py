@@ -89,7 +89,7 @@ class Explainer:
         return found
 
     def parts(self, images: Images) -> list[list[ExplanationMap]]:
-        """Return for each image the maps that the network's own parts weight by.
+        """Return for each image the maps by which the network's own parts weight positions.
 
         Raises:
             ModelError: The network has no such parts, or is an .onnx file.

@@ -1,4 +1,4 @@
-"""The maps a network's own parts weight by: gates, masks and attention, collected by `models/layers/observing.py`.
+"""The maps of a network's own parts: gates, masks and attention, collected by `models/layers/observing.py`.
 
 Such a map shows what a part lets through; it belongs to no class.
 """

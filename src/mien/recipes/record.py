@@ -98,13 +98,13 @@ class RunRecord:
 
 
 def name_hardware(hardware: Mapping[str, Any]) -> str:
-    """Return what decides the speed, of a record's `hardware`: the accelerator's name or the processor's."""
+    """Return the name of the accelerator in a record's `hardware`, or of the processor if there is none."""
     accelerator = str(hardware.get("accelerator", ""))
     return str(hardware.get("processor", "")) if accelerator in {"", "cpu"} else accelerator
 
 
 def current_commit() -> str:
-    """Return the commit of the source tree that mien runs from, `+` behind it when changed; empty if unknown."""
+    """Return the commit of the checkout that mien runs from, with a `+` if files were changed; "" if unknown."""
     git = ["git", "-C", str(Path(mien.__file__).parent)]
     try:
         commit, status = (

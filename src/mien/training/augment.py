@@ -1,4 +1,4 @@
-"""Random changes to whole batches of training faces, and made images that are not faces.
+"""Random changes to whole batches of training faces, and synthetic images that are not faces.
 
 Every image has its own random numbers, drawn on the device of the batch, so nothing waits for the processor. The
 operations of RandAugment are kornia's.

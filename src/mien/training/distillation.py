@@ -72,7 +72,7 @@ class Teacher:
 
 
 def _digest(network: Network) -> str:
-    """Return a hash of a network's weights, by which it is known wherever its folder is."""
+    """Return a hash of a network's weights, which identifies it wherever its folder is."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         digest.update(name.encode())

@@ -22,7 +22,7 @@ from mien.recipes.queue import Job, QueueEntry, make_entry
 from mien.training.ledger import LedgerRow
 from mien.training.run import Run
 
-# Of runs by what an experiment asks for; "" is the recipe's own.
+# The protocols of the runs for each value of the option; "" is the recipe's own protocol.
 PROTOCOLS = {"recipe": ("",), "paper": ("paper",), "clean": ("clean",), "both": ("paper", "clean")}
 # The ablation table that holds the protocol of a recipe's paper, if the recipe's own differs.
 PAPER_PROTOCOL = "paper_protocol"

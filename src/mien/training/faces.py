@@ -111,7 +111,7 @@ def make_targets(dataset: FaceDataset, recipe: Recipe, *, use_own_labels: bool =
 
 
 def class_counts(faces: Faces, recipe: Recipe) -> Tensor:
-    """Return (K,) how many images each output has; soft targets count by their shares, made non-faces too."""
+    """Return (K,) how many images each output has, synthetic non-faces included; soft targets count by their shares."""
     counts = faces.targets.sum(dim=0)
     if recipe.data.not_a_face_share:
         counts[-1] += recipe.data.not_a_face_share * len(faces)

@@ -1,4 +1,4 @@
-"""What this machine offers to training: its name in records, 16-bit arithmetic, a compiler."""
+"""The machine that trains: its description for records, and whether it has 16-bit arithmetic and a compiler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.training.processes import note
 
 
 def describe_hardware() -> dict[str, Any]:
-    """Name the processor, the cores in use, the accelerator and the versions that decide speed and rounding."""
+    """Name the processor, the cores in use, the accelerator and the versions that affect speed and rounding."""
     return {
         "processor": processor_name(),
         "cores": os.cpu_count(),
@@ -27,7 +27,7 @@ def describe_hardware() -> dict[str, Any]:
 
 
 def precision_here(settings: TrainingSettings) -> Precision:
-    """Return a recipe's precision, on a processor bf16 for any 16 bits, or 32 bits if bf16 would be emulated."""
+    """Return a recipe's precision; on a CPU, bf16 for any 16-bit one, or 32 bits if bf16 would be emulated."""
     if settings.precision == "32-true" or torch.cuda.is_available():
         return settings.precision
     return "bf16-mixed" if has_bf16() else "32-true"

@@ -57,7 +57,7 @@ class Ledger:
     """All rows of a folder, by (name, seed), in the order in which the runs were started.
 
     Args:
-        folder: Where `ledger.json` lies, or will.
+        folder: The folder of `ledger.json`, which need not exist yet.
 
     Raises:
         MienError: The file exists and is not a ledger.

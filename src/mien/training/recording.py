@@ -25,7 +25,7 @@ from mien.recipes.record import RECORD, RunRecord, current_commit, now
 from mien.training.hardware import describe_hardware, precision_here
 from mien.training.run import CHECKPOINTS, load_checkpoint
 
-# Settings that a resumed run may change: its speed, and the folders of its teachers, which are known by their weights.
+# Settings that may change when a run is resumed: those of speed, and the teachers' folders, as weights identify them.
 MAY_CHANGE = frozenset({"training.threads", "distillation.teachers"})
 
 
@@ -56,9 +56,11 @@ def new_record(recipe: Recipe, dataset: FaceDataset, targets: Tensor, network: N
 
 def _macs(network: Network, spec: InputSpec) -> int:
     try:
-        with torch.random.fork_rng(devices=[]):  # what folding draws must not change what training draws
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # random numbers drawn while folding must not change those of the training
             return count_macs(network.folded(), spec.size, spec.channels)
-    except (RuntimeError, TypeError):  # a plug-in's network that needs values; counting has shapes only
+    except (RuntimeError, TypeError):  # a plug-in's network that computes with values: counting uses shapes only
         return 0
 
 
@@ -94,7 +96,7 @@ def continue_record(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
 
 
 def check_teachers(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Raise MienError if a run is resumed with other teachers, wherever they lie."""
+    """Raise `MienError` if a run is resumed with other teachers; their folders may have moved."""
     was, now_given = (sorted(str(teacher.get("sha256")) for teacher in teachers) for teachers in (old, new))
     if was != now_given:
         names = [", ".join(str(teacher["name"]) for teacher in teachers) or "none" for teachers in (old, new)]

@@ -44,7 +44,7 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
     Returns:
         A JSON-ready record: `hardware`, `steps`, `data` and `recipes`. Of each recipe, `ratio` compares its images per
         second with the first's. `flops_per_image` are 3 forward passes of 2 per multiply-accumulate of convolutions
-        and linear layers, made non-faces included; twice that with `sam_rho`. Teachers are not counted.
+        and linear layers, synthetic non-faces included; twice that with `sam_rho`. Teachers are not counted.
         `share_of_peak` compares with `measure_peak`.
     """
     threads = torch.get_num_threads()
@@ -155,7 +155,7 @@ def measure_peak(dtype: torch.dtype) -> float:
 
 
 def _clock() -> float:
-    """Return the time in seconds, once the accelerator has finished what was asked of it."""
+    """Return the time in seconds, once the accelerator has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()

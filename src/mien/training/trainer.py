@@ -83,7 +83,7 @@ def create_trainer(
         precision=precision,
         plugins=[WholeFiles()],
         deterministic=settings.use_deterministic,
-        # all batches have one shape, so searching for the fastest kernels pays; those may round differently
+        # all batches have one shape, so searching for the fastest kernels pays, though they may round differently
         benchmark=not settings.use_deterministic,
         logger=logger or False,
         callbacks=[*own, *callbacks],

@@ -60,7 +60,7 @@ class CountRequests:
         try:
             await self._app(scope, receive, note)
         finally:
-            # the route's pattern: the address is the client's text
+            # the route's pattern, not the address, in which a client may write anything
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - start)

@@ -68,7 +68,7 @@ def _check(scope: Scope) -> None:
         raise ProblemError("large-header", f"The header and the address may have {MAX_HEADER_BYTES} bytes.")
     if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
         return
-    # other clients than browsers send neither of these headers
+    # clients other than browsers send neither of these headers
     host = headers.get("host", "")
     origin = urlsplit(headers.get("origin", f"http://{host}"))
     is_own = origin.scheme in ("http", "https") and origin.netloc.lower() == host.lower()

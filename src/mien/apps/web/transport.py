@@ -84,14 +84,14 @@ def make_server(app: ASGIApp, engine: Engine) -> Server:
     )
     config = uvicorn.Config(
         app,
-        # uvicorn makes the connections, and passes them nothing of ours
+        # a subclass, because uvicorn creates the connections and passes them no arguments of the caller
         http=type("Connection", (Connection,), {"header_seconds": settings.timeouts.header}),
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=settings.limits.frame_bytes + HEADER.size,
         ws_per_message_deflate=False,  # images are compressed already
         limit_concurrency=MAX_CONNECTIONS,
-        access_log=False,  # it would contain addresses of people
+        access_log=False,  # it would contain people's addresses
         server_header=False,
         proxy_headers=False,
         log_level="warning",

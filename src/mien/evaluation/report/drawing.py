@@ -41,7 +41,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-# What the page neither needs nor may contain twice.
+# Parts of an SVG that the page does not need, or must not contain twice.
 USELESS = r"""<metadata>.*?</metadata>|<style.*?</style>|(?<=<g) id="[^"]*"|font-family: [^;]*; |(?<=\n) +"""
 
 

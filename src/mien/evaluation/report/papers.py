@@ -20,7 +20,7 @@ ORIGIN = "origin"
 
 
 def paper_tables(paper: str, runs: Sequence[Run], reported: Iterable[ReportedFigure]) -> Markup:
-    """Return all tables of one paper, a key of `PAPERS`; those with a figure of ours are open."""
+    """Return all tables of one paper, a key of `PAPERS`; those with one of our figures are expanded."""
     tables: dict[str, list[Row]] = {}
     for row in compare_reported((figure for figure in reported if figure.paper == paper), (run.record for run in runs)):
         tables.setdefault(row.figure.table, []).append(row)

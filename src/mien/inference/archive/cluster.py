@@ -22,7 +22,7 @@ from mien.inference.archive.worker import ChunkWorker
 LOCAL = "local"
 MOST_BLOCKS = 1000
 CONNECT_TIMEOUT = 10  # seconds
-# If actors took whole cores, Ray's own tasks would get none, and both would wait for ever.
+# If actors took whole cores, Ray's own tasks would get none, and both would wait forever.
 CORES_PER_ACTOR = 0.5
 
 

@@ -23,7 +23,7 @@ MAX_TRACKS = 200
 MIN_SEEN = 0.5
 # A frame lasts until the next one, but at most this long, in seconds.
 MAX_FRAME_TIME = 1.0
-# A track that was not seen for so long has left, in seconds.
+# A person who was not seen for this long, in seconds, has left.
 LEFT_AFTER = 30.0
 
 

@@ -94,7 +94,7 @@ class TimmBackbone(Network):
         return self.fixed_size or (side, side)
 
     def library_name(self, name: str, own: Container[str]) -> str | None:
-        """Return which of `own` tensors timm's files call `name`; None: none of them."""
+        """Translate a tensor's name in timm's weights files to one of `own`; None if unknown."""
         # timm's wrappers join the first two parts of some names, or put the whole network one level down
         spellings = (f"body.{name}", f"body.{name.replace('.', '_', 1)}", f"body.model.{name}", f"body.body.{name}")
         return next((spelling for spelling in spellings if spelling in own), None)

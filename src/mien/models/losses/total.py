@@ -14,7 +14,7 @@ from mien.models.losses import Loss, Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Outputs
 
-# Guards the quotient of two norms.
+# Lower limit of a norm in a denominator.
 TINY = 1e-30
 
 
