@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a tiny model whose answers are known beforehand, and real portraits."""
+"""Fixtures for tests of several packages: a tiny model whose answers are known beforehand, and real portraits."""
 
 from __future__ import annotations
 

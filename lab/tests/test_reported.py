@@ -74,7 +74,7 @@ def test_shares_are_in_percent_and_f1_is_not():
         assert figure.metric != "accuracy" or figure.value > 50
 
 
-def test_contradicting_values_both_stand():
+def test_contradicting_values_are_both_kept():
     assert find("spayolo", "Table 2", "YOLOv8(original)", "FER2013").value == 67.15
     assert find("spayolo", "Table 4", "1 YOLOv8 (Baseline)", "FER2013").value == 67.45
     assert find("sldcnn", "Table 2", "SLDCNN", "FER2013 accuracy").value == 72.8

@@ -1,4 +1,4 @@
-"""The arrows between the rooms, what may be imported where, and what may be written and reached at run time."""
+"""Which package may import which, what may be imported where, and what may be written and reached at run time."""
 
 import ast
 import os
@@ -47,7 +47,7 @@ each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.rel
 @each_file
 def test_packages_import_one_way(path):
     package = path.relative_to(PACKAGE).parts[0]
-    if package.endswith(".py"):  # the front doors: __init__ and __main__
+    if package.endswith(".py"):  # __init__ and __main__
         return
     packages = {name.split(".")[1] for name in imports_of(path) if name.startswith("mien.")} & ARROWS.keys()
     assert packages <= ARROWS[package] | {package}
@@ -80,7 +80,10 @@ def test_lightning_stays_in_training():
 
 
 def test_onnxruntime_is_imported_in_one_place():
-    tools = ("onnxruntime.quantization", "onnxruntime.transformers")  # they convert files, and run no network of ours
+    tools = (
+        "onnxruntime.quantization",
+        "onnxruntime.transformers",
+    )  # these convert files; they do not run mien's networks
     users = [
         path.name
         for path in FILES

@@ -64,7 +64,7 @@ def test_check_reads_a_data_set_of_a_plugin_file(drawn: Path, tmp_path: Path) ->
         plugin_files.pop(file.resolve(), None)
 
 
-def test_init_makes_a_folder_a_label_and_a_guide(tmp_path: Path) -> None:
+def test_init_makes_one_folder_per_label_and_a_guide(tmp_path: Path) -> None:
     folder = tmp_path / "our set"
     result = run("init", folder, "--labels", "happiness, sad,contempt")
     assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""`mien models`: the model files that can be used by name stand beside the networks."""
+"""`mien models`: the model files that can be used by name are listed beside the networks."""
 
 import json
 import shutil

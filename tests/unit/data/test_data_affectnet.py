@@ -18,7 +18,7 @@ FOLDERS = {"training": ("training.csv", 5), "validation": ("validation.csv", 2)}
 
 
 def make_tables(root: Path) -> Path:
-    """The authors' tables: eight expressions, and a row each of none, uncertain and no face without its image."""
+    """The authors' tables: eight expressions, and one row each of none, uncertain and no face, without their images."""
     for stem, (table, count) in FOLDERS.items():
         rows = [f"9/{stem}_{code}.jpg,0,0,0,0,,{code},-2,-2" for code in (8, 9, 10)]
         for code in range(8):

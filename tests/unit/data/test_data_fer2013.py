@@ -99,7 +99,7 @@ def test_damaged_cache_is_parsed_again(tmp_path: Path, source: Path, pixels: NDA
     np.testing.assert_array_equal(fer2013.load(source, LoadOptions()).images, pixels)
 
 
-def test_unwritable_cache_is_no_error(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
+def test_unwritable_cache_is_not_an_error(tmp_path: Path, source: Path, pixels: NDArray[np.uint8]) -> None:
     (tmp_path / ".mien-cache").write_text("a file where the folder should be")
     np.testing.assert_array_equal(fer2013.load(source, LoadOptions()).images, pixels)
 

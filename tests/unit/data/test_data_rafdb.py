@@ -33,7 +33,7 @@ def make_original(root: Path) -> Path:
 
 
 def make_tables(root: Path) -> Path:
-    """The same crops as Kaggle has them: a table a split, and a folder a number."""
+    """The same crops in Kaggle's layout: one table per split, and one folder per number."""
     for split, width in (("train", 5), ("test", 4)):
         rows = [f"{split}_{label:0{width}}_aligned.jpg,{label}" for label in NUMBERS]
         (root / f"{split}_labels.csv").write_text("\n".join(["image,label", *rows]) + "\n")

@@ -14,7 +14,7 @@ def faces() -> FaceDataset:
     return registry.load("synthetic", None)
 
 
-def test_default_has_sixty_training_faces_and_twenty_validation_faces_a_label(faces: FaceDataset) -> None:
+def test_default_has_sixty_training_faces_and_twenty_validation_faces_per_label(faces: FaceDataset) -> None:
     assert faces.label_set == FER2013_LABELS
     assert faces.images.shape == (560, 48, 48)
     assert set(faces.counts()["train"].values()) == {60}

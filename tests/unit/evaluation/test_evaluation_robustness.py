@@ -19,7 +19,7 @@ N = 12
 
 
 def make(duplicates: int = 0) -> FaceDataset:
-    """Bright happy faces and dark sad ones in turn, with some texture; so many duplicates are in the training split."""
+    """Bright happy faces and dark sad ones in turn, with some texture; the first `duplicates` are in training too."""
     generator = np.random.default_rng(0)
     is_dark = np.arange(N) % 2 == 1
     levels = np.where(is_dark, 60, 190)[:, None, None]

@@ -20,7 +20,7 @@ def test_neighbours_are_those_of_the_smallest_angle():
     assert distances[0, 0] == pytest.approx(0, abs=1e-4)
 
 
-def test_ties_stand_in_order_and_features_without_length_are_far():
+def test_ties_keep_their_order_and_features_of_length_zero_are_far():
     known = np.array([[1, 0], [1, 0], [0, 0], [0, 1], [1, 0]], dtype=np.float32)
     (rows,), (distances,) = find_neighbours(np.array([[2, 0]], np.float32), known, 5)
     assert rows.tolist() == [0, 1, 4, 2, 3]

@@ -26,7 +26,7 @@ def entry(name="a", **keys):
 
 
 class World:
-    """A clock in minutes, and training that takes one minute an epoch and two to publish."""
+    """A clock in minutes, and training that takes one minute per epoch and two to publish."""
 
     def __init__(self, folder, monkeypatch):
         self.folder, self.now = folder, 0.0

@@ -51,7 +51,7 @@ def test_recipes_take_turns_of_untimed_and_timed_steps(peak, tmp_path, monkeypat
     assert torch.get_num_threads() == threads
 
 
-def test_flops_are_three_forward_passes_of_two_a_multiply_accumulate(peak):
+def test_flops_are_three_forward_passes_of_two_per_multiply_accumulate(peak):
     macs = count_macs(create_network(tiny(), 7), 16, 1)
     recipes = [tiny(), tiny(optimizer={"sam_rho": 0.05}), tiny(data={"not_a_face_share": 0.5})]
     flops = [row["flops_per_image"] for row in measure_throughput(recipes, steps=2)["recipes"]]

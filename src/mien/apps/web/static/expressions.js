@@ -24,7 +24,7 @@ export function inkOn(colour) {
   return 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "#000000" : "#ffffff";
 }
 
-// What a face is counted as.
+// The expression that a face counts as, or "unsure".
 export function wordOf(face) {
   return face.isUnsure ? UNSURE : face.label;
 }
