@@ -35,7 +35,7 @@ class RunRecord:
         is_grey: The network has three channels, but no training image has colour.
         started: UTC, ISO 8601.
         minutes: Spent in epochs; every epoch counts once, however often the run was resumed.
-        commit: Of the source tree, see `current_commit`.
+        commit: Of the checkout, see `current_commit`.
         weights: The file that the run started from, its SHA-256 and notes; empty for random weights.
         teachers: Name, accuracy and hash of each network that was distilled.
         finished: False while epochs are left to run.

@@ -163,7 +163,8 @@ def test_requests_that_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"), [({"precision": "int8"}, "to int8 already"), ({"recipe": {}}, "no recipe in its card")]
+    ("changes", "said"),
+    [({"precision": "int8"}, "converted to int8"), ({"recipe": {}}, "no recipe in its card")],
 )
 def test_files_that_cannot_be_converted(run: Path, tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     path = tmp_path / "x.onnx"

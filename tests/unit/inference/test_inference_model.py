@@ -135,7 +135,7 @@ def test_a_shipped_name_takes_precedence_over_a_file(
 class TestWeightFolders:
     @pytest.fixture
     def tree(self, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A source tree with a package, its own weights, and a folder of the user's."""
+        """A checkout with a package, its own weights, and a folder of the user's."""
         tree = tmp_path / "tree"
         for folder in ("src/mien/assets", "weights", "mine"):
             (tree / folder).mkdir(parents=True)
