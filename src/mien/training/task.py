@@ -163,16 +163,15 @@ class Task(L.LightningModule):
         steps = [(gradient * scale).nan_to_num_(0, 0, 0) for gradient in gradients]
         # running statistics and class centres keep the update of the first pass, made with the unmoved weights
         buffers = [*self.network.buffers(), *self.loss.buffers()]
-        kept = [buffer.clone() for buffer in buffers]
+        kept = [tensor.detach().clone() for tensor in (*weights, *buffers)]
 
         def gradient_at_worst_point() -> Any:
             with torch.no_grad():
                 torch._foreach_add_(weights, steps)
             result = optimizer_closure()
             with torch.no_grad():
-                torch._foreach_sub_(weights, steps)
-                for buffer, value in zip(buffers, kept, strict=True):
-                    buffer.copy_(value)
+                for tensor, value in zip([*weights, *buffers], kept, strict=True):
+                    tensor.copy_(value)
             return result
 
         return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_worst_point)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mien.apps.web import engine
+from mien.apps.web.metrics import Metrics
 from mien.apps.web.settings import LOOPBACK_NAMES, ServerSettings, read_key
-from mien.core.errors import MienError
+from mien.core.errors import MienError, ModelError
 
 KEY = "a-key-of-enough-characters"
 
@@ -53,3 +55,19 @@ def test_unusable_keys(content: str, tmp_path: Path) -> None:
         read_key(file)
     with pytest.raises(MienError, match="cannot be read"):
         read_key(tmp_path / "absent")
+
+
+def test_detectors_of_one_name_and_two_files_are_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Found:
+        name = "found"
+
+        def __init__(self, spec: str) -> None:
+            self.weights = spec
+
+        def detect(self, image: object) -> list[object]:
+            return []
+
+    monkeypatch.setattr(engine, "create_detector", Found)
+    settings = ServerSettings(models=(str(tiny_model),), detectors=("found:a.onnx", "found:b.onnx"))
+    with pytest.raises(ModelError, match="Two detectors are named 'found'"):
+        engine.Engine(settings, Metrics())

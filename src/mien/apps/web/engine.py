@@ -149,8 +149,12 @@ class Engine:
 
     def _load_detectors(self) -> dict[str, Detector]:
         detectors: dict[str, Detector] = {}
+        files: dict[str, object] = {}
         for spec in self.settings.detectors:
             detector = create_detector(spec)
+            weights = getattr(detector, "weights", None)
+            if files.setdefault(detector.name, weights) != weights:
+                raise ModelError(f"Two detectors are named '{detector.name}', with different model files; give one.")
             if not getattr(detector, "is_whole_image", False):
                 detector = PerThreadDetector(detector.name, spec)
             detectors.setdefault(detector.name, detector)
