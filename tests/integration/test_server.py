@@ -73,6 +73,7 @@ def test_models_card_and_health(client: httpx.Client) -> None:
     assert response["detectors"] == ["haar", "none"]
     (model,) = response["models"]
     assert (model["licence"], model["unsure_threshold"]) == (None, 0.5)
+    assert json.dumps(model["input"]) == '{"size": 48, "channels": 1, "mean": 0.5, "std": 0.25, "is_grey": false}'
     assert client.get(model["card"]).json()["labels"] == model["labels"]
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}

@@ -78,7 +78,7 @@ def test_a_queue_is_finished_by_a_rerun(mien, tmp_path, monkeypatch):
 
     second = mien()
     assert second.exit_code == 1
-    assert "1 runs failed" in second.stderr
+    assert "1 run failed" in second.stderr
     rows = listed(mien)
     assert [rows[name]["state"] for name in ("long/drawn", "broken/drawn", "short/drawn")] == [
         "finished", "failed", "finished",

@@ -83,4 +83,4 @@ def _describe_scores(card: ModelCard) -> str:
         f"accuracy {percent(scores['accuracy'], 2)}, mean class accuracy {percent(scores['mean_class_accuracy'], 2)} "
         f"of {scores['n']} {scores['dataset']} {scores['split']} faces"
     )
-    return text if lost is None else f"{text}; {100 * lost:.2f} points below 32 bits"
+    return text if lost is None else f"{text}; {100 * abs(lost):.2f} points {'above' if lost < 0 else 'below'} 32 bits"

@@ -116,4 +116,4 @@ def _file_name(predictions: Predictions, recipe: Mapping[str, Any]) -> str:
     ablation, seed = recipe.get("ablation"), recipe.get("training", {}).get("seed")
     parts = ["predictions", predictions.model, ablation, f"seed{seed}" if seed else None]
     parts += [predictions.dataset, predictions.split, predictions.views if predictions.views != "one" else None]
-    return "-".join(re.sub(r"[^\w.]+", "-", part) for part in parts if part) + ".npz"
+    return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts if part) + ".npz"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.core.text import points
+from mien.core.text import count, points
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
@@ -65,7 +65,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     failed = Worker(ledger, data, publish_run, lambda line: typer.echo(line, err=True), deadline).run_all(jobs)
     _show([summarize(variant, numbers, ledger.rows) for variant in variants], as_json=as_json)
     if failed:
-        typer.echo(f"{len(failed)} runs failed; rerun to try them again.", err=True)
+        typer.echo(f"{count(len(failed), 'run')} failed; rerun to try them again.", err=True)
         raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.core.text import count
 
 if TYPE_CHECKING:
     from mien.recipes.queue import Job
@@ -54,7 +55,7 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
     )
     failed = worker.run_all(jobs)
     if failed:
-        typer.echo(f"{len(failed)} runs failed; mien train-all {queue} --list --out {out} says why.", err=True)
+        typer.echo(f"{count(len(failed), 'run')} failed; mien train-all {queue} --list --out {out} says why.", err=True)
         raise typer.Exit(1)
 
 

@@ -34,7 +34,8 @@ def whole_file(path: Path, *, is_contested: bool = False) -> Iterator[IO[bytes]]
             os.fsync(file.fileno())  # otherwise a power failure may leave an empty file under the new name
         scratch.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # errors while writing do not name the file
+        # errors while writing do not name the file; those of opening and replacing name the unfinished one
+        if isinstance(error, OSError) and error.filename in (None, str(scratch)):
             error.filename = str(path)
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
         console.print(table)
     lines = [f"{printable(result.source)}: {_expressions([result])}" for result in results]
     if len(results) > 1 and table.row_count:
-        lines.append(f"Total of {len(results)} images:  {_expressions(results)}")
+        lines.append(f"Total of {len(results)} images: {_expressions(results)}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 

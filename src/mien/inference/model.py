@@ -217,6 +217,8 @@ def _read_file(path: Traversable, source: str) -> bytes:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ModelError(f"{source}: no such model file.") from None
+    except IsADirectoryError:
+        raise ModelError(f"{source} is a folder; expected an .onnx file, such as a run's model.onnx.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{source} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     if len(data) > LARGEST_FILE:

@@ -28,6 +28,15 @@ def test_the_card_is_printed_as_text_and_as_json(tiny_model):
     assert ModelCard.from_json(call(tiny_model, "--json")) == OnnxModel.load(tiny_model).card
 
 
+@pytest.mark.parametrize(("lost", "words"), [(0.001, "0.10 points below"), (-0.0071, "0.71 points above")])
+def test_a_conversion_says_whether_accuracy_was_lost_or_gained(tmp_path, lost, words):
+    scores = {"accuracy": 0.5, "mean_class_accuracy": 0.5, "n": 9, "dataset": "folder", "split": "validation"}
+    card = dataclasses.replace(tiny_card(), scores=scores, conversion={"accuracy_loss": lost})
+    path = tmp_path / "small.onnx"
+    path.write_bytes(with_card(tiny_network().SerializeToString(), card))
+    assert f"faces; {words} 32 bits" in call(path)
+
+
 def old_file(tmp_path):
     """Write a model whose card has the name of a field as it was in the first release."""
     card = dataclasses.replace(tiny_card(), conversion={"accuracy_loss": 0.001})

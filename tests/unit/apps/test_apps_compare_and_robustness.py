@@ -13,6 +13,7 @@ from made_predictions import make_predictions
 from typer.testing import CliRunner
 
 from mien.apps.compare import compare
+from mien.apps.data_sets import show_progress
 from mien.apps.evaluate import score
 from mien.apps.robustness import robustness
 from mien.core.errors import DataError
@@ -117,6 +118,12 @@ def test_robustness(tiny_model: Path, tmp_path: Path) -> None:
     text = invoke(*words)
     assert "low_light" in text
     assert f"{100 * given['kept']:.1f}" in text
+
+
+def test_no_progress_is_written_to_a_file_or_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress(2) as progress:
+        progress(1)
+    assert capsys.readouterr().err == ""
 
 
 def test_robustness_refuses_before_it_starts(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

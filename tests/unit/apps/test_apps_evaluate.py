@@ -134,4 +134,4 @@ def test_names_are_not_markup_and_stay_in_the_folder(
     monkeypatch.setattr(OnnxModel, "load", lambda *_, **__: hostile)
     out = tmp_path / "out"
     assert "[/x] ../[red] on folder" in invoke("evaluate", "m", "--data", data, "--out", out).stdout
-    assert [p.name for p in out.iterdir()] == ["predictions--x-..-red--folder-validation.npz"]
+    assert [p.name for p in out.iterdir()] == ["predictions-x-..-red-folder-validation.npz"]

@@ -69,5 +69,14 @@ def test_permissions_and_a_missing_folder(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_whole(tmp_path / "shared", b"", is_contested=True)
     assert (tmp_path / "shared").stat().st_mode == (tmp_path / "plain").stat().st_mode
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as error:
         write_whole(tmp_path / "nowhere" / "file", b"")
+    assert error.value.filename == str(tmp_path / "nowhere" / "file")
+
+
+def test_a_folder_of_the_name_is_not_replaced(tmp_path):
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        write_whole(tmp_path / "model.onnx", b"")
+    assert error.value.filename == str(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"]

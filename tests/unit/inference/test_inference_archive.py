@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +32,20 @@ def start_job(folder: Path, out: Path, model: Path, chunk: int = 4, detector: st
     job = plan(folder, out, settings)
     job.parts.mkdir(exist_ok=True)
     return begin(job, folder, settings, 1, lambda _: None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process's signals from /proc")
+def test_ctrl_c_does_not_reach_the_first_worker() -> None:
+    code = """
+from pathlib import Path
+from mien.inference.archive.pool import Member
+member = Member(None)
+print(Path(f"/proc/{member.process.pid}/status").read_text())
+member.end()
+"""
+    status = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    (blocked,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")]
+    assert int(blocked, 16) & 1 << signal.SIGINT - 1
 
 
 def finish(job: Job) -> Summary:

@@ -62,7 +62,7 @@ def test_table_ends_with_how_often_each_expression_appears() -> None:
     lines = text.splitlines()
     assert lines[-3] == "a.jpg: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
     assert lines[-2].startswith("b, [bold]c.jpg: No faces detected (2 boxes rejected as non-faces")
-    assert lines[-1] == "Total of 2 images:  3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
+    assert lines[-1] == "Total of 2 images: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
 
 
 def test_table_without_any_face() -> None:

@@ -91,7 +91,7 @@ def as_problem(error: Exception) -> ProblemError:
             line = f"{error.detail}; see /openapi.json for the API."
         case RequestValidationError() | ValidationError():
             # without the values: they may be long, or personal
-            rows = [f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()[:3]]
+            rows = [": ".join(filter(None, (".".join(map(str, row["loc"])), row["msg"]))) for row in error.errors()[:3]]
             kind, line = "invalid", "; ".join(rows)
         case ImageError():
             kind = "unreadable-image"

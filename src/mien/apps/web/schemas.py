@@ -80,12 +80,22 @@ class Recognition(BaseModel):
     images: list[ImageResponse]
 
 
+class InputResponse(BaseModel):
+    """What a model takes: square faces, scaled to `(pixel / 255 - mean) / std`."""
+
+    size: int
+    channels: int
+    mean: float
+    std: float
+    is_grey: bool
+
+
 class ModelResponse(BaseModel):
     """A loaded model in short; `card` is the address of its whole card."""
 
     name: str
     labels: list[str]
-    input: dict[str, float]
+    input: InputResponse
     scores: dict[str, Any] = Field(description="How well it did, on which data, and how it was selected.")
     unsure_threshold: float = Field(description="Show a face as unsure if its confidence is below.")
     licence: str | None = Field(description="None: see the file's author.")
