@@ -146,6 +146,13 @@ def test_mistakes_end_it_before_the_first_run(recipe, wanted, message):
         plan_jobs(recipe, **wanted)
 
 
+def test_missing_data_end_it_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["experiment", "resnet18/fer2013", "--out", "out"])
+    assert (done.exit_code, "--data DIR" in str(done.exception)) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_seeds_that_are_not_numbers(recipe):
     done = CliRunner().invoke(app, ["experiment", recipe, "--seeds", "0;1"])
     assert isinstance(done.exception, RecipeError)

@@ -67,7 +67,7 @@ def _describe(card: ModelCard) -> str:
             f"mean {card.input.mean:.4g}, std {card.input.std:.4g}",
             f"  crop         scale {card.crop.scale:g}, shift {card.crop.shift_x:g} right, {card.crop.shift_y:g} down",
             f"  temperature  {card.temperature:g}",
-            f"  not a face   {'cannot reject' if rejects is None else f'above {rejects:g}'}",
+            f"  non-face     {'cannot reject' if rejects is None else f'above {rejects:g}'}",
             f"  unsure       {'not chosen' if unsure is None else f'below {unsure:g}'}",
             f"  scores       {_describe_scores(card)}",
         )

@@ -48,6 +48,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)
     from mien.recipes import load_recipe
+    from mien.training.batches import check_data
     from mien.training.experiment import ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
     from mien.training.rehearsal import rehearse
@@ -60,6 +61,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     )
     firsts = {variant.names[0] for variant in variants}  # the other folds and seeds fit if these do
     for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
+        check_data(job.load_recipe(), data)
         rehearse(job.load_recipe())
     ledger = Ledger(out or Path("results") / load_recipe(recipe).name.replace("/", "-"))
     failed = Worker(ledger, data, publish_run, lambda line: typer.echo(line, err=True), deadline).run_all(jobs)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.errors import MienError, ModelError
-from mien.inference.model import OnnxModel
+from mien.inference.model import OnnxModel, read_model
 
 MIB = 2**20
 
@@ -39,6 +39,8 @@ def measure_memory(models: Sequence[str], reference: bytes | None) -> dict[str, 
     Raises:
         MienError: A model cannot be used, or this system does not report the peak.
     """
+    for model in models:
+        read_model(model)  # says what is wrong with it, in this process
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / "reference.onnx"
         path.write_bytes(reference or b"")

@@ -20,8 +20,10 @@ def expand_source(source: str) -> list[Path]:
     only files with an image suffix (.jpg, .png, ...). Hidden files of a folder are left out.
 
     Raises:
-        ImageError: A folder or glob contains no image.
+        ImageError: The source is empty, or a folder or glob contains no image.
     """
+    if not source:
+        raise ImageError("An image source is empty; expected a file, a folder or a pattern.")
     path = Path(source)
     if path.is_dir():
         files = sorted(walk_images(path))

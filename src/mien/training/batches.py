@@ -38,9 +38,14 @@ def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
     Raises:
         DataError: The data set needs a path or cannot be read.
     """
+    check_data(recipe, path)
+    return load(recipe.data.dataset, path, make_options(recipe))
+
+
+def check_data(recipe: Recipe, path: Path | None) -> None:
+    """Raise `DataError` if the recipe's data set needs a path and there is none."""
     if path is None and needs_path(recipe.data.dataset):
         raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
-    return load(recipe.data.dataset, path, make_options(recipe))
 
 
 def make_options(recipe: Recipe) -> LoadOptions:

@@ -44,7 +44,7 @@ def test_each_network_is_measured_apart(tiny_model):
 
 
 def test_what_cannot_be_measured_is_refused(monkeypatch):
-    with pytest.raises(MienError, match=r"none\.onnx: no such model file"):
+    with pytest.raises(MienError, match=r"^none\.onnx: no such model file"):
         measure_memory(["none.onnx"], None)
     monkeypatch.setattr(memory, "sys", SimpleNamespace(platform="win32"))
     with pytest.raises(MienError, match="cannot be measured"):

@@ -37,6 +37,11 @@ def test_a_file_whose_name_looks_like_a_glob(folder: Path) -> None:
     assert expand_source(str(path)) == [path]
 
 
+def test_an_empty_source_is_not_the_current_folder() -> None:
+    with pytest.raises(ImageError, match="source is empty"):
+        expand_source("")
+
+
 @pytest.mark.parametrize("source", ["deep2", "*.gif", "no[p]e"])
 def test_nothing_found_is_one_line(folder: Path, source: str) -> None:
     (folder / "deep2").mkdir()
