@@ -35,6 +35,7 @@ from mien.apps import (
     train_all,
 )
 from mien.core.errors import MienError, MissingExtraError
+from mien.core.text import one_line
 from mien.training.memory import LARGE_PAGES
 
 app = typer.Typer(
@@ -116,5 +117,5 @@ def main() -> None:
 
 
 def _fail(text: str) -> None:
-    typer.echo(f"error: {' '.join(text.split())}", err=True)
+    typer.echo(f"error: {one_line(text)}", err=True)
     sys.exit(1)

@@ -101,8 +101,10 @@ class Failures:
 
     def add(self, error: Exception) -> None:
         """Print an error as one line on stderr, and count it."""
+        from mien.core.text import one_line
+
         self.count += 1
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {one_line(error)}", err=True)
 
 
 def expand_all(sources: list[str], expand: Callable[[str], list[T]], failures: Failures) -> list[T]:

@@ -45,6 +45,15 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def one_line(text: object) -> str:
+    """Return a message in one line: line breaks, also in file names, become spaces.
+
+    >>> one_line("photo\\n1.jpg: damaged")
+    'photo 1.jpg: damaged'
+    """
+    return " ".join(str(text).split())
+
+
 def printable(text: str) -> str:
     """Return text that any output can encode: bytes of a file name that are not UTF-8 become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
