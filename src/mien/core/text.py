@@ -46,9 +46,9 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return a message in one line: line breaks, also in file names, become spaces.
+    r"""Return a message in one line: line breaks, also in file names, become spaces.
 
-    >>> one_line("photo\\n1.jpg: damaged")
+    >>> one_line("photo\n1.jpg: damaged")
     'photo 1.jpg: damaged'
     """
     return " ".join(str(text).split())
