@@ -54,6 +54,19 @@ def list_images(folder: Path) -> list[Path]:
     return [entry for entry in list_entries(folder) if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
 
 
+def walk_files(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    """Yield the files of a folder and of the folders below it that end in one of `suffixes`, sorted in each folder.
+
+    `suffixes` are in lower case; file names in either. Hidden files and folders, litter and links to folders are left
+    out; `DataError` if a folder cannot be read.
+    """
+    entries = list_entries(folder)
+    yield from (entry for entry in entries if entry.suffix.lower() in suffixes and not entry.is_dir())
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            yield from walk_files(entry, suffixes)
+
+
 def read_text(path: Path) -> str:
     """Read a text file; `DataError` if it cannot be read."""
     with reading(path):
