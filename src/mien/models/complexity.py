@@ -12,19 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from mien.models.network import Network
-
 
 def count_parameters(module: nn.Module) -> int:
     """Return the number of values in all parameters, shared ones once; running statistics do not count."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def count_macs(network: Network, input_size: int | tuple[int, int], channels: int) -> int:
+def count_macs(network: nn.Module, input_size: int | tuple[int, int], channels: int) -> int:
     """Return the multiply-accumulates of one image in evaluation.
 
     Args:
-        network: Counted as it is; pass `network.folded()` for the deployed cost.
+        network: Counted as it is; pass a folded one for the deployed cost.
         input_size: Pixels of the square input, or (height, width).
         channels: Channels of the image.
 

@@ -14,16 +14,49 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
+from mien.recipes.detector_schema import DetectorRecipe
 from mien.recipes.schema import Recipe
+
+DETECTOR_FOLDER = "detector/"
 
 
 def names() -> list[str]:
-    """Return the shipped recipes as `<name>/<data set>`, sorted.
+    """Return the shipped recipes as `<name>/<data set>`, sorted; those of face detectors are in `detector_names`.
 
     >>> "default/fer2013" in names()
     True
     """
-    return sorted(_shipped())
+    return sorted(name for name in _shipped() if not name.startswith(DETECTOR_FOLDER))
+
+
+def detector_names() -> list[str]:
+    """Return the shipped recipes of face detectors, sorted.
+
+    >>> detector_names()
+    ['detector/faces']
+    """
+    return sorted(name for name in _shipped() if name.startswith(DETECTOR_FOLDER))
+
+
+def is_detector_recipe(name_or_path: str) -> bool:
+    """Return whether a recipe trains a face detector; `RecipeError` if there is no such recipe."""
+    return _read(name_or_path).get("task") == "detector"
+
+
+def load_detector_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> DetectorRecipe:
+    """Read and validate the recipe of a face detector; see `load_recipe`."""
+    content = _read(name_or_path)
+    for override in overrides:
+        _merge(content, _parse_override(override))
+    return parse_detector_recipe(content, name_or_path)
+
+
+def parse_detector_recipe(content: Mapping[str, Any], source: str) -> DetectorRecipe:
+    """Validate settings; `RecipeError` names `source` and the first key that is wrong."""
+    try:
+        return DetectorRecipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"Recipe {source}: {_explain(error, DetectorRecipe)}") from None
 
 
 def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
@@ -65,10 +98,12 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
 
 def parse_recipe(content: Mapping[str, Any], source: str) -> Recipe:
     """Validate settings; `RecipeError` names `source` and the first key that is wrong."""
+    if content.get("task") == "detector":
+        raise RecipeError(f"Recipe {source} trains a face detector, which only `mien train` does; name another recipe.")
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"Recipe {source}: {_explain(error)}") from None
+        raise RecipeError(f"Recipe {source}: {_explain(error, Recipe)}") from None
 
 
 def _shipped() -> dict[str, Path]:
@@ -125,12 +160,12 @@ def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, schema: type[BaseModel]) -> str:
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     where = ".".join(path)
     if first["type"] == "extra_forbidden":
-        known = _keys_at(path[:-1])
+        known = _keys_at(path[:-1], schema)
         return f"unknown key '{where}'.{did_you_mean(path[-1], known)} Keys there: {', '.join(known)}."
     if first["type"] == "missing":
         return f"the key '{where}' is missing."
@@ -139,8 +174,8 @@ def _explain(error: ValidationError) -> str:
     return f"'{where}' = {first['input']!r}: {first['msg'].lower()}."
 
 
-def _keys_at(path: list[str]) -> list[str]:
-    settings: type[BaseModel] = Recipe
+def _keys_at(path: list[str], schema: type[BaseModel]) -> list[str]:
+    settings = schema
     for part in path:
         annotation = settings.model_fields[part].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -16,7 +16,7 @@ from mien.core.errors import DataError, InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
 from mien.models.network import Network
 from mien.models.weights import load_weights
-from mien.recipes import Recipe
+from mien.recipes import DetectorRecipe, Recipe
 from mien.recipes.record import RECORD, RunRecord
 from mien.training.batches import FaceBatches
 from mien.training.checkpoints import MovableCheckpoint
@@ -89,7 +89,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         keeper = RecordKeeper(record, folder / RECORD, minutes)
         keeper.save()
         if keeper.has_time():
-            _train(task, batches, keeper, resume=resume, quiet=quiet)
+            train_to_end(task, batches, keeper, recipe, resume=resume, quiet=quiet)
     run = load_run(folder)
     if is_first_process():
         run.record.save(folder / RECORD)
@@ -114,10 +114,18 @@ def _load_weights(network: Network, path: Path | None) -> dict[str, Any]:
         return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest(), "notes": notes}
 
 
-def _train(task: Task, batches: FaceBatches, keeper: RecordKeeper, *, resume: bool, quiet: bool) -> None:
+def train_to_end(  # noqa: PLR0913 - the run's parts and how to run it
+    task: L.LightningModule,
+    batches: L.LightningDataModule,
+    keeper: RecordKeeper,
+    recipe: Recipe | DetectorRecipe,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> None:
     """Train to the end; turn the failures that users can mend into one-line errors."""
     folder = keeper.path.parent
-    trainer = _make_trainer(task.recipe, keeper, quiet=quiet)
+    trainer = _make_trainer(recipe, keeper, quiet=quiet)
     last = folder / CHECKPOINTS / "last.ckpt"
     advice = f"Continue with --resume --out {folder}."
     try:
@@ -149,7 +157,7 @@ def _train(task: Task, batches: FaceBatches, keeper: RecordKeeper, *, resume: bo
     keeper.finish(trainer)  # after the last checkpoint is on the disk
 
 
-def _make_trainer(recipe: Recipe, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
+def _make_trainer(recipe: Recipe | DetectorRecipe, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
     folder = keeper.path.parent
     checkpoints = folder / CHECKPOINTS
     # Two callbacks, because `save_last` of the first would write only when the best epoch changes.

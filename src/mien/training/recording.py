@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_only
+from pydantic import BaseModel
 from torch import Tensor
 
 from mien.core.card import InputSpec
@@ -64,8 +65,16 @@ def _macs(network: Network, spec: InputSpec) -> int:
         return 0
 
 
-def continue_record(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
+def continue_record(
+    old: RunRecord, new: RunRecord, folder: Path, parse: Callable[[Mapping[str, Any], str], BaseModel] = parse_recipe
+) -> RunRecord:
     """Return the record that a resumed run continues: the old one up to its last checkpoint, or a new one without any.
+
+    Args:
+        old: As found in `folder`.
+        new: Of the run that is about to start.
+        folder: The run folder.
+        parse: Validates the old record's recipe and fills in the defaults of newer settings.
 
     Raises:
         MienError: The run was started with other weights, another recipe or other data.
@@ -81,7 +90,7 @@ def continue_record(old: RunRecord, new: RunRecord, folder: Path) -> RunRecord:
     if not has_begun:
         return new
     # a setting that is newer than the record has its default
-    was, wanted = flatten(parse_recipe(old.recipe, str(folder / RECORD)).model_dump()), flatten(new.recipe)
+    was, wanted = flatten(parse(old.recipe, str(folder / RECORD)).model_dump()), flatten(new.recipe)
     changed = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key) and key not in MAY_CHANGE]
     if changed:
         differences = ", ".join(f"{key} {was.get(key, 'unset')}, now {wanted.get(key, 'unset')}" for key in changed)

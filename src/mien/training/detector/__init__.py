@@ -1,0 +1,1 @@
+"""Training a face detector on composed scenes."""
