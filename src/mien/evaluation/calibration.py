@@ -1,4 +1,4 @@
-"""Calibrate a model's probabilities: the temperature, and the thresholds for "not a face" and "unsure"."""
+"""Calibrate probabilities: temperature, the thresholds of "not a face" and "unsure", and a logistic curve."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FACES_LOST = 0.002
 LOWEST_THRESHOLD = 0.1
 # A prediction is shown as sure if, of all predictions at least as confident, at least this share is correct.
 SHARE_RIGHT = 0.85
+# Of `fit_logistic`: the weight of the prior, as a number of observations; bounds of a step and of the slope.
+PRIOR, LARGEST_STEP, SMALLEST_SLOPE = 1.0, 1.0, 0.05
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -40,6 +42,33 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
         else:
             low = left
     return round(float(np.exp((low + high) / 2)), 4)
+
+
+def fit_logistic(
+    logits: NDArray[np.float64], is_true: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return slope and offset of the most likely sigmoid(slope * logit + offset), by Newton's method.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999. Slope and offset stay near 1 and 0 where the data
+    say little, such as one class only.
+
+    Args:
+        logits: (n,).
+        is_true: (n,).
+        weights: (n,), at least 0; scaled to a sum of n.
+    """
+    design = np.stack([logits, np.ones_like(logits)], axis=1)
+    weights = weights * len(weights) / max(weights.sum(), 1e-12)
+    start = fitted = np.array([1.0, 0.0])
+    for _ in range(100):
+        probabilities = 1 / (1 + np.exp(-np.clip(design @ fitted, -50, 50)))
+        gradient = design.T @ (weights * (probabilities - is_true)) + PRIOR * (fitted - start)
+        curvature = (design.T * (weights * probabilities * (1 - probabilities))) @ design + PRIOR * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        fitted = fitted - step * min(1.0, LARGEST_STEP / float(np.abs(step).max() + 1e-12))
+        if np.abs(step).max() < 1e-9:
+            break
+    return round(max(float(fitted[0]), SMALLEST_SLOPE), 6), round(float(fitted[1]), 6)
 
 
 def choose_reject_threshold(reject: NDArray[np.float32], is_face: NDArray[np.bool_] | None) -> float:
