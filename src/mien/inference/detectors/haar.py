@@ -19,8 +19,7 @@ class Haar:
 
     name = "haar"
 
-    # Chosen with lab/benchmarks/detectors.py: finds as many of the pasted faces as the cascade "default"
-    # (74 % against 72 %), with a tenth of its false boxes.
+    # Of 29 settings tried on pasted faces: finds as many as the cascade "default", with a tenth of its false boxes.
     cascade = "haarcascade_frontalface_alt.xml"
     scale_factor = 1.1
     min_neighbours = 5

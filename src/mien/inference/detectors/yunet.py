@@ -38,7 +38,7 @@ SHORTEST_SIDE = 64
 class YuNet:
     """Reduces images to a long side of 640 pixels.
 
-    It finds more faces than Haar at any setting tried, and is faster (`results/detectors.json`).
+    It finds more faces than Haar, and is faster (`results/detectors.json`).
     """
 
     name = "yunet"
