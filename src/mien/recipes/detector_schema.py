@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mien.recipes.schema import Fraction, OptimizerSettings, ScheduleSettings, Settings, TrainingSettings
 
@@ -63,3 +63,16 @@ class DetectorRecipe(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        absent = {
+            "training.devices and training.nodes": self.training.processes > 1,
+            "training.use_compile": self.training.use_compile,
+            "optimizer.sam_rho": self.optimizer.sam_rho > 0,
+            "schedule.name = 'plateau'": self.schedule.name == "plateau",
+        }
+        for setting, is_wanted in absent.items():
+            if is_wanted:
+                raise ValueError(f"a face detector trains without {setting}; leave the setting out")
+        return self

@@ -168,3 +168,8 @@ class TestRecipes:
     def test_an_unknown_key_is_named_with_those_that_exist(self):
         with pytest.raises(RecipeError, match=r"unknown key 'scenes\.per_epok'.*Did you mean 'per_epoch'"):
             load_detector_recipe("detector/faces", ["scenes.per_epok=1"])
+
+    @pytest.mark.parametrize("setting", ["training.devices=2", "optimizer.sam_rho=0.1", "training.use_compile=true"])
+    def test_a_setting_that_would_do_nothing_is_refused(self, setting):
+        with pytest.raises(RecipeError, match="a face detector trains without"):
+            load_detector_recipe("detector/faces", [setting])
