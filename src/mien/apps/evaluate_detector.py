@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.data_sets import show_progress
+from mien.apps.data_sets import DataOption, DatasetOption, show_progress
 from mien.apps.options import AsJson, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from mien.evaluation.detector_scores import Finder
+    from mien.evaluation.detector_conditions import ConditionComposer
+    from mien.evaluation.detector_scores import Finder, Seen
 
 
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -23,15 +24,21 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter per option
     boxes: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Photographs with boxes in COCO or Pascal VOC files.")
     ] = None,
+    scenes: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photographs to draw the faces of --data on; every fifth one is used."),
+    ] = None,
+    data: DataOption = None,
+    dataset: DatasetOption = None,
+    faces: Annotated[int, typer.Option(min=1, help="Drawn faces for each level of a condition.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn scenes.")] = 0,
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE", help="Also score what is left when this model has rejected non-faces."),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Draw missed faces (yellow) and false boxes (red) to this .png or .jpg file."
-        ),
+        typer.Option(metavar="FILE", help="Draw missed faces (yellow), false boxes (red) to this .png or .jpg file."),
     ] = None,
     threads: Threads = 1,
     plugin: PluginFiles = None,
@@ -39,28 +46,36 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Score a face detector.
 
-    Counts faces found and false boxes on photographs with known boxes: by size, brightness and contrast of the faces,
-    over thresholds of the score, and whether the scores are calibrated.
+    With --boxes, counts faces found and false boxes on photographs with known boxes: by size, brightness and contrast
+    of the faces, over thresholds of the score, and whether the scores are calibrated. With --scenes and --data, counts
+    them on photographs that validation faces of the data are drawn into: by size, roll, imitated yaw, light, contrast,
+    noise and cover.
     """
-    from mien.apps.detector_tables import show_photographs
+    from mien.apps.detector_tables import show_photographs, show_scenes
     from mien.core.errors import DataError
     from mien.evaluation.detector_sheet import MistakeSheet, check_sheet
 
     load_plugin_files(plugin)
-    if boxes is None:
-        raise DataError("Name photographs with --boxes DIR.")
+    if (boxes is None) == (scenes is None):
+        raise DataError("Name photographs with boxes by --boxes DIR, or photographs to draw on by --scenes DIR.")
     if sheet is not None:
         check_sheet(sheet)
     finder = _make_finder(detector, model, threads)
-    mistakes = None if sheet is None else MistakeSheet()
-    scores = _score_photographs(finder, boxes, mistakes)
+    mistakes = MistakeSheet() if scenes is None else MistakeSheet(16, 8, by_name=True)
+    seen = None if sheet is None else mistakes.add
+    if boxes is not None:
+        scores = _score_photographs(finder, boxes, seen)
+    elif scenes is not None:
+        scores = _score_scenes(finder, _make_composer(scenes, data, dataset, seed), faces, seen)
     if as_json:
         typer.echo(json.dumps(scores, indent=1))
-    else:
+    elif scenes is None:
         show_photographs(scores)
-    if mistakes is not None and sheet is not None:
+    else:
+        show_scenes(scores)
+    if sheet is not None:
         mistakes.save(sheet)
-        note = "" if mistakes.is_complete else "; the largest missed faces and the best-scored false boxes only"
+        note = "" if mistakes.is_complete else "; not all are shown"
         typer.echo(f"Sheet: {sheet} ({mistakes.missed} missed, {mistakes.false} false{note})", err=True)
 
 
@@ -75,7 +90,34 @@ def _make_finder(detector: str, model: str | None, threads: int) -> Finder:
     return Finder(recognizer.detector, recognizer)
 
 
-def _score_photographs(finder: Finder, folder: Path, mistakes: Any) -> dict[str, Any]:
+def _make_composer(scenes: Path, data: Path | None, dataset: str | None, seed: int) -> ConditionComposer:
+    from mien.core.errors import DataError
+    from mien.data.options import LoadOptions
+    from mien.data.registry import detect, load
+    from mien.data.scenes.covers import FACE
+    from mien.data.scenes.photographs import load_scenes
+    from mien.evaluation.detector_conditions import ConditionComposer
+
+    if dataset is None:
+        if data is None:
+            raise DataError("Name the faces to draw with --data PATH, or with --dataset a data set that needs none.")
+        dataset = detect(data)
+    loaded = load(dataset, data, LoadOptions(image_size=FACE, channels=1))
+    loaded.require_split("validation")
+    shown = loaded.split("validation")
+    images = shown.images if shown.is_face is None else shown.images[shown.is_face]
+    _, held_back = load_scenes(scenes).divide()
+    return ConditionComposer(images, held_back.photographs, seed)
+
+
+def _score_scenes(finder: Finder, composer: ConditionComposer, faces: int, seen: Seen | None) -> dict[str, Any]:
+    from mien.evaluation.detector_scenes import count_faces, score_scenes
+
+    with show_progress(count_faces(faces)) as progress:
+        return score_scenes(finder, composer, faces, seen=seen, progress=progress)
+
+
+def _score_photographs(finder: Finder, folder: Path, seen: Seen | None) -> dict[str, Any]:
     from mien.core.errors import DataError
     from mien.data.box_files import read_boxes
     from mien.evaluation.detector_scores import score_photographs
@@ -84,5 +126,4 @@ def _score_photographs(finder: Finder, folder: Path, mistakes: Any) -> dict[str,
     if not photographs:
         raise DataError(f"No boxes in {folder}: expected images and COCO (.json) or Pascal VOC (.xml) files.")
     with show_progress(len(photographs), "Photographs") as progress:
-        seen = None if mistakes is None else mistakes.add
         return score_photographs(finder, photographs, seen=seen, progress=progress)

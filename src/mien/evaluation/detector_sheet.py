@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import cv2
@@ -19,11 +18,9 @@ from mien.evaluation.detection import FALSE, HIT, Matches, Rows, sides
 
 YELLOW, RED, GREEN, GREY = (255, 220, 0), (235, 40, 40), (60, 180, 75), (40, 40, 40)
 SUFFIXES = (".png", ".jpg")
-TILE, CAPTION, COLUMNS = 160, 30, 8
+TILE, CAPTION, COLUMNS, LONGEST_LINE = 160, 30, 8, 26
 # A tile shows the square of this many sides around a box.
 AROUND = CropSpec(scale=3, shift_x=0, shift_y=0)
-# The tiles of either kind that a sheet shows at most.
-MOST_TILES = 120
 
 
 @dataclass(frozen=True)
@@ -36,47 +33,54 @@ class _Tile:
 
 
 class MistakeSheet:
-    """Collects tiles; shows the largest missed faces and the false boxes with the highest scores, 120 of each at most.
+    """Collects tiles; shows the largest missed faces, then the false boxes with the highest scores.
 
     Missed faces are yellow, false boxes red, found faces green.
+
+    Args:
+        missed, false: The most tiles of either kind, for each name or for all.
+        by_name: Show the mistakes of each name on rows of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, missed: int = 120, false: int = 120, *, by_name: bool = False) -> None:
         self.missed, self.false = 0, 0
-        self._missed: list[_Tile] = []
-        self._false: list[_Tile] = []
+        self._limits, self._by_name = (missed, false), by_name
+        self._tiles: dict[str, tuple[list[_Tile], list[_Tile]]] = {}
 
     def add(self, name: str, pixels: NDArray[np.uint8], matches: Matches) -> None:
         """Add the mistakes of an RGB image (h, w, 3); `name` is written below them."""
         missed = matches.faces[~matches.is_found]
         false = matches.outcomes == FALSE
-        coloured = ((matches.boxes[matches.outcomes == HIT], GREEN), (matches.boxes[false], RED), (missed, YELLOW))
-        for face, side in zip(missed, sides(missed), strict=True):
-            self._missed.append(_Tile(side, _draw(pixels, face, coloured), (name, f"missed, {side:.0f} px")))
-        for box, score in zip(matches.boxes[false], matches.scores[false], strict=True):
-            text = f"false, {score:.2f}, {max(box[2:]):.0f} px"
-            self._false.append(_Tile(score, _draw(pixels, box, coloured), (name, text)))
         self.missed += len(missed)
         self.false += int(false.sum())
-        self._missed, self._false = _best(self._missed), _best(self._false)
+        tiles = self._tiles.setdefault(name if self._by_name else "", ([], []))
+        coloured = ((matches.boxes[matches.outcomes == HIT], GREEN), (matches.boxes[false], RED), (missed, YELLOW))
+        for face, side in zip(missed, sides(missed), strict=True):
+            tiles[0].append(_Tile(side, _draw(pixels, face, coloured), (name, f"missed, {side:.0f} px")))
+        for box, score in zip(matches.boxes[false], matches.scores[false], strict=True):
+            text = f"false, {score:.2f}, {max(box[2:]):.0f} px"
+            tiles[1].append(_Tile(score, _draw(pixels, box, coloured), (name, text)))
+        for kind, limit in zip(tiles, self._limits, strict=True):
+            kind[:] = sorted(kind, key=lambda tile: -tile.rank)[:limit]
 
     @property
     def is_complete(self) -> bool:
         """Whether there is a tile for every mistake so far."""
-        return (self.missed, self.false) == (len(self._missed), len(self._false))
+        return self.missed + self.false == sum(len(kind) for tiles in self._tiles.values() for kind in tiles)
 
     def save(self, path: Path) -> None:
-        """Write the sheet, missed faces first, as the suffix says; `DataError` if it cannot be written."""
-        tiles = self._missed + self._false
-        rows = max(ceil(len(tiles) / COLUMNS), 1)
-        sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + CAPTION)), GREY)
+        """Write the sheet as the suffix says; `DataError` if it cannot be written."""
+        groups = [missed + false for missed, false in self._tiles.values() if missed or false]
+        rows = [group[first : first + COLUMNS] for group in groups for first in range(0, len(group), COLUMNS)]
+        sheet = Image.new("RGB", (COLUMNS * TILE, max(len(rows), 1) * (TILE + CAPTION)), GREY)
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-        for number, tile in enumerate(tiles):
-            x, y = number % COLUMNS * TILE, number // COLUMNS * (TILE + CAPTION)
-            sheet.paste(Image.fromarray(tile.picture), (x, y))
-            for line, text in enumerate(tile.lines):
-                shown = text if len(text) <= 26 else f"...{text[-23:]}"
-                draw.text((x + 3, y + TILE + 1 + 14 * line), shown, font=font, fill="white")
+        for row, tiles in enumerate(rows):
+            for column, tile in enumerate(tiles):
+                x, y = column * TILE, row * (TILE + CAPTION)
+                sheet.paste(Image.fromarray(tile.picture), (x, y))
+                for line, text in enumerate(tile.lines):
+                    shown = text if len(text) <= LONGEST_LINE else f"...{text[3 - LONGEST_LINE :]}"
+                    draw.text((x + 3, y + TILE + 1 + 14 * line), shown, font=font, fill="white")
         try:
             sheet.save(path)
         except OSError as error:
@@ -89,10 +93,6 @@ def check_sheet(path: Path) -> None:
         raise DataError(f"--sheet {path}: expected a file that ends in {' or '.join(SUFFIXES)}.")
     if not path.parent.is_dir():
         raise DataError(f"No folder {path.parent} for {path.name}; make it first.")
-
-
-def _best(tiles: list[_Tile]) -> list[_Tile]:
-    return sorted(tiles, key=lambda tile: -tile.rank)[:MOST_TILES]
 
 
 def _draw(

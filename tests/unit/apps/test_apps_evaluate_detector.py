@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import square_detector
 import typer
+from scene_folder import write_scenes
 from square_detector import write_photographs
 from typer.testing import CliRunner
 
 from mien.apps.evaluate_detector import evaluate_detector
 from mien.core import plugins
 from mien.core.errors import DataError, ModelError
+from mien.evaluation import detector_scenes
 
 app = typer.Typer()
 app.command()(evaluate_detector)
@@ -58,9 +60,29 @@ def test_json_and_sheet(folder: Path) -> None:
     assert (folder / "sheet.png").is_file()
 
 
+def test_scenes(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("none", "--scenes", write_scenes(tmp_path / "scenes"), "--dataset", "synthetic", "--faces", 1)
+    text, _ = invoke(*words, "--model", tiny_model)
+    for part in (
+        "none: 7 frontal faces drawn into photographs", "after rejection", "24 to 32", "Roll in degrees", "90",
+        "Imitated yaw", "1/16", "Contrast", "Noise", "sunglasses", "heads without a face", "Frontal: 24 to 300 pixels",
+    ):  # fmt: skip
+        assert part in text
+    monkeypatch.setattr(detector_scenes, "CONDITIONS", {"size": detector_scenes.CONDITIONS["size"][:2]})
+    text, notes = invoke(*words, "--seed", 3, "--json", "--sheet", tmp_path / "sheet.png")
+    scores = json.loads(text)
+    assert scores["seed"] == 3
+    assert [row["level"] for row in scores["stages"]["detector"]["conditions"]["size"]] == ["24 to 32", "32 to 48"]
+    assert "missed" in notes
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def test_bad_input_is_one_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Name photographs with --boxes DIR"):
-        invoke("square")
+    for words in ((), ("--boxes", folder, "--scenes", folder)):
+        with pytest.raises(DataError, match="Name photographs with boxes by --boxes DIR, or photographs to draw on"):
+            invoke("square", *words)
+    with pytest.raises(DataError, match="Name the faces to draw with --data"):
+        invoke("square", "--scenes", folder)
     with pytest.raises(ModelError, match="squere"):
         invoke("squere", "--boxes", folder)
     empty = tmp_path / "empty"
