@@ -89,7 +89,7 @@ def test_onnxruntime_is_imported_in_one_place():
         for path in FILES
         if any(n.split(".")[0] == "onnxruntime" and not n.startswith(tools) for n in imports_of(path))
     ]
-    assert users == ["model.py"]
+    assert users == ["onnx_session.py"]
 
 
 WITHOUT_EXTRAS = f"""

@@ -17,24 +17,14 @@ from numpy.typing import NDArray
 from mien.core.card import ModelCard
 from mien.core.errors import MissingExtraError, ModelError, did_you_mean
 from mien.core.text import first_line
+from mien.inference.onnx_session import PROVIDERS, read_file, start_session
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from mien.inference.openvino import OpenvinoSession
 
-LARGEST_FILE = 512 * 2**20
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
-# The bytes that mark a weight stored in another file (onnx.proto, TensorProto.external_data).
-EXTERNAL_WEIGHT = b"\x0a\x08location\x12"
-NO_FOLDER = os.devnull
-# The bytes of the operator that quantizes activations (NodeProto.op_type). Only int8 files have it: files in which just
-# the weights have 8 bits have its inverse, DequantizeLinear.
-QUANTIZE = b"\x22\x0eQuantizeLinear"
 WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
-# Execution providers: mien's names and onnxruntime's; OpenVINO is a runtime of its own.
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": ""}
 
 Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network: images (n, channels, size, size) -> logits (n, outputs)."""
@@ -94,7 +84,7 @@ class OnnxModel:
             )
         self.source = source
         # onnxruntime loads the file for OpenVINO too, which does not return the card and accepts bad files.
-        session = _session(data, source, threads, "cpu" if provider == "openvino" else provider)
+        session = start_session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
         self._session: Any = _openvino(data, source, threads) if provider == "openvino" else session
         check_outputs(self._run, self.card, source)
@@ -192,7 +182,7 @@ def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
     known = model_files() if is_name else {}
     if name in known:
-        return _read_file(known[name], f"model '{name}'"), f"model '{name}'"
+        return read_file(known[name], f"model '{name}'"), f"model '{name}'"
     if is_name and not path.exists():
         if name == "default":
             raise ModelError("This installation has no default model; name an .onnx file with --model FILE.")
@@ -200,69 +190,15 @@ def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
             f"No model named '{name}'.{did_you_mean(name, known)} Models: {', '.join(known) or 'none'}, or an .onnx "
             f"file written by `mien export`; {WEIGHTS_VARIABLE} may name a folder of more."
         )
-    return _read_file(path, str(path)), str(path)
+    return read_file(path, str(path)), str(path)
 
 
 def optimize_model(data: bytes, source: str) -> bytes:
     """Return the network in plain 32-bit ONNX operators, weights dequantized and constants folded; needs no card."""
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / "plain.onnx"
-        _session(data, source, 1, plain=path)
+        start_session(data, source, 1, plain=path)
         return path.read_bytes()
-
-
-def _read_file(path: Traversable, source: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise ModelError(f"{source}: no such model file.") from None
-    except IsADirectoryError:
-        raise ModelError(f"{source} is a folder; expected an .onnx file, such as a run's model.onnx.") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{source} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    if len(data) > LARGEST_FILE:
-        raise ModelError(f"{source} is larger than {LARGEST_FILE // 2**20} MiB; expected an expression network.")
-    return data
-
-
-def _session(
-    data: bytes, source: str, threads: int, provider: str = "cpu", plain: Path | None = None
-) -> onnxruntime.InferenceSession:
-    """Start onnxruntime on one network: quiet, offline, and with no more threads than given.
-
-    The settings are the fastest while other programs use the cores too (results/onnxruntime_settings.json). With
-    `plain`, only optimizations that keep to standard operators are applied, and the result is written to that file.
-    """
-    if EXTERNAL_WEIGHT in data:
-        raise ModelError(f"{source} keeps weights in another file; export it as one file.")
-    # Set before the import, this keeps onnxruntime from writing to the user's cache.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    if PROVIDERS[provider] not in onnxruntime.get_available_providers():
-        raise MissingExtraError(f"Provider '{provider}'", provider)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # If only the weights have 8 bits, dequantize them once while loading: onnxruntime would do so for every face.
-    options.add_session_config_entry("session.disable_quant_qdq", "0" if QUANTIZE in data else "1")
-    # Should a file get past the check above, its external weights are looked for in a folder that cannot exist.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
-    if plain is not None:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(plain)
-    # operators that another provider lacks run on the CPU
-    providers = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=providers)
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelError(f"{source} is not an ONNX model that can be run ({first_line(error)}).") from None
-    if session.get_providers()[0] != PROVIDERS[provider]:
-        raise ModelError(f"Provider '{provider}' does not start; check its driver and libraries, or use 'cpu'.")
-    return session
 
 
 def _openvino(data: bytes, source: str, threads: int) -> OpenvinoSession:

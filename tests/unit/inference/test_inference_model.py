@@ -11,6 +11,7 @@ from tiny_model import MakeModel, tiny_card, tiny_network
 from mien.core.card import METADATA_KEY
 from mien.core.errors import ModelError
 from mien.inference import model as module
+from mien.inference import onnx_session
 from mien.inference.model import OnnxModel, softmax
 
 
@@ -100,14 +101,14 @@ def test_weights_in_another_file_are_refused_and_not_read_even_if_unseen(
     onnx.save(tiny_network(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     with pytest.raises(ModelError, match="keeps weights in another file"):
         OnnxModel.load(path)
-    monkeypatch.setattr(module, "EXTERNAL_WEIGHT", b"\0never\0")
+    monkeypatch.setattr(onnx_session, "EXTERNAL_WEIGHT", b"\0never\0")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="is not an ONNX model that can be run"):
         OnnxModel.load(path)
 
 
 def test_too_large_files_are_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGEST_FILE", 10)
+    monkeypatch.setattr(onnx_session, "LARGEST_FILE", 10)
     with pytest.raises(ModelError, match="larger than"):
         OnnxModel.load(tiny_model)
 
