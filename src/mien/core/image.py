@@ -32,6 +32,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 # Pillow itself refuses larger images.
 PILLOW_PIXELS = 178_956_970
+# Heads turned by less, in degrees, are cropped as they are: the faces that networks learn from vary by as much.
+LEAST_ROLL = 10.0
 # No network takes more (InputSpec), so a larger crop would only cost memory.
 LARGEST_CROP = 1024
 
@@ -123,49 +125,68 @@ def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     return _to_rgb(Image.fromarray(pixels)) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
 
 
-def cut_square(box: Box, crop: CropSpec) -> Box:
-    """Return the square that `crop_face` cuts around a face box, in pixels; `ImageError` if the box has no area."""
+def cut_square(box: Box, crop: CropSpec, roll: float = 0.0) -> Box:
+    """Return the square that `crop_face` cuts around a face box, in pixels; `ImageError` if the box has no area.
+
+    It is the square before it is turned around its centre by `roll` degrees.
+    """
     side = crop.scale * math.sqrt(max(box.width, 0.0) * max(box.height, 0.0))
     x, y = box.centre
-    if not (math.isfinite(side) and side > 0 and math.isfinite(x + y)):
+    if not (math.isfinite(side) and side > 0 and math.isfinite(x + y + roll)):
         raise ImageError(f"Face box {box} is not a rectangle; expected finite numbers and positive sides.")
-    return Box(x + crop.shift_x * side - side / 2, y + crop.shift_y * side - side / 2, side, side)
+    shift_x, shift_y = crop.shift_x, crop.shift_y
+    if roll:
+        cosine, sine = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+        shift_x, shift_y = shift_x * cosine - shift_y * sine, shift_x * sine + shift_y * cosine
+    return Box(x + shift_x * side - side / 2, y + shift_y * side - side / 2, side, side)
 
 
-def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec) -> NDArray[np.uint8]:
-    """Cut the square around a face box.
+def roll_to_undo(roll: float) -> float:
+    """Return by how many degrees a detected head is turned upright before it is classified: `roll`, or 0 if small."""
+    return roll if abs(roll) >= LEAST_ROLL else 0.0
+
+
+def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec, roll: float = 0.0) -> NDArray[np.uint8]:
+    """Cut the square around a face box, and turn the face upright.
 
     The side is `crop.scale * sqrt(width * height)` of the box; the centre is the box's, moved by
-    `(crop.shift_x, crop.shift_y) * side`. The crop is sampled bilinearly at sub-pixel positions, has about one pixel
-    per image pixel (at most 1024 per side), and repeats the border pixels outside the image.
+    `(crop.shift_x, crop.shift_y) * side` in the face's own directions. The crop is sampled bilinearly at sub-pixel
+    positions, has about one pixel per image pixel (at most 1024 per side), and repeats the border pixels outside the
+    image.
 
     Args:
         image: (h, w) or (h, w, 3).
         box: The detected face, in pixels.
         crop: The size and position of the square relative to the box.
+        roll: By how many degrees the head is turned, clockwise as seen in the image.
 
     Returns:
         (n, n) or (n, n, 3) with n = round(side), from 1 to 1024.
     """
-    square = cut_square(box, crop)
+    square = cut_square(box, crop, roll)
     left, top, side = square.x, square.y, square.width
     height, width = image.shape[:2]
-    if (left, top, side, side) == (0, 0, width, height) and side <= LARGEST_CROP:
+    if (left, top, side, side) == (0, 0, width, height) and roll == 0 and side <= LARGEST_CROP:
         return image
     n = min(max(round(side), 1), LARGEST_CROP)
-    x0, x1 = _span(left, side, width)
-    y0, y1 = _span(top, side, height)
+    cosine, sine = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    extent = side * (abs(cosine) + abs(sine))  # of the turned square
+    x0, x1 = _span(left - (extent - side) / 2, extent, width)
+    y0, y1 = _span(top - (extent - side) / 2, extent, height)
     region = image[y0:y1, x0:x1]
     if side > LARGEST_CROP:  # bilinear sampling alone would alias
         shape = (math.ceil((x1 - x0) * n / side), math.ceil((y1 - y0) * n / side))
         region = np.asarray(cv2.resize(region, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     fx, fy = region.shape[1] / (x1 - x0), region.shape[0] / (y1 - y0)
-    step_x, step_y = side / n * fx, side / n * fy
+    step = side / n
+    corner = (step - side) / 2  # of the crop's first pixel's centre from the square's, across and down
     # (column, row) of the crop -> (x, y) of the region, both counted at pixel centres
+    first_x = left - x0 + step / 2 + (cosine - 1) * corner - sine * corner
+    first_y = top - y0 + step / 2 + (cosine - 1) * corner + sine * corner
     matrix = np.array(
         [
-            [step_x, 0, (left - x0) * fx + step_x / 2 - 0.5],
-            [0, step_y, (top - y0) * fy + step_y / 2 - 0.5],
+            [cosine * step * fx, -sine * step * fx, first_x * fx - 0.5],
+            [sine * step * fy, cosine * step * fy, first_y * fy - 0.5],
         ]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

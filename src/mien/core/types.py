@@ -34,24 +34,31 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """A detected face: its box, the detector's score in [0, 1] and, if known, five landmarks.
+    """A detected face: its box, the detector's score in [0, 1] and, if known, five landmarks and the head's roll.
 
     Landmarks are (x, y) pixels of right eye, left eye, nose tip, right and left mouth corner (the person's right).
+    `roll` is in degrees, clockwise as seen in the image: above 0, the top of the head leans to the right. The box is
+    the upright face's, turned around its centre by that.
     """
 
     box: Box
     score: float
     landmarks: tuple[tuple[float, float], ...] = ()
+    roll: float = 0.0
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face with its apparent expression; `probabilities` sum to 1 over the model's labels, in order."""
+    """A face with its apparent expression.
+
+    `probabilities` sum to 1 over the model's labels, in order. `roll` is the head's, as in `Detection`.
+    """
 
     box: Box
     score: float
     label: str
     probabilities: dict[str, float]
+    roll: float = field(default=0.0, kw_only=True)
 
     @property
     def confidence(self) -> float:
@@ -63,6 +70,7 @@ class Face:
         return {
             "face": number,
             **{side: round(float(getattr(self.box, side)), 1) for side in ("x", "y", "width", "height")},
+            "roll": round(float(self.roll), 1),
             "score": round(float(self.score), 4),
             "label": self.label,
             "confidence": round(float(self.confidence), 6),

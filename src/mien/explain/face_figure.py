@@ -44,7 +44,8 @@ def save_face(image: ExplainedImage, number: int, model: str, folder: Path) -> l
     """Write a face's figure and maps, named after the image and the face's number; no file is overwritten.
 
     The .npz holds `maps` (n, size, size) at the crop's pixels, `methods`, `layers`, `labels` and `is_spatial` (n,),
-    `crop` and `square` (left, top, width, height of the crop in the image).
+    `crop`, `square` (left, top, width, height of the crop in the image) and `roll` (by how many degrees the square is
+    turned around its centre, clockwise).
 
     Args:
         image: The explained image.
@@ -74,6 +75,7 @@ def save_face(image: ExplainedImage, number: int, model: str, folder: Path) -> l
             is_spatial=np.array([one.is_spatial for one in face.maps]),
             crop=face.crop,
             square=np.array([square.x, square.y, square.width, square.height]),
+            roll=np.array(face.roll),
         )
     return paths
 
@@ -111,7 +113,9 @@ def _show_image(axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, scale
     for colour, linewidth in (("black", 2.2), (BOX_COLOUR, 1.1)):
         # pixel i extends from i - 1/2 to i + 1/2
         corner = (square.x - 0.5, square.y - 0.5)
-        box = Rectangle(corner, square.width, square.height, fill=False, edgecolor=colour, linewidth=linewidth)
+        look = {"fill": False, "edgecolor": colour, "linewidth": linewidth}
+        # the axis of rows points down, so that positive angles are clockwise
+        box = Rectangle(corner, square.width, square.height, angle=face.roll, rotation_point="center", **look)
         axis.add_patch(box)
 
 
@@ -132,7 +136,7 @@ def _show_on_image(
     axis: Axes, small: NDArray[np.uint8], face: ExplainedFace, one: ExplanationMap, scale: float
 ) -> None:
     height, width = small.shape[:2]
-    values, is_inside = place_on_image(one, face.square.scaled(scale), height, width)
+    values, is_inside = place_on_image(one, face.square.scaled(scale), height, width, face.roll)
     if is_inside.any() and not one.is_signed:
         values = np.where(is_inside, values, values[is_inside].min())
     show_map(axis, small, values, is_signed=one.is_signed)
@@ -140,7 +144,7 @@ def _show_on_image(
 
 
 def place_on_image(
-    one: ExplanationMap, square: Box, height: int, width: int
+    one: ExplanationMap, square: Box, height: int, width: int, roll: float = 0.0
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Place the map of a crop in its image.
 
@@ -149,12 +153,33 @@ def place_on_image(
         square: Where the crop was cut, in pixels of the image; it may reach past the border.
         height: Of the image.
         width: Of the image.
+        roll: By how many degrees the square is turned around its centre, clockwise.
 
     Returns:
         The values (height, width), 0 outside the square, and a mask of the pixels whose centres are inside it.
     """
+    if roll:
+        return _place_turned(one, square, height, width, roll)
     top, left = -square.y / square.height, -square.x / square.width
     values = one.window((top, left), (top + height / square.height, left + width / square.width), height, width)
     rows, columns = np.arange(height) + 0.5 - square.y, np.arange(width) + 0.5 - square.x
     is_inside = np.outer((rows >= 0) & (rows < square.height), (columns >= 0) & (columns < square.width))
     return np.where(is_inside, values, np.float32(0)), is_inside
+
+
+def _place_turned(
+    one: ExplanationMap, square: Box, height: int, width: int, roll: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    side = max(round(square.width), 1)
+    cosine, sine = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    (x, y), step = square.centre, side / square.width
+    # (x, y) of the image -> (column, row) of the map with `side` pixels, both counted at pixel centres
+    turn = step * np.array([[cosine, sine], [-sine, cosine]])
+    first = turn @ np.array([0.5 - x, 0.5 - y]) + side / 2 - 0.5
+    matrix, flags = np.column_stack([turn, first]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    placed = cv2.warpAffine(
+        one.resized(side, side), matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1) @ turn.T + first + 0.5
+    is_inside = ((places >= 0) & (places < side)).all(axis=-1)
+    return np.where(is_inside, placed, np.float32(0)), is_inside

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
-from mien.core.image import cut_square, to_batch
+from mien.core.image import cut_square, roll_to_undo, to_batch
 from mien.core.text import percent
 from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
@@ -28,10 +28,11 @@ class ExplainedFace:
 
     Attributes:
         face: Its box, label and probabilities.
-        square: The square that was cut around the box, in pixels of the image.
+        square: The square that was cut around the box, in pixels of the image, before it is turned.
         crop: The network's input, (size, size) grey or (size, size, 3) RGB.
         label: The class that the maps explain.
         maps: One per method; for "parts", one per part.
+        roll: By how many degrees the square is turned around its centre, clockwise; 0 for a nearly upright face.
     """
 
     face: Face
@@ -39,6 +40,7 @@ class ExplainedFace:
     crop: NDArray[np.uint8]
     label: str
     maps: tuple[ExplanationMap, ...]
+    roll: float = 0.0
 
     def describe(self) -> str:
         """Return the predicted label, and the explained one if it differs, with their probabilities."""
@@ -150,10 +152,11 @@ class FaceExplainer:
         explained = [
             ExplainedFace(
                 face,
-                cut_square(face.box, self.recognizer.crop_spec),
+                cut_square(face.box, self.recognizer.crop_spec, roll_to_undo(face.roll)),
                 crops[i],
                 self.explainer.labels[labels[i]],
                 tuple(one for maps in by_method for one in maps[i]),
+                roll_to_undo(face.roll),
             )
             for i, face in enumerate(faces)
         ]

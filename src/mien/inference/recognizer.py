@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
 from mien.core.errors import ImageError
-from mien.core.image import DEFAULT_LIMITS, Limits, as_rgb, crop_face, decode_image, fit_face, read_image, to_batch
+from mien.core.image import (
+    DEFAULT_LIMITS,
+    Limits,
+    as_rgb,
+    crop_face,
+    decode_image,
+    fit_face,
+    read_image,
+    roll_to_undo,
+    to_batch,
+)
 from mien.core.types import Box, Detection, Face, ImageResult
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.registry import DetectorSpec, create_detector
@@ -59,8 +69,9 @@ class Recognizer:
 
         Args:
             model: The name of a shipped model, an .onnx file, or a loaded model.
-            detector: `auto`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE` with a
-                model file, a YuNet model file, or a detector object.
+            detector: `auto`, `mien`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE`
+                with a model file, a model file, or a detector object. `mien` may be followed by the smallest face to
+                find, in pixels of the image: `mien@40`.
             threads: CPU threads of the network, at least 1; ignored for a loaded model.
             use_rejection: Drop boxes that the network rejects as non-faces; ignored if each image is one face.
 
@@ -118,7 +129,7 @@ class Recognizer:
         name = image_name(image) if source is None else source
         pixels = read_pixels(image, name, limits)
         detections = sorted(self.detect(pixels), key=lambda detection: detection.box.centre)
-        crops = [self.crop(pixels, detection.box) for detection in detections]
+        crops = [self.crop(pixels, detection.box, detection.roll) for detection in detections]
         return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
 
     def classify(self, found: Sequence[FoundFaces], *, batch: int | None = None) -> list[ImageResult]:
@@ -144,7 +155,7 @@ class Recognizer:
                 if self.is_face(float(reject)):
                     label = labels[int(probabilities.argmax())]
                     by_label = dict(zip(labels, probabilities.tolist(), strict=True))
-                    faces.append(Face(detection.box, detection.score, label, by_label))
+                    faces.append(Face(detection.box, detection.score, label, by_label, roll=detection.roll))
             rejected = len(one.detections) - len(faces)
             results.append(ImageResult(one.source, one.width, one.height, faces, labels, rejected))
         return results
@@ -153,9 +164,18 @@ class Recognizer:
         """Return the faces of an upright RGB image (h, w, 3), without duplicates, best first."""
         return remove_duplicates(self.detector.detect(pixels))
 
-    def crop(self, pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-        """Cut a face out of an RGB image (h, w, 3), as the network takes it: (size, size) or (size, size, 3)."""
-        return fit_face(crop_face(pixels, box, self.crop_spec), self.card.input)
+    def crop(self, pixels: NDArray[np.uint8], box: Box, roll: float = 0.0) -> NDArray[np.uint8]:
+        """Cut a face out of an RGB image and turn it upright, as the network takes it.
+
+        Args:
+            pixels: (h, w, 3).
+            box: The detected face, in pixels.
+            roll: The head's, in degrees; see `Detection`.
+
+        Returns:
+            (size, size) or (size, size, 3).
+        """
+        return fit_face(crop_face(pixels, box, self.crop_spec, roll_to_undo(roll)), self.card.input)
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
         """Score faces cut by `crop` in one forward pass."""

@@ -49,7 +49,7 @@ def test_json(run, photos: Path) -> None:
     assert [Path(r["source"]).name for r in results] == ["astronaut.png", "empty.png", "hopper.jpg"]
     assert [len(r["faces"]) for r in results] == [1, 0, 1]
     face = results[0]["faces"][0]
-    assert set(face) == {"face", "x", "y", "width", "height", "score", "label", "confidence", "probabilities"}
+    assert set(face) == {"face", "x", "y", "width", "height", "roll", "score", "label", "confidence", "probabilities"}
     x, y, width, height = (face[name] for name in ("x", "y", "width", "height"))
     assert x < 223 < x + width
     assert y < 118 < y + height

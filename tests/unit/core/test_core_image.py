@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from mien.core.card import CropSpec, InputSpec
 from mien.core.errors import ImageError
 from mien.core.image import (
+    LEAST_ROLL,
     Limits,
     as_rgb,
     crop_face,
@@ -21,6 +22,7 @@ from mien.core.image import (
     normalize,
     read_image,
     resize_face,
+    roll_to_undo,
     to_batch,
 )
 from mien.core.types import Box
@@ -274,6 +276,40 @@ def test_crop_of_a_huge_face_is_small_does_not_alias_and_keeps_its_place() -> No
     image[1000:2000, 1500:2500] = 255
     rows, columns = np.nonzero(crop_face(image, Box(1000, 500, 2000, 2000), PLAIN) > 128)
     assert [rows.min(), rows.max() + 1, columns.min(), columns.max() + 1] == [256, 768, 256, 768]
+
+
+@pytest.mark.parametrize("roll", [90, -90, 180, 270])
+def test_a_face_turned_by_quarters_is_turned_back_exactly(roll: int) -> None:
+    image, face = noise(100, 100, 3), noise(30, 30, 3)
+    image[20:50, 40:70] = np.rot90(face, -roll // 90)  # rot90 turns against the clock
+    assert np.array_equal(crop_face(image, Box(40, 20, 30, 30), PLAIN, roll), face)
+
+
+@pytest.mark.parametrize("roll", [-40, 25])
+def test_a_turned_face_is_cut_upright_in_its_own_directions(roll: float) -> None:
+    upright = cv2.GaussianBlur(noise(200, 200, 3), (0, 0), 4)
+    crop = CropSpec(1.2, 0.1, -0.2)
+    expected = crop_face(upright, Box(80, 70, 40, 50), crop)
+    # OpenCV's angles are against the clock
+    turn = cv2.getRotationMatrix2D((99.5, 94.5), -roll, 1.0)
+    turned = cv2.warpAffine(upright, turn, (200, 200), flags=cv2.INTER_CUBIC)
+    found = crop_face(np.asarray(turned, dtype=np.uint8), Box(80, 70, 40, 50), crop, roll)
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 3
+
+
+def test_a_turned_face_repeats_the_border_and_does_not_alias() -> None:
+    bright = np.full((50, 60), 200, np.uint8)
+    assert (crop_face(bright, Box(-40, -40, 60, 60), PLAIN, 30) == 200).all()
+    assert (crop_face(bright, Box(0, -5, 60, 60), PLAIN, 30) == 200).all()
+    large = crop_face(checks(4096, 255), Box(500, 500, 3000, 3000), PLAIN, 45)
+    assert large.shape == (1024, 1024)
+    assert np.abs(large[100:-100, 100:-100].astype(int) - 128).max() <= 30
+
+
+def test_small_rolls_are_not_undone() -> None:
+    assert [roll_to_undo(roll) for roll in (0, LEAST_ROLL - 0.1, 1 - LEAST_ROLL)] == [0, 0, 0]
+    assert [roll_to_undo(roll) for roll in (LEAST_ROLL, -33)] == [LEAST_ROLL, -33]
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 0, 5), Box(0, 0, -3, -3), Box(float("nan"), 0, 5, 5)])

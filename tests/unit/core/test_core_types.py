@@ -8,7 +8,7 @@ from mien.core.types import Box, Face, ImageResult
 
 
 def face(label: str) -> Face:
-    return Face(Box(1.4, 2.6, 3.5, 4.0), 0.91239, label, {"happy": 0.75, "sad": 0.25})
+    return Face(Box(1.4, 2.6, 3.5, 4.0), 0.91239, label, {"happy": 0.75, "sad": 0.25}, roll=-12.345)
 
 
 def test_box() -> None:
@@ -37,6 +37,7 @@ def test_json_layout() -> None:
                 "y": 2.6,
                 "width": 3.5,
                 "height": 4.0,
+                "roll": -12.3,
                 "score": 0.9124,
                 "label": "happy",
                 "confidence": 0.75,

@@ -22,11 +22,11 @@ class Fixed:
 
     name = "fixed"
 
-    def __init__(self, *boxes):
-        self.boxes = boxes
+    def __init__(self, *boxes, roll=0.0):
+        self.boxes, self.roll = boxes, roll
 
     def detect(self, image):
-        return [Detection(box, 0.9) for box in self.boxes]
+        return [Detection(box, 0.9, roll=self.roll) for box in self.boxes]
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,21 @@ def image_with(spot, height=180, width=260, side=12):
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam", "integrated_gradients", "occlusion"])
 @pytest.mark.parametrize(
-    ("box", "spot"),
+    ("box", "spot", "roll"),
     [
-        (Box(60, 40, 90, 120), (90, 110)),
-        (Box(60, 40, 90, 120), (121, 83)),
-        (Box(-20, 90, 100, 110), (40, 150)),  # reaches past two borders
+        (Box(60, 40, 90, 120), (90, 110), 0),
+        (Box(60, 40, 90, 120), (121, 83), 0),
+        (Box(60, 40, 90, 120), (121, 83), 30),
+        (Box(-20, 90, 100, 110), (40, 150), 0),  # reaches past two borders
+        (Box(-20, 90, 100, 110), (40, 150), -25),
     ],
 )
-def test_a_spot_is_found_where_it_is_in_the_image(explainer, method, box, spot):
+def test_a_spot_is_found_where_it_is_in_the_image(explainer, method, box, spot, roll):
     image = image_with(spot)
-    found = FaceExplainer(explainer, [method], label="happy", detector=Fixed(box)).explain_image(image)
+    found = FaceExplainer(explainer, [method], label="happy", detector=Fixed(box, roll=roll)).explain_image(image)
     (face,) = found.faces
-    values, is_inside = place_on_image(face.maps[0], face.square, *image.shape[:2])
+    assert face.roll == roll
+    values, is_inside = place_on_image(face.maps[0], face.square, *image.shape[:2], face.roll)
     assert values.shape == is_inside.shape == image.shape[:2]
     assert not values[~is_inside].any()
     evidence = np.clip(values, 0, None)
@@ -93,7 +96,8 @@ def test_an_image_without_faces_is_not_an_error_and_an_unused_layer_is_one(expla
 
 
 def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_path):
-    faces = FaceExplainer(explainer, ["gradcam", "integrated_gradients"], detector=Fixed(Box(60, 70, 60, 60)))
+    turned = Fixed(Box(60, 70, 60, 60), roll=20)
+    faces = FaceExplainer(explainer, ["gradcam", "integrated_gradients"], detector=turned)
     image = faces.explain_image(image_with((90, 110)), "some/where/me.jpg")
     folder = tmp_path / "new"
     prepare_folder(folder)
@@ -106,6 +110,7 @@ def test_saved_files_hold_what_was_found_and_overwrite_nothing(explainer, tmp_pa
     assert b"<svg" in paths[1].read_bytes()
     with np.load(paths[2], allow_pickle=False) as saved:
         assert saved["maps"].shape == (2, 48, 48)
+        assert saved["roll"] == 20
         assert list(saved["methods"]) == ["gradcam", "integrated_gradients"]
         np.testing.assert_allclose(saved["maps"][0], image.faces[0].maps[0].resized(48, 48))
         assert saved["crop"].shape == (48, 48)

@@ -47,6 +47,7 @@ def test_csv_has_one_row_per_face() -> None:
         "y": "2.0",
         "width": "3.0",
         "height": "4.0",
+        "roll": "0.0",
         "score": "0.9",
         "label": "sad",
         "confidence": "0.6",

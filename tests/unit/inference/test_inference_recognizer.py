@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from tiny_model import MakeModel, tiny_card
 
 import mien
+from mien.core.card import CropSpec
 from mien.core.errors import ImageError, ModelError
-from mien.core.image import Limits, to_batch
+from mien.core.image import Limits, resize_face, to_batch
 from mien.core.types import Box, Detection
 from mien.inference.model import OnnxModel, Scores
 from mien.inference.recognizer import Recognizer
@@ -115,6 +117,20 @@ def test_without_detector_the_network_gets_exactly_the_image(tiny_model: Path, m
     assert np.array_equal(seen[0], to_batch([face], recognizer.card.input))
     assert found.box == Box(0, 0, 48, 48)
     assert len(recognizer.recognize(np.zeros((9, 9), np.uint8)).faces) == 1  # nothing is rejected
+
+
+@pytest.mark.parametrize(("roll", "quarters"), [(90, 1), (-90, -1), (4, 0)])
+def test_turned_heads_are_classified_upright(tiny_model: Path, roll: float, quarters: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    box = Box(20, 20, 48, 48)
+    detector = SimpleNamespace(name="turned", detect=lambda _: [Detection(box, 0.9, roll=roll)])
+    recognizer = Recognizer(tiny_model, detector, use_rejection=False)
+    recognizer.crop_spec = CropSpec(shift_y=0)
+    found = recognizer.find(image)
+    upright = np.asarray(np.rot90(image[20:68, 20:68], quarters))
+    assert np.array_equal(found.crops[0], resize_face(upright, 48, 1))
+    (face,) = recognizer.classify([found])[0].faces
+    assert (face.roll, face.box) == (roll, box)
 
 
 def test_paths_bytes_and_arrays_agree(tiny_model: Path, tmp_path: Path, astronaut: NDArray[np.uint8]) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,6 +57,20 @@ def test_every_frame_has_a_result_in_order_with_one_track(recognizer: Recognizer
     assert results[5].shares["happy"] == 1
     assert results[5].pixels is not None
     assert results[5].pixels.shape == (*SIZE, 3)
+
+
+def test_faces_keep_the_roll_of_their_last_detection(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolls = iter([20.0, -35.0])
+    detector = SimpleNamespace(
+        name="turning", detect=lambda _: [Detection(Box(40, 30, 50, 60), 0.95, roll=next(rolls))]
+    )
+    recognizer = Recognizer(tiny_model, detector, use_rejection=False)
+    undone: list[float] = []
+    crop = recognizer.crop
+    monkeypatch.setattr(recognizer, "crop", lambda pixels, box, roll: (undone.append(roll), crop(pixels, box, roll))[1])
+    faces = FaceStream(recognizer, StreamSettings(detect_every=2))
+    results = [faces.process(pixels, i / 25) for i, pixels in enumerate(images(4))]
+    assert [face.roll for result in results for face in result.faces] == [20, 20, -35, -35] == undone
 
 
 def test_detection_runs_every_nth_frame(tiny_model: Path) -> None:

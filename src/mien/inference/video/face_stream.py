@@ -92,12 +92,12 @@ class FaceStream:
         self._processed += 1
         if self._recognizer.is_whole_image:
             faces = self._recognizer.detect(frame.pixels)
-            tracked = [TrackedDetection(1, face.box, face.score, is_seen=True) for face in faces]
+            tracked = [TrackedDetection(1, face.box, face.score, is_seen=True, roll=face.roll) for face in faces]
             active = frozenset({1})
         else:
             tracked = self._track(frame)
             active = self._tracker.active
-        crops = [self._recognizer.crop(frame.pixels, t.box) for t in tracked if t.is_seen]
+        crops = [self._recognizer.crop(frame.pixels, t.box, t.roll) for t in tracked if t.is_seen]
         return FrameFaces(frame, frame.index + 1 - self._processed, active, tracked, crops)
 
     def classify(self, found: Sequence[FrameFaces]) -> list[FrameResult]:
@@ -157,6 +157,7 @@ class FaceStream:
             probabilities=dict(zip(names, probabilities.tolist(), strict=True)),
             track=tracked.track,
             raw=dict(zip(names, raw.tolist(), strict=True)),
+            roll=tracked.roll,
         )
 
 

@@ -40,6 +40,7 @@ class TrackedDetection:
     box: Box  # smoothed
     score: float  # of the last detection
     is_seen: bool  # detected or followed in this frame; otherwise the face is hidden and the box predicted
+    roll: float = 0.0  # of the last detection, in degrees
 
 
 class Track:
@@ -54,7 +55,7 @@ class Track:
         self.is_cut = False  # there was a cut since the face was seen, so it may be anywhere
         self.seen_at = self.started_at = clock
         self.times_detected = 1
-        self.score = detection.score
+        self.score, self.roll = detection.score, detection.roll
         self._window = window  # of the last frame in which the face was seen
         self._missed_at: float | None = None
 
@@ -79,7 +80,7 @@ class Track:
         self.motion.correct(detection.box, is_reliable=not self.is_overlapped)
         if not self.is_overlapped and self._similarity(window) < DISTINCT:
             self._memory.append(window)
-        self.score, self._window = detection.score, window
+        self.score, self.roll, self._window = detection.score, detection.roll, window
         self.is_seen, self.is_cut, self.seen_at, self._missed_at = True, False, clock, None
         self.times_detected += 1
 

@@ -138,7 +138,9 @@ class Tracker:
         self._tracks = seen + [track for track in hidden[:MAX_HIDDEN] if track.seen_at >= oldest]
         oldest = self._clock - PREDICTED_TIME
         shown = seen + [track for track in hidden if track.seen_at >= oldest and is_inside(track.motion.box, pixels)]
-        reported = [TrackedDetection(t.tracker_id, t.motion.box, t.score, t.is_seen) for t in shown if t.tracker_id]
+        reported = [
+            TrackedDetection(t.tracker_id, t.motion.box, t.score, t.is_seen, t.roll) for t in shown if t.tracker_id
+        ]
         return sorted(reported, key=lambda face: face.track)
 
 

@@ -67,6 +67,7 @@ export function readResult(response, source, seconds, threshold) {
     number: face.face,
     track: face.track,
     box: [face.x, face.y, face.width, face.height],
+    roll: face.roll,
     score: face.score,
     label: face.label,
     probabilities: face.probabilities,

@@ -1,7 +1,7 @@
 // What was recognized since the page was opened, as rows for a CSV file. No images.
 
 const MAX_ROWS = 200000;
-const COLUMNS = ["source", "time", "image_width", "image_height", "face", "track", "seen", "x", "y", "width", "height", "score"];
+const COLUMNS = ["source", "time", "image_width", "image_height", "face", "track", "seen", "x", "y", "width", "height", "roll", "score"];
 const HEAD = [...COLUMNS, "label", "confidence", "unsure", "model", "detector"];
 
 export class Session {
@@ -53,6 +53,7 @@ export class Session {
         face.track ?? "",
         face.seen === undefined ? "" : Number(face.seen),
         ...face.box.map((value) => value.toFixed(1)),
+        face.roll.toFixed(1),
         face.score.toFixed(4),
         face.label,
         face.confidence.toFixed(6),
