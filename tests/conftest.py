@@ -18,6 +18,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 from onnx import helper
+from tiny_detector import write_tiny_detector
 from tiny_model import MakeModel, tiny_card, tiny_network
 
 from mien.core.card import METADATA_KEY, ModelCard
@@ -46,6 +47,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.onnx"
     onnx.save(network, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A face detector's file: white spots of 8 x 8 pixels are faces."""
+    return write_tiny_detector(tmp_path_factory.mktemp("detector") / "spots.onnx")
 
 
 @pytest.fixture(scope="session")

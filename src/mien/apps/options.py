@@ -10,9 +10,9 @@ ModelName = Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped mod
 DetectorName = Annotated[
     str,
     typer.Option(
-        metavar="NAME[:FILE]",
-        help="Find faces with auto (yunet if downloaded, else haar), yunet, haar, a plug-in's name, or none: each "
-        "image is one face. FILE: its model file.",
+        metavar="NAME[:FILE][@PIXELS]",
+        help="Find faces with auto (yunet if downloaded, else haar), mien, yunet, haar, a plug-in's name, or none: "
+        "each image is one face. FILE: its model file. PIXELS: the smallest face that mien finds [default: 24].",
     ),
 ]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]

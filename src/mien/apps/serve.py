@@ -15,7 +15,7 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to; 0: a free one.")] = 8000,
     model: Annotated[list[str] | None, typer.Option(metavar="NAME|FILE", help="Load a model. Repeatable.")] = None,
     detector: Annotated[
-        list[str] | None, typer.Option(metavar="NAME[:FILE]", help="Load a face detector. Repeatable.")
+        list[str] | None, typer.Option(metavar="NAME[:FILE][@PIXELS]", help="Load a face detector. Repeatable.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Threads that find faces; 0: two per core.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per forward pass.")] = 1,

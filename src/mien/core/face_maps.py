@@ -29,7 +29,7 @@ SHORTEST_SIDE = 16  # of a level without its border; in smaller ones a face fill
 LARGEST_SCALE = 2.0  # enlarging further shows the network nothing new
 SAME_OVERLAP = 0.3  # two boxes are one face if their intersection is a larger part of their union,
 SAME_COVER = 0.7  # or a larger part of the smaller box
-SAME_SIZE = 0.4  # boxes whose sides' logarithms differ by less are averaged
+SAME_SIZE = 1.5  # boxes of one face are averaged if their sides differ by a smaller factor
 MOST_ROWS = 10_000  # of the best scores; bounds the time of `suppress`
 
 
@@ -88,18 +88,16 @@ def read_faces(
     """
     least = (math.log(least_score / (1 - least_score)) - card.offset) / card.slope
     j, i = np.nonzero(maps[0] >= least)  # false for NaN
+    if not len(j):
+        return np.zeros((0, 5))
     logit, dx, dy, size, sine, cosine = maps[:, j, i].astype(np.float64)
     sides = card.side * np.exp(np.clip(size, -10, 10))
-    rows: NDArray[np.float64] = np.stack(
-        [
-            (card.stride * (i + 0.5 + dx) - offset) / scale,
-            (card.stride * (j + 0.5 + dy) - offset) / scale,
-            sides / scale,
-            1 / (1 + np.exp(-np.clip(card.slope * logit + card.offset, -50, 50))),
-            np.degrees(np.arctan2(sine, cosine)),
-        ],
-        axis=1,
-    )
+    rows = np.empty((len(j), 5))
+    rows[:, 0] = (card.stride * (i + 0.5 + dx) - offset) / scale
+    rows[:, 1] = (card.stride * (j + 0.5 + dy) - offset) / scale
+    rows[:, 2] = sides / scale
+    rows[:, 3] = 1 / (1 + np.exp(-np.clip(card.slope * logit + card.offset, -50, 50)))
+    rows[:, 4] = np.degrees(np.arctan2(sine, cosine))
     is_read = (sides > card.sides[0]) & (sides < card.sides[1]) & np.isfinite(rows).all(axis=1)
     faces: NDArray[np.float64] = rows[is_read]
     return faces
@@ -112,20 +110,24 @@ def suppress(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     its centre and side become the mean, weighted by score, of those of its boxes that are about as large.
     """
     rows = rows[np.argsort(-rows[:, 3], kind="stable")[:MOST_ROWS]]
-    kept = []
+    kept = np.empty_like(rows)
+    n = 0
     while len(rows):
-        best, sides = rows[0].copy(), rows[:, 2]
-        reach = (best[2] + sides) / 2
-        most = np.minimum(best[2], sides)  # a box within another overlaps by no more than its own side
-        width, height = (np.clip(reach - np.abs(rows[:, axis] - best[axis]), 0, most) for axis in (0, 1))
-        shared = width * height
-        is_same = (shared > SAME_OVERLAP * (best[2] ** 2 + sides**2 - shared)) | (shared > SAME_COVER * most**2)
+        best, sides = rows[0], rows[:, 2]
+        side = best[2]
+        # a box inside another shares no more than its own side
+        lengths = np.minimum((side + sides) / 2 - np.abs(rows[:, :2] - best[:2]).T, np.minimum(side, sides))
+        shared = np.maximum(lengths[0], 0) * np.maximum(lengths[1], 0)
+        is_same = shared > np.minimum(
+            SAME_OVERLAP / (1 + SAME_OVERLAP) * (side**2 + sides**2), SAME_COVER * np.minimum(side, sides) ** 2
+        )
         is_same[0] = True
-        group = rows[is_same & (np.abs(np.log(sides / best[2])) < SAME_SIZE)]
-        best[:3] = np.average(group[:, :3], axis=0, weights=group[:, 3])
-        kept.append(best)
+        group = rows[is_same & (sides > side / SAME_SIZE) & (sides < side * SAME_SIZE)]
+        weights = group[:, 3] / group[:, 3].sum()
+        kept[n], kept[n, :3] = best, weights @ group[:, :3]
+        n += 1
         rows = rows[~is_same]
-    return np.array(kept).reshape(-1, 5)
+    return kept[:n]
 
 
 def find_faces(  # noqa: PLR0913

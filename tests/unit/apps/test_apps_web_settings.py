@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tiny_detector import spots
 
 from mien.apps.web import engine
 from mien.apps.web.metrics import Metrics
@@ -71,3 +73,29 @@ def test_detectors_of_one_name_and_two_files_are_refused(tiny_model: Path, monke
     settings = ServerSettings(models=(str(tiny_model),), detectors=("found:a.onnx", "found:b.onnx"))
     with pytest.raises(ModelError, match="Two detectors are named 'found'"):
         engine.Engine(settings, Metrics())
+
+
+def test_one_detector_with_two_smallest_faces_is_refused(tiny_model: Path, tiny_detector: Path) -> None:
+    detectors = (str(tiny_detector), f"{tiny_detector}@60")
+    with pytest.raises(ModelError, match="Two detectors are named 'mien', with different settings"):
+        engine.Engine(ServerSettings(models=(str(tiny_model),), detectors=detectors), Metrics())
+
+
+def test_threads_share_a_concurrent_detector_and_answers_have_a_limited_number_of_faces(
+    tiny_model: Path, tiny_detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_FACES", 2)
+    made: list[str] = []
+    create = engine.create_detector
+    monkeypatch.setattr(engine, "create_detector", lambda spec: (made.append(spec), create(spec))[1])
+    settings = ServerSettings(models=(str(tiny_model),), detectors=(f"{tiny_detector}@20", "none"))
+    server = engine.Engine(settings, Metrics())
+    assert server.detectors == ("mien", "none")
+    image = spots((24, 24), (96, 64), (160, 120))
+    image[64:72, 96:104] -= 3
+    detect = server.recognizer(None, "mien").detect
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(detect, [image] * 3):
+            assert sorted(round(one.box.centre[0]) for one in found) == [28, 164]
+    server.close()
+    assert made == list(settings.detectors)

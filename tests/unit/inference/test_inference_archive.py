@@ -13,6 +13,7 @@ import pytest
 from archives import bad_of, rows_of, write_archive
 from numpy.typing import NDArray
 from PIL import Image
+from tiny_detector import spots
 from tiny_model import MakeModel, tiny_card
 
 from mien.apps.plugin_files import load_plugin_files
@@ -235,6 +236,21 @@ def test_a_job_names_the_detectors_model_file_and_the_plugin_files(
     assert len(job.description["detector_sha256"]) == 64
     plugins.plugin_files.clear()
     assert job.recognizer().detector.name == "own"
+
+
+def test_a_job_keeps_the_smallest_face(tmp_path: Path, tiny_model: Path, tiny_detector: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(spots((96, 64), (48, 112), size=16)).save(folder / "spots.png")
+    found = {}
+    for pixels in (40, 160):
+        detector = f"{tiny_detector}@{pixels}"
+        job = start_job(folder, tmp_path / f"{pixels}.parquet", tiny_model, 9, detector)
+        assert job.description["detector"] == f"mien@{pixels}"
+        assert job.detector == f"mien:{tiny_detector}@{pixels}"
+        assert len(job.description["detector_sha256"]) == 64
+        found[pixels] = finish(job).faces
+    assert found == {40: 2, 160: 0}
 
 
 def test_a_job_is_locked(tmp_path: Path, tiny_model: Path) -> None:

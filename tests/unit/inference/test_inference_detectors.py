@@ -15,8 +15,9 @@ from mien.core.errors import ModelError
 from mien.core.types import Box, Detection
 from mien.inference.detectors import registry, remove_duplicates, yunet
 from mien.inference.detectors.haar import Haar
+from mien.inference.detectors.mien import Mien
 from mien.inference.detectors.none import WholeImage
-from mien.inference.detectors.registry import create_detector
+from mien.inference.detectors.registry import create_detector, split_spec
 from mien.inference.detectors.yunet import FILE_NAME, YuNet, cache_dir, find_weights
 
 
@@ -181,13 +182,70 @@ def test_a_model_file_may_be_named(fake: FakeYuNet, tmp_path: Path, form: str) -
     [
         ("haar:x.onnx", r"'haar' takes no model file, but got 'x\.onnx'"),
         ("yunet:missing.onnx", r"missing\.onnx: no such YuNet model file"),
-        ("missing.onnx", r"missing\.onnx: no such YuNet model file"),
+        ("missing.onnx", r"missing\.onnx: no such model file"),
+        ("mien:missing.onnx", r"missing\.onnx: no such model file"),
+        ("missing.onnx@40", r"missing\.onnx: no such model file"),
         ("haarr:x.onnx", r"haarr:x\.onnx: no such"),
     ],
 )
 def test_a_model_file_that_is_of_no_use(spec: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         create_detector(spec)
+
+
+@pytest.mark.parametrize("form", ["mien:{}", "{}", "{}@40", "mien:{}@40", "mien:{}@4e1"])
+def test_an_own_model_file_may_be_named_with_a_smallest_face(tiny_detector: Path, form: str) -> None:
+    detector = create_detector(form.format(tiny_detector))
+    assert isinstance(detector, Mien)
+    assert detector.weights == tiny_detector
+    assert detector.smallest_face == (40 if "@" in form else 24)
+    assert create_detector(tiny_detector).name == "mien"
+
+
+def test_parts_of_a_specification(tmp_path: Path, tiny_detector: Path) -> None:
+    assert split_spec("auto@16") == ("auto", "", 16)
+    assert split_spec("mien@22.5") == ("mien", "", 22.5)
+    assert split_spec("yunet:me@home.onnx") == ("yunet", "me@home.onnx", None)
+    assert split_spec("mien:run@2/x.onnx@30") == ("mien", "run@2/x.onnx", 30)
+    path = tmp_path / "own@2x.onnx"
+    path.write_bytes(tiny_detector.read_bytes())
+    assert split_spec(str(path)) == split_spec(path) == ("mien", str(path), None)
+    assert split_spec(f"{path}@30") == ("mien", str(path), 30)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("mien@", "'mien@' has no number above 0 after @"),
+        ("mien@small", "'mien@small' has no number above 0 after @; expected the smallest face in pixels: @40"),
+        ("auto@0", "no number above 0"),
+        ("mien@-5", "no number above 0"),
+        ("mien@nan", "no number above 0"),
+        ("mien@inf", "no number above 0"),
+        ("mien:x.onnx@0", "no number above 0"),
+        ("haar@40", "'haar' has no smallest face to set, but got 'haar@40'; use --detector mien@PIXELS"),
+        ("none@40", "'none' has no smallest face"),
+        ("yunet:x.onnx@40", "'yunet' has no smallest face"),
+        ("haarr@40", r"No detector named 'haarr'\. Did you mean 'haar'"),
+    ],
+)
+def test_a_smallest_face_that_is_of_no_use(spec: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        create_detector(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plug_in_may_take_a_smallest_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own:
+        name = "own"
+
+        def __init__(self, file: Path | None = None, *, smallest_face: float = 10) -> None:
+            self.given = (file, smallest_face)
+
+    point = SimpleNamespace(name="own", value="own:Own", load=lambda: Own)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "mien.detectors" else [])
+    assert create_detector("own@30").given == (None, 30)  # type: ignore[attr-defined]
+    assert create_detector("own:a.bin@30").given == (Path("a.bin"), 30)  # type: ignore[attr-defined]
 
 
 def test_a_plugin_file_brings_detectors_by_their_own_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,3 +272,9 @@ def test_duplicates_go_and_the_best_stays() -> None:
     assert remove_duplicates([best, shifted, neighbour]) == [best, neighbour]
     assert remove_duplicates([best, inside]) == [inside]
     assert remove_duplicates([]) == []
+
+
+def test_hundreds_of_faces_stay_and_empty_boxes_do_no_harm() -> None:
+    faces = [Detection(Box(100 * x, 100 * y, 90, 110), (x + 20 * y) / 400) for x in range(20) for y in range(20)]
+    empty = Detection(Box(5, 5, 0, 0), 0.2)
+    assert len(remove_duplicates([*faces, *faces, empty])) == len(faces) + 1

@@ -149,20 +149,34 @@ class Engine:
 
     def _load_detectors(self) -> dict[str, Detector]:
         detectors: dict[str, Detector] = {}
-        files: dict[str, object] = {}
+        settings: dict[str, object] = {}
         for spec in self.settings.detectors:
             detector = create_detector(spec)
-            weights = getattr(detector, "weights", None)
-            if files.setdefault(detector.name, weights) != weights:
-                raise ModelError(f"Two detectors are named '{detector.name}', with different model files; give one.")
+            own = tuple(getattr(detector, name, None) for name in ("weights", "smallest_face"))
+            if settings.setdefault(detector.name, own) != own:
+                raise ModelError(f"Two detectors are named '{detector.name}', with different settings; give one.")
             if not getattr(detector, "is_whole_image", False):
-                detector = PerThreadDetector(detector.name, spec)
+                is_concurrent = getattr(detector, "is_concurrent", False)
+                detector = BestFaces(detector if is_concurrent else PerThreadDetector(detector.name, spec))
             detectors.setdefault(detector.name, detector)
         return detectors
 
 
+class BestFaces:
+    """A detector whose answers have a limited number of faces."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Limit a detector."""
+        self.name = detector.name
+        self._detector = detector
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return the best faces of an upright RGB image (h, w, 3), best first, at most `MAX_FACES`."""
+        return sorted(self._detector.detect(image), key=lambda d: -d.score)[:MAX_FACES]
+
+
 class PerThreadDetector:
-    """A detector with one instance per thread, because the built-in ones serve only one thread at a time."""
+    """A detector with one instance per thread, because some serve only one thread at a time."""
 
     def __init__(self, name: str, spec: str) -> None:
         """Set the name, and the specification from which each thread creates its instance."""
@@ -171,11 +185,11 @@ class PerThreadDetector:
         self._local = threading.local()
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Return the best faces of an upright RGB image (h, w, 3), best first, at most `MAX_FACES`."""
+        """Return the faces of an upright RGB image (h, w, 3)."""
         if not hasattr(self._local, "detector"):
             self._local.detector = create_detector(self._spec)
         found: list[Detection] = self._local.detector.detect(image)
-        return sorted(found, key=lambda d: -d.score)[:MAX_FACES]
+        return found
 
 
 def _check_loaded(kind: str, name: str, loaded: Sequence[str]) -> None:

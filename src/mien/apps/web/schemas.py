@@ -14,7 +14,7 @@ from mien.inference.video.face_stream import StreamSettings
 from mien.inference.video.smoothing import SmoothingMode
 
 _PROBABILITIES = {"happy": 0.93, "neutral": 0.05, "sad": 0.02}
-_FACE = Face(Box(212.4, 88.0, 121.7, 160.2), 0.94, "happy", _PROBABILITIES)
+_FACE = Face(Box(212.4, 88.0, 121.7, 160.2), 0.94, "happy", _PROBABILITIES, roll=-4.2)
 _TRACKED = TrackedFace(**vars(_FACE), track=1, raw=_PROBABILITIES)
 _IMAGE = ImageResult("group.jpg", 640, 480, [_FACE], tuple(_PROBABILITIES))
 _FRAME = FrameResult(0, 0.0, 640, 480, [_TRACKED], tuple(_PROBABILITIES))
@@ -54,6 +54,7 @@ class FaceResponse(BaseModel):
     y: float = Field(description="Top edge.")
     width: float
     height: float
+    roll: float = Field(description="By how many degrees the head is turned, clockwise; 0 if the detector cannot say.")
     score: float = Field(description="The detector's confidence that this is a face, 0 to 1.")
     label: str = Field(description="The most probable apparent expression.")
     confidence: float = Field(description="The probability of `label`.")

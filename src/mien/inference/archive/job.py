@@ -31,7 +31,7 @@ try:
 except ModuleNotFoundError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-FORMAT = 3
+FORMAT = 4
 # Images that a killed worker may lose: about a second of work.
 LARGEST_CHUNK = {"none": 1024}
 LARGEST_CHUNK_WITH_DETECTOR = 128
@@ -47,8 +47,7 @@ class ArchiveSettings:
 
     Attributes:
         model: A model's name or an .onnx file.
-        detector: `auto`, `yunet`, `haar`, `none` (each image is one face) or a plug-in's name; `NAME:FILE` with a model
-            file.
+        detector: As in `create_detector`, in words: `auto`, `yunet`, `none`, `mien:FILE@40` ...
         use_rejection: Drop boxes that the network rejects as non-faces.
         workers: Processes with one thread each. None: one; with Ray, one per core of the cluster.
         chunk: Images per chunk. None: from the number of images.
@@ -117,13 +116,16 @@ class Job:
 
 def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
     """Load model and detector once, so that errors show before anything is written, and describe the job."""
-    content, name = read_model(settings.model)
-    recognizer = Recognizer(OnnxModel(content, name), settings.detector, use_rejection=settings.use_rejection)
+    content, model_name = read_model(settings.model)
+    recognizer = Recognizer(OnnxModel(content, model_name), settings.detector, use_rejection=settings.use_rejection)
     card = recognizer.card
-    detector, weights_file = split_spec(settings.detector)
-    if detector == AUTO:
-        detector = recognizer.detector.name
-    weights: Path | None = getattr(recognizer.detector, "weights", Path(weights_file) if weights_file else None)
+    name, file, smallest_face = split_spec(settings.detector)
+    detector = recognizer.detector.name if name == AUTO else name
+    weights: Path | None = getattr(recognizer.detector, "weights", Path(file) if file else None)
+    content_hash = getattr(recognizer.detector, "sha256", None)
+    if weights is not None:
+        content_hash = hashlib.sha256(weights.read_bytes()).hexdigest()
+    pixels = "" if smallest_face is None else f"@{smallest_face:.10g}"
     description = {
         "format": FORMAT,
         "mien": mien.__version__,
@@ -131,8 +133,8 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         "network": card.network,
         "model_sha256": hashlib.sha256(content).hexdigest(),
         "labels": list(card.labels.names),
-        "detector": detector,
-        "detector_sha256": None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "detector": detector + pixels,
+        "detector_sha256": content_hash,
         "use_rejection": settings.use_rejection,
     }
     return Job(
@@ -140,7 +142,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         root=str(root_of(source)),
         source=str(source.resolve()),
         model=settings.model if settings.model in model_files() else str(Path(settings.model).absolute()),
-        detector=detector if weights is None else f"{detector}:{weights.absolute()}",
+        detector=detector + (f":{weights.absolute()}" if weights else "") + pixels,
         description=description,
         plugins=tuple(map(str, plugins.plugin_files)),
     )
