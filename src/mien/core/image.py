@@ -177,18 +177,8 @@ def crop_face(image: NDArray[np.uint8], box: Box, crop: CropSpec, roll: float = 
     if side > LARGEST_CROP:  # bilinear sampling alone would alias
         shape = (math.ceil((x1 - x0) * n / side), math.ceil((y1 - y0) * n / side))
         region = np.asarray(cv2.resize(region, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    fx, fy = region.shape[1] / (x1 - x0), region.shape[0] / (y1 - y0)
-    step = side / n
-    corner = (step - side) / 2  # of the crop's first pixel's centre from the square's, across and down
-    # (column, row) of the crop -> (x, y) of the region, both counted at pixel centres
-    first_x = left - x0 + step / 2 + (cosine - 1) * corner - sine * corner
-    first_y = top - y0 + step / 2 + (cosine - 1) * corner + sine * corner
-    matrix = np.array(
-        [
-            [cosine * step * fx, -sine * step * fx, first_x * fx - 0.5],
-            [sine * step * fy, cosine * step * fy, first_y * fy - 0.5],
-        ]
-    )
+    scales = (region.shape[1] / (x1 - x0), region.shape[0] / (y1 - y0))
+    matrix = _crop_to_region(square, n, (x0, y0), scales, (cosine, sine))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(region, matrix, (n, n), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, dtype=np.uint8)
@@ -243,6 +233,30 @@ def to_batch(faces: Sequence[NDArray[np.uint8]], spec: InputSpec) -> NDArray[np.
     for row, face in zip(batch, faces, strict=True):
         row[:] = fit_face(face, spec).reshape(row.shape)
     return np.ascontiguousarray(normalize(batch.transpose(0, 3, 1, 2), spec))
+
+
+def _crop_to_region(
+    square: Box, n: int, origin: tuple[int, int], scales: tuple[float, float], turn: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Return the matrix (2, 3) from (column, row) of a crop to (x, y) of a region, both counted at pixel centres.
+
+    Args:
+        square: What is cut, in pixels of the image, before it is turned around its centre.
+        n: The crop's side.
+        origin: The region's corner in the image.
+        scales: Pixels of the region per pixel of the image, across and down.
+        turn: Cosine and sine of the angle by which the square is turned.
+    """
+    (fx, fy), (cosine, sine), step = scales, turn, square.width / n
+    corner = (step - square.width) / 2  # of the crop's first pixel's centre from the square's, across and down
+    first_x = square.x - origin[0] + step / 2 + (cosine - 1) * corner - sine * corner
+    first_y = square.y - origin[1] + step / 2 + (cosine - 1) * corner + sine * corner
+    return np.array(
+        [
+            [cosine * step * fx, -sine * step * fx, first_x * fx - 0.5],
+            [sine * step * fy, cosine * step * fy, first_y * fy - 0.5],
+        ]
+    )
 
 
 def _span(start: float, side: float, length: int) -> tuple[int, int]:
