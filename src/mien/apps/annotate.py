@@ -79,7 +79,7 @@ def _print_summary(summary: Summary, out: Path) -> None:
     if summary.faces:
         shares = (
             f"{name} {percent(n / summary.faces)} ({n:,} of {summary.faces:,})"
-            for name, n in summary.labels.most_common()
+            for name, n in summary.words.most_common()
         )
         typer.echo(f"Expressions: {', '.join(shares)}")
     if summary.bad:

@@ -1,8 +1,9 @@
 """Results as plain values, with the same names and precision in JSON, CSV, Parquet and HTTP responses.
 
 An image is `{source, image_width, image_height, faces, shares}`, a video's frame `{frame, time, image_width,
-image_height, faces, shares}`, and a face `{face, x, y, width, height, roll, score, label, confidence, probabilities}`;
-in a video it also has `track`, `seen` and `raw`. Tables hold one row per face with a column for each label.
+image_height, faces, shares}`, and a face `{face, x, y, width, height, roll, score, label, confidence, unsure,
+probabilities}`; in a video it also has `track`, `seen` and `raw`. Tables hold one row per face with a column for each
+label.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 IMAGE_COLUMNS = ("source", "image_width", "image_height")
 FRAME_COLUMNS = ("source", "frame", "time", "image_width", "image_height")
-FACE_COLUMNS = ("x", "y", "width", "height", "roll", "score", "label", "confidence")
+FACE_COLUMNS = ("x", "y", "width", "height", "roll", "score", "label", "confidence", "unsure")
 
 
 def table_columns(labels: Sequence[str], *, is_video: bool = False) -> tuple[str, ...]:

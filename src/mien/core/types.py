@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+UNSURE = "unsure"
+"""What a face counts as while the probability of its label is below the model's threshold."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -51,7 +54,9 @@ class Detection:
 class Face:
     """A face with its apparent expression.
 
-    `probabilities` sum to 1 over the model's labels, in order. `roll` is the head's, as in `Detection`.
+    `probabilities` sum to 1 over the model's labels, in order; `label` is the most probable one. With a probability
+    below `unsure_below` (the model's, see `ModelCard.unsure_below`) the face counts as unsure. `roll` is the head's, as
+    in `Detection`.
     """
 
     box: Box
@@ -59,11 +64,27 @@ class Face:
     label: str
     probabilities: dict[str, float]
     roll: float = field(default=0.0, kw_only=True)
+    unsure_below: float = field(default=0.0, kw_only=True)
 
     @property
     def confidence(self) -> float:
         """The probability of `label`."""
         return self.probabilities[self.label]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the label is too uncertain to count; every table, drawing, share and summary follows this rule."""
+        return self.confidence < self.unsure_below
+
+    @property
+    def counts_as(self) -> str:
+        """The label, or "unsure"."""
+        return UNSURE if self.is_unsure else self.label
+
+    @property
+    def wording(self) -> str:
+        """What to show people: `happy`, or `unsure (happy?)`."""
+        return f"{UNSURE} ({self.label}?)" if self.is_unsure else self.label
 
     def to_json(self, number: int) -> dict[str, object]:
         """Return the face as `mien.core.serialization` says; `number` counts the faces of its image from 1."""
@@ -74,6 +95,7 @@ class Face:
             "score": round(float(self.score), 4),
             "label": self.label,
             "confidence": round(float(self.confidence), 6),
+            "unsure": self.is_unsure,
             "probabilities": _rounded(self.probabilities),
         }
 
@@ -114,7 +136,7 @@ class ImageResult:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each label's share of the faces: sums to 1, or all 0 without faces."""
+        """The share of faces that count as each label, and as "unsure": sums to 1, or all 0 without faces."""
         return _shares(self.faces, self.labels)
 
     def to_json(self) -> dict[str, object]:
@@ -141,7 +163,7 @@ class FrameResult:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each label's share of the visible faces: sums to 1, or all 0 without any."""
+        """The share of visible faces that count as each label, and as "unsure": sums to 1, or all 0 without any."""
         return _shares([face for face in self.faces if face.is_seen], self.labels)
 
     def to_json(self) -> dict[str, object]:
@@ -163,4 +185,4 @@ def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def _shares(faces: Sequence[Face], labels: Sequence[str]) -> dict[str, float]:
-    return {name: sum(face.label == name for face in faces) / max(len(faces), 1) for name in labels}
+    return {name: sum(face.counts_as == name for face in faces) / max(len(faces), 1) for name in (*labels, UNSURE)}

@@ -44,7 +44,7 @@ class ExplainedFace:
 
     def describe(self) -> str:
         """Return the predicted label, and the explained one if it differs, with their probabilities."""
-        predicted = f"{self.face.label} {percent(self.face.confidence)}"
+        predicted = f"{self.face.wording} {percent(self.face.confidence)}"
         if self.label == self.face.label:
             return predicted
         return f"{predicted}; explained: {self.label} {percent(self.face.probabilities[self.label])}"

@@ -20,8 +20,8 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 def draw_faces(image: NDArray[np.uint8], result: ImageResult | FrameResult) -> NDArray[np.uint8]:
     """Return a copy of an RGB image (h, w, 3) with a box, a label and a percentage for every face.
 
-    Lines and text scale with the image. Text also scales with the face, but has at least 10 pixels. In videos, the
-    tracker id precedes the label, and hidden faces have a box without label.
+    The box of an unsure face is white and dashed. Lines and text scale with the image. Text also scales with the face,
+    but has at least 10 pixels. In videos, the tracker id precedes the label, and hidden faces have a box without label.
     """
     drawn = image.copy()
     for face in result.faces:
@@ -62,16 +62,16 @@ def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) ->
 def _draw_face(image: NDArray[np.uint8], face: Face) -> None:
     height, width = image.shape[:2]
     thickness = max(1, round(max(width, height) / 400))
-    colour = COLOURS.get(face.label, WHITE)
+    colour = COLOURS.get(face.counts_as, WHITE)
     # The dark outline shows the box on a background of its own colour.
     _draw_box(image, face.box, 1, BLACK, thickness + 2)
-    _draw_box(image, face.box, 0, colour, thickness)
+    _draw_box(image, face.box, 0, colour, thickness, dash=6 * thickness if face.is_unsure else 0)
     if isinstance(face, TrackedFace) and not face.is_seen:
         return
     track = f"#{face.track} " if isinstance(face, TrackedFace) else ""
     largest = max(12.0, max(width, height) / 30)
     size = min(max(face.box.width / 6, 10.0), largest)
-    label = _label(f"{track}{face.label} {100 * face.confidence:.0f} %", round(size, 1), colour, thickness)
+    label = _label(f"{track}{face.wording} {100 * face.confidence:.0f} %", round(size, 1), colour, thickness)
     above = face.box.y - label.shape[0]
     x = min(max(face.box.x, 0), max(width - label.shape[1], 0))
     below = min(max(face.box.y + face.box.height, 0), max(height - label.shape[0], 0))
@@ -80,8 +80,10 @@ def _draw_face(image: NDArray[np.uint8], face: Face) -> None:
     part[:] = label[: part.shape[0], : part.shape[1]]
 
 
-def _draw_box(image: NDArray[np.uint8], box: Box, margin: int, colour: tuple[int, int, int], thickness: int) -> None:
-    """Draw the outline of a box, expanded by `margin` pixels; its thickness extends inwards."""
+def _draw_box(  # noqa: PLR0913, PLR0917 - what a line needs
+    image: NDArray[np.uint8], box: Box, margin: int, colour: tuple[int, int, int], thickness: int, dash: int = 0
+) -> None:
+    """Draw the outline of a box, expanded by `margin` pixels; its thickness extends inwards; 0: no dashes."""
     x, y, width, height = box.rounded()
     left, top = x - margin, y - margin
     right, bottom = x + width + 1 + margin, y + height + 1 + margin
@@ -91,7 +93,9 @@ def _draw_box(image: NDArray[np.uint8], box: Box, margin: int, colour: tuple[int
         (left, top, left + thickness, bottom),
         (right - thickness, top, right, bottom),
     ):
-        image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = colour
+        part = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+        rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+        part[(rows + columns) % (2 * dash) < dash if dash else ...] = colour
 
 
 # Only the text is drawn by Pillow: converting a whole 720p frame to Pillow and back takes 5 ms.

@@ -47,7 +47,7 @@ def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
     for result in results:
         for number, face in enumerate(result.faces, start=1):
             box = ", ".join(map(str, face.box.rounded()))
-            table.add_row(Text(printable(result.source)), str(number), box, face.label, percent(face.confidence, 1))
+            table.add_row(Text(printable(result.source)), str(number), box, face.wording, percent(face.confidence, 1))
     if table.row_count:
         console.print(table)
     lines = [f"{printable(result.source)}: {_expressions([result])}" for result in results]
@@ -59,7 +59,7 @@ def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
 
 def _expressions(results: Sequence[ImageResult]) -> str:
     """Say how many faces show which expression, most frequent first."""
-    counts = Counter(face.label for result in results for face in result.faces)
+    counts = Counter(face.counts_as for result in results for face in result.faces)
     total = counts.total()
     if not total:
         rejected = sum(result.rejected for result in results)

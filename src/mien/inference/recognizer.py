@@ -155,7 +155,8 @@ class Recognizer:
                 if self.is_face(float(reject)):
                     label = labels[int(probabilities.argmax())]
                     by_label = dict(zip(labels, probabilities.tolist(), strict=True))
-                    faces.append(Face(detection.box, detection.score, label, by_label, roll=detection.roll))
+                    box, score, roll = detection.box, detection.score, detection.roll
+                    faces.append(Face(box, score, label, by_label, roll=roll, unsure_below=self.card.unsure_below))
             rejected = len(one.detections) - len(faces)
             results.append(ImageResult(one.source, one.width, one.height, faces, labels, rejected))
         return results

@@ -20,8 +20,8 @@ def test_box() -> None:
 
 def test_shares_sum_to_one_or_are_all_zero() -> None:
     result = ImageResult("a", 9, 9, [face("happy"), face("happy"), face("sad")], ("happy", "sad"))
-    assert result.shares == pytest.approx({"happy": 2 / 3, "sad": 1 / 3})
-    assert ImageResult("a", 9, 9, [], ("happy", "sad")).shares == {"happy": 0, "sad": 0}
+    assert result.shares == pytest.approx({"happy": 2 / 3, "sad": 1 / 3, "unsure": 0})
+    assert ImageResult("a", 9, 9, [], ("happy", "sad")).shares == {"happy": 0, "sad": 0, "unsure": 0}
 
 
 def test_json_layout() -> None:
@@ -41,8 +41,9 @@ def test_json_layout() -> None:
                 "score": 0.9124,
                 "label": "happy",
                 "confidence": 0.75,
+                "unsure": False,
                 "probabilities": {"happy": 0.75, "sad": 0.25},
             }
         ],
-        "shares": {"happy": 1, "sad": 0},
+        "shares": {"happy": 1, "sad": 0, "unsure": 0},
     }

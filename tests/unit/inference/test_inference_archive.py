@@ -135,7 +135,7 @@ def test_rows_are_the_recognizers_results(
         assert [row["face"] for row in own] == list(range(1, len(result.faces) + 1))
         for row, face in zip(own, result.to_json()["faces"], strict=True):
             probabilities = face.pop("probabilities")
-            flat = {**face, **probabilities}
+            flat = {**face, **probabilities, "unsure": int(face["unsure"])}
             assert {name: row[name] for name in flat} == pytest.approx(flat, abs=1e-4)
 
 

@@ -51,6 +51,7 @@ def test_csv_has_one_row_per_face() -> None:
         "score": "0.9",
         "label": "sad",
         "confidence": "0.6",
+        "unsure": "0",
         "happy": "0.4",
         "sad": "0.6",
     }

@@ -121,8 +121,8 @@ def test_shares_of_people_and_time() -> None:
     content = json.loads(json.dumps(summary.to_json()))
     assert content["seconds"] == pytest.approx(10)
     assert content["people"] == 2
-    assert content["share_of_people"] == {"happy": 0.5, "sad": 0.5, "neutral": 0}
-    assert content["share_of_time"] == pytest.approx({"happy": 0.5, "sad": 0.3, "neutral": 0.2})
+    assert content["share_of_people"] == {"happy": 0.5, "sad": 0.5, "neutral": 0, "unsure": 0}
+    assert content["share_of_time"] == pytest.approx({"happy": 0.5, "sad": 0.3, "neutral": 0.2, "unsure": 0})
     assert [track["label"] for track in content["tracks"]] == ["happy", "sad"]
 
 
@@ -150,7 +150,7 @@ def test_a_summary_has_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     # a new person every 40 s
     summary = summed_up(result(i, {1 + i // 40: LABELS[i // 40 % 3]}, float(i)) for i in range(4000))
     assert len(summary.tracks) <= 45
-    assert all(track.slots.shape == (600, 3) for track in summary.tracks.values())
+    assert all(track.slots.shape == (600, 4) for track in summary.tracks.values())
     assert summary.people.total() == 100
     assert sum(summary.share_of_time().values()) == pytest.approx(1)
     assert summary.share_of_time()["happy"] == pytest.approx(0.34)

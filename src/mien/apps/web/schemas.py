@@ -58,6 +58,7 @@ class FaceResponse(BaseModel):
     score: float = Field(description="The detector's confidence that this is a face, 0 to 1.")
     label: str = Field(description="The most probable apparent expression.")
     confidence: float = Field(description="The probability of `label`.")
+    unsure: bool = Field(description="Whether that is below the model's `unsure_threshold`.")
     probabilities: dict[str, float] = Field(description="Of every label; they sum to 1.")
 
 
@@ -68,7 +69,7 @@ class ImageResponse(BaseModel):
     image_width: int
     image_height: int
     faces: list[FaceResponse]
-    shares: dict[str, float] = Field(description="Share of the faces with each expression.")
+    shares: dict[str, float] = Field(description="Share of the faces that count as each label, and as `unsure`.")
 
 
 class Recognition(BaseModel):
@@ -98,7 +99,7 @@ class ModelResponse(BaseModel):
     labels: list[str]
     input: InputResponse
     scores: dict[str, Any] = Field(description="How well it did, on which data, and how it was selected.")
-    unsure_threshold: float = Field(description="Show a face as unsure if its confidence is below.")
+    unsure_threshold: float = Field(description="A face counts as unsure if its confidence is below.")
     licence: str | None = Field(description="None: see the file's author.")
     card: str
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mien.core.errors import ArchiveError
 from mien.core.serialization import table_columns, table_rows
-from mien.core.types import ImageResult
+from mien.core.types import UNSURE, ImageResult
 from mien.core.whole_file import whole_file
 from mien.inference.archive.job import Job
 
@@ -23,17 +23,17 @@ ERROR = "error"  # the last column of a part; the finished table has none
 
 @dataclass
 class Summary:
-    """An archive in numbers: images that could be read, those without a face, bad files, and faces by label."""
+    """An archive in numbers: images that could be read, those without a face, bad files, and what faces count as."""
 
     images: int = 0
     without_face: int = 0
     bad: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
 
     @property
     def faces(self) -> int:
         """The number of faces."""
-        return self.labels.total()
+        return self.words.total()
 
 
 def rows_of(result: ImageResult, error: str = "") -> list[dict[str, Any]]:
@@ -108,13 +108,15 @@ def _count(faces: Any, summary: Summary) -> None:
     numbers = faces["face"].to_numpy()
     summary.images += int((numbers <= 1).sum())
     summary.without_face += int((numbers == 0).sum())
-    for row in faces["label"].drop_null().value_counts().to_pylist():
-        summary.labels[row["values"]] += row["counts"]
+    unsure = faces["unsure"].to_numpy() == 1  # without a face there is neither a label nor this
+    summary.words[UNSURE] += int(unsure.sum())
+    for row in faces["label"].filter(~unsure).drop_null().value_counts().to_pylist():
+        summary.words[row["values"]] += row["counts"]
 
 
 def _part_schema(labels: Sequence[str]) -> Any:
     import pyarrow as pa
 
     kinds = dict.fromkeys(("source", "label", ERROR), pa.string())
-    kinds |= dict.fromkeys(("image_width", "image_height", "face"), pa.int32())
+    kinds |= dict.fromkeys(("image_width", "image_height", "face", "unsure"), pa.int32())
     return pa.schema([(name, kinds.get(name, pa.float32())) for name in (*table_columns(labels), ERROR)])

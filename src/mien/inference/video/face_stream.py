@@ -158,6 +158,7 @@ class FaceStream:
             track=tracked.track,
             raw=dict(zip(names, raw.tolist(), strict=True)),
             roll=tracked.roll,
+            unsure_below=self._recognizer.card.unsure_below,
         )
 
 

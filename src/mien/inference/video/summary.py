@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.types import FrameResult, TrackedFace
+from mien.core.types import UNSURE, FrameResult, TrackedFace
 from mien.inference.video.frames import DEFAULT_RATE
 
 SLOTS = 600
@@ -28,17 +28,17 @@ LEFT_AFTER = 30.0
 
 
 class TrackHistory:
-    """When a person was seen, and with which expressions."""
+    """When a person was seen, and as which of the summary's `words`."""
 
-    def __init__(self, face: TrackedFace, time: float, labels: int) -> None:
+    def __init__(self, face: TrackedFace, time: float, words: int) -> None:
         self.track = face.track
         self.face, self.time = face, time  # the last one seen, and when
         self.first = self.last = time  # when it was seen first and last, in seconds
-        self.slots: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)  # seconds of each expression
+        self.slots: NDArray[np.float32] = np.zeros((SLOTS, words), dtype=np.float32)  # seconds of each word
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(labels,) seconds of each expression."""
+        """(words,) seconds of each word."""
         return np.asarray(self.slots.sum(axis=0, dtype=np.float64))
 
     @property
@@ -48,11 +48,15 @@ class TrackHistory:
 
 
 class VideoSummary:
-    """Sums up the frames of one video."""
+    """Sums up the frames of one video.
+
+    `words` are what a face may count as: the labels, then "unsure".
+    """
 
     def __init__(self, labels: Sequence[str]) -> None:
         """Start without frames; `labels` are the model's."""
         self.labels = tuple(labels)
+        self.words = (*self.labels, UNSURE)
         self.slot = FIRST_SLOT
         self.frames = 0
         self.dropped = 0
@@ -62,9 +66,9 @@ class VideoSummary:
         self.seconds = 0.0  # the length of the video
         self._pending: tuple[float, list[TrackedFace]] | None = None  # the last frame: how long it lasts is not known
         self._frame_time = 1 / DEFAULT_RATE
-        # Of the tracks that are no longer kept: people by main expression, and (labels,) seconds.
+        # Of the tracks that are no longer kept: people by main word, and (words,) seconds.
         self._removed: Counter[str] = Counter()
-        self._removed_seconds = np.zeros(len(self.labels))
+        self._removed_seconds = np.zeros(len(self.words))
 
     def add(self, result: FrameResult) -> None:
         """Add the next frame."""
@@ -76,7 +80,7 @@ class VideoSummary:
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
             if face.track not in self.tracks:
-                self.tracks[face.track] = TrackHistory(face, result.time, len(self.labels))
+                self.tracks[face.track] = TrackHistory(face, result.time, len(self.words))
             track = self.tracks[face.track]
             self._track_time += max(result.time - track.time, 0.0)
             self._changes["raw"] += face.raw_label != track.face.raw_label
@@ -90,8 +94,8 @@ class VideoSummary:
 
     @property
     def people(self) -> Counter[str]:
-        """The number of people by main expression."""
-        return self._removed + Counter(self._main_label(track) for track in self._people())
+        """The number of people by what they count as for most of the time."""
+        return self._removed + Counter(self._main_word(track) for track in self._people())
 
     @property
     def flicker(self) -> dict[str, float]:
@@ -99,9 +103,9 @@ class VideoSummary:
         return {kind: count / (self._track_time or math.inf) for kind, count in self._changes.items()}
 
     def share_of_time(self, track: TrackHistory | None = None) -> dict[str, float]:
-        """Return the share of each expression in the time that one face is seen, or all faces together."""
+        """Return the share of each word in the time that one face is seen, or all faces together."""
         seconds = track.seconds if track else sum((t.seconds for t in self.tracks.values()), self._removed_seconds)
-        return dict(zip(self.labels, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
+        return dict(zip(self.words, (seconds / (float(seconds.sum()) or 1.0)).tolist(), strict=True))
 
     def to_json(self) -> dict[str, object]:
         """Return the content of the summary file."""
@@ -111,7 +115,7 @@ class VideoSummary:
             "dropped": self.dropped,
             "seconds": round(self.seconds, 3),
             "people": people.total(),
-            "share_of_people": _rounded({label: people[label] / max(people.total(), 1) for label in self.labels}),
+            "share_of_people": _rounded({word: people[word] / max(people.total(), 1) for word in self.words}),
             "share_of_time": _rounded(self.share_of_time()),
             "label_changes_per_second": _rounded(self.flicker),
             "tracks": [
@@ -120,7 +124,7 @@ class VideoSummary:
                     "first": round(track.first, 3),
                     "last": round(track.last, 3),
                     "seconds": round(track.total, 3),
-                    "label": self._main_label(track),
+                    "label": self._main_word(track),
                     "share_of_time": _rounded(self.share_of_time(track)),
                 }
                 for track in self._people()
@@ -138,8 +142,8 @@ class VideoSummary:
     def _is_person(self, track: TrackHistory) -> bool:
         return track.total >= min(MIN_SEEN, 0.1 * self.seconds)
 
-    def _main_label(self, track: TrackHistory) -> str:
-        return self.labels[int(np.argmax(track.seconds))]
+    def _main_word(self, track: TrackHistory) -> str:
+        return self.words[int(np.argmax(track.seconds))]
 
     def _count_pending(self) -> None:
         """Count the pending frame, which has lasted `self._frame_time` seconds."""
@@ -157,7 +161,7 @@ class VideoSummary:
             track = self.tracks[face.track]
             track.last = self.seconds
             for slot, part in seconds.items():
-                track.slots[slot, self.labels.index(face.label)] += part
+                track.slots[slot, self.words.index(face.counts_as)] += part
         if len(self.tracks) > MAX_TRACKS:
             self._remove_shortest(time)
 
@@ -177,7 +181,7 @@ class VideoSummary:
         del self.tracks[shortest.track]
         self._removed_seconds += shortest.seconds
         if self._is_person(shortest):
-            self._removed[self._main_label(shortest)] += 1
+            self._removed[self._main_word(shortest)] += 1
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.core.expressions import COLOURS
 from mien.core.text import count
+from mien.core.types import UNSURE
 from mien.inference.draw import WHITE
 from mien.inference.video.summary import TrackHistory, VideoSummary
 
@@ -47,18 +48,18 @@ def draw_timeline(summary: VideoSummary, title: str) -> str:
         top = TOP + ROW * row
         parts.append(_text(LEFT - 8, top + 20, f"#{track.track}", anchor="end"))
         parts += _bars(track, summary, top + (ROW - BAR) / 2, WIDTH / seconds)
-    parts += _legend(summary.labels, bottom + 52)
+    parts += _legend(summary.words, bottom + 52)
     return "\n".join([*parts, "</svg>", ""])
 
 
 def _bars(track: TrackHistory, summary: VideoSummary, top: float, scale: float) -> Iterator[str]:
-    """Yield a bar for each run of time slots with the same main expression."""
+    """Yield a bar for each run of time slots with the same main word."""
     main = np.where(track.slots.any(axis=1), track.slots.argmax(axis=1), -1)
-    for label, run in groupby(range(len(main)), key=lambda slot: int(main[slot])):
+    for word, run in groupby(range(len(main)), key=lambda slot: int(main[slot])):
         slots = list(run)
-        if label < 0:
+        if word < 0:
             continue
-        name = summary.labels[label]
+        name = summary.words[word]
         start = slots[0] * summary.slot * scale
         width = min((slots[-1] + 1) * summary.slot * scale, WIDTH) - start
         yield _rectangle(LEFT + start, top, width, BAR, name)
@@ -74,20 +75,21 @@ def _axis(seconds: float, bottom: float) -> Iterator[str]:
         yield _text(x, bottom + 18, _clock(number * step, step), anchor="middle")
 
 
-def _legend(labels: tuple[str, ...], y: float) -> Iterator[str]:
+def _legend(words: tuple[str, ...], y: float) -> Iterator[str]:
     x = float(LEFT)
-    for name in labels:
+    for name in words:
         yield _rectangle(x, y - 11, 14, 14, name)
         yield _text(x + 20, y, name)
         x += 20 + 7.5 * len(name) + 22
 
 
 def _rectangle(x: float, y: float, width: float, height: float, name: str) -> str:
-    """Return a rectangle in the colour of an expression, with its name as tooltip."""
+    """Return a rectangle in the colour of an expression, white and dashed for "unsure", with its name as tooltip."""
+    dashes = 'stroke-dasharray="4 2" ' if name == UNSURE else ""
     colour = bytes(COLOURS.get(name, WHITE)).hex()
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="#{colour}" '
-        f'stroke="#222" stroke-width="0.5"><title>{_escape(name)}</title></rect>'
+        f'{dashes}stroke="#222" stroke-width="0.5"><title>{_escape(name)}</title></rect>'
     )
 
 

@@ -15,13 +15,10 @@ export class ServerProblem extends Error {
 export class Client {
   constructor() {
     this.key = "";
-    this.thresholds = new Map(); // by model
   }
 
   async models() {
-    const answer = await (await this.#ask("v1/models")).json();
-    this.thresholds = new Map(answer.models.map((model) => [model.name, model.unsure_threshold]));
-    return answer;
+    return (await this.#ask("v1/models")).json();
   }
 
   async card(name) {

@@ -31,7 +31,7 @@ export function wordOf(face) {
 
 export function describeFace(face) {
   const probability = `${face.percentages[face.label]} %`;
-  return face.isUnsure ? `unsure (${face.label}? ${probability})` : `${face.label} ${probability}`;
+  return face.isUnsure ? `unsure (${face.label}?) ${probability}` : `${face.label} ${probability}`;
 }
 
 // Share of the faces per expression, "unsure" included: sums to 1, or {} without faces.
@@ -60,8 +60,8 @@ export function wholePercentages(shares) {
   return Object.fromEntries(entries.map((entry) => [entry.word, entry.whole]));
 }
 
-// The server's result for one image or frame, as the page uses it; below `threshold` a face is unsure.
-export function readResult(response, source, seconds, threshold) {
+// The server's result for one image or frame, as the page uses it.
+export function readResult(response, source, seconds) {
   const faces = response.faces.map((face) => ({
     id: face.track ?? face.face, // what the page calls it
     number: face.face,
@@ -73,7 +73,7 @@ export function readResult(response, source, seconds, threshold) {
     probabilities: face.probabilities,
     percentages: wholePercentages(face.probabilities),
     confidence: face.confidence,
-    isUnsure: face.confidence < threshold,
+    isUnsure: face.unsure,
     seen: face.seen,
     isSeen: face.seen ?? true, // false: hidden at the moment, position predicted
   }));

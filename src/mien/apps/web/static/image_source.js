@@ -54,7 +54,7 @@ export class ImageSource {
     const onWait = (seconds) => this.announcer.say(`The server is busy; trying ${file.name} again in ${Math.ceil(seconds)} s.`);
     const response = await this.client.recognizeImage(file, choice, { signal, onWait });
     signal.throwIfAborted();
-    const item = { result: readResult(response, file.name, null, this.client.thresholds.get(choice.model)), address: URL.createObjectURL(file) };
+    const item = { result: readResult(response, file.name, null), address: URL.createObjectURL(file) };
     this.#items.push(item);
     this.session.add(item.result, choice);
     this.#addToStrip(item);

@@ -105,7 +105,7 @@ export class LiveSource extends EventTarget {
     if (this.#hasProblem) this.announcer.warn("");
     this.#hasProblem = false;
     const seconds = Math.max(0, (answer.time - this.#started) / 1000);
-    const result = readResult(answer, "camera", seconds, this.client.thresholds.get(this.#sentWith.model));
+    const result = readResult(answer, "camera", seconds);
     this.session.add(result, this.#sentWith);
     this.view.showMoment(result);
     this.#showPace(answer.time);

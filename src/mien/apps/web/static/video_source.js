@@ -59,7 +59,7 @@ export class VideoSource {
     const onWait = (seconds) => this.announcer.say(`The server is busy; trying ${file.name} again in ${Math.ceil(seconds)} s.`);
     for await (const response of this.client.recognizeVideo(file, choice, { signal, onWait })) {
       signal.throwIfAborted();
-      const result = readResult(response, file.name, response.time, this.client.thresholds.get(choice.model));
+      const result = readResult(response, file.name, response.time);
       if (this.#results.length === 0) this.#play(result);
       this.#results.push(result);
       this.session.add(result, choice);
