@@ -85,6 +85,7 @@ def _train_detector(  # noqa: PLR0913, PLR0917 - the options of the command
     quiet: bool,
 ) -> None:
     from mien.data.scenes.photographs import load_scenes
+    from mien.export.detector import DETECTOR, publish_detector  # a missing extra is named by training's own imports
     from mien.recipes import load_detector_recipe
     from mien.training.detector.fit import fit_detector, load_detector_faces
     from mien.training.fit import check_folder
@@ -98,4 +99,9 @@ def _train_detector(  # noqa: PLR0913, PLR0917 - the options of the command
     check_folder(folder, resume=resume)
     photographs, faces = load_scenes(scenes), load_detector_faces(settled, data)
     run = fit_detector(settled, faces, photographs, folder, weights=weights, resume=resume, quiet=quiet)
-    typer.echo(f"{folder}: {run.record.curves[-1]['validation_accuracy']:.4f} average precision of cells")
+    card = publish_detector(run, faces, photographs, folder / DETECTOR)
+    found = "; ".join(
+        f"{name}: {scores['found']} of {scores['faces']} faces, {scores['false']} false boxes"
+        for name, scores in card.scores.items()
+    )
+    typer.echo(f"{folder / DETECTOR}: {found}; {run.record.minutes:.1f} minutes")
