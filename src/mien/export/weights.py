@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from mien.models.network import Network
-
 WeightBits = Literal[8, 16, 32]
 LARGEST = 127
 # Largest relative difference between 8-bit values times their scale and a weight: the rounding of 32-bit products.
 ROUNDING = 1e-6
 
 
-def round_to_half(network: Network) -> None:
+def round_to_half(network: nn.Module) -> None:
     """Round every weight of two or more dimensions to 16 bits, in place."""
     with torch.no_grad():
         for tensor in network.state_dict().values():
@@ -31,7 +29,7 @@ def round_to_half(network: Network) -> None:
                 tensor.copy_(tensor.half().float())
 
 
-def round_to_int8(network: Network) -> None:
+def round_to_int8(network: nn.Module) -> None:
     """Round the weights of convolutions and linear layers, in place, to multiples of a scale per output channel.
 
     The scale is the channel's largest absolute weight / 127, so the multiples are -127 to 127: symmetric, without a
