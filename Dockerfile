@@ -21,6 +21,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 # A container's port is reached from outside: the server requires a key (MIEN_API_KEY or --api-key-file).
-# YuNet finds more faces than the Haar cascade that is in the image: mount its file, and add --detector yunet:FILE.
+# Models and the face detector are in the package: nothing needs to be mounted or downloaded.
 ENTRYPOINT ["mien", "serve", "--host", "0.0.0.0", "--port", "8000"]
 CMD ["--drain", "5"]

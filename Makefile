@@ -13,7 +13,6 @@ setup: $(VENV)/.ready ## Full environment in .venv (training, export, tests)
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(VENV)/bin/mien fetch yunet --timeout 5 || echo "Continuing with the Haar detector."
 	@touch $@
 
 # A file's tests run in one process, which makes their shared fixtures once.
@@ -43,7 +42,6 @@ $(DEMO)/.ready: pyproject.toml constraints.txt
 	cp $(DEMO)/unpacked/matplotlib/mpl-data/sample_data/grace_hopper.jpg \
 	  $(DEMO)/unpacked/skimage/data/astronaut.png $(DEMO)/photos
 	rm -r $(DEMO)/unpacked $(DEMO)/wheels
-	@$(DEMO)/env/bin/mien fetch yunet --timeout 5 || echo "Continuing with the Haar detector."
 	@touch $@
 
 clean: ## Remove both environments and all caches
