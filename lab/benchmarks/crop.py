@@ -46,7 +46,7 @@ def main() -> None:
 
 def _relate(found: FoundFrame) -> list[float]:
     """Return side / sqrt(w * h) of the box, then the box's shifts and sides in frame sides."""
-    box, side = found.box, found.side
+    box, side = found.detection.box, found.side
     x, y = box.centre
     scale = side / np.sqrt(box.width * box.height)
     return [scale, (found.middle - x) / side, (found.middle - y) / side, box.width / side, box.height / side]

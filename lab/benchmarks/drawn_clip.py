@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,10 +19,10 @@ RATE = 25
 FACES = 3
 
 
-def draw_frames(detector: Detector, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield RGB frames with three moving drawn faces that the detector finds."""
+def draw_frames(detectors: Sequence[Detector], size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield RGB frames with three moving drawn faces that every detector finds."""
     side = min(size[1] * 2 // 5, size[0] // 4)  # so that three fit next to each other
-    drawings = _find_drawings(detector, side)
+    drawings = _find_drawings(detectors, side)
     rng = np.random.default_rng(0)
     noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
     background = cv2.GaussianBlur(noise, (0, 0), 4)
@@ -36,19 +36,20 @@ def draw_frames(detector: Detector, size: tuple[int, int], count: int) -> Iterat
         yield frame
 
 
-def _find_drawings(detector: Detector, side: int) -> list[NDArray[np.uint8]]:
-    """Return the first three drawn faces, RGB (side, side, 3), that a detector finds once each."""
+def _find_drawings(detectors: Sequence[Detector], side: int) -> list[NDArray[np.uint8]]:
+    """Return the first three drawn faces, RGB (side, side, 3), that each detector finds once."""
     drawings: list[NDArray[np.uint8]] = []
     for seed in range(100):
         face = draw_face(Expression.NEUTRAL, np.random.default_rng(seed))
         drawing = np.asarray(cv2.cvtColor(cv2.resize(face, (side, side)), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
         image = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
         image[side // 2 : side // 2 + side, side : 2 * side] = drawing
-        if len(detector.detect(image)) == 1:
+        if all(len(detector.detect(image)) == 1 for detector in detectors):
             drawings.append(drawing)
         if len(drawings) == FACES:
             return drawings
-    raise MienError(f"The detector {detector.name} finds too few of the drawn faces; use yunet or haar.")
+    names = ", ".join(detector.name for detector in detectors)
+    raise MienError(f"Too few of the drawn faces are found by {names}; use others.")
 
 
 def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:

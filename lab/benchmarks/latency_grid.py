@@ -19,15 +19,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.benchmarks.command import make_parser, write_record
+from lab.benchmarks.command import available_detectors, make_parser, write_record
 from mien.core.expressions import Expression
 from mien.core.hardware import processor_name
 from mien.core.types import Box
 from mien.data.synthetic import draw_face
 from mien.evaluation.latency import check_rounds, time_in_turns
 from mien.export.reference import NAMES, reference_onnx
-from mien.inference.detectors.registry import create_detector
-from mien.inference.detectors.yunet import find_weights
 from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
 
@@ -89,7 +87,7 @@ def measure_grid(models: Sequence[str], rounds: int = 100) -> LatencyGrid:
     """Time models beside ResNet-18 and MobileNetV2 at 224 pixels, with 1 and 2 threads and batches of 1, 8 and 32.
 
     The stages are those of the first model: each detector at hand, cutting the face out, scoring it, and all of it
-    with the better detector. The image is drawn, and the same box is scored whatever a detector finds in it.
+    with mien's own. The image is drawn, and the same box is scored whatever a detector finds in it.
 
     Args:
         models: Names of models or paths of .onnx files, one at least.
@@ -139,9 +137,8 @@ def _time_batch(
 
 def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTiming]:
     image = _draw_image()
-    names = ["yunet", "haar"] if find_weights() else ["haar"]
-    recognizers = [Recognizer(model, create_detector(name)) for name in names]
-    first = recognizers[0]
+    recognizers = {name: Recognizer(model, detector) for name, detector in available_detectors().items()}
+    own, first = next(iter(recognizers.items()))
     crops = [first.crop(image, FACE)]
 
     def recognize_face() -> None:
@@ -149,13 +146,12 @@ def _time_stages(model: OnnxModel, threads: int, rounds: int) -> list[StageTimin
         first.score([first.crop(image, FACE)])
 
     stages: dict[str, Callable[[], object]] = {
-        f"detect ({name})": partial(recognizer.detect, image)
-        for name, recognizer in zip(names, recognizers, strict=True)
+        f"detect ({name})": partial(recognizer.detect, image) for name, recognizer in recognizers.items()
     }
     stages |= {
         "crop": partial(first.crop, image, FACE),
         "network": partial(first.score, crops),
-        f"end to end ({names[0]})": recognize_face,
+        f"end to end ({own})": recognize_face,
     }
     with _opencv_threads(threads):
         (times,) = time_in_turns(list(stages.values()), rounds)

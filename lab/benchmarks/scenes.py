@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 from mien.core.image import as_rgb
-from mien.core.types import Box
+from mien.core.types import Box, Detection
 from mien.inference.detectors import Detector
 
 PHOTOGRAPHS = ("coffee", "rocket", "chelsea", "brick", "grass", "gravel", "coins", "page", "immunohistochemistry")
@@ -28,21 +28,21 @@ class Scene:
 
 @dataclass(frozen=True)
 class FoundFrame:
-    """A frame in the middle of an image, and the box that a detector found for it.
+    """A frame in the middle of an image, and the face that a detector found there.
 
     Attributes:
         row: Row number of the face.
         image: RGB (2 * side, 2 * side, 3).
         side: Side of the pasted frame in pixels.
         middle: Its centre, x and y.
-        box: The detector's.
+        detection: The detector's.
     """
 
     row: int
     image: NDArray[np.uint8]
     side: int
     middle: float
-    box: Box
+    detection: Detection
 
 
 def photographs() -> list[NDArray[np.uint8]]:
@@ -52,13 +52,16 @@ def photographs() -> list[NDArray[np.uint8]]:
     return [_long_side(image, 640) for image in images]
 
 
-def find_pasted(detector: Detector, faces: NDArray[np.uint8], *, use_border: bool = False) -> Iterator[FoundFrame]:
+def find_pasted(
+    detector: Detector, faces: NDArray[np.uint8], *, use_border: bool = False, tilt: float = 0.0
+) -> Iterator[FoundFrame]:
     """Paste each face (n, 48, 48), enlarged 2 to 6 times, into an image twice as wide; yield those that are found.
 
     Args:
         detector: Looks for them.
         faces: (n, 48, 48) grey.
         use_border: Continue the frame by its own border instead of pasting it into a photograph.
+        tilt: Turn the frame in the photograph by so many degrees, every second one clockwise.
     """
     rng, backgrounds = np.random.default_rng(0), photographs()
     for row, face in enumerate(faces):
@@ -72,11 +75,11 @@ def find_pasted(detector: Detector, faces: NDArray[np.uint8], *, use_border: boo
             image = np.repeat(np.asarray(grey, dtype=np.uint8)[:, :, None], 3, axis=2)
         else:
             image = np.asarray(cv2.resize(background, (2 * side, 2 * side)), dtype=np.uint8)
-            image[start : start + side, start : start + side] = large[:, :, None]
+            _paste_turned(image, large, tilt if row % 2 else -tilt)
         middle = start + side / 2
         near = [d for d in detector.detect(image) if max(abs(c - middle) for c in d.box.centre) < side / 4]
         if near:
-            yield FoundFrame(row, image, side, middle, max(near, key=lambda d: d.score).box)
+            yield FoundFrame(row, image, side, middle, max(near, key=lambda d: d.score))
 
 
 def paste(
@@ -106,6 +109,21 @@ def paste(
 def enlarge(face: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Enlarge a 48 x 48 face by cubic interpolation."""
     return np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def _paste_turned(image: NDArray[np.uint8], face: NDArray[np.uint8], angle: float) -> None:
+    """Paste a grey face (side, side) into the middle of an RGB image (2 * side, 2 * side, 3), turned clockwise."""
+    side, start = len(face), len(face) // 2
+    if not angle:
+        image[start : start + side, start : start + side] = face[:, :, None]
+        return
+    pixel = (side - 1) / 2  # the middle, counted at pixel centres
+    matrix = cv2.getRotationMatrix2D((pixel, pixel), -angle, 1)  # OpenCV turns counter-clockwise
+    matrix[:, 2] += start
+    colours = np.repeat(face[:, :, None], 3, axis=2)
+    cv2.warpAffine(
+        colours, matrix, image.shape[1::-1], dst=image, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+    )
 
 
 def _is_apart(frame: Box, x: int, y: int, side: int) -> bool:

@@ -20,14 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.benchmarks.command import describe_runtime, make_parser, write_record
+from lab.benchmarks.command import available_detectors, describe_runtime, make_parser, write_record
 from lab.benchmarks.drawn_clip import FACES, RATE, draw_frames, write_clip
 from mien.core.errors import MienError
 from mien.evaluation.memory import MIB, process_memory
 from mien.export.reference import NAMES, reference_onnx
 from mien.inference.detectors import Detector
-from mien.inference.detectors.registry import create_detector
-from mien.inference.detectors.yunet import find_weights
 from mien.inference.draw import draw_faces
 from mien.inference.model import OnnxModel
 from mien.inference.recognizer import Recognizer
@@ -72,12 +70,11 @@ class Soak:
 def measure_video(model: str, seconds: float, minutes: float, threads: int) -> dict[str, Any]:
     """Measure speed and memory.
 
-    Each available detector is timed with the model, with and without writing an annotated video, and with each
-    reference network in turns with the model.
+    Each available detector is timed with the model, with and without writing an annotated video; the first one, mien's
+    own, also with each reference network. All take turns.
     """
     cv2.setNumThreads(threads)
-    names = ["yunet", "haar"] if find_weights() else ["haar"]
-    detectors = [create_detector(name) for name in names]
+    detectors = list(available_detectors().values())
     measured = OnnxModel.load(model, threads)
     record: dict[str, Any] = {"network": measured.card.name}
     if minutes:  # first: a leak could hide in memory that other networks have freed
@@ -87,7 +84,7 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
         record["clip"] = {"width": SIZE[0], "height": SIZE[1], "frames": frames, "faces": FACES}
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder) / "clip.mp4"
-            write_clip(clip, draw_frames(detectors[0], SIZE, frames))
+            write_clip(clip, draw_frames(detectors, SIZE, frames))
             speeds = _measure_speeds(clip, measured, references, detectors, threads)
             record["speeds"] = [asdict(speed) for speed in speeds]
             record["stages_cpu_ms_per_frame"] = _measure_stages(clip, measured, detectors[0], threads)
@@ -103,11 +100,8 @@ def measure_video(model: str, seconds: float, minutes: float, threads: int) -> d
 def _measure_speeds(
     clip: Path, model: OnnxModel, references: list[OnnxModel], detectors: list[Detector], threads: int
 ) -> list[Speed]:
-    cases = [
-        (network, detector, use_writing)
-        for detector in detectors
-        for network, use_writing in ((model, False), (model, True), *((reference, False) for reference in references))
-    ]
+    cases = [(model, detector, use_writing) for detector in detectors for use_writing in (False, True)]
+    cases += [(reference, detectors[0], False) for reference in references]
     rates, costs = np.zeros((2, ROUNDS, len(cases)))
     for turn in range(ROUNDS):
         for column, (network, detector, use_writing) in enumerate(cases):
@@ -170,7 +164,7 @@ def _soak(model: OnnxModel, detector: Detector, minutes: float) -> Soak:
     count = max(round(minutes * 60 * RATE), 1)
     summary = VideoSummary(model.card.labels.names)
     early = highest = at_end = 0.0
-    images = draw_frames(detector, SMALL, count)
+    images = draw_frames([detector], SMALL, count)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         video = open_video(images, rate=RATE)
         for result in stream(video, Recognizer(model, detector, use_rejection=False)):

@@ -14,14 +14,15 @@ from small_convolutions import small_network
 
 from lab.benchmarks import latency_grid
 from lab.benchmarks.latency_grid import measure_grid
+from mien.inference.detectors.haar import Haar
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A small network; small ones in place of the references, too, and no YuNet."""
+    """A small network; small ones in place of the references, too, and one detector."""
     small = {"resnet18": small_network(), "mobilenet_v2": small_network(1).replace(b'"small"', b'"other"')}
     monkeypatch.setattr(latency_grid, "reference_onnx", small.__getitem__)
-    monkeypatch.setattr(latency_grid, "find_weights", lambda: None)
+    monkeypatch.setattr(latency_grid, "available_detectors", lambda: {"haar": Haar()})
     monkeypatch.setattr(latency_grid, "BATCHES", (1, 2))
     path = tmp_path / "small.onnx"
     path.write_bytes(small_network())
