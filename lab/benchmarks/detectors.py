@@ -4,7 +4,7 @@
   non-faces.
 - Time per image of 640 x 480 with four pasted faces, on one thread, in turns.
 - A group photograph of 18 megapixels with 180 faces of about 95 pixels.
-- Odd images without a face: boxes, seconds and the memory they take at most.
+- Odd images without a face: boxes, processor time and the memory they take at most.
 
     python -m lab.benchmarks.detectors --data FER2013 --boxes PHOTOGRAPHS --out results/detectors.json
 """
@@ -88,7 +88,7 @@ def compare_group(detectors: dict[str, Detector]) -> dict[str, Any]:
 
 
 def try_odd_images(detectors: dict[str, Detector]) -> dict[str, Any]:
-    """Return boxes, seconds and peak memory (MiB above that before) of each detector on each odd image."""
+    """Return boxes, processor seconds and peak memory (MiB above that before) of each detector on each odd image."""
     record: dict[str, Any] = {}
     for detector in detectors.values():
         detector.detect(np.zeros((*SIZE[::-1], 3), dtype=np.uint8))  # what is allocated once belongs to no image
@@ -99,12 +99,12 @@ def try_odd_images(detectors: dict[str, Detector]) -> dict[str, Any]:
 
 def _watch(detect: Callable[[], list[Any]]) -> dict[str, Any]:
     before = _clear_peak()
-    start = time.perf_counter()
+    start = time.process_time()
     boxes = len(detect())
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     peak = process_memory("VmHWM") if before is not None else None
     mib = None if peak is None or before is None else round((peak - before) / MIB, 1)
-    return {"boxes": boxes, "seconds": round(seconds, 4), "peak_mib": mib}
+    return {"boxes": boxes, "processor_seconds": round(seconds, 4), "peak_mib": mib}
 
 
 def _clear_peak() -> int | None:
