@@ -31,7 +31,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
             metavar="grey|blur", help="Replace pixels by this [default: grey in deletion, blur in insertion]."
         ),
     ] = None,
-    detector: DetectorName = "auto",
+    detector: DetectorName = "none",
     plugin: PluginFiles = None,
     stability: Annotated[bool, typer.Option(help="Also explain four shifted copies of each face.")] = True,
     sanity: Annotated[bool, typer.Option(help="Also randomize the weights and compare the maps.")] = True,
@@ -44,8 +44,8 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     Measures deletion and insertion curves, face regions, stability and a sanity check, for the predicted labels.
     For a run folder, the means are also stored in its record.json, where `mien report` reads them.
 
-    Face regions are drawn around landmarks: those that yunet finds in each face or, with another detector, those of a
-    mean face.
+    Face regions are drawn around landmarks: those that --detector yunet finds in each face or, with another
+    detector, those of a mean face.
     """
     load_plugin_files(plugin)
     import numpy as np

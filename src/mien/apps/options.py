@@ -11,8 +11,8 @@ DetectorName = Annotated[
     str,
     typer.Option(
         metavar="NAME[:FILE][@PIXELS]",
-        help="Find faces with auto (yunet if downloaded, else haar), mien, yunet, haar, a plug-in's name, or none: "
-        "each image is one face. FILE: its model file. PIXELS: the smallest face that mien finds [default: 24].",
+        help="Find faces with auto (mien's own), yunet, haar, a plug-in's name, or none: each image is one face. FILE: "
+        "its model file. PIXELS: the smallest face that auto finds [default: 24].",
     ),
 ]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]

@@ -69,9 +69,9 @@ class Recognizer:
 
         Args:
             model: The name of a shipped model, an .onnx file, or a loaded model.
-            detector: `auto`, `mien`, `yunet`, `haar`, `none` (each image is one face), a plug-in's name, `NAME:FILE`
-                with a model file, a model file, or a detector object. `mien` may be followed by the smallest face to
-                find, in pixels of the image: `mien@40`.
+            detector: `auto` (mien's own), `yunet`, `haar`, `none` (each image is one face), a plug-in's name,
+                `NAME:FILE` with a model file, a model file, or a detector object. `@PIXELS` after the first one's name
+                or file is the smallest face to find: `mien@40`.
             threads: CPU threads of the network, at least 1; ignored for a loaded model.
             use_rejection: Drop boxes that the network rejects as non-faces; ignored if each image is one face.
 

@@ -144,19 +144,16 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_dir() == tmp_path / ".cache" / "mien"
 
 
-def test_auto_falls_back_on_haar_with_one_note(capsys: pytest.CaptureFixture[str]) -> None:
-    registry._recommend_yunet.cache_clear()
-    assert [create_detector(name).name for name in ("auto", "auto", "haar", "none")] == ["haar", "haar", "haar", "none"]
+def test_auto_is_miens_own_wherever_yunet_is(fake: FakeYuNet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.table().loaders["auto"]() is registry.table().loaders["mien"]() is Mien
+    assert [create_detector(name).name for name in ("haar", "none", "yunet")] == ["haar", "none", "yunet"]
     captured = capsys.readouterr()
-    assert captured.err.count("`mien fetch yunet` downloads one") == 1
-    assert captured.out == ""
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_yunet_is_only_missing_where_it_is_asked_for() -> None:
     with pytest.raises(ModelError, match="mien fetch yunet"):
         create_detector("yunet")
-
-
-def test_auto_takes_yunet_when_it_is_there(fake: FakeYuNet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert create_detector("auto").name == "yunet"
-    assert capsys.readouterr().err == ""
 
 
 def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +190,7 @@ def test_a_model_file_that_is_of_no_use(spec: str, message: str) -> None:
         create_detector(spec)
 
 
-@pytest.mark.parametrize("form", ["mien:{}", "{}", "{}@40", "mien:{}@40", "mien:{}@4e1"])
+@pytest.mark.parametrize("form", ["mien:{}", "{}", "{}@40", "mien:{}@40", "auto:{}@4e1"])
 def test_an_own_model_file_may_be_named_with_a_smallest_face(tiny_detector: Path, form: str) -> None:
     detector = create_detector(form.format(tiny_detector))
     assert isinstance(detector, Mien)

@@ -18,7 +18,7 @@ _FACE = Face(Box(212.4, 88.0, 121.7, 160.2), 0.94, "happy", _PROBABILITIES, roll
 _TRACKED = TrackedFace(**vars(_FACE), track=1, raw=_PROBABILITIES)
 _IMAGE = ImageResult("group.jpg", 640, 480, [_FACE], tuple(_PROBABILITIES))
 _FRAME = FrameResult(0, 0.0, 640, 480, [_TRACKED], tuple(_PROBABILITIES))
-RECOGNITION_EXAMPLE: dict[str, Any] = {"model": "default", "detector": "yunet", "images": [_IMAGE.to_json()]}
+RECOGNITION_EXAMPLE: dict[str, Any] = {"model": "default", "detector": "mien", "images": [_IMAGE.to_json()]}
 
 
 class Choice(BaseModel):

@@ -53,7 +53,7 @@ class ServerSettings:
     allow_no_key: bool = False
     hosts: tuple[str, ...] = ()
     models: tuple[str, ...] = ("default",)  # the first is the default
-    detectors: tuple[str, ...] = ("auto", "haar", "none")  # the first is the default
+    detectors: tuple[str, ...] = ("auto", "none")  # the first is the default
     workers: int = 0  # threads that decode images and find faces; 0: two per core
     threads: int = 1  # CPU threads per forward pass
     batch: int = 32  # most faces per forward pass

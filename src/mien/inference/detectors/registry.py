@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +15,8 @@ from mien.core.errors import ModelError
 from mien.core.plugins import Table, make_table, modules_of, own_classes
 from mien.inference import detectors
 from mien.inference.detectors import Detector
-from mien.inference.detectors.haar import Haar
 from mien.inference.detectors.mien import Mien
-from mien.inference.detectors.yunet import YuNet, find_weights
+from mien.inference.detectors.yunet import YuNet
 from mien.inference.onnx_session import read_file
 
 AUTO = "auto"
@@ -40,9 +37,7 @@ def table() -> Table[Maker]:
     `DETECTORS` holds: name -> class or function.
     """
     built_in = {name: maker for module in modules_of(detectors) for name, maker in _classes(module).items()}
-    return make_table(
-        "detector", "mien.detectors", {AUTO: _make_auto, **built_in}, check=_check_maker, parts_of=_parts_of
-    )
+    return make_table("detector", "mien.detectors", {AUTO: Mien, **built_in}, check=_check_maker, parts_of=_parts_of)
 
 
 class DetectorParts(NamedTuple):
@@ -57,10 +52,9 @@ def create_detector(spec: DetectorSpec = AUTO) -> Detector:
     """Make a detector.
 
     Args:
-        spec: A name: `mien`, `yunet`, `haar`, `none` (each image is one face), `auto` (YuNet if its model file is
-            found, else Haar, with one line about it on stderr) or a plug-in's; `NAME:FILE` with a model file; a model
-            file of `mien` or YuNet; or a detector, which is returned. A text may end in `@PIXELS`: the smallest face
-            that `mien` finds, in pixels of the image.
+        spec: A name: `mien` (this package's own, which `auto` stands for), `yunet`, `haar`, `none` (each image is one
+            face) or a plug-in's; `NAME:FILE` with a model file; a model file of `mien` or YuNet; or a detector, which
+            is returned. A text may end in `@PIXELS`: the smallest face that `mien` finds, in pixels of the image.
 
     Raises:
         ModelError: The name is unknown, the model file is missing or of another network, the detector takes none, or
@@ -144,17 +138,3 @@ def _check_maker(name: str, part: Any) -> Maker:
         raise ModelError(f"The plug-in for detector '{name}' must be a class or a function, not {part!r}.")
     maker: Maker = part
     return maker
-
-
-def _make_auto() -> Detector:
-    if find_weights() is not None:
-        return YuNet()
-    _recommend_yunet()
-    return Haar()
-
-
-@functools.cache
-def _recommend_yunet() -> None:
-    """Print once per process that there is a better detector."""
-    note = "note: using OpenCV's Haar face detector; `mien fetch yunet` downloads one that finds more faces, faster."
-    print(note, file=sys.stderr)
