@@ -16,13 +16,18 @@ LEVEL_TITLES = {
     "size": "Size: side of the face in pixels",
     "roll": "Roll in degrees",
     "yaw": "Imitated yaw: share by which the far half is narrower",
-    "light": "Light",
-    "contrast": "Contrast",
+    "faces": "Faces of the data set",
+    "shade": "Shade: how much darker than usual one side of the head is",
+    "light": "Light: factor of the grey values",
+    "contrast": "Contrast: factor of the differences from the mean",
     "noise": "Noise: standard deviation in grey levels",
     "cover": "Covered by",
     "without_face": "Without a face",
 }
-FRONTAL = "Frontal: 24 to 300 pixels, upright or rolled by up to 30 degrees."
+FRONTAL = (
+    "Frontal: OpenCV's cascade for frontal faces finds one in the data set's image, here drawn 24 to 300 pixels large "
+    "and rolled by up to 30 degrees."
+)
 
 
 def show_photographs(scores: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter per option
     With --boxes, counts faces found and false boxes on photographs with known boxes: by size, brightness and contrast
     of the faces, over thresholds of the score, and whether the scores are calibrated. With --scenes and --data, counts
     them on photographs that validation faces of the data are drawn into: by size, roll, imitated yaw, light, contrast,
-    noise and cover.
+    noise, shade and cover.
     """
     from mien.apps.detector_tables import show_photographs, show_scenes
     from mien.core.errors import DataError
@@ -97,6 +97,7 @@ def _make_composer(scenes: Path, data: Path | None, dataset: str | None, seed: i
     from mien.data.scenes.covers import FACE
     from mien.data.scenes.photographs import load_scenes
     from mien.evaluation.detector_conditions import ConditionComposer
+    from mien.evaluation.frontal_faces import find_frontal
 
     if dataset is None:
         if data is None:
@@ -107,7 +108,7 @@ def _make_composer(scenes: Path, data: Path | None, dataset: str | None, seed: i
     shown = loaded.split("validation")
     images = shown.images if shown.is_face is None else shown.images[shown.is_face]
     _, held_back = load_scenes(scenes).divide()
-    return ConditionComposer(images, held_back.photographs, seed)
+    return ConditionComposer(images, find_frontal(images), held_back.photographs, seed)
 
 
 def _score_scenes(finder: Finder, composer: ConditionComposer, faces: int, seen: Seen | None) -> dict[str, Any]:

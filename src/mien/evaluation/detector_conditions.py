@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.errors import DataError
 from mien.data.scenes.heads import HeadPainter
 from mien.data.scenes.photographs import Photograph
 from mien.data.scenes.placing import Pose, place
@@ -41,7 +42,9 @@ class Level:
         sides: The range of the sides of faces in pixels, uniform in their logarithm.
         roll: The range of the roll in degrees, to either side.
         turn: Imitated yaw: by which share of its half width the far side of the face is narrower.
+        is_any: Any face of the data set is drawn, not only frontal ones.
         cover: What covers a part of the face: a name of `mien.data.scenes.covers.COVERS`; "": nothing.
+        shade: How much darker than usual one side of the head is, and the other brighter; 0 to 1.
         light: Factor of all grey values.
         contrast: Factor of all differences from the scene's mean.
         noise: Standard deviation of Gaussian noise, in grey levels.
@@ -52,19 +55,23 @@ class Level:
     sides: tuple[float, float] = (48, 160)
     roll: tuple[float, float] = (0, 10)
     turn: float = 0.0
+    is_any: bool = False
     cover: str = ""
+    shade: float = 0.0
     light: float = 1.0
     contrast: float = 1.0
     noise: float = 0.0
     heads: Literal["faces", "no faces", "none"] = "faces"
 
 
-# The faces of all sizes are frontal: upright or rolled by up to 30 degrees.
+# Together, the faces of all sizes are the frontal ones: rolled by up to 30 degrees, neither turned nor covered.
 SIZE = "size"
 CONDITIONS: dict[str, tuple[Level, ...]] = {
     SIZE: tuple(Level(f"{low} to {high}", (low, high), (0, 30)) for low, high in itertools.pairwise(SIDES)),
     "roll": tuple(Level(str(angle), roll=(angle, angle)) for angle in range(0, 91, 15)),
     "yaw": tuple(Level(f"{turn:g}", turn=turn) for turn in (0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    "faces": (Level("frontal"), Level("any", is_any=True)),
+    "shade": tuple(Level(f"{shade:g}", shade=shade) for shade in (0, 0.2, 0.4, 0.6, 0.8)),
     "light": tuple(Level(f"1/{2**power}", light=0.5**power) for power in range(DIMMEST + 1)),
     "contrast": tuple(Level(f"{factor:g}", contrast=factor) for factor in (1, 0.5, 0.3, 0.2, 0.1)),
     "noise": tuple(Level(f"{noise}", noise=noise) for noise in (0, 5, 10, 20, 30, 40)),
@@ -96,12 +103,24 @@ class ConditionComposer:
 
     Args:
         faces: (n, 48, 48) uint8, none of them used to train the detector.
+        is_frontal: (n,) whether each is a frontal, uncovered face, as `find_frontal` says.
         photographs: Backgrounds, none of them used either, and what hair and clothes are made of.
         seed: Equal seeds give equal scenes.
+
+    Raises:
+        DataError: No face is frontal.
     """
 
-    def __init__(self, faces: NDArray[np.uint8], photographs: Sequence[Photograph], seed: int = 0) -> None:
-        self.faces, self.photographs, self.seed = faces, photographs, seed
+    def __init__(
+        self,
+        faces: NDArray[np.uint8],
+        is_frontal: NDArray[np.bool_],
+        photographs: Sequence[Photograph],
+        seed: int = 0,
+    ) -> None:
+        if not is_frontal.any():
+            raise DataError(f"None of {len(faces)} faces is frontal; expected a data set of faces that look ahead.")
+        self.faces, self.frontal, self.photographs, self.seed = faces, faces[is_frontal], photographs, seed
         self._surfaces = Surfaces(photographs, np.random.default_rng(seed))
         self._painter = HeadPainter(faces, self._surfaces)
 
@@ -131,10 +150,14 @@ class ConditionComposer:
         return ConditionScene(image, np.array(rows, dtype=np.float64).reshape(-1, 4), is_ignored)
 
     def _draw_head(self, canvas: Grey, level: Level, square: Square, rng: np.random.Generator) -> None:
-        face = self.faces[rng.integers(len(self.faces))]
+        faces = self.faces if level.is_any else self.frontal
+        face = faces[int(rng.random() * len(faces))]
         sides, roll = rng.choice((-1, 1), 2), rng.uniform(*level.roll)
         self._surfaces.rng = rng
-        head = self._painter.with_face(face, level.cover) if level.heads == "faces" else self._painter.without_face()
+        if level.heads == "faces":
+            head = self._painter.with_face(face, level.cover, level.shade)
+        else:
+            head = self._painter.without_face()
         place(canvas, head, Pose(sides[0] * roll, turn=sides[1] * level.turn, taper=level.turn / 2), square)
 
 

@@ -37,10 +37,11 @@ def score_scenes(
         progress: Called after each level with `faces`.
 
     Returns:
-        A JSON-ready dict without dates or paths: `detector` and `model` (None without a recognizer); `seed`,
-        `photographs`; and `stages`: for `detector`, and `rejection` if there is a recognizer, `frontal`, the counts
-        (`detection.count`) over all sizes; `conditions`, by name the `level` and the counts of each; and `calibration`,
-        of the scores in the scenes of `frontal`.
+        A JSON-ready dict without dates or paths: `detector` and `model` (None without a recognizer); `seed`; the
+        numbers of `photographs`, of `faces` of the data set and of the `frontal` ones; and `stages`: for `detector`,
+        and `rejection` if there is a recognizer, `frontal`, the counts (`detection.count`) over all sizes;
+        `conditions`, by name the `level` and the counts of each; and `calibration`, of the scores in the scenes of
+        `frontal`.
 
     Raises:
         DataError: `faces` is out of range.
@@ -63,6 +64,8 @@ def score_scenes(
         "model": finder.recognizer.card.name if finder.recognizer else None,
         "seed": composer.seed,
         "photographs": len(composer.photographs),
+        "faces": len(composer.faces),
+        "frontal": len(composer.frontal),
         "stages": {stage: _score_stage(judged, stage) for stage in finder.stages},
     }
 

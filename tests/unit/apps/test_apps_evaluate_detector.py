@@ -65,7 +65,8 @@ def test_scenes(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     text, _ = invoke(*words, "--model", tiny_model)
     for part in (
         "none: 7 frontal faces drawn into photographs", "after rejection", "24 to 32", "Roll in degrees", "90",
-        "Imitated yaw", "1/16", "Contrast", "Noise", "sunglasses", "heads without a face", "Frontal: 24 to 300 pixels",
+        "Imitated yaw", "1/16", "Contrast", "Noise", "sunglasses", "heads without a face",
+        "Faces of the data set", "Frontal: OpenCV's cascade",
     ):  # fmt: skip
         assert part in text
     monkeypatch.setattr(detector_scenes, "CONDITIONS", {"size": detector_scenes.CONDITIONS["size"][:2]})

@@ -15,16 +15,19 @@ from mien.evaluation import detector_scenes
 from mien.evaluation.detector_conditions import CONDITIONS, HEIGHT, SIDES, SIZE, WIDTH, ConditionComposer, Level
 from mien.evaluation.detector_scenes import count_faces, score_scenes
 from mien.evaluation.detector_scores import Finder
+from mien.evaluation.frontal_faces import find_frontal
 from mien.inference.detectors.none import WholeImage
 
 DRAWINGS = [draw_face(Expression.HAPPY, np.random.default_rng(seed)) for seed in range(4)]
 FACES = np.array([resize_face(drawing, FACE, 1) for drawing in DRAWINGS])
 
+FRONTAL = np.array([True, True, False, True])
+
 
 @pytest.fixture(scope="module")
 def composer(tmp_path_factory):
     folder = write_scenes(tmp_path_factory.mktemp("scenes"))
-    return ConditionComposer(FACES, load_scenes(folder).photographs)
+    return ConditionComposer(FACES, FRONTAL, load_scenes(folder).photographs)
 
 
 def one(composer, level):
@@ -58,15 +61,16 @@ def test_scenes_are_made_until_there_are_enough_faces(composer):
 
 def test_equal_seeds_give_equal_scenes(composer):
     level = Level("", noise=5)
-    again = ConditionComposer(FACES, composer.photographs)
-    other = ConditionComposer(FACES, composer.photographs, seed=1)
+    again = ConditionComposer(FACES, FRONTAL, composer.photographs)
+    other = ConditionComposer(FACES, FRONTAL, composer.photographs, seed=1)
     assert (one(composer, level).image == one(again, level).image).all()
     assert (one(composer, level).image != one(other, level).image).any()
 
 
 def test_levels_of_a_condition_differ_only_in_it(composer):
     plain = one(composer, Level(""))
-    for level in (Level("", turn=0.3), Level("", cover="mask"), Level("", noise=9), Level("", roll=(60, 60))):
+    changes = {"turn": 0.3, "cover": "mask", "noise": 9, "roll": (60, 60), "shade": 0.5}
+    for level in (Level("", **{name: value}) for name, value in changes.items()):
         changed = one(composer, level)
         assert (changed.faces == plain.faces).all()
         assert (changed.image != plain.image).any()
@@ -75,6 +79,26 @@ def test_levels_of_a_condition_differ_only_in_it(composer):
     flat = one(composer, Level("", contrast=0.2))
     assert flat.image.std() == pytest.approx(0.2 * plain.image.std(), rel=0.02)
     assert flat.image.mean() == pytest.approx(plain.image.mean(), abs=1)
+
+
+def test_only_frontal_faces_are_drawn_unless_any_are_wanted(composer):
+    only = ConditionComposer(FACES, np.array([False, False, False, True]), composer.photographs)
+    same = ConditionComposer(FACES[3:], np.array([True]), composer.photographs)
+    assert (one(only, Level("")).image == one(same, Level("")).image).all()
+    assert (one(only, Level("", is_any=True)).image != one(only, Level("")).image).any()
+    with pytest.raises(DataError, match="None of 4 faces is frontal"):
+        ConditionComposer(FACES, np.zeros(4, bool), composer.photographs)
+
+
+def test_a_face_is_frontal_if_it_looks_ahead_and_is_upright(astronaut):
+    grey = astronaut[:, :, 1]
+    face = np.ascontiguousarray(grey[60:180, 162:282])
+    assert find_frontal([face, np.rot90(face), grey[300:420, 0:120], face[::-1]]).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_nothing_is_drawn_into_photographs_alone(composer):
@@ -117,7 +141,7 @@ class WatchedComposer(ConditionComposer):
 def test_scores_by_level(composer, monkeypatch):
     levels = {SIZE: (Level("small", (30, 40)), Level("large", (60, 70))), "cover": (Level("mask", cover="mask"),)}
     monkeypatch.setattr(detector_scenes, "CONDITIONS", levels | {"without_face": (Level("no", heads="no faces"),)})
-    watched = WatchedComposer(FACES, composer.photographs)
+    watched = WatchedComposer(FACES, FRONTAL, composer.photographs)
     watched.detector = FewFaces()
     names, done = [], []
     scores = score_scenes(

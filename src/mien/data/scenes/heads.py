@@ -36,12 +36,15 @@ class HeadPainter:
     def __init__(self, faces: NDArray[np.uint8], surfaces: Surfaces) -> None:
         self.faces, self.surfaces = faces, surfaces
 
-    def with_face(self, face: NDArray[np.uint8] | None = None, cover: str | None = None) -> Head:
+    def with_face(
+        self, face: NDArray[np.uint8] | None = None, cover: str | None = None, shade: float | None = None
+    ) -> Head:
         """Draw a head.
 
         Args:
             face: (48, 48); None: a random one, mirrored or not.
             cover: A name of `COVERS`, "" for none; None: draw one.
+            shade: How much darker than usual one side is, and the other brighter, 0 to 1; None: draw it.
         """
         rng = self.surfaces.rng
         grey = self._random_face() if face is None else face.astype(np.float32)
@@ -66,7 +69,7 @@ class HeadPainter:
             place = _ellipse(away * np.cos(angle), away * np.sin(angle), rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.3))
             own = skin if rng.random() < 0.5 else None
             canvas.paint(place, self.surfaces.texture(HEAD, HEAD, own), blur=1)
-        return self._lit(canvas)
+        return self._lit(canvas) if shade is None else self._lit(canvas, shade)
 
     def without_face(self) -> Head:
         """Draw a head from behind, or one with an oval where no face can be seen."""
@@ -126,14 +129,15 @@ class HeadPainter:
             is_hair = (np.abs(X) < width * rng.uniform(0.9, 1.1)) & (Y > -0.1) & (rng.uniform(0.4, 1.2) > Y)
             canvas.paint(is_hair.astype(np.float32), hair, blur=4)
 
-    def _lit(self, canvas: _Canvas) -> Head:
-        """Return the head, sometimes with light from one side."""
+    def _lit(self, canvas: _Canvas, shade: float | None = None) -> Head:
+        """Return the head with light from one side, by default only sometimes."""
         rng = self.surfaces.rng
         grey: Grey = canvas.grey
-        if rng.random() < 0.4:
+        if rng.random() < 0.4 if shade is None else shade > 0:
             angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(1, 4)
             side = np.tanh(edge * (X * np.cos(angle) + Y * np.sin(angle)))
-            grey = grey * np.clip(1 + rng.uniform(0.1, 0.8) * side, 0.1, 1.8)
+            strength = rng.uniform(0.1, 0.8) if shade is None else shade
+            grey = grey * np.clip(1 + strength * side, 0.1, 1.8)
         return Head(grey, canvas.alpha)
 
 
