@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
+import os
+import socket
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import httpx
 import numpy as np
 import pytest
 from archives import rows_of
+from av.stream import Disposition
 from PIL import Image
 from running_server import running, tiny_settings
 from tiny_model import MakeModel, tiny_card
-from written_video import write_video
+from written_video import Track, grey_frames, put_metadata_first, write_tracks, write_video
 
+import mien as mien_package
 from mien.core.expressions import COLOURS
+from mien.inference.recognizer import Recognizer
+from mien.inference.video import VideoError
+from mien.inference.video.clock import VideoClock
+from mien.inference.video.decoding import FILE_FORMATS, EncodedVideo
+from mien.inference.video.sources import SUFFIXES
 
 SURE, UNSURE = 250, 150
 """Brightness of an image that the tiny model is sure is happy, and of one for which it is not."""
@@ -37,6 +50,332 @@ def save_grey(path: Path, *levels: int, size: int = 64) -> Path:
     for number, level in enumerate(levels):
         Image.new("L", (size, size), level).save(path / f"{number}.png")
     return path
+
+
+FILM = grey_frames(12)  # 48 x 64
+COVER = np.full((80, 100, 3), 200, np.uint8)
+OTHER = [np.full((72, 96, 3), 60, np.uint8)] * 12
+COVER_TRACK = Track([COVER], "mjpeg", Disposition.attached_pic)
+
+
+@pytest.fixture
+def recognize(mien, tiny_model, monkeypatch):
+    """Run `mien recognize` with the tiny model on whole images."""
+    monkeypatch.delenv("MIEN_YUNET", raising=False)
+    return lambda *words: mien("recognize", "--model", tiny_model, "--detector", "none", "--keep-all", *words)
+
+
+def read_frames(path):
+    with contextlib.closing(EncodedVideo(path)) as video:
+        return list(video.frames())
+
+
+class TestWrongVideoTrack:
+    """Kind 1: a cover, a preview or the wrong one of several tracks was taken for the film."""
+
+    @pytest.mark.parametrize("name", ["cover.mp4", "cover.mov", "cover.3gp"])
+    def test_a_cover_before_the_film(self, tmp_path, name):
+        path = put_metadata_first(write_tracks(tmp_path / name, [COVER_TRACK, Track(FILM)], sound=0.5, format="mp4"))
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].disposition & Disposition.attached_pic
+        frames = read_frames(path)
+        assert (len(frames), frames[0].pixels.shape) == (12, (48, 64, 3))
+
+    @pytest.mark.parametrize(
+        ("name", "codec", "flag"),
+        [
+            ("unmarked.mkv", "libx264", 0),
+            ("default.mkv", "libx264", Disposition.default),
+            ("unmarked.avi", "mpeg4", 0),
+            ("unmarked.asf", "wmv2", 0),
+            ("unmarked.nut", "libx264", 0),
+        ],
+    )
+    def test_a_picture_that_is_not_marked_as_cover(self, tmp_path, name, codec, flag):
+        picture = Track([COVER], "mjpeg", flag)
+        assert len(read_frames(write_tracks(tmp_path / name, [picture, Track(FILM, codec)]))) == 12
+
+    def test_a_film_with_an_attached_picture(self, tmp_path):
+        with av.open(str(tmp_path / "a.mkv"), "w") as container:
+            film = container.add_stream("libx264", rate=25)
+            film.height, film.width, film.pix_fmt = 48, 64, "yuv420p"
+            container.add_attachment("cover.jpg", "image/jpeg", cv2.imencode(".jpg", COVER)[1].tobytes())
+            for pixels in FILM:
+                container.mux(film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(film.encode())
+        assert len(read_frames(tmp_path / "a.mkv")) == 12
+
+    @pytest.mark.parametrize("name", ["two.mkv", "two.mp4", "two.mov", "two.nut"])
+    def test_the_default_one_of_several_tracks(self, tmp_path, name):
+        tracks = [Track(OTHER), Track(FILM, disposition=Disposition.default), Track(OTHER)]
+        frames = read_frames(write_tracks(tmp_path / name, tracks))
+        assert {frame.pixels.shape for frame in frames} == {(48, 64, 3)}
+
+    def test_a_commentary_that_claims_to_be_default(self, tmp_path):
+        both = Disposition.default | Disposition.comment
+        tracks = [Track(OTHER, disposition=both), Track(FILM, disposition=Disposition.default)]
+        assert read_frames(write_tracks(tmp_path / "a.mkv", tracks))[0].pixels.shape == (48, 64, 3)
+
+    @pytest.mark.parametrize(
+        ("name", "format", "track"),
+        [
+            ("song.m4a", "mp4", COVER_TRACK),
+            ("song.mp4", "mp4", COVER_TRACK),
+            ("song.mka", "matroska", Track([COVER], "mjpeg")),
+            ("song.avi", "avi", Track([COVER], "mjpeg")),
+        ],
+    )
+    def test_an_audio_file_with_a_cover_is_not_a_video(self, recognize, tmp_path, name, format, track):
+        song = write_tracks(tmp_path / name, [track], sound=1, format=format)
+        code, printed, error = recognize(song, write_video(tmp_path / "film.mp4", FILM), "--format", "json")
+        assert code == 1
+        assert "has no video, only audio and a cover picture" in error
+        assert {json.loads(line)["source"] for line in printed.splitlines()} == {str(tmp_path / "film.mp4")}
+
+    def test_an_old_camera_s_film_of_jpegs_with_sound_is_a_video(self, tmp_path):
+        assert len(read_frames(write_tracks(tmp_path / "a.avi", [Track(FILM, "mjpeg")], sound=0.5))) == 12
+
+
+class TestMirroredVideos:
+    """Kind 2: of a display matrix, only the rotation was read, so mirrored videos were upside down."""
+
+    SCENE = np.zeros((144, 192, 3), np.uint8)
+    SCENE[:72, :96], SCENE[:72, 96:], SCENE[72:, :96] = (250, 30, 30), (30, 250, 30), (30, 30, 250)
+
+    # degrees counter-clockwise, then mirrored left to right
+    ORIENTATIONS = tuple((degrees, is_mirrored) for degrees in (0, 90, 180, 270) for is_mirrored in (False, True))
+
+    def stored(self, degrees, is_mirrored):
+        """Return what a camera stores of the scene for a player that turns it upright."""
+        pixels = self.SCENE[:, ::-1] if is_mirrored else self.SCENE
+        return np.ascontiguousarray(np.rot90(pixels, -degrees // 90))
+
+    def write(self, path, degrees, is_mirrored, is_flipped=False):
+        frames = [self.stored(degrees, is_mirrored)] * 6
+        with av.open(str(path), "w") as container:
+            video = container.add_stream("libx264", rate=25)
+            video.height, video.width = frames[0].shape[:2]
+            video.set_display_rotation(degrees, hflip=is_mirrored, vflip=is_flipped)
+            for pixels in frames:
+                container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(video.encode())
+        return path
+
+    @pytest.mark.parametrize(("degrees", "is_mirrored"), ORIENTATIONS)
+    @pytest.mark.parametrize("suffix", ["mp4", "mov"])
+    def test_all_eight_orientations(self, tmp_path, degrees, is_mirrored, suffix):
+        pixels = read_frames(self.write(tmp_path / f"a.{suffix}", degrees, is_mirrored))[0].pixels
+        assert pixels.shape == self.SCENE.shape
+        assert np.abs(pixels[6:-6].astype(int) - self.SCENE[6:-6]).mean() < 12
+
+    @pytest.mark.parametrize(("degrees", "is_mirrored"), ORIENTATIONS)
+    def test_the_annotated_video_is_upright_too(self, recognize, tmp_path, degrees, is_mirrored):
+        path = self.write(tmp_path / "a.mp4", degrees, is_mirrored)
+        code, _, error = recognize(path, "--save", tmp_path / "out")
+        assert code == 0, error
+        quarter = read_frames(tmp_path / "out" / "a.mp4")[3].pixels[78:96, 12:84]
+        assert np.abs(quarter.astype(int).mean((0, 1)) - (30, 30, 250)).max() < 60
+
+    def test_a_vertical_flip(self, tmp_path):
+        frames = read_frames(self.write(tmp_path / "a.mp4", 0, False, is_flipped=True))
+        assert np.abs(frames[0].pixels[6:-6].astype(int) - self.SCENE[::-1][6:-6]).mean() < 12
+
+    @pytest.mark.parametrize("scale", [1, 3])
+    def test_wide_pixels_that_are_turned(self, tmp_path, scale):
+        path = write_video(tmp_path / "a.mp4", FILM, rotation=90, aspect=scale)
+        assert read_frames(path)[0].pixels.shape == (64 * scale, 48, 3)
+
+    def test_a_matrix_that_is_no_orientation(self, tmp_path):
+        for number, matrix in enumerate(([0] * 9, [46341, 46341, 0, -46341, 46341, 0, 0, 0, 2**30])):
+            with av.open(str(tmp_path / f"{number}.mp4"), "w") as container:
+                video = container.add_stream("libx264", rate=25)
+                video.height, video.width = 144, 192
+                video.set_display_matrix(matrix)
+                container.mux(video.encode(av.VideoFrame.from_ndarray(self.SCENE, format="rgb24")))
+                container.mux(video.encode())
+            pixels = read_frames(tmp_path / f"{number}.mp4")[0].pixels
+            assert np.abs(pixels[6:-6].astype(int) - self.SCENE[6:-6]).mean() < 12
+
+
+class TestClocksThatJump:
+    """Kind 6: the second of two joined clips of under a second lost its times."""
+
+    def clip(self, path, count=12, start=0.0, codec="libx264"):
+        times = [start + number / 25 for number in range(count)]
+        return write_video(path, grey_frames(count), times=times, codec=codec).read_bytes()
+
+    @pytest.mark.parametrize(
+        ("suffix", "codec"),
+        [("ts", "libx264"), ("h264", "libx264"), ("hevc", "libx265"), ("mjpeg", "mjpeg"), ("avi", "mpeg4")],
+    )
+    def test_joined_clips_of_half_a_second(self, tmp_path, suffix, codec):
+        parts = [Track(grey_frames(12), codec), Track(grey_frames(9), codec), Track(grey_frames(14), codec)]
+        joined = b"".join(write_tracks(tmp_path / f"a.{suffix}", [part]).read_bytes() for part in parts)
+        (tmp_path / f"b.{suffix}").write_bytes(joined)
+        times = [frame.time for frame in read_frames(tmp_path / f"b.{suffix}")]
+        assert len(times) == 35
+        assert np.allclose(np.diff(times), 0.04, atol=0.001)
+
+    @pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("webm", "libvpx")])
+    def test_two_joined_clips(self, tmp_path, suffix, codec):
+        part = write_tracks(tmp_path / f"a.{suffix}", [Track(FILM, codec)]).read_bytes()
+        (tmp_path / f"b.{suffix}").write_bytes(part * 2)
+        times = [frame.time for frame in read_frames(tmp_path / f"b.{suffix}")]
+        assert len(times) == 24
+        assert np.allclose(np.diff(times), 0.04, atol=0.001)
+
+    @pytest.mark.parametrize(
+        ("suffix", "codec", "copies"),
+        [("mp4", "libx264", 2), ("mov", "libx264", 2), ("flv", "flv", 2), ("asf", "wmv2", 2), ("mkv", "libx264", 3)],
+    )
+    def test_what_the_decoder_skips_is_said(self, recognize, tmp_path, suffix, codec, copies):
+        part = write_tracks(tmp_path / f"a.{suffix}", [Track(FILM, codec)]).read_bytes()
+        (tmp_path / f"b.{suffix}").write_bytes(part * copies)
+        code, printed, error = recognize(tmp_path / f"b.{suffix}", "--format", "json")
+        assert code == 1
+        assert "holds another video" in error
+        assert len(printed.splitlines()) == 12 * (copies - 1)
+
+    @pytest.mark.parametrize("suffix", ["mpg", "vob"])
+    def test_joined_clips_of_a_disc(self, tmp_path, suffix):
+        part = write_tracks(tmp_path / f"a.{suffix}", [Track(FILM, "mpeg2video")]).read_bytes()
+        (tmp_path / f"b.{suffix}").write_bytes(part * 3)
+        one, three = ([f.time for f in read_frames(tmp_path / f"{name}.{suffix}")] for name in "ab")
+        assert len(three) == 36
+        assert three[-1] == pytest.approx(3 * one[-1] + 2 * 0.04, abs=0.01)
+        assert min(np.diff(three)) > 0.03
+
+    def test_many_clips_of_two_frames(self, tmp_path):
+        (tmp_path / "b.ts").write_bytes(self.clip(tmp_path / "a.ts", 2) * 10)
+        times = [frame.time for frame in read_frames(tmp_path / "b.ts")]
+        assert np.allclose(np.diff(times), 0.04, atol=0.011)  # FFmpeg takes 20 frames per second for its rate
+
+    @pytest.mark.parametrize(("first", "second"), [(100, 0), (0, 100), (7200, 0), (0, 90000)])
+    def test_the_clock_of_the_second_clip_is_another(self, tmp_path, first, second):
+        parts = self.clip(tmp_path / "a.ts", 12, first), self.clip(tmp_path / "b.ts", 12, second)
+        (tmp_path / "c.ts").write_bytes(b"".join(parts))
+        times = [frame.time for frame in read_frames(tmp_path / "c.ts")]
+        assert np.allclose(np.diff(times), 0.04, atol=0.001)
+
+    def test_a_pause_is_a_pause(self, tmp_path):
+        times = [0, 0.04, 0.08, 30, 30.04, 30.08]
+        path = write_video(tmp_path / "a.mp4", grey_frames(6), times=times)
+        assert np.allclose([frame.time for frame in read_frames(path)], times, atol=0.002)
+
+    def test_one_wrong_time_costs_one_frame_its_time(self):
+        clock = VideoClock(0.04, can_jump=False)
+        moved = []
+        for time in (50.0, 50.04, 0.0, 50.12, 50.16):
+            packet = av.Packet(1)
+            packet.pts = packet.dts = round(time * 1000)
+            packet.time_base = Fraction(1, 1000)
+            clock.move_video(packet)
+            moved.append(packet.pts / 1000)
+        assert moved == pytest.approx([50.0, 50.04, 50.08, 50.12, 50.16])
+
+    def test_results_of_joined_clips_keep_their_order(self, recognize, tmp_path):
+        (tmp_path / "b.ts").write_bytes(self.clip(tmp_path / "a.ts") * 3)
+        code, printed, error = recognize(tmp_path / "b.ts", "--format", "json")
+        assert code == 0, error
+        lines = [json.loads(line) for line in printed.splitlines()]
+        assert [line["frame"] for line in lines] == list(range(36))
+        assert lines[-1]["time"] == pytest.approx(35 / 25, abs=0.002)
+        assert sum(len(line["faces"]) for line in lines) == 36
+
+
+class TestInaccessibleVideos:
+    """Kind 7, videos: one that cannot be opened ended the run, was passed over in silence or waited for ever."""
+
+    def make(self, folder, kind):
+        """Return a path in the folder that is no readable file."""
+        path = folder / "bad.mp4"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(path))
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "dangling link":
+            path.symlink_to(folder / "nowhere.mp4")
+        elif kind == "looping link":
+            path.symlink_to(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        elif kind == "link to a pipe":
+            os.mkfifo(folder / "pipe")
+            path.symlink_to(folder / "pipe")
+        elif kind == "long name":
+            path = folder / ("x" * 300 + ".mp4")
+        elif kind == "line break":
+            path = folder / "bad\n.mp4"
+        return path
+
+    KINDS = ("pipe", "socket", "folder", "dangling link", "looping link", "device", "link to a pipe", "long name")
+
+    @pytest.mark.parametrize("kind", [*KINDS, "line break", "missing"])
+    def test_one_line_and_the_others_are_read(self, recognize, tmp_path, monkeypatch, kind):
+        monkeypatch.chdir(tmp_path)  # the name of a socket is at most 108 bytes long
+        good = write_tracks(tmp_path / "good.mp4", [Track(FILM)])
+        bad = self.make(Path(), kind)
+        code, printed, error = recognize(bad, good, "--format", "json")
+        assert code == 1
+        (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+        assert str(bad)[:60].split("\n")[0] in line
+        assert "cannot be opened" in line
+        assert {json.loads(line)["source"] for line in printed.splitlines()} == {str(good)}
+
+    @pytest.mark.parametrize("kind", KINDS[:-1])
+    def test_a_pattern_passes_over_nothing(self, recognize, tmp_path, monkeypatch, kind):
+        monkeypatch.chdir(tmp_path)
+        write_tracks(tmp_path / "good.mp4", [Track(FILM)])
+        self.make(Path(), kind)
+        code, printed, error = recognize("*.mp4", "--format", "json", "--save", "out")
+        assert code == 1
+        assert error.count("error: bad.mp4") == 1
+        assert len(printed.splitlines()) == 12
+        assert {path.name for path in (tmp_path / "out").glob("*.mp4")} == {"good.mp4"}
+
+    def test_python_never_waits_for_a_pipe(self, tmp_path):
+        os.mkfifo(tmp_path / "a.mp4")
+        with pytest.raises(VideoError, match="named pipe"):
+            mien_package.stream(tmp_path / "a.mp4", Recognizer(detector="none"))
+
+
+class TestEndingsOfVideos:
+    """Kind 10, videos: endings that the decoder knows were taken for images."""
+
+    @pytest.mark.parametrize(
+        ("ending", "codec", "format"),
+        [
+            ("h264", "libx264", "h264"),
+            ("264", "libx264", "h264"),
+            ("hevc", "libx265", "hevc"),
+            ("y4m", "rawvideo", "yuv4mpegpipe"),
+            ("vob", "mpeg2video", "vob"),
+            ("m2v", "mpeg2video", "mpeg2video"),
+            ("VOB", "mpeg2video", "dvd"),
+            ("mjpg", "mjpeg", "mjpeg"),
+            ("ivf", "libvpx", "ivf"),
+            ("3g2", "mpeg4", "3g2"),
+            ("asf", "wmv2", "asf"),
+            ("nut", "mpeg4", "nut"),
+            ("mk3d", "libx264", "matroska"),
+            ("m2t", "mpeg2video", "mpegts"),
+        ],
+    )
+    def test_videos_by_their_endings(self, recognize, tmp_path, ending, codec, format):
+        path = write_tracks(tmp_path / f"a.{ending}", [Track(FILM, codec)], format=format)
+        code, printed, error = recognize(path, "--format", "json")
+        assert (code, len(printed.splitlines())) == (0, 12), error
+
+    def test_every_ending_that_ffmpeg_names_for_the_formats_that_are_read(self):
+        endings = set()
+        for name in FILE_FORMATS.split(","):
+            endings |= {f".{ending}" for ending in av.format.ContainerFormat(name, "r").extensions}
+        images_and_subtitles = {".gif", ".avif", ".heic", ".heif", ".mpo", ".mks", ".avs"}
+        assert endings - images_and_subtitles <= set(SUFFIXES)
+        assert not endings & images_and_subtitles & set(SUFFIXES)
 
 
 class TestOneUnsureRule:

@@ -7,8 +7,10 @@ H.264, which browsers play. The FFmpeg inside OpenCV does none of these well, an
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
+from mien.inference.video.clock import VideoClock
 from mien.inference.video.frames import DEFAULT_RATE, NETWORK, Frame, VideoError
+from mien.inference.video.leftover import holds_another
+from mien.inference.video.orientation import display_matrix, upright
+from mien.inference.video.tracks import find_film, may_be_cover, no_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -25,7 +31,10 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 8192 * 4320  # 8K: several frames are in memory at once
 # The formats FFmpeg may recognize: containers, but no playlists, which name other files and addresses.
-FILE_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf,mjpeg,mxf,nut,gif,yuv4mpegpipe"
+FILE_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,vvc,obu,av1,vc1,m4v,ivf,mjpeg,mxf,nut,gif,dv,"
+    "yuv4mpegpipe"
+)
 FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
 STREAM_OPTIONS = {
     "format_whitelist": "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc",
@@ -33,18 +42,24 @@ STREAM_OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, a lost packet smears faces
 }
 TIMEOUT = 10.0  # seconds
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device (name a camera as camera:0)"),
+    (stat.S_ISBLK, "a disk"),
+)
 # A file counts as cut off if more than this share of it is missing (containers round their durations), and more than
 # these seconds (the last frame's time is its start, not its end).
 TOLERANCE = 0.02
 TOLERANCE_SECONDS = 0.5
-# Times that jump back further start another recording, joined to the previous one. Smaller jumps are clock errors.
-SECONDS_OF_OTHER_CLOCK = 1.0
 
 
 class EncodedVideo:
     """A video file or network stream, decoded by FFmpeg.
 
-    Frames are upright (a phone's rotation is applied) and have square pixels.
+    Frames are upright (rotated and mirrored as players show them) and have square pixels. Of several tracks, the
+    default one is read; covers are not videos. Times continue where recordings were joined.
     """
 
     def __init__(self, source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> None:
@@ -56,6 +71,7 @@ class EncodedVideo:
         """
         is_stream = isinstance(source, str) and source.startswith(NETWORK)
         self._max_pixels = max_pixels
+        self._file = None if is_stream else source if isinstance(source, bytes) else Path(source)
         if isinstance(source, bytes):
             self.name = "The video"
             self._container = _open(BytesIO(source), self.name, FILE_OPTIONS)
@@ -64,6 +80,7 @@ class EncodedVideo:
             self._container = _open(str(source), self.name, STREAM_OPTIONS)
         else:
             self.name = str(source)
+            _check_file(Path(source), self.name)
             self._container = _open(f"file:{source}", self.name, FILE_OPTIONS)
         try:
             self._video = self._find_video()
@@ -72,6 +89,8 @@ class EncodedVideo:
             raise
         rate = self._video.average_rate or self._video.guessed_rate
         self.rate = float(rate) if rate else None
+        self._step = 1 / (self.rate or DEFAULT_RATE)
+        self._clock = VideoClock(self._step, can_jump=_can_jump(self._container))
         duration = self._container.duration
         self.is_live = is_stream and duration is None
         is_alone = len(self._container.streams) == 1  # else the duration may be that of the sound
@@ -81,20 +100,18 @@ class EncodedVideo:
         self.frame_pixels: int | None = self._video.codec_context.width * self._video.codec_context.height
         self._damaged = 0
         self._discarded = 0
+        self._end = 0  # of the packets read so far, in bytes from the start of the file
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; see `VideoSource`. Damaged parts of a file are skipped, and reported at the end."""
         index, first, last = 0, None, 0.0
-        step = 1 / (self.rate or DEFAULT_RATE)
-        for decoded in self._decoded():
+        for decoded in self._film():
             pixels = self._pixels(decoded)
             if first is None:
                 first = decoded.time or 0.0
-            time = last + step if decoded.time is None else decoded.time - first
+            time = last + self._step if decoded.time is None else decoded.time - first
             if index and time <= last:  # times must increase
-                is_other = decoded.time is not None and time < last - SECONDS_OF_OTHER_CLOCK
-                time = last + (step if is_other else step / 100)
-                first = decoded.time - time if is_other else first
+                time = last + self._step / 100
             yield Frame(index, time, pixels)
             index, last = index + 1, time
         if index == 0:
@@ -102,18 +119,16 @@ class EncodedVideo:
         if not self.is_live and (self._damaged or self._is_short(index, last)):
             count = f"{index:,} of {self._expected:,}" if index < self._expected else f"{index:,}"
             raise VideoError(f"{self.name} is damaged or cut off: {count} frames could be read, up to {last:.1f} s.")
+        if self._file is not None and holds_another(self._file, self._end):
+            unread = f"{self.name} holds another video after these {index:,} frames, which cannot be read"
+            raise VideoError(f"{unread}; join such files with a video editor.")
 
     def close(self) -> None:
         """Close the file or connection."""
         self._container.close()
 
     def _find_video(self) -> VideoStream:
-        if not self._container.streams.video:
-            kinds = sorted({stream.type for stream in self._container.streams})
-            raise VideoError(f"{self.name} has no video, only {' and '.join(kinds) or 'an empty container'}.")
-        video = self._container.streams.video[0]
-        if video.codec_context is None:
-            raise VideoError(f"{self.name} has a codec that FFmpeg cannot decode; convert it to H.264.")
+        video = find_film(self._container, self.name)
         pixels, limit = video.codec_context.width * video.codec_context.height, self._max_pixels
         if pixels > limit:
             raise VideoError(f"{self.name} has frames of {pixels:,} pixels; the limit is {limit:,}.")
@@ -130,7 +145,19 @@ class EncodedVideo:
         """Return whether a file ended early."""
         if self._video.frames:
             return frames < self._expected * (1 - TOLERANCE) - 1
-        return self._seconds is not None and last < self._seconds * (1 - TOLERANCE) - TOLERANCE_SECONDS
+        if self._seconds is None or self._clock.has_jumped:
+            return False
+        return last < self._seconds * (1 - TOLERANCE) - TOLERANCE_SECONDS
+
+    def _film(self) -> Iterator[VideoFrame]:
+        """Yield the decoded frames, unless the only one is the cover of an audio file."""
+        frames = self._decoded()
+        if may_be_cover(self._container, self._video):
+            start = list(islice(frames, 2))
+            if len(start) == 1:
+                raise no_video(self._container, self.name)
+            frames = chain(start, frames)
+        return frames
 
     def _decoded(self) -> Iterator[VideoFrame]:
         import av
@@ -139,6 +166,8 @@ class EncodedVideo:
         try:
             for packet in self._container.demux(self._video):
                 self._discarded += packet.is_discard  # outside a cut that was made without re-encoding
+                self._end = max(self._end, (packet.pos or 0) + packet.size)
+                self._clock.move_video(packet)
                 try:
                     decoded = packet.decode()
                 except av.InvalidDataError:
@@ -156,8 +185,8 @@ class EncodedVideo:
             limit = f"the limit is {self._max_pixels:,} pixels"
             raise VideoError(f"{self.name} has a frame of {width} x {decoded.height} pixels; {limit}.")
         pixels = np.asarray(decoded.to_ndarray(format="rgb24", width=width), dtype=np.uint8)
-        turns = round(decoded.rotation / 90) % 4  # counter-clockwise
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        matrix = display_matrix(decoded)
+        return pixels if matrix is None else upright(pixels, matrix)
 
 
 def import_av() -> Any:
@@ -178,6 +207,24 @@ def _open(address: str | BytesIO, name: str, options: dict[str, str]) -> InputCo
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{name} cannot be opened ({_reason(error)}).") from None
     return container
+
+
+def _check_file(path: Path, name: str) -> None:
+    """Raise `VideoError` for what is not a file: opening a pipe or a device may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise VideoError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
+    if not stat.S_ISREG(mode):
+        kind = next((word for test, word in KINDS if test(mode)), "something else")
+        raise VideoError(f"{name} cannot be opened: it is {kind}, not a file.")
+
+
+def _can_jump(container: InputContainer) -> bool:
+    """Return whether times in this format may jump, as in joined MPEG files and in network streams."""
+    from av.format import Flags
+
+    return Flags.ts_discont in Flags(container.format.flags)
 
 
 def _reason(error: Exception) -> str:

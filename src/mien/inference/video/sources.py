@@ -19,9 +19,15 @@ from mien.core.image import as_rgb
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.frames import CAMERA, DEFAULT_RATE, NETWORK, Frame, VideoError, VideoSource
 
+# What file names end with in the formats of `decoding.FILE_FORMATS`, except images. Files with sound only are rejected
+# when they are opened.
 SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"),
-    *(".3gp", ".ogv", ".mxf", ".mjpeg", ".m4a", ".mp3", ".wav"),  # a file with sound only is rejected when opened
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".psp", ".mj2", ".ism", ".ismv", ".isma"),
+    *(".mkv", ".mk3d", ".webm", ".avi", ".divx", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".nut", ".ivf"),
+    *(".ts", ".m2ts", ".m2t", ".mts", ".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".mpv", ".m2p", ".vob", ".vro", ".mod"),
+    *(".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc", ".h266", ".266", ".vvc", ".obu", ".vc1", ".y4m"),
+    *(".mjpeg", ".mjpg", ".dv", ".dif"),
+    *(".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".mp3", ".wav", ".flac", ".aac", ".wma"),
 )
 
 
@@ -114,14 +120,14 @@ def is_video(source: str) -> bool:
 
 
 def expand_video(source: str) -> list[str]:
-    """Return the video files that match a glob, sorted, or any other source as it is.
+    """Return what matches a glob, sorted, or any other source as it is; whatever is no video is rejected when opened.
 
     Raises:
         ImageError: No file matches.
     """
     if source.startswith((CAMERA, *NETWORK)) or not glob.has_magic(source) or os.path.lexists(source):
         return [source]
-    files = sorted(match for match in glob.iglob(source, recursive=True) if Path(match).is_file())  # noqa: PTH207
+    files = sorted(glob.iglob(source, recursive=True))  # noqa: PTH207 (absolute patterns too)
     if not files:
         raise ImageError(f"{source}: no video file matches.")
     return files
