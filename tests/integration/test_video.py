@@ -78,7 +78,7 @@ def test_json_lines_and_the_table(recognize, clip):
     assert face["seen"] is True
     code, printed, _ = recognize(clip)
     assert code == 0
-    assert "36 frames, 1.4 s, 1 person. Expressions: happy 100 % (1 of 1)" in printed
+    assert "36 frames, 1.4 s, 1 person. Expressions: unsure 100 % (1 of 1)" in printed
     assert "Label changes per second" in printed
 
 
