@@ -11,7 +11,8 @@ from matplotlib import get_data_path
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec
-from mien.core.image import as_rgb, crop_face, read_image
+from mien.core.decoding import read_image
+from mien.core.image import as_rgb, crop_face
 from mien.core.types import Box
 
 # The faces of astronaut and grace_hopper, as YuNet finds them.

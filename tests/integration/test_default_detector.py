@@ -15,7 +15,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
-from mien.core.image import as_rgb, read_image
+from mien.core.decoding import read_image
+from mien.core.image import as_rgb
 from mien.inference.archive.job import ArchiveSettings, plan
 from mien.inference.detectors import mien as module
 from mien.inference.detectors.mien import Mien

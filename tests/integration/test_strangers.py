@@ -6,9 +6,12 @@ import contextlib
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import os
 import socket
+import sys
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,14 +21,19 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+import tifffile
 from archives import rows_of
 from av.stream import Disposition
+from images import HEIC, bmp, encoded, png_chunk, tiff_with_tag, with_jpeg_segment, with_png_chunks
+from numpy.typing import NDArray
 from PIL import Image
 from running_server import running, tiny_settings
 from tiny_model import MakeModel, tiny_card
 from written_video import Track, grey_frames, put_metadata_first, write_tracks, write_video
 
 import mien as mien_package
+from mien.core.decoding import EXPECTED_FORMATS, Limits, decode_image
+from mien.core.errors import ImageError
 from mien.core.expressions import COLOURS
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import VideoError
@@ -197,6 +205,122 @@ class TestMirroredVideos:
             assert np.abs(pixels[6:-6].astype(int) - self.SCENE[6:-6]).mean() < 12
 
 
+def write_tiff(samples: NDArray[Any], **options: Any) -> bytes:
+    """Write (h, w) or (h, w, samples) as TIFF; `is_planar` puts the samples in planes, `order` is < or >."""
+    if is_planar := options.pop("is_planar", False):
+        samples = np.moveaxis(samples, -1, 0)
+    if samples.ndim == 3:
+        options["planarconfig"] = "separate" if is_planar else "contig"
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, byteorder=options.pop("order", "<"), bigtiff=options.pop("big", False)) as file:
+        file.write(samples, **options)
+    return buffer.getvalue()
+
+
+def error_of(data: bytes) -> str:
+    with pytest.raises(ImageError) as caught:
+        decode_image(data, "x")
+    return str(caught.value)
+
+
+class TestTiffVariants:
+    """Kind 4: any combination of bits, planes, colours, compression and byte order is read right or refused by name."""
+
+    COLOURS = ("minisblack", "miniswhite", "rgb", "separated", "ycbcr", "cielab")
+    STORAGE = (
+        {},
+        {"compression": "zlib"},
+        {"tile": (16, 16)},
+        {"rowsperstrip": 5},
+        {"compression": "zlib", "predictor": True},
+    )
+
+    @staticmethod
+    def picture(samples: int) -> NDArray[np.float64]:
+        """Shades that no two samples share, from 0 to 1: (19, 23) or (19, 23, samples)."""
+        y, x, sample = np.indices((19, 23, samples))
+        values = (11 * x + 7 * y + 83 * sample) % 256 / 255
+        return values[..., 0] if samples == 1 else values
+
+    @staticmethod
+    def truth(values: NDArray[np.float64], colours: str) -> NDArray[np.float64]:
+        """What an image of these samples looks like, as RGB on white."""
+        if values.ndim == 2:
+            return np.repeat((1 - values if colours == "miniswhite" else values)[..., None], 3, axis=2)
+        if colours == "separated":
+            return (1 - values[..., :3]) * (1 - values[..., 3:])
+        if colours == "ycbcr":
+            y, blue, red = values[..., 0], values[..., 1] - 128 / 255, values[..., 2] - 128 / 255
+            mixed = (y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue)
+            return np.clip(np.stack(mixed, axis=-1), 0, 1)
+        if values.shape[2] == 4:
+            return values[..., :3] * values[..., 3:] + 1 - values[..., 3:]
+        return values
+
+    @pytest.mark.parametrize("is_planar", [False, True])
+    @pytest.mark.parametrize(
+        "kind", [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.float16, np.float32, np.float64]
+    )
+    def test_never_noise(self, kind, is_planar):
+        read = set()
+        for samples, colours, storage, order in itertools.product((1, 3, 4), self.COLOURS, self.STORAGE, "<>"):
+            needed = {"minisblack": (1,), "miniswhite": (1,), "separated": (4,), "rgb": (3, 4)}.get(colours, (3,))
+            is_float = np.issubdtype(kind, np.floating)
+            if samples not in needed or (is_planar and samples == 1) or (is_float and "predictor" in storage):
+                continue
+            values = self.picture(samples)
+            stored = values if is_float else np.round(values * np.iinfo(kind).max)
+            extra = {"extrasamples": ["unassalpha"]} if (colours, samples) == ("rgb", 4) else {}
+            data = write_tiff(
+                stored.astype(kind), photometric=colours, is_planar=is_planar, order=order, **storage, **extra
+            )
+            try:
+                pixels = decode_image(data, "x")
+            except ImageError as error:
+                assert "TIFF cannot be read" in str(error)  # noqa: PT017 - either is right
+                continue
+            assert np.abs(pixels / 255 - self.truth(values, colours)).max() < 0.025
+            read.add((colours, samples))
+        expected = {("rgb", 3), ("rgb", 4), ("separated", 4)}
+        if not is_planar:
+            expected |= {("minisblack", 1)} | ({("miniswhite", 1), ("ycbcr", 3)} if kind is np.uint8 else set())
+        assert read == {
+            np.uint8: expected,
+            np.uint16: expected,
+            np.float32: set() if is_planar else {("minisblack", 1)},
+        }.get(kind, set())
+
+    @pytest.mark.parametrize("big", [False, True])
+    def test_planar_16_bits_are_read(self, big):
+        values = self.picture(3)
+        for storage, order in itertools.product(({}, {"rowsperstrip": 5}, {"compression": "zlib"}), "<>"):
+            stored = np.round(values * 65535).astype(np.uint16)
+            pixels = decode_image(
+                write_tiff(stored, photometric="rgb", is_planar=True, order=order, big=big, **storage)
+            )
+            assert np.abs(pixels / 255 - values).max() < 0.003
+
+    def test_the_refused_variant_is_named(self):
+        data = write_tiff(np.zeros((9, 9), np.uint16), photometric="miniswhite")
+        expected = "x: This variant of TIFF cannot be read: inverted grey, 1 x 16 bits, compression 1; save it as PNG."
+        assert error_of(data) == expected
+        assert "signed bits" in error_of(write_tiff(np.zeros((9, 9), np.int16)))
+        assert "in separate planes" in error_of(
+            write_tiff(np.zeros((32, 32, 3), np.uint16), photometric="rgb", is_planar=True, tile=(16, 16))
+        )
+
+    def test_previews_of_raw_files_are_not_the_picture(self):
+        preview = write_tiff(np.zeros((9, 9), np.uint8), subfiletype=1)
+        assert "a camera's raw file" in error_of(preview)
+        dng = write_tiff(np.zeros((9, 9), np.uint8), extratags=[(50706, 1, 4, (1, 4, 0, 0), True)])
+        assert "a camera's raw file" in error_of(dng)
+
+    def test_a_file_cut_off_by_a_byte_is_refused(self):
+        data = write_tiff(np.full((9, 9), 100, np.uint8))
+        place = tifffile.TiffFile(io.BytesIO(data)).pages[0].dataoffsets[0]
+        assert "pixels are missing" in error_of(data[: place + 80])
+
+
 class TestClocksThatJump:
     """Kind 6: the second of two joined clips of under a second lost its times."""
 
@@ -340,6 +464,150 @@ class TestInaccessibleVideos:
         os.mkfifo(tmp_path / "a.mp4")
         with pytest.raises(VideoError, match="named pipe"):
             mien_package.stream(tmp_path / "a.mp4", Recognizer(detector="none"))
+
+
+Y, X = np.mgrid[:60, :80]
+GRADIENT = np.stack([3 * X, 4 * Y, X + Y], axis=-1).astype(np.uint8)
+PNG = encoded(Image.fromarray(GRADIENT))
+JPEG, PROGRESSIVE = (encoded(Image.fromarray(GRADIENT), "JPEG", quality=98, progressive=flag) for flag in (False, True))
+TIFF = encoded(Image.fromarray(GRADIENT), "TIFF")
+MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+INVISIBLE = np.dstack([GRADIENT, np.zeros((60, 80), np.uint8)])
+MEGABYTES = zlib.compress(bytes(2_000_000))
+
+
+SHOWN_BY_VIEWERS = {
+    "png, text": with_png_chunks(PNG, png_chunk(b"zTXt", b"k\0\0" + MEGABYTES)),
+    "png, international text": with_png_chunks(PNG, png_chunk(b"iTXt", b"k\0\1\0\0\0" + MEGABYTES)),
+    "png, text at the end": with_png_chunks(PNG, png_chunk(b"zTXt", b"k\0\0" + MEGABYTES), before=b"IEND"),
+    "png, 70 MB of texts": with_png_chunks(PNG, *35 * [png_chunk(b"zTXt", b"k\0\0" + MEGABYTES)]),
+    "png, profile": with_png_chunks(PNG, png_chunk(b"iCCP", b"k\0\0" + MEGABYTES)),
+    "png, damaged text": with_png_chunks(PNG, png_chunk(b"tEXt", b"k\0v", is_damaged=True)),
+    "png, damaged gamma": with_png_chunks(PNG, png_chunk(b"gAMA", bytes(4), is_damaged=True)),
+    "png, damaged EXIF": with_png_chunks(PNG, png_chunk(b"eXIf", b"II*\0", is_damaged=True)),
+    "png, short chromaticities": with_png_chunks(PNG, png_chunk(b"cHRM", b"\0")),
+    "jpeg, no end": JPEG[:-2],
+    "jpeg, half an end": JPEG[:-1],
+    "jpeg, progressive, no end": PROGRESSIVE[:-2],
+    "jpeg, no end but zeros": JPEG[:-2] + bytes(5000),
+    "jpeg, trailing bytes": JPEG + b"trailer" * 100,
+    "jpeg, short JFIF": with_jpeg_segment(JPEG, 0xE0, b"JFIF\0"),
+    "jpeg, short Adobe": with_jpeg_segment(JPEG, 0xEE, b"Adobe\0"),
+    "jpeg, short ICC": with_jpeg_segment(JPEG, 0xE2, b"ICC_PROFILE\0\5"),
+    "jpeg, broken list of pictures": with_jpeg_segment(JPEG, 0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff"),
+    "bmp 5, empty alpha": bmp(INVISIBLE, MASKS),
+    "bmp 4, empty alpha": bmp(INVISIBLE, MASKS, header=108),
+    "bmp 3, empty alpha": bmp(INVISIBLE, MASKS, header=56),
+    "bmp 5, alpha first": bmp(INVISIBLE, (0xFF000000, 0xFF0000, 0xFF00, 0xFF)),
+    "bmp 5, no alpha": bmp(INVISIBLE, (*MASKS[:3], 0)),
+    "png, empty alpha": encoded(Image.fromarray(INVISIBLE)),
+    "tiff, empty alpha": encoded(Image.fromarray(INVISIBLE), "TIFF"),
+    "tiff, XMP of a wrong type": tiff_with_tag(TIFF, 700, 3, 1, 5),
+    "tiff, no colours": tiff_with_tag(TIFF, 262, 3, 0, 0),
+    "tiff, no number of samples": tiff_with_tag(TIFF, 277, 3, 0, 0),
+    "tiff, undefined sample format": tiff_with_tag(TIFF, 339, 3, 1, 4),
+    "tiff, extra samples that are not there": tiff_with_tag(TIFF, 338, 3, 1, 0),
+    "tiff, profile behind the end": tiff_with_tag(TIFF, 34675, 7, 9999, 10**8),
+}
+
+
+class TestMetadata:
+    """Kind 9: metadata do not decide about pixels; what common viewers show is read."""
+
+    @pytest.mark.parametrize("name", SHOWN_BY_VIEWERS)
+    def test_is_read(self, name):
+        assert np.abs(decode_image(SHOWN_BY_VIEWERS[name], name).astype(int) - GRADIENT).max() <= 6
+
+    @pytest.mark.parametrize("data", [JPEG, PROGRESSIVE], ids=["baseline", "progressive"])
+    def test_missing_pixels_are_still_noticed(self, data):
+        for cut in (data[: len(data) // 2], data[:-12], data[: len(data) // 2] + bytes(5000)):
+            assert error_of(cut) == "x is damaged or truncated (pixels are missing)."
+        assert "damaged or truncated" in error_of(PNG[: len(PNG) // 2])
+
+    def test_orientation_survives(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        upright = np.rot90(GRADIENT, -1)
+        png = encoded(Image.fromarray(GRADIENT), exif=exif)
+        jpeg = encoded(Image.fromarray(GRADIENT), "JPEG", quality=98, exif=exif)
+        tiff = tiff_with_tag(TIFF, 274, 3, 1, 6)
+        broken = with_png_chunks(png, png_chunk(b"zTXt", b"k\0\0" + MEGABYTES))
+        for data in (png, broken, jpeg, jpeg[:-2], tiff, tiff_with_tag(tiff, 700, 3, 1, 5)):
+            assert np.abs(decode_image(data).astype(int) - upright).max() <= 6
+
+    def test_a_variant_that_is_not_read_is_said_to_be_one(self):
+        assert "x is a variant of BMP that cannot be read" in error_of(bmp(INVISIBLE, (0x3FF00000, 0xFFC00, 0x3FF, 0)))
+        assert "variant of PNG" in error_of(PNG[:25] + b"\x09" + PNG[26:])
+
+
+WRITTEN = {
+    **dict.fromkeys(("a.jpg", "a.jpe", "a.jfif", "a.JPEG", "a.mpo"), ("JPEG", {"quality": 98})),
+    **{"a.png": ("PNG", {}), "a.apng": ("PNG", {}), "a.webp": ("WEBP", {"lossless": True}), "a.gif": ("GIF", {})},
+    **{"a.bmp": ("BMP", {}), "a.dib": ("BMP", {}), "a.tif": ("TIFF", {}), "a.tiff": ("TIFF", {})},
+    **{"a.avif": ("AVIF", {"quality": 98}), "a.jp2": ("JPEG2000", {}), "a.j2k": ("JPEG2000", {"no_jp2": True})},
+    **{"a.ppm": ("PPM", {}), "a.pnm": ("PPM", {}), "a.png.jpg": ("PNG", {})},
+}
+
+
+class TestFormats:
+    """Kind 9: formats that Pillow can read are read, whatever their suffix; what else has an image's name is named."""
+
+    def test_a_folder_of_every_format(self, mien, brightness, tmp_path):
+        for name, (kind, options) in WRITTEN.items():
+            (tmp_path / name).write_bytes(encoded(Image.fromarray(GRADIENT), kind, **options))
+        for name, kind in (("a.pgm", "L"), ("a.pbm", "1"), ("a.pfm", "F")):
+            image = Image.fromarray(GRADIENT).convert(kind)
+            (tmp_path / name).write_bytes(encoded(image.point(lambda v: v / 255) if kind == "F" else image, "PPM"))
+        code, printed, err = mien("recognize", tmp_path, *brightness, "--format", "json")
+        results = [json.loads(line) for line in printed.splitlines()]
+        assert (code, err, len(results)) == (0, "", len(WRITTEN) + 3)
+        assert {(result["image_width"], result["image_height"]) for result in results} == {(80, 60)}
+
+    @pytest.mark.parametrize(("kind", "options"), [("AVIF", {"quality": 100}), ("JPEG2000", {})])
+    def test_pixels_depth_and_orientation(self, kind, options):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        if kind == "AVIF":
+            options = {**options, "exif": exif}
+        expected = np.rot90(GRADIENT, -1) if kind == "AVIF" else GRADIENT
+        assert (
+            np.abs(decode_image(encoded(Image.fromarray(GRADIENT), kind, **options)).astype(int) - expected).max() <= 8
+        )
+        with pytest.raises(ImageError, match=r"claims more than 0\.004 million pixels"):
+            decode_image(encoded(Image.fromarray(GRADIENT), kind), limits=Limits(max_pixels=4000))
+
+    def test_16_bits_of_jpeg_2000_and_pnm(self):
+        deep = Image.fromarray(GRADIENT[..., 0].astype(np.uint16) * 257)
+        for kind in ("JPEG2000", "PPM"):
+            assert np.array_equal(decode_image(encoded(deep, kind))[..., 1], GRADIENT[..., 0])
+
+    def test_heic_is_read_with_its_extra(self):
+        pytest.importorskip("pi_heif")
+        pixels = decode_image(HEIC)
+        assert pixels.shape == (96, 64, 3)
+        assert np.abs(pixels[0, 0].astype(int) - (0, 189, 255)).max() < 12
+
+    def test_heic_names_its_extra(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pi_heif", None)
+        assert "Reading HEIC images requires the extra 'heic'" in error_of(HEIC)
+        assert "or save it as JPEG" in error_of(HEIC)
+
+    @pytest.mark.parametrize(
+        ("data", "expected"),
+        [
+            (b"<!DOCTYPE html><html>", "a web page"),
+            (b"%PDF-1.7", "a PDF document"),
+            (b"8BPS\0\1", "a Photoshop document"),
+            (b"\xef\xbb\xbf<svg xmlns=", "an SVG drawing"),
+            (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the file itself"),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "a video, or an image of an unknown kind"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\0crx isom", "a camera's raw file"),
+            (b"\xff\x0a\xfa\x1f", "a JPEG XL image"),
+            (b"hello", "not an image"),
+        ],
+    )
+    def test_other_files_are_named(self, data, expected):
+        assert error_of(data) == f"x is {expected}; expected {EXPECTED_FORMATS}."
 
 
 class TestEndingsOfVideos:

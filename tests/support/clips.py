@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec
-from mien.core.image import crop_face, read_image
+from mien.core.decoding import read_image
+from mien.core.image import crop_face
 from mien.core.types import Box, Detection
 
 # Side of a crop relative to the face box: with hair, chin and ears.

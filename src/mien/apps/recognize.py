@@ -132,8 +132,8 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
 
 
 def _results(recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures) -> Iterator[ImageResult]:
+    from mien.core.decoding import read_image
     from mien.core.errors import ImageError
-    from mien.core.image import read_image
     from mien.inference.draw import save_drawing
 
     for path in paths:

@@ -1,4 +1,4 @@
-"""Decode, crop, resize and normalize: the only implementation, for training and inference alike.
+"""Crop, resize and normalize: the only implementation, for training and inference alike.
 
 Images are RGB, uint8, (h, w, 3), upright. Coordinates are continuous: pixel i covers [i, i + 1), so a box around the
 whole image is (0, 0, w, h).
@@ -6,110 +6,33 @@ whole image is (0, 0, w, h).
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from mien.core.card import CropSpec, InputSpec
 from mien.core.errors import ImageError
-from mien.core.text import first_line
 from mien.core.types import Box
 
 T = TypeVar("T")
 
-# Formats whose decoders are self-contained; Pillow's EPS reader, for one, would start another program.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-# Pillow itself refuses larger images.
-PILLOW_PIXELS = 178_956_970
 # Heads turned by less, in degrees, are cropped as they are: the faces that networks learn from vary by as much.
 LEAST_ROLL = 10.0
 # No network takes more (InputSpec), so a larger crop would only cost memory.
 LARGEST_CROP = 1024
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The largest image to decode: bytes of the file, and pixels (width * height); checked before decoding."""
-
-    max_bytes: int = 64 * 2**20
-    max_pixels: int = 100_000_000
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_pixels <= PILLOW_PIXELS:
-            raise ImageError(f"max_pixels is {self.max_pixels}; expected 1 to {PILLOW_PIXELS}.")
-
-
-DEFAULT_LIMITS = Limits()
-
-
-def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, source: str | None = None) -> NDArray[np.uint8]:
-    """Read an image file as RGB (h, w, 3); `source` is its name in errors, by default its path. See `decode_image`."""
-    name = str(path) if source is None else source
-    try:
-        with path.open("rb") as file:
-            # allocating a buffer as large as the limit would take longer than decoding a small image
-            size = os.fstat(file.fileno()).st_size or limits.max_bytes
-            data = file.read(min(size, limits.max_bytes) + 1)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{name} cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    return decode_image(data, name, limits)
-
-
-def decode_image(data: bytes, source: str = "image", limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
-    """Decode an image to RGB (h, w, 3), upright.
-
-    Grey images get three equal channels, 16-bit images are scaled to 8 bits, transparent images are blended with
-    white, and an animation gives its first frame.
-
-    Args:
-        data: The bytes of a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file.
-        source: The image's name in errors, usually its file name.
-        limits: The largest file and the largest image to decode.
-
-    Raises:
-        ImageError: Empty, not an image, damaged, truncated, or beyond a limit.
-    """
-    if not data:
-        raise ImageError(f"{source} is empty (0 bytes); expected an image file.")
-    if len(data) > limits.max_bytes:
-        raise ImageError(f"{source} is larger than {limits.max_bytes / 2**20:.0f} MiB; use a smaller image.")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
-        if image.width * image.height > limits.max_pixels:
-            raise Image.DecompressionBombError
-        image.load()
-        with contextlib.suppress(Exception):  # a damaged EXIF block does not affect the pixels
-            ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
-    except ImageError as error:
-        raise ImageError(f"{source}: {error}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(
-            f"{source} claims more than {limits.max_pixels / 1e6:g} million pixels; use a smaller image."
-        ) from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{source} is not an image; expected one of {', '.join(FORMATS)}.") from None
-    except Exception as error:  # damaged files make Pillow raise errors of almost any kind
-        raise ImageError(f"{source} is damaged or truncated ({first_line(error)}).") from None
-
-
 def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a user's array as RGB (h, w, 3) uint8; uint8 RGB is returned unchanged.
 
     Args:
-        array: (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA, which is blended with white; uint8,
-            uint16 or floats in [0, 1].
+        array: (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA, which is blended with white unless its
+            alpha is 0 everywhere; uint8, uint16 or floats in [0, 1].
 
     Raises:
         ImageError: Empty, another shape or type, or floats outside [0, 1].
@@ -122,7 +45,7 @@ def as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     pixels = _eight_bit(array)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-    return _to_rgb(Image.fromarray(pixels)) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
+    return _on_white(pixels) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
 
 
 def cut_square(box: Box, crop: CropSpec, roll: float = 0.0) -> Box:
@@ -265,19 +188,12 @@ def _span(start: float, side: float, length: int) -> tuple[int, int]:
     return first, max(min(math.ceil(start + side) + 1, length), first + 1)
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Return an image's pixels as RGB (h, w, 3); transparent ones are blended with white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image)
-        # older Pillows open a 16-bit grey PNG as 32-bit integers
-        if image.mode == "I" and deep.min() >= 0 and deep.max() <= 65535:
-            deep = deep.astype(np.uint16)
-        return as_rgb(deep)
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        image = Image.new("RGB", image.size, "white")
-        image.paste(colours, mask=colours)
-    return as_rgb(np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB")))
+def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Blend RGBA (h, w, 4) with white; an alpha that is 0 everywhere is an unused channel, as in many BMP files."""
+    colours = Image.fromarray(pixels)
+    image = Image.new("RGB", colours.size, "white")
+    image.paste(colours, mask=colours if pixels[..., 3].any() else None)
+    return np.asarray(image)
 
 
 def _eight_bit(array: NDArray[Any]) -> NDArray[np.uint8]:

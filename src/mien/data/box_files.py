@@ -15,8 +15,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from mien.core.decoding import SUFFIXES
 from mien.core.errors import DataError
-from mien.core.image import SUFFIXES
 from mien.core.types import Box
 from mien.data.label_files import reading, walk_files
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from mien.core.decoding import SUFFIXES
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
-from mien.core.image import SUFFIXES
 
 # What operating systems and archivers leave behind; hidden files and folders are skipped too.
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.decoding import read_image
 from mien.core.errors import DataError, ImageError
-from mien.core.image import crop_face, read_image, resize_face
+from mien.core.image import crop_face, resize_face
 from mien.core.types import Box
 from mien.data.options import LoadOptions
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.decoding import read_image
 from mien.core.errors import DataError, ModelError
-from mien.core.image import read_image
 from mien.core.types import Box, Detection
 from mien.data.box_files import LabelledBox
 from mien.evaluation import detection

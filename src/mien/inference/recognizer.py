@@ -12,18 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
+from mien.core.decoding import DEFAULT_LIMITS, Limits, decode_image, read_image
 from mien.core.errors import ImageError
-from mien.core.image import (
-    DEFAULT_LIMITS,
-    Limits,
-    as_rgb,
-    crop_face,
-    decode_image,
-    fit_face,
-    read_image,
-    roll_to_undo,
-    to_batch,
-)
+from mien.core.image import as_rgb, crop_face, fit_face, roll_to_undo, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.registry import DetectorSpec, create_detector

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mien.core.decoding import SUFFIXES
 from mien.core.errors import ImageError
-from mien.core.image import SUFFIXES
 
 EXPECTED = ", ".join(SUFFIXES)
 

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from mien.core.card import CropSpec
+from mien.core.decoding import read_image
 from mien.core.errors import DataError
-from mien.core.image import crop_face, read_image, resize_face
+from mien.core.image import crop_face, resize_face
 from mien.core.types import Box
 from mien.data import lazy_images
 from mien.data.check import check

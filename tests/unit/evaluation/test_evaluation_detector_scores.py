@@ -5,8 +5,8 @@ import pytest
 from square_detector import SquareDetector, draw_squares, write_photographs
 from tiny_model import tiny_card
 
+from mien.core.decoding import read_image
 from mien.core.errors import DataError, ModelError
-from mien.core.image import read_image
 from mien.data.box_files import read_boxes
 from mien.evaluation.detection import match
 from mien.evaluation.detector_scores import Finder, measure_faces, score_photographs

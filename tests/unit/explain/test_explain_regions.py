@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mien.core.card import CropSpec
-from mien.core.image import crop_face, read_image
+from mien.core.decoding import read_image
+from mien.core.image import crop_face
 from mien.core.types import Box, Detection
 from mien.explain.regions import MEAN_FACE, REGIONS, area_shares, attribution_shares, face_regions, find_landmarks
 

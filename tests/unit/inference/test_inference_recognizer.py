@@ -13,8 +13,9 @@ from tiny_model import MakeModel, tiny_card
 
 import mien
 from mien.core.card import CropSpec
+from mien.core.decoding import Limits
 from mien.core.errors import ImageError, ModelError
-from mien.core.image import Limits, resize_face, to_batch
+from mien.core.image import resize_face, to_batch
 from mien.core.types import Box, Detection
 from mien.inference.model import OnnxModel, Scores
 from mien.inference.recognizer import Recognizer

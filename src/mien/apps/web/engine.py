@@ -19,8 +19,8 @@ from mien.apps.web.limits import Budget
 from mien.apps.web.metrics import Metrics
 from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import ServerSettings
+from mien.core.decoding import Limits
 from mien.core.errors import MienError, ModelError, did_you_mean
-from mien.core.image import Limits
 from mien.core.types import Detection, ImageResult
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector

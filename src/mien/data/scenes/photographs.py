@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.core.card import CropSpec
+from mien.core.decoding import SUFFIXES, read_image
 from mien.core.errors import DataError
-from mien.core.image import SUFFIXES, read_image
 from mien.data.box_files import LabelledBox, read_boxes
 
 # Larger photographs are reduced while they are loaded, so that thousands fit into memory.

@@ -10,7 +10,7 @@ import { VideoSource } from "./video_source.js";
 import { View } from "./view.js";
 
 const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|ts|mts|wmv)$/i;
-const IMAGE_NAMES = /\.(jpe?g|png|webp|bmp|gif|tiff?|avif|heic|heif)$/i;
+const IMAGE_NAMES = /\.(jpe?g?|jfif|mpo|a?png|webp|avif|heic|heif|hif|bmp|dib|gif|tiff?|jp2|j2k|jpf|jpx|p[pgbnf]m)$/i;
 const RETRY_MODELS = 3000; // milliseconds
 const IDLE = "Nothing is stored. Inform everyone who can be seen.";
 
