@@ -701,3 +701,39 @@ class TestOneUnsureRule:
             images = httpx.post(f"{server.address}/v1/recognize?detector=none", files=files).json()["images"]
         assert [image["faces"][0]["unsure"] for image in images] == [False, True, True, True]
         assert [image["shares"]["unsure"] for image in images] == [0, 1, 1, 1]
+
+
+class TestResultsOfVideos:
+    """Kind 15: probabilities over time only as numbers, no sound, and frames without a face missing from the table."""
+
+    def without_faces(self, folder, astronaut):
+        """Write ten frames of nothing and ten of a portrait."""
+        frames = [np.full((256, 256, 3), 90, np.uint8)] * 10 + [np.ascontiguousarray(astronaut[:256, 96:352])] * 10
+        return write_video(folder / "clip.mp4", frames)
+
+    def test_every_frame_has_a_row(self, mien, tiny_model, tmp_path, astronaut):
+        path = self.without_faces(tmp_path, astronaut)
+        words = "--model", tiny_model, "--detector", "haar", "--keep-all", "--format", "csv", "--save", tmp_path / "out"
+        code, printed, error = mien("recognize", path, *words)
+        assert code == 0, error
+        rows = list(csv.DictReader(io.StringIO(printed)))
+        assert [int(row["frame"]) for row in rows] == list(range(20))
+        assert [row["face"] for row in rows[:10]] == ["0"] * 10
+        assert rows[-1]["face"] == "1"
+        empty = rows[9]
+        assert (empty["time"], empty["image_width"], empty["label"], empty["happy"]) == ("0.36", "256", "", "")
+        assert len(read_frames(tmp_path / "out" / "clip.mp4")) == 20
+
+    def test_every_image_has_a_row(self, mien, tiny_model, tmp_path, hopper):
+        folder = save_grey(tmp_path / "in", 200, 100)
+        words = "--model", tiny_model, "--detector", "haar", "--keep-all", "--format", "csv"
+        rows = list(csv.DictReader(io.StringIO(mien("recognize", folder, hopper, *words)[1])))
+        assert [(Path(row["source"]).name, row["face"]) for row in rows] == [
+            *[("0.png", "0"), ("1.png", "0"), (hopper.name, "1")],
+        ]
+
+    def test_every_image_of_an_archive_has_a_row(self, mien, tiny_model, tmp_path):
+        folder = save_grey(tmp_path / "in", 200, 100)
+        out = tmp_path / "out.parquet"
+        mien("annotate", folder, "-o", out, "--model", tiny_model, "--detector", "haar", "--workers", 1)
+        assert [(row["face"], row["label"], row["image_width"]) for row in rows_of(out)] == [(0, None, 64)] * 2

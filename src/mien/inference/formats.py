@@ -19,7 +19,7 @@ def write_results(format: str, results: Iterable[ImageResult], labels: Sequence[
     """Write results one by one as they come; a table, after the last of them.
 
     Args:
-        format: `table`, `json` (one object per line and image) or `csv` (one row per face).
+        format: `table`, `json` (one object per line and image) or `csv` (one row per face, or one with face 0).
         results: The results.
         labels: The model's labels.
         out: The text file to write to.

@@ -37,7 +37,7 @@ def test_json_has_one_object_per_line() -> None:
 
 def test_csv_has_one_row_per_face() -> None:
     rows = list(csv.DictReader(io.StringIO(written("csv", RESULTS))))
-    assert [row["face"] for row in rows] == ["1", "2", "3"]
+    assert [row["face"] for row in rows] == ["1", "2", "3", "0"]
     assert rows[1] == {
         "source": "a.jpg",
         "image_width": "9",

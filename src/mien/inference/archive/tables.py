@@ -42,8 +42,7 @@ def rows_of(result: ImageResult, error: str = "") -> list[dict[str, Any]]:
         return [{"source": result.source, ERROR: error[:LONGEST_REASON]}]
     content = result.to_json()
     columns = table_columns(result.labels)
-    rows = [dict(zip(columns, row, strict=True)) for row in table_rows(content, result.labels)]
-    return rows or [{**content, "face": 0}]
+    return [dict(zip(columns, row, strict=True)) for row in table_rows(content, result.labels)]
 
 
 def write_part(rows: list[dict[str, Any]], labels: Sequence[str], path: Path) -> None:

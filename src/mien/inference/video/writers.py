@@ -28,7 +28,8 @@ def header_text(labels: Sequence[str]) -> str:
 def frame_text(format: str, source: str, result: FrameResult) -> str:
     """Return a frame's result in complete lines; see `mien.core.serialization`.
 
-    `json` is one object. `csv` has one row per face; `seen` is 0 for hidden faces, whose box is predicted.
+    `json` is one object. `csv` has one row per face, or one with `face` 0; `seen` is 0 for hidden faces, whose box is
+    predicted.
     """
     content = {"source": printable(source), **result.to_json()}
     if format == "json":
