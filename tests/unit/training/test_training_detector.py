@@ -70,7 +70,7 @@ class TestTargets:
         assert target[0, 2, 2] == 0
 
     def test_every_face_has_a_cell_and_sizes_of_other_levels_weigh_less(self):
-        for side, weight in ((16.5, 0.4), (30, 1), (47, 0.4)):
+        for side, weight in ((16.5, 0.5), (30, 1), (47, 0.5)):
             target = make_target(scene_of([[64, 64, side, np.nan]]))
             assert target[0].sum() > 0
             assert set(target[1][target[0] > 0].tolist()) == {np.float32(weight)}

@@ -144,8 +144,8 @@ class Composer:
         """Return a square for a face that is apart from those taken; None if there is no place."""
         rng = self.rng
         drawn = rng.random()
-        if drawn < 0.86:
-            side = float(np.exp(rng.uniform(np.log(16), np.log(46))))
+        if drawn < 0.86:  # small faces are the hardest, so half of them are small
+            side = float(np.exp(rng.uniform(np.log(16), np.log(28 if drawn < 0.43 else 46))))
         else:
             side = float(rng.uniform(7, 14) if drawn < 0.93 else rng.uniform(60, 110))
         for _ in range(6):

@@ -16,6 +16,9 @@ _ROWS, _COLUMNS = np.mgrid[0:HEAD, 0:HEAD].astype(np.float32)
 # In sides of the face's frame, from its middle.
 X, Y = (_COLUMNS - HEAD / 2 + 0.5) / FACE, (_ROWS - HEAD / 2 + 0.5) / FACE
 BALD_SHARE, LONG_HAIR_SHARE, CLOTHES_SHARE = 0.25, 0.3, 0.65
+PRINT_SHARE = 0.15  # of the heads are printed photographs
+# Quantiles between which shades of faces are drawn evenly, and how many neighbours of a shade may be drawn instead.
+SHADES, NEIGHBOURS = (0.005, 0.995), 60
 
 
 class Head(NamedTuple):
@@ -35,6 +38,10 @@ class HeadPainter:
 
     def __init__(self, faces: NDArray[np.uint8], surfaces: Surfaces) -> None:
         self.faces, self.surfaces = faces, surfaces
+        shades = np.median(faces[:, 12:40, 14:34], axis=(1, 2))
+        self.order = np.argsort(shades, kind="stable")
+        self.shades = shades[self.order]
+        self.range = np.quantile(shades, SHADES)
 
     def with_face(
         self, face: NDArray[np.uint8] | None = None, cover: str | None = None, shade: float | None = None
@@ -48,6 +55,8 @@ class HeadPainter:
         """
         rng = self.surfaces.rng
         grey = self._random_face() if face is None else face.astype(np.float32)
+        if cover is None and rng.random() < PRINT_SHARE:
+            return self._printed(grey)
         canvas = _Canvas()
         skin = float(np.median(grey[12:40, 14:34]))
         self._clothes(canvas, skin)
@@ -74,6 +83,8 @@ class HeadPainter:
     def without_face(self) -> Head:
         """Draw a head from behind, or one with an oval where no face can be seen."""
         rng = self.surfaces.rng
+        if rng.random() < PRINT_SHARE:
+            return self._printed(self._no_face(rng.uniform(0.5, 1), 0)[FACE : 2 * FACE, FACE : 2 * FACE])
         canvas = _Canvas()
         skin = rng.uniform(20, 220)
         self._clothes(canvas, skin)
@@ -100,9 +111,26 @@ class HeadPainter:
         return _on_canvas(np.asarray(piece, dtype=np.float32))
 
     def _random_face(self) -> Grey:
+        """Return a face, mirrored or not: half of them any, half drawn so that all shades are equally common."""
         rng = self.surfaces.rng
-        face: Grey = self.faces[rng.integers(len(self.faces))].astype(np.float32)
+        number = int(rng.integers(len(self.faces)))
+        if rng.random() < 0.5:
+            number = int(np.searchsorted(self.shades, rng.uniform(*self.range)))
+            # its neighbours have nearly the same shade: no face is drawn much more often than others
+            number = int(np.clip(number + rng.integers(-NEIGHBOURS, NEIGHBOURS + 1), 0, len(self.faces) - 1))
+        face: Grey = self.faces[self.order[number]].astype(np.float32)
         return np.ascontiguousarray(face[:, ::-1]) if rng.random() < 0.5 else face
+
+    def _printed(self, face: Grey) -> Head:
+        """Return a face as on a printed photograph or a card: its square frame, on paper or continued by its border."""
+        rng = self.surfaces.rng
+        margin = 0.5 + (rng.uniform(0.2, 0.9) if rng.random() < 0.4 else 0.0)
+        paper = (np.maximum(np.abs(X), np.abs(Y)) < margin).astype(np.float32)
+        grey = _on_canvas(face)
+        if margin > 0.5 and rng.random() < 0.5:
+            inside = (np.maximum(np.abs(X), np.abs(Y)) < 0.5).astype(np.float32)
+            grey = grey * inside + rng.uniform(0, 255) * (1 - inside)
+        return Head(grey.astype(np.float32), paper)
 
     def _clothes(self, canvas: _Canvas, skin: float) -> None:
         rng = self.surfaces.rng

@@ -11,8 +11,8 @@ from mien.models.face_detector import STRIDE
 CELLS = SIDE // STRIDE
 CHANNELS = 7
 # Faces between these sides are the task of this level of the pyramid; others belong to the next level, too.
-SUREST = (19.0, 41.0)
-WEIGHT_BESIDE = 0.4
+SUREST = (18.0, 41.0)
+WEIGHT_BESIDE = 0.5
 REFERENCE_SIDE = 28.0
 # Cells count as a face's centre up to this distance, in sides of the face, or in pixels if that is more.
 NEAR, NEAR_PIXELS = 0.2, 4.2
