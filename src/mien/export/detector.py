@@ -23,7 +23,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.scenes.composer import Composer
 from mien.data.scenes.photographs import Scenes
 from mien.evaluation.calibration import fit_logistic
-from mien.evaluation.detection import FALSE, HIT, IGNORED, Matches, calibration, count, keep_boxes, match
+from mien.evaluation.detection import HIT, IGNORED, Matches, calibration, count, keep_boxes, match
 from mien.export.model_file import write_file
 from mien.export.onnx import OPSET, TOLERANCE, share_constants
 from mien.export.weights import WeightBits, round_to_half, round_to_int8, store_half, store_int8
@@ -39,10 +39,8 @@ DETECTOR = "detector.onnx"
 LOWEST_SCORE = 0.02
 # Scenes and photographs are searched for faces of this size, in pixels, and up to this many pixels.
 SMALLEST_FACE, BUDGET = 20.0, 4_000_000
-# The threshold is the lowest score with which at least this share of the boxes in photographs are faces.
-PRECISION = 0.95
-# Bounds of the threshold: few photographs say little about scores near 0 and 1.
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.8
+# The score from which a box is returned, chosen on photographs; the recognizer then rejects some of the false ones.
+THRESHOLD = 0.6
 
 
 def publish_detector(
@@ -87,9 +85,8 @@ def publish_detector(
     }
     slope, offset = _calibrate(measured.values())
     calibrated = {name: [_with_scores(one, slope, offset) for one in found] for name, found in measured.items()}
-    threshold = _choose_threshold(calibrated["photographs"])
-    scores = {name: _score(found, threshold) for name, found in calibrated.items()}
-    card = dataclasses.replace(card, slope=slope, offset=offset, threshold=threshold, scores=scores)
+    scores = {name: _score(found) for name, found in calibrated.items()}
+    card = dataclasses.replace(card, slope=slope, offset=offset, threshold=THRESHOLD, scores=scores)
     run.record.scores = scores
     write_file(_with_card(content, card), path)
     run.record.save(run.folder / RECORD)
@@ -191,18 +188,7 @@ def _with_scores(matches: Matches, slope: float, offset: float) -> Matches:
     return dataclasses.replace(matches, scores=1 / (1 + np.exp(-(slope * logits + offset))))
 
 
-def _choose_threshold(matches: Sequence[Matches]) -> float:
-    scores, outcomes = _counted(matches)
-    for percent in range(round(100 * LOWEST_THRESHOLD), round(100 * HIGHEST_THRESHOLD)):
-        threshold = percent / 100
-        kept = outcomes[scores >= threshold]
-        found, false = (kept == HIT).sum(), (kept == FALSE).sum()
-        if found and found >= PRECISION * (found + false):
-            return threshold
-    return HIGHEST_THRESHOLD
-
-
-def _score(matches: Sequence[Matches], threshold: float) -> dict[str, Any]:
+def _score(matches: Sequence[Matches]) -> dict[str, Any]:
     """Return the counts of boxes above the threshold, and the calibration of all."""
-    kept = [keep_boxes(one, one.scores >= threshold) for one in matches]
+    kept = [keep_boxes(one, one.scores >= THRESHOLD) for one in matches]
     return count(kept) | {"ece": calibration(matches)["ece"]}

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from mien.apps.cli import app
 from mien.core.detector_card import METADATA_KEY, DetectorCard
 from mien.evaluation.calibration import fit_logistic
-from mien.evaluation.detection import FALSE, HIT, Matches
 from mien.export import detector as exporting
 from mien.export.detector import make_detector_onnx
 from mien.inference.detectors.registry import create_detector
@@ -60,17 +59,6 @@ def test_a_logistic_curve_of_one_class_stays_finite(is_true):
     slope, offset = fit_logistic(np.linspace(-4, 4, len(is_true)), np.array(is_true, bool), np.ones(len(is_true)))
     assert 0 < slope < 10
     assert abs(offset) < 10
-
-
-def test_the_threshold_is_the_lowest_at_which_19_of_20_boxes_are_faces():
-    scores = np.array([0.9, 0.85, 0.6, 0.4, 0.35])
-
-    def matches(outcomes):
-        return [Matches(np.zeros((5, 4)), scores, np.array(outcomes), np.zeros((0, 4)), np.zeros(0, int))]
-
-    assert exporting._choose_threshold(matches([HIT, HIT, HIT, FALSE, FALSE])) == 0.41
-    assert exporting._choose_threshold(matches([HIT] * 5)) == 0.3
-    assert exporting._choose_threshold(matches([FALSE] * 5)) == 0.8
 
 
 def test_a_command_trains_a_detector_that_its_file_names(tmp_path):
