@@ -38,7 +38,8 @@ from mien.core.expressions import COLOURS
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import VideoError
 from mien.inference.video.clock import VideoClock
-from mien.inference.video.decoding import FILE_FORMATS, EncodedVideo
+from mien.inference.video.decoding import EncodedVideo
+from mien.inference.video.opening import FILE_FORMATS
 from mien.inference.video.sources import SUFFIXES
 
 SURE, UNSURE = 250, 150

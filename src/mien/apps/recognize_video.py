@@ -23,6 +23,7 @@ from mien.core.whole_file import write_json, write_whole
 from mien.inference.draw import draw_faces
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import StreamSettings, VideoError, VideoSource, open_video, stream
+from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.recording import LineFile, VideoRecorder
 from mien.inference.video.summary import VideoSummary
 from mien.inference.video.timeline import draw_timeline
@@ -47,7 +48,7 @@ class SavedResults:
         self._format = "json" if options.format == "json" else "csv"
         suffixes = (".jsonl" if options.format == "json" else ".csv", ".mp4", "-summary.json", "-timeline.svg")
         lines, annotated, self._summary, self._timeline = _free_paths(folder, _stem(video.name), suffixes)
-        self._recorder = VideoRecorder(annotated, options.threads) if options.use_video else None
+        self._recorder = _recorder(annotated, video, options.threads) if options.use_video else None
         self._lines = LineFile(lines)
         if self._format == "csv":
             self._lines.write(header_text(labels))
@@ -74,6 +75,11 @@ class SavedResults:
                 self._recorder.close()
         finally:
             self._lines.close()
+
+
+def _recorder(path: Path, video: VideoSource, threads: int) -> VideoRecorder:
+    sound = video.keep_sound() if isinstance(video, EncodedVideo) else None
+    return VideoRecorder(path, threads, rate=video.rate, sound=sound)
 
 
 def recognize_videos(

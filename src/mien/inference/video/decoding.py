@@ -6,10 +6,7 @@ H.264, which browsers play. The FFmpeg inside OpenCV does none of these well, an
 
 from __future__ import annotations
 
-import re
-import stat
 from collections.abc import Iterator
-from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,38 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import MissingExtraError
 from mien.inference.video.clock import VideoClock
 from mien.inference.video.frames import DEFAULT_RATE, NETWORK, Frame, VideoError
 from mien.inference.video.leftover import holds_another
+from mien.inference.video.opening import can_jump, open_container, reason
 from mien.inference.video.orientation import display_matrix, upright
-from mien.inference.video.tracks import find_film, may_be_cover, no_video
+from mien.inference.video.sound import Sound
+from mien.inference.video.tracks import find_film, find_sound, may_be_cover, no_video
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 MAX_PIXELS = 8192 * 4320  # 8K: several frames are in memory at once
-# The formats FFmpeg may recognize: containers, but no playlists, which name other files and addresses.
-FILE_FORMATS = (
-    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,vvc,obu,av1,vc1,m4v,ivf,mjpeg,mxf,nut,gif,dv,"
-    "yuv4mpegpipe"
-)
-FILE_OPTIONS = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
-STREAM_OPTIONS = {
-    "format_whitelist": "rtsp,rtp,sdp,hls,mpjpeg,mov,matroska,mpegts,flv,ogg,mjpeg,h264,hevc",
-    "protocol_whitelist": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto",
-    "rtsp_transport": "tcp",  # over UDP, a lost packet smears faces
-}
-TIMEOUT = 10.0  # seconds
-KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device (name a camera as camera:0)"),
-    (stat.S_ISBLK, "a disk"),
-)
 # A file counts as cut off if more than this share of it is missing (containers round their durations), and more than
 # these seconds (the last frame's time is its start, not its end).
 TOLERANCE = 0.02
@@ -72,16 +51,7 @@ class EncodedVideo:
         is_stream = isinstance(source, str) and source.startswith(NETWORK)
         self._max_pixels = max_pixels
         self._file = None if is_stream else source if isinstance(source, bytes) else Path(source)
-        if isinstance(source, bytes):
-            self.name = "The video"
-            self._container = _open(BytesIO(source), self.name, FILE_OPTIONS)
-        elif is_stream:
-            self.name = re.sub(r"(?<=://)[^/?#]*@", "", str(source))  # without a password
-            self._container = _open(str(source), self.name, STREAM_OPTIONS)
-        else:
-            self.name = str(source)
-            _check_file(Path(source), self.name)
-            self._container = _open(f"file:{source}", self.name, FILE_OPTIONS)
+        self.name, self._container = open_container(source)
         try:
             self._video = self._find_video()
         except VideoError:
@@ -90,7 +60,7 @@ class EncodedVideo:
         rate = self._video.average_rate or self._video.guessed_rate
         self.rate = float(rate) if rate else None
         self._step = 1 / (self.rate or DEFAULT_RATE)
-        self._clock = VideoClock(self._step, can_jump=_can_jump(self._container))
+        self._clock = VideoClock(self._step, can_jump=can_jump(self._container))
         duration = self._container.duration
         self.is_live = is_stream and duration is None
         is_alone = len(self._container.streams) == 1  # else the duration may be that of the sound
@@ -101,6 +71,13 @@ class EncodedVideo:
         self._damaged = 0
         self._discarded = 0
         self._end = 0  # of the packets read so far, in bytes from the start of the file
+        self._sound: Sound | None = None
+
+    def keep_sound(self) -> Sound | None:
+        """Return a queue that receives the sound while frames are read, or None without sound; call it before."""
+        track = find_sound(self._container, self._video)
+        self._sound = None if track is None else Sound(track)
+        return self._sound
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; see `VideoSource`. Damaged parts of a file are skipped, and reported at the end."""
@@ -109,6 +86,8 @@ class EncodedVideo:
             pixels = self._pixels(decoded)
             if first is None:
                 first = decoded.time or 0.0
+                if self._sound is not None:
+                    self._sound.start = first
             time = last + self._step if decoded.time is None else decoded.time - first
             if index and time <= last:  # times must increase
                 time = last + self._step / 100
@@ -164,10 +143,9 @@ class EncodedVideo:
 
         count = 0
         try:
-            for packet in self._container.demux(self._video):
+            for packet in self._packets():
                 self._discarded += packet.is_discard  # outside a cut that was made without re-encoding
                 self._end = max(self._end, (packet.pos or 0) + packet.size)
-                self._clock.move_video(packet)
                 try:
                     decoded = packet.decode()
                 except av.InvalidDataError:
@@ -176,7 +154,21 @@ class EncodedVideo:
                 yield from decoded
                 count += len(decoded)
         except (av.FFmpegError, OSError) as error:
-            raise VideoError(f"{self.name} breaks off after {count:,} frames ({_reason(error)}).") from None
+            raise VideoError(f"{self.name} breaks off after {count:,} frames ({reason(error)}).") from None
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the video's packets, with times that continue where its clock jumps; put those of the sound aside."""
+        sound = self._sound
+        packets: Iterator[Any] = self._container.demux(self._video, *([] if sound is None else [sound.track]))
+        for packet in packets:
+            if packet.stream.type == "video":
+                self._clock.move_video(packet)
+                yield packet
+            elif sound is not None:
+                self._clock.move_sound(packet)
+                sound.put(packet)
+        if sound is not None:
+            sound.is_complete = True
 
     def _pixels(self, decoded: VideoFrame) -> NDArray[np.uint8]:
         aspect = self._video.sample_aspect_ratio
@@ -187,46 +179,3 @@ class EncodedVideo:
         pixels = np.asarray(decoded.to_ndarray(format="rgb24", width=width), dtype=np.uint8)
         matrix = display_matrix(decoded)
         return pixels if matrix is None else upright(pixels, matrix)
-
-
-def import_av() -> Any:
-    """Import PyAV; `MissingExtraError` says how to install it."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise MissingExtraError("Reading and writing video files", "video") from None
-    return av
-
-
-def _open(address: str | BytesIO, name: str, options: dict[str, str]) -> InputContainer:
-    av = import_av()
-    try:
-        container: InputContainer = av.open(address, options=options, timeout=TIMEOUT)
-    except av.InvalidDataError:
-        raise VideoError(f"{name} is not a video that FFmpeg can read, or it is damaged or cut off.") from None
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{name} cannot be opened ({_reason(error)}).") from None
-    return container
-
-
-def _check_file(path: Path, name: str) -> None:
-    """Raise `VideoError` for what is not a file: opening a pipe or a device may wait for ever."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise VideoError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
-    if not stat.S_ISREG(mode):
-        kind = next((word for test, word in KINDS if test(mode)), "something else")
-        raise VideoError(f"{name} cannot be opened: it is {kind}, not a file.")
-
-
-def _can_jump(container: InputContainer) -> bool:
-    """Return whether times in this format may jump, as in joined MPEG files and in network streams."""
-    from av.format import Flags
-
-    return Flags.ts_discont in Flags(container.format.flags)
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's message without the address, which may contain a password."""
-    return str(getattr(error, "strerror", None) or type(error).__name__)

@@ -19,7 +19,7 @@ from mien.core.image import as_rgb
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.frames import CAMERA, DEFAULT_RATE, NETWORK, Frame, VideoError, VideoSource
 
-# What file names end with in the formats of `decoding.FILE_FORMATS`, except images. Files with sound only are rejected
+# What file names end with in the formats of `opening.FILE_FORMATS`, except images. Files with sound only are rejected
 # when they are opened.
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".psp", ".mj2", ".ism", ".ismv", ".isma"),
