@@ -9,6 +9,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import socket
 import sys
 import zlib
@@ -27,9 +28,10 @@ from av.stream import Disposition
 from images import HEIC, bmp, encoded, png_chunk, tiff_with_tag, with_jpeg_segment, with_png_chunks
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from running_server import running, tiny_settings
 from tiny_model import MakeModel, tiny_card
-from written_video import Track, grey_frames, put_metadata_first, write_tracks, write_video
+from written_video import Track, beeps, grey_frames, put_metadata_first, write_flashes, write_tracks, write_video
 
 import mien as mien_package
 from mien.core.decoding import EXPECTED_FORMATS, Limits, decode_image
@@ -61,6 +63,7 @@ def save_grey(path: Path, *levels: int, size: int = 64) -> Path:
     return path
 
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FILM = grey_frames(12)  # 48 x 64
 COVER = np.full((80, 100, 3), 200, np.uint8)
 OTHER = [np.full((72, 96, 3), 60, np.uint8)] * 12
@@ -733,8 +736,91 @@ class TestResultsOfVideos:
             *[("0.png", "0"), ("1.png", "0"), (hopper.name, "1")],
         ]
 
-    def test_every_image_of_an_archive_has_a_row(self, mien, tiny_model, tmp_path):
-        folder = save_grey(tmp_path / "in", 200, 100)
-        out = tmp_path / "out.parquet"
-        mien("annotate", folder, "-o", out, "--model", tiny_model, "--detector", "haar", "--workers", 1)
-        assert [(row["face"], row["label"], row["image_width"]) for row in rows_of(out)] == [(0, None, 64)] * 2
+    SOUNDS = (
+        ("a.mp4", "libx264", "aac", "aac"),
+        ("a.mkv", "libx264", "flac", "flac"),
+        ("a.webm", "libvpx", "libopus", "opus"),
+        ("a.ts", "libx264", "aac", "aac"),
+        ("a.vob", "mpeg2video", "ac3", "ac3"),
+        ("a.avi", "mpeg4", "pcm_s16le", "aac"),  # what MP4 does not hold is converted
+        ("a.mpg", "mpeg2video", "mp2", "aac"),
+    )
+
+    @pytest.mark.parametrize("case", SOUNDS)
+    def test_the_annotated_video_keeps_the_sound(self, recognize, tmp_path, case):
+        name, video, sound, kept = case
+        path = write_flashes(tmp_path / name, video, sound)
+        assert recognize(path, "--save", tmp_path / "out")[0] == 0
+        copy = tmp_path / "out" / "a.mp4"
+        with av.open(str(copy)) as container:
+            assert container.streams.audio[0].codec_context.codec.canonical_name == kept
+        assert len(beeps(copy)) == 2
+        assert np.allclose(beeps(copy), self.flashes(copy), atol=0.06)
+
+    def flashes(self, path):
+        bright = [(frame.time, bool(frame.pixels[30:].mean() > 100)) for frame in read_frames(path)]
+        return [time for (_, before), (time, now) in itertools.pairwise(bright) if now and not before]
+
+    def test_sound_of_joined_clips_stays_with_the_pictures(self, recognize, tmp_path):
+        part = write_flashes(tmp_path / "a.ts", "libx264", "aac").read_bytes()
+        (tmp_path / "b.ts").write_bytes(part * 3)
+        assert recognize(tmp_path / "b.ts", "--save", tmp_path / "out")[0] == 0
+        copy = tmp_path / "out" / "b.mp4"
+        assert len(beeps(copy)) == 6
+        assert np.allclose(beeps(copy), self.flashes(copy), atol=0.06)
+
+    def test_a_video_without_sound_gets_none(self, recognize, tmp_path):
+        recognize(write_tracks(tmp_path / "a.mp4", [Track(FILM)]), "--save", tmp_path / "out")
+        with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+            assert [stream.type for stream in container.streams] == ["video"]
+
+    def test_sound_that_is_longer_than_the_film_is_kept(self, recognize, tmp_path):
+        recognize(write_tracks(tmp_path / "a.mp4", [Track(FILM)], sound=3), "--save", tmp_path / "out")
+        with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+            (sound,) = container.streams.audio
+            assert float(sound.duration * sound.time_base) == pytest.approx(3, abs=0.2)
+            assert container.streams.video[0].frames == 12
+
+    @pytest.mark.parametrize("rate", [10, 25, Fraction(30000, 1001), 50])
+    def test_rate_frames_and_rows_are_the_video_s(self, recognize, tmp_path, rate):
+        path = write_flashes(tmp_path / "a.mp4", "libx264", "aac", rate=rate)
+        code, printed, _ = recognize(path, "--format", "csv", "--save", tmp_path / "out")
+        assert code == 0
+        frames = round(2 * rate)
+        assert len({row["frame"] for row in csv.DictReader(io.StringIO(printed))}) == frames
+        with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+            assert (container.streams.video[0].frames, container.streams.video[0].average_rate) == (frames, rate)
+
+    def test_probabilities_over_time_as_svg_png_and_html(self, recognize, tmp_path):
+        path = write_flashes(tmp_path / "a film.mp4", "libx264", "aac")
+        assert recognize(path, "--save", tmp_path / "out")[0] == 0
+        names = {file.name for file in (tmp_path / "out").iterdir()}
+        assert {f"a film-timeline.{ending}" for ending in ("svg", "png", "html")} <= names
+        svg = (tmp_path / "out" / "a film-timeline.svg").read_text()
+        assert "Probabilities of #1" in svg
+        assert svg.count("<polyline") > 14
+        with Image.open(tmp_path / "out" / "a film-timeline.png") as png:
+            assert png.width == 2000
+        page = (tmp_path / "out" / "a film-timeline.html").read_text()
+        assert 'src="a%20film.mp4"' in page
+        assert "http" not in page.replace("http://www.w3.org/2000/svg", "")  # loads nothing from elsewhere
+
+    @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+    def test_the_page_shows_the_probabilities_and_plays_the_sound(self, recognize, tmp_path):
+        path = write_flashes(tmp_path / "a.mp4", "libx264", "aac")
+        recognize(path, "--save", tmp_path / "out")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page, errors = browser.new_page(), []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.goto((tmp_path / "out" / "a-timeline.html").as_uri())
+            page.wait_for_function("document.querySelector('video').readyState > 0")
+            chart = page.locator("#chart svg").bounding_box()
+            page.mouse.click(chart["x"] + chart["width"] * 0.52, chart["y"] + 60)
+            assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(1, abs=0.1)
+            shares = page.locator("td").all_inner_texts()
+            assert sum(int(share.removesuffix(" %")) for share in shares) == pytest.approx(100, abs=3)
+            page.locator("#chart").press("PageUp")
+            assert page.locator("#time").inner_text() == "0.00 s"
+            browser.close()
+        assert errors == []

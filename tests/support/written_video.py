@@ -123,3 +123,51 @@ def put_metadata_first(path: Path) -> Path:
     boxes.sort(key=lambda box: box[4:8] != b"udta")
     path.write_bytes(data[: start + 8] + b"".join(boxes) + data[end:])
     return path
+
+
+def write_flashes(path: Path, video: str, sound: str, seconds: float = 2, rate: Fraction | int = 25) -> Path:
+    """Write a dark video that flashes and beeps for 0.1 s at 0.4 s, 1.2 s, ..."""
+    with av.open(str(path), "w") as container:
+        film = container.add_stream(video, rate=rate)
+        film.height, film.width, film.pix_fmt = 48, 64, "yuv420p"
+        film.options = FAST.get(video, {})
+        audio = container.add_stream(sound, rate=48000)
+        audio.layout = "stereo"
+        samples = np.arange(round(seconds * 48000)) / 48000
+        wave = np.sin(2 * np.pi * 1000 * samples) * is_flash(samples)
+        pieces = [wave[start : start + 1000] for start in range(0, len(wave), 1000)]
+        for number in range(round(seconds * rate)):
+            pixels = np.full((48, 64, 3), 250 if is_flash(number / float(rate)) else 10, np.uint8)
+            container.mux(film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            while pieces and len(wave) - sum(map(len, pieces)) <= number / rate * 48000:
+                stereo = np.ascontiguousarray(np.tile(pieces[0], (2, 1)).astype(np.float32))
+                piece = av.AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
+                piece.rate, piece.pts = 48000, len(wave) - sum(map(len, pieces))
+                piece.time_base = Fraction(1, 48000)
+                container.mux(audio.encode(piece))
+                del pieces[0]
+        container.mux(film.encode())
+        container.mux(audio.encode())
+    return path
+
+
+def is_flash(time: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+    """Return whether there is a flash at a time in seconds; rounded, so that frames do not lie on its edge."""
+    return np.asarray((np.asarray(time) + 0.4 + 1e-6) % 0.8 < 0.1) & (np.asarray(time) > 0.1)
+
+
+def beeps(path: Path) -> list[float]:
+    """Return when the sound of a file starts after silence, in seconds."""
+    starts, loud = list[float](), -1.0
+    with av.open(str(path)) as container:
+        for frame in container.decode(container.streams.audio[0]):
+            samples = np.abs(frame.to_ndarray().astype(float))
+            if not frame.format.is_planar:
+                samples = samples.reshape(-1, frame.layout.nb_channels).T
+            samples = samples.max(axis=0) / (32768 if frame.format.name.startswith("s16") else 1)
+            for place in np.flatnonzero(samples > 0.3):
+                time = frame.time + place / frame.rate
+                if time - loud > 0.2:
+                    starts.append(time)
+                loud = time
+    return starts

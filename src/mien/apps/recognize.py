@@ -36,7 +36,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         typer.Option(
             metavar="DIR",
             help="Also save the images or the video here, with boxes and labels; for a video also the results, a "
-            "summary and a timeline.",
+            "summary and timelines.",
         ),
     ] = None,
     threads: Threads = 1,

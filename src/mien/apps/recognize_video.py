@@ -27,6 +27,7 @@ from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.recording import LineFile, VideoRecorder
 from mien.inference.video.summary import VideoSummary
 from mien.inference.video.timeline import draw_timeline
+from mien.inference.video.timeline_page import timeline_page
 from mien.inference.video.writers import frame_text, header_text, print_summary, summarize
 
 
@@ -46,9 +47,10 @@ class SavedResults:
     def __init__(self, folder: Path, video: VideoSource, labels: tuple[str, ...], options: VideoOptions) -> None:
         """Create the files; `MienError` if that fails."""
         self._format = "json" if options.format == "json" else "csv"
-        suffixes = (".jsonl" if options.format == "json" else ".csv", ".mp4", "-summary.json", "-timeline.svg")
-        lines, annotated, self._summary, self._timeline = _free_paths(folder, _stem(video.name), suffixes)
-        self._recorder = _recorder(annotated, video, options.threads) if options.use_video else None
+        results = ".jsonl" if options.format == "json" else ".csv"
+        suffixes = (results, ".mp4", "-summary.json", "-timeline.svg", "-timeline.png", "-timeline.html")
+        lines, self._annotated, self._summary, *self._timeline = _free_paths(folder, _stem(video.name), suffixes)
+        self._recorder = _recorder(self._annotated, video, options.threads) if options.use_video else None
         self._lines = LineFile(lines)
         if self._format == "csv":
             self._lines.write(header_text(labels))
@@ -60,11 +62,15 @@ class SavedResults:
             self._recorder.write(draw_faces(result.pixels, result), result.time)
 
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
-        """Write summary and timeline; `VideoError` if that fails."""
+        """Write summary and timelines; `VideoError` if that fails."""
         content = {"source": printable(source), **summary.to_json(), "frames_per_second": round(frames_per_second, 1)}
         try:
             write_json(self._summary, content)
-            write_whole(self._timeline, draw_timeline(summary, Path(source).name))
+            name, svg, png, page = printable(Path(source).name), *self._timeline
+            drawing = draw_timeline(summary, name)
+            write_whole(svg, drawing.to_svg())
+            write_whole(png, drawing.to_png())
+            write_whole(page, timeline_page(summary, name, self._annotated.name if self._annotated.exists() else None))
         except OSError as error:
             raise VideoError(f"{error.filename or self._summary} cannot be written ({error.strerror}).") from None
 

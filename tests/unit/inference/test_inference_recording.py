@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -10,15 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from written_video import grey_frames
 
+from mien.core.expressions import COLOURS
 from mien.core.types import Box, FrameResult, TrackedFace
 from mien.inference.video import summary as summary_module
 from mien.inference.video.decoding import EncodedVideo
+from mien.inference.video.drawing import Line, Rectangle
 from mien.inference.video.frames import VideoError
 from mien.inference.video.recording import LineFile, VideoRecorder
 from mien.inference.video.summary import VideoSummary
-from mien.inference.video.timeline import draw_timeline
+from mien.inference.video.timeline import WIDTH, draw_timeline
+from mien.inference.video.timeline_page import timeline_page
 
 LABELS = ("happy", "sad", "neutral")
 
@@ -158,14 +163,53 @@ def test_a_summary_has_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_timeline_is_valid_and_complete() -> None:
     summary = summed_up(result(i, {1: "happy" if i < 50 else "sad", 2: "neutral"}) for i in range(100))
-    svg = draw_timeline(summary, 'a<b>&"\x00.mp4')
+    svg = draw_timeline(summary, 'a<b>&"\x00.mp4').to_svg()
     root = ET.fromstring(svg)  # noqa: S314
     bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("height") == "22"]
     assert [bar[0].text for bar in bars] == ["happy", "sad", "neutral"]
     assert float(bars[0].get("width", 0)) == pytest.approx(450, abs=2)
     assert float(bars[2].get("width", 0)) == pytest.approx(900, abs=2)
-    assert 'a&lt;b&gt;&amp;"?.mp4' in svg
+    assert "a&lt;b&gt;&amp;&quot;?.mp4" in svg
 
 
 def test_a_timeline_without_faces() -> None:
-    assert "No faces detected" in draw_timeline(summed_up([]), "a")
+    assert "No faces detected" in draw_timeline(summed_up([]), "a").to_svg()
+
+
+def test_probabilities_over_time_are_means_of_time_slots() -> None:
+    summary = summed_up(result(i, {1: "happy" if i < 50 else "sad"}) for i in range(100))
+    means = summary.tracks[1].mean_probabilities
+    seen = means[means.any(axis=1)]
+    assert len(seen) * summary.slot == pytest.approx(summary.seconds, abs=summary.slot)
+    assert seen[len(seen) // 4].tolist() == pytest.approx([1, 0, 0])
+    assert seen[-1].tolist() == pytest.approx([0, 1, 0])
+    assert np.allclose(seen.sum(axis=1), 1)
+
+
+def test_a_timeline_has_a_line_for_each_label_while_a_person_is_seen() -> None:
+    summary = summed_up(result(i, {1: "happy"} if i < 20 or i > 60 else {}) for i in range(100))
+    lines = [part for part in draw_timeline(summary, "a").shapes if isinstance(part, Line) and part.width == 2]
+    assert len(lines) == 2 * len(LABELS)
+    happy = [line for line in lines if line.colour == COLOURS["happy"]]
+    assert [round((line.points[-1][0] - line.points[0][0]) / WIDTH, 1) for line in happy] == [0.2, 0.4]
+
+
+def test_a_timeline_as_png_shows_what_the_svg_shows() -> None:
+    summary = summed_up(result(i, {1: "happy" if i < 50 else "sad"}) for i in range(100))
+    drawing = draw_timeline(summary, "filme/日本.mp4")
+    image = np.asarray(Image.open(io.BytesIO(drawing.to_png())))
+    assert image.shape == (2 * drawing.height, 2 * drawing.width, 3)
+    bars = [part for part in drawing.shapes if isinstance(part, Rectangle) and part.height == 22]
+    for bar in bars:
+        assert image[round(2 * bar.y) + 6, round(2 * bar.x) + 6].tolist() == list(bar.fill)
+
+
+def test_a_timeline_page_holds_what_it_shows(tmp_path: Path) -> None:
+    summary = summed_up(result(i, {1: "happy", 2: "sad"}) for i in range(20))
+    page = timeline_page(summary, "</script><b>", "a b#.mp4")
+    assert 'src="a%20b%23.mp4"' in page
+    assert "</script><b>" not in page
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert data["labels"] == list(LABELS)
+    assert set(map(tuple, data["people"][1]["slots"].values())) == {(0, 100, 0)}
+    assert "<video" not in timeline_page(summary, "a")

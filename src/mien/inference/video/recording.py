@@ -28,9 +28,7 @@ class VideoRecorder:
     only the last fragment.
     """
 
-    def __init__(
-        self, path: Path, threads: int = 1, *, rate: float | None = None, sound: Sound | None = None
-    ) -> None:
+    def __init__(self, path: Path, threads: int = 1, *, rate: float | None = None, sound: Sound | None = None) -> None:
         """Prepare to write; the first frame creates the file.
 
         Args:

@@ -17,7 +17,7 @@ from mien.core.types import UNSURE, FrameResult, TrackedFace
 from mien.inference.video.frames import DEFAULT_RATE
 
 SLOTS = 600
-FIRST_SLOT = 0.1  # seconds
+FIRST_SLOT = 0.02  # seconds
 MAX_TRACKS = 200
 # A track seen for less than this, or than a tenth of a shorter video, is not counted as a person.
 MIN_SEEN = 0.5
@@ -30,16 +30,27 @@ LEFT_AFTER = 30.0
 class TrackHistory:
     """When a person was seen, and as which of the summary's `words`."""
 
-    def __init__(self, face: TrackedFace, time: float, words: int) -> None:
+    def __init__(self, face: TrackedFace, time: float, words: int, labels: int) -> None:
         self.track = face.track
         self.face, self.time = face, time  # the last one seen, and when
         self.first = self.last = time  # when it was seen first and last, in seconds
         self.slots: NDArray[np.float32] = np.zeros((SLOTS, words), dtype=np.float32)  # seconds of each word
+        self.chances: NDArray[np.float32] = np.zeros((SLOTS, labels), dtype=np.float32)  # probability times seconds
 
     @property
     def seconds(self) -> NDArray[np.float64]:
         """(words,) seconds of each word."""
         return np.asarray(self.slots.sum(axis=0, dtype=np.float64))
+
+    @property
+    def mean_probabilities(self) -> NDArray[np.float64]:
+        """(600, labels), the mean of the smoothed probabilities in each time slot; 0 where the person is not seen."""
+        seconds = self.slots.sum(axis=1, dtype=np.float64, keepdims=True)
+        return np.asarray(self.chances / np.where(seconds > 0, seconds, 1))
+
+    def double_slots(self) -> None:
+        """Join each two time slots, which makes room for as many again."""
+        self.slots, self.chances = _with_pairs_joined(self.slots), _with_pairs_joined(self.chances)
 
     @property
     def total(self) -> float:
@@ -80,7 +91,7 @@ class VideoSummary:
         self.frames, self.dropped = self.frames + 1, result.dropped
         for face in seen:
             if face.track not in self.tracks:
-                self.tracks[face.track] = TrackHistory(face, result.time, len(self.words))
+                self.tracks[face.track] = TrackHistory(face, result.time, len(self.words), len(self.labels))
             track = self.tracks[face.track]
             self._track_time += max(result.time - track.time, 0.0)
             self._changes["raw"] += face.raw_label != track.face.raw_label
@@ -154,14 +165,15 @@ class VideoSummary:
         while self.seconds > SLOTS * self.slot:
             self.slot *= 2
             for track in self.tracks.values():
-                pairs = track.slots.reshape(SLOTS // 2, 2, -1).sum(axis=1)
-                track.slots = np.concatenate([pairs, np.zeros_like(pairs)])
+                track.double_slots()
         seconds = self._seconds_by_slot(time, self._frame_time)
         for face in faces:
             track = self.tracks[face.track]
             track.last = self.seconds
+            chances = np.array(list(face.probabilities.values()), dtype=np.float32)
             for slot, part in seconds.items():
                 track.slots[slot, self.words.index(face.counts_as)] += part
+                track.chances[slot] += part * chances
         if len(self.tracks) > MAX_TRACKS:
             self._remove_shortest(time)
 
@@ -182,6 +194,11 @@ class VideoSummary:
         self._removed_seconds += shortest.seconds
         if self._is_person(shortest):
             self._removed[self._main_word(shortest)] += 1
+
+
+def _with_pairs_joined(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    pairs = values.reshape(SLOTS // 2, 2, -1).sum(axis=1)
+    return np.concatenate([pairs, np.zeros_like(pairs)])
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
