@@ -11,7 +11,31 @@ from mien.inference.video.drawing import escape_text
 from mien.inference.video.summary import TrackHistory, VideoSummary
 from mien.inference.video.timeline import LEFT, MAX_PANELS, TOP, WIDTH, draw_timeline, seen_slots, video_seconds
 
-LEGEND = 36  # below which the mark of the time ends
+LEGEND = 36  # height of the legend, where the mark of the time ends
+PLAYER = '<video controls preload="metadata" src="{}"></video>'
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}: apparent expressions over time</title>
+<style>
+{style}</style>
+</head>
+<body>
+<h1>{name}</h1>
+{player}
+{table}
+<div id="chart" tabindex="0" role="application" aria-label="Timeline: arrow keys move the time">
+{chart}</div>
+<p class="note">{use} Probabilities are smoothed, and means over {slot} s. They say how faces look, not what people
+feel.</p>
+<script type="application/json" id="data">{data}</script>
+<script>
+{script}</script>
+</body>
+</html>
+"""
 
 
 def timeline_page(summary: VideoSummary, title: str, video: str | None = None) -> str:
@@ -34,33 +58,18 @@ def timeline_page(summary: VideoSummary, title: str, video: str | None = None) -
         "labels": summary.labels,
         "people": [{"slots": _percentages(track)} for track in people],
     }
-    player = f'<video controls preload="metadata" src="{quote(os.fsencode(video))}"></video>' if video else ""
-    use = "Click to move the video; drag, or use the arrow keys." if video else "Point at it, or use the arrow keys."
-    name = escape_text(title)
     style, script = (Path(__file__).with_name(f"timeline.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}: apparent expressions over time</title>
-<style>
-{style}</style>
-</head>
-<body>
-<h1>{name}</h1>
-{player}
-{_table(people, summary.labels)}
-<div id="chart" tabindex="0" role="application" aria-label="Timeline: arrow keys move the time">
-{drawing.to_svg()}</div>
-<p class="note">{use} Probabilities are smoothed, and means over {summary.slot:g} s. They say how faces look, not what
-people feel.</p>
-<script type="application/json" id="data">{_json(data)}</script>
-<script>
-{script}</script>
-</body>
-</html>
-"""
+    return PAGE.format(
+        name=escape_text(title),
+        style=style,
+        player=PLAYER.format(quote(os.fsencode(video))) if video else "",
+        table=_table(people, summary.labels),
+        chart=drawing.to_svg(),
+        use="Click to move the video; drag, or use the arrow keys." if video else "Point at it, or use the arrow keys.",
+        slot=f"{summary.slot:g}",
+        data=_json(data),
+        script=script,
+    )
 
 
 def _json(data: object) -> str:
