@@ -54,8 +54,8 @@ def test_bad_files_are_listed_and_the_rest_is_annotated(mien, tmp_path, tiny_mod
         "caf\\xe9.png": "the file is empty (0 bytes); expected an image file.",
         "cut.jpg": bad_of(out)["cut.jpg"],
         "empty.png": "the file is empty (0 bytes); expected an image file.",
-        "gone.png": "the file cannot be read (No such file or directory).",
-        "pipe.png": "the path is a folder, a pipe or a device; expected an image file.",
+        "gone.png": f"the file cannot be read (it is a link to {folder / 'nowhere'}, which does not exist).",
+        "pipe.png": "the file cannot be read (it is a named pipe, not a file).",
         "text.jpg": bad_of(out)["text.jpg"],
     }
     assert "damaged or truncated" in bad_of(out)["cut.jpg"]

@@ -51,7 +51,7 @@ def test_no_face_is_a_result(mien, tmp_path, tiny_model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["recognize", "{tmp}", "--model", "{model}"], "no images in this folder"),
+        (["recognize", "{tmp}/empty", "--model", "{model}"], "no images in this folder"),
         (["recognize", "{tmp}/*.png", "--model", "{model}"], "no image file matches"),
         (["recognize", "x.jpg", "--model", "{tmp}/none.onnx"], "no such model file"),
         (["recognize", "x.jpg", "--model", "defualt"], "No model named 'defualt'"),
@@ -73,6 +73,7 @@ def test_no_face_is_a_result(mien, tmp_path, tiny_model):
     ],
 )
 def test_bad_arguments_are_one_line(mien, tmp_path, tiny_model, arguments, message):
+    (tmp_path / "empty").mkdir()
     (tmp_path / "short.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
     code, _, err = mien(*(argument.format(tmp=tmp_path, model=tiny_model) for argument in arguments))
     assert code != 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import dataclasses
+import errno
 import io
 import itertools
 import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import zlib
 from fractions import Fraction
@@ -23,7 +26,7 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
-from archives import rows_of
+from archives import bad_of, rows_of
 from av.stream import Disposition
 from images import HEIC, bmp, encoded, png_chunk, tiff_with_tag, with_jpeg_segment, with_png_chunks
 from numpy.typing import NDArray
@@ -34,15 +37,24 @@ from tiny_model import MakeModel, tiny_card
 from written_video import Track, beeps, grey_frames, put_metadata_first, write_flashes, write_tracks, write_video
 
 import mien as mien_package
-from mien.core.decoding import EXPECTED_FORMATS, Limits, decode_image
-from mien.core.errors import ImageError
+from mien.apps.cli import main
+from mien.apps.web.settings import read_key
+from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_image
+from mien.core.errors import ImageError, RecipeError
 from mien.core.expressions import COLOURS
+from mien.data.label_files import read_table
+from mien.inference import sources
+from mien.inference.archive import pool
+from mien.inference.archive.listing import find_images
+from mien.inference.archive.worker import ChunkWorker
 from mien.inference.recognizer import Recognizer
 from mien.inference.video import VideoError
 from mien.inference.video.clock import VideoClock
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.opening import FILE_FORMATS
 from mien.inference.video.sources import SUFFIXES
+from mien.recipes.loading import load_recipe
+from mien.recipes.queue import load_queue
 
 SURE, UNSURE = 250, 150
 """Brightness of an image that the tiny model is sure is happy, and of one for which it is not."""
@@ -470,6 +482,229 @@ class TestInaccessibleVideos:
             mien_package.stream(tmp_path / "a.mp4", Recognizer(detector="none"))
 
 
+class TestInaccessibleSources:
+    """Kind 7: an inaccessible image ended the run, was passed over in silence, or was waited for without end."""
+
+    KINDS = ("pipe", "socket", "folder", "dangling link", "looping link", "device", "long name", "zero byte")
+
+    @staticmethod
+    def make(folder: Path, kind: str) -> Path:
+        """Return a path named like an image that is no readable file."""
+        path = folder / "bad.png"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(path))
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "dangling link":
+            path.symlink_to("nowhere.png")
+        elif kind == "looping link":
+            path.symlink_to(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        return folder / ("x" * 300 + ".png") if kind == "long name" else path
+
+    @pytest.fixture
+    def closed(self, monkeypatch):
+        """Make folders named "closed" impossible to open, which the rights of root do not allow otherwise."""
+        scandir = os.scandir
+
+        def refuse(path="."):
+            if os.fspath(path).rstrip("/").endswith("closed"):
+                raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+
+    @pytest.mark.parametrize("kind", KINDS[:-1])
+    def test_named(self, mien, brightness, tmp_path, monkeypatch, kind):
+        monkeypatch.chdir(save_grey(tmp_path / "in", SURE))
+        bad = self.make(Path(), kind)
+        code, printed, err = mien("recognize", bad, "0.png", *brightness, "--format", "json")
+        assert code == 1
+        assert err.startswith(f"error: {bad}")
+        assert err.count("\n") == 1
+        assert [json.loads(line)["source"] for line in printed.splitlines()] == ["0.png"]
+
+    @pytest.mark.parametrize("kind", ["pipe", "socket", "dangling link", "looping link", "device"])
+    @pytest.mark.parametrize("source", [".", "*.png", "**"])
+    def test_found(self, mien, brightness, tmp_path, monkeypatch, kind, source):  # noqa: PLR0917
+        monkeypatch.chdir(save_grey(tmp_path / "in", SURE))
+        self.make(Path(), kind)
+        code, printed, err = mien("recognize", source, *brightness, "--format", "json")
+        assert (code, err.count("\n")) == (1, 1)
+        assert err.startswith("error: bad.png cannot be read (")
+        assert len(printed.splitlines()) == 1
+
+    def test_a_folder_says_what_was_skipped(self, mien, brightness, tmp_path, closed):
+        folder = save_grey(tmp_path / "in", SURE)
+        for name in ("a.txt", "b.TXT", "c.psd", "Makefile", ".hidden"):
+            (folder / name).touch()
+        (folder / "closed").mkdir()
+        (folder / "elsewhere").symlink_to(tmp_path)
+        code, printed, err = mien("recognize", folder, *brightness, "--format", "json")
+        assert len(printed.splitlines()) == 1
+        assert code == 1
+        assert err.splitlines() == [
+            f"error: {folder / 'closed'} cannot be searched (Permission denied).",
+            "6 files skipped: 2 .txt, 1 .psd, 1 link to a folder, 1 unreadable folder, 1 without a suffix",
+        ]
+        (folder / "closed").rmdir()
+        assert mien("recognize", folder, *brightness)[0] == 0  # other files are no errors
+
+    def test_heic_is_skipped_with_a_hint(self, mien, brightness, tmp_path, monkeypatch):
+        monkeypatch.setattr(sources, "SUFFIXES", (".png",))
+        (save_grey(tmp_path / "in", SURE) / "photo.HEIC").touch()
+        _, _, err = mien("recognize", tmp_path / "in", *brightness)
+        assert err == "1 file skipped: 1 .heic; reading HEIC requires the extra 'heic'\n"
+
+    @pytest.mark.parametrize("source", ["closed", "closed/*.png", "*/*.png", "**/*.png"])
+    def test_a_closed_folder(self, mien, brightness, tmp_path, monkeypatch, closed, source):  # noqa: PLR0917
+        monkeypatch.chdir(tmp_path)
+        save_grey(Path("open"), SURE)
+        Path("closed").mkdir()
+        code, _, err = mien("recognize", source, "open/0.png", *brightness)
+        assert code == 1
+        assert err.startswith("error: closed cannot be searched (Permission denied).\n")
+
+    def test_annotate(self, mien, brightness, tmp_path, monkeypatch, closed):
+        save_grey(tmp_path / "in", SURE, UNSURE)
+        monkeypatch.chdir(tmp_path / "in")
+        Path("closed").mkdir()
+        Path("notes.txt").touch()
+        for kind in ("pipe", "socket", "dangling link", "looping link", "device"):
+            self.make(Path(), kind).rename(f"{kind}.png")
+        out = tmp_path / "out.parquet"
+        with monkeypatch.context() as patch:  # in this process, where "closed" is closed
+            patch.setattr(
+                pool, "run_processes", lambda job, chunks, *_: (ChunkWorker(job).annotate(n) or n for n in chunks)
+            )
+            code, printed, err = mien("annotate", tmp_path / "in", "-o", out, *brightness)
+        assert (code, "2 images, 2 faces" in printed) == (0, True)
+        assert "1 file skipped: 1 .txt\n6 files could not be read" in err
+        reasons = bad_of(out)
+        assert reasons.pop("closed") == "the folder cannot be searched (Permission denied)."
+        assert reasons.pop("pipe.png") == "the file cannot be read (it is a named pipe, not a file)."
+        assert reasons.pop("socket.png") == "the file cannot be read (it is a socket, not a file)."
+        assert reasons.pop("dangling link.png").endswith("(it is a link to nowhere.png, which does not exist).")
+        assert len(reasons) == 2
+
+    @pytest.mark.parametrize("kind", KINDS[:1] + KINDS[3:7])
+    def test_annotate_a_source_that_is_no_folder_or_list(self, mien, brightness, tmp_path, monkeypatch, kind):
+        monkeypatch.chdir(tmp_path)
+        code, _, err = mien("annotate", self.make(Path(), kind), "-o", "out.parquet", *brightness)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "no such folder or list of images (" in err
+
+    def test_annotate_a_list_of_inaccessible_files(self, mien, brightness, tmp_path):
+        save_grey(tmp_path, SURE)
+        lines = ["0.png", "x" * 300 + ".png", "missing.png", "https://example.org/a.png", "."]
+        (tmp_path / "list").write_text("\n".join(lines))
+        mien("annotate", tmp_path / "list", "-o", tmp_path / "out.parquet", *brightness, "--workers", 1)
+        assert len(rows_of(tmp_path / "out.parquet")) == 1
+        assert list(bad_of(tmp_path / "out.parquet").values()) == [
+            "the file cannot be read (File name too long).",
+            "the file cannot be read (No such file or directory).",
+            "the file cannot be read (it is an address, not a file; download it and name the file).",
+            "the file cannot be read (it is a folder, not a file).",
+        ]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_python(self, tmp_path, monkeypatch, kind):
+        monkeypatch.chdir(tmp_path)
+        path = "a\0b.png" if kind == "zero byte" else self.make(Path(), kind)
+        with pytest.raises(ImageError, match="cannot be read"):
+            Recognizer(detector="none").recognize(path)
+
+    def test_server(self, brightness):
+        good = encoded(Image.new("L", (64, 64), SURE))
+        files = [("images", ("a.png", good)), ("images", ("b.png", b"text")), ("images", ("c.png", good))]
+        with running(tiny_settings(brightness[1])) as server:
+            some = httpx.post(f"{server.address}/v1/recognize?detector=none", files=files)
+            none = httpx.post(f"{server.address}/v1/recognize?detector=none", files=files[1:2])
+        assert some.status_code == 200
+        assert [image["source"] for image in some.json()["images"]] == ["a.png", "c.png"]
+        (problem,) = some.json()["problems"]
+        assert (problem["source"], problem["status"]) == ("b.png", 422)
+        assert "b.png is not an image" in problem["detail"]
+        assert none.status_code == 422
+
+
+class TestOutputThatCannotBeEncoded:
+    """Kind 8: a name that the terminal's encoding lacks was a traceback; files are in UTF-8 whatever it is."""
+
+    NAME = "日本 é \udce9.png"  # also a byte that is not UTF-8
+
+    @staticmethod
+    def has(printed: bytes, text: str, encoding: str) -> bool:
+        """Tell whether a text was printed, with escapes or, as click does for ASCII, in UTF-8."""
+        escaped = text.encode(encoding, "backslashreplace")
+        return escaped in printed or (encoding == "ascii" and text.encode() in printed)
+
+    @pytest.fixture
+    def printed(self, monkeypatch, brightness, tmp_path):
+        """Run a command with streams of an encoding; return what it prints, as bytes."""
+        folder = save_grey(tmp_path / "in", SURE)
+        (folder / "0.png").rename(folder / self.NAME)
+        (folder / "日本.jpg").write_text("no image")
+
+        def run(encoding: str, *words: object) -> tuple[bytes, bytes]:
+            streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n") for _ in range(2)]
+            monkeypatch.setattr(sys, "stdout", streams[0])
+            monkeypatch.setattr(sys, "stderr", streams[1])
+            monkeypatch.setattr(sys, "argv", ["mien", *map(str, (*words, *brightness))])
+            with pytest.raises(SystemExit) as stopped:
+                main()
+            assert stopped.value.code == (0 if words[0] == "annotate" else 1)
+            for stream in streams:
+                stream.flush()
+            return streams[0].buffer.getvalue(), streams[1].buffer.getvalue()
+
+        return run
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "latin-1", "utf-8"])
+    @pytest.mark.parametrize("format", ["table", "json", "csv"])
+    def test_images(self, printed, tmp_path, encoding, format):
+        out, err = printed(encoding, "recognize", tmp_path / "in", "--format", format)
+        assert self.has(err, "日本.jpg is not an image", encoding)
+        if format == "table":
+            assert "日本 é".encode(encoding, "backslashreplace") in out
+        elif format == "json":
+            assert json.loads(out)["source"].endswith(self.NAME)
+        else:
+            (row,) = csv.DictReader(io.StringIO(out.decode("utf-8")))
+            assert row["source"].endswith("日本 é ?.png")
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    def test_videos(self, printed, tmp_path, encoding):
+        path = tmp_path / "日本.mp4"
+        write_video(path, [np.full((64, 64, 3), SURE, np.uint8)] * 5)
+        missing = tmp_path / "é日.mp4"
+        for format in ("table", "csv"):
+            out, err = printed(encoding, "recognize", path, missing, "--format", format, "--save", tmp_path / "out")
+            assert self.has(err, "é日.mp4 cannot", encoding)
+            assert "日本.mp4".encode("utf-8" if format == "csv" else encoding, "backslashreplace") in out
+        rows = csv.DictReader(io.StringIO((tmp_path / "out" / "日本.csv").read_bytes().decode("utf-8")))
+        assert {row["source"] for row in rows} == {str(path)}
+
+    def test_annotate_and_data(self, printed, tmp_path):
+        out = tmp_path / "日本.parquet"
+        text, _ = printed("ascii", "annotate", tmp_path / "in", "-o", out, "--workers", 1)
+        assert self.has(text, "日本.parquet: 1 image", "ascii")
+        assert [row["source"] for row in rows_of(out)] == ["日本 é \\xe9.png"]
+        assert list(bad_of(out)) == ["日本.jpg"]
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    def test_in_a_process_of_its_own(self, tmp_path, encoding):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        command = [sys.executable, "-m", "mien", "recognize", tmp_path / "日本.jpg"]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert self.has(done.stderr, "日本.jpg cannot be read (No such file or directory).\n", encoding)
+
+
 Y, X = np.mgrid[:60, :80]
 GRADIENT = np.stack([3 * X, 4 * Y, X + Y], axis=-1).astype(np.uint8)
 PNG = encoded(Image.fromarray(GRADIENT))
@@ -557,12 +792,14 @@ class TestFormats:
     """Kind 9: formats that Pillow can read are read, whatever their suffix; what else has an image's name is named."""
 
     def test_a_folder_of_every_format(self, mien, brightness, tmp_path):
+        folder = tmp_path / "in"
+        folder.mkdir()
         for name, (kind, options) in WRITTEN.items():
-            (tmp_path / name).write_bytes(encoded(Image.fromarray(GRADIENT), kind, **options))
+            (folder / name).write_bytes(encoded(Image.fromarray(GRADIENT), kind, **options))
         for name, kind in (("a.pgm", "L"), ("a.pbm", "1"), ("a.pfm", "F")):
             image = Image.fromarray(GRADIENT).convert(kind)
-            (tmp_path / name).write_bytes(encoded(image.point(lambda v: v / 255) if kind == "F" else image, "PPM"))
-        code, printed, err = mien("recognize", tmp_path, *brightness, "--format", "json")
+            (folder / name).write_bytes(encoded(image.point(lambda v: v / 255) if kind == "F" else image, "PPM"))
+        code, printed, err = mien("recognize", folder, *brightness, "--format", "json")
         results = [json.loads(line) for line in printed.splitlines()]
         assert (code, err, len(results)) == (0, "", len(WRITTEN) + 3)
         assert {(result["image_width"], result["image_height"]) for result in results} == {(80, 60)}
@@ -612,6 +849,150 @@ class TestFormats:
     )
     def test_other_files_are_named(self, data, expected):
         assert error_of(data) == f"x is {expected}; expected {EXPECTED_FORMATS}."
+
+
+class TestSeveralFrames:
+    """Kind 9: of animations and documents only the first frame was used, in silence."""
+
+    @staticmethod
+    def animation(kind: str, **options: Any) -> bytes:
+        frames = [Image.new("RGB", (64, 64), (level,) * 3) for level in (SURE, 0, UNSURE)]
+        return encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+
+    ANIMATIONS = (("a.gif", "GIF"), ("a.png", "PNG"), ("a.webp", "WEBP"), ("a.avif", "AVIF"), ("a.tif", "TIFF"))
+
+    @pytest.mark.parametrize(("name", "kind"), ANIMATIONS)
+    def test_the_first_or_all(self, mien, brightness, tmp_path, name, kind):
+        (tmp_path / name).write_bytes(self.animation(kind))
+        code, printed, err = mien("recognize", tmp_path / name, *brightness, "--format", "json")
+        assert code == 0
+        assert err == f"note: {tmp_path / name} has 3 frames or pages; only the first was used (--all-frames: all).\n"
+        (result,) = map(json.loads, printed.splitlines())
+        assert (result["frame"], result["frames"], result["faces"][0]["label"]) == (0, 3, "happy")
+        code, printed, err = mien("recognize", tmp_path / name, *brightness, "--format", "csv", "--all-frames")
+        assert (code, err) == (0, "")
+        rows = list(csv.DictReader(io.StringIO(printed)))
+        assert [(row["source"], row["frame"]) for row in rows] == [(str(tmp_path / name), str(i)) for i in range(3)]
+        assert [row["label"] for row in rows] == ["happy", "sad", "happy"]
+
+    def test_table_and_drawings(self, mien, brightness, tmp_path):
+        (tmp_path / "a.gif").write_bytes(self.animation("GIF"))
+        save_grey(tmp_path / "one", SURE)
+        _, printed, _ = mien(
+            "recognize", tmp_path / "a.gif", tmp_path / "one", *brightness, "--all-frames", "--save", tmp_path / "out"
+        )
+        assert "a.gif, frame 3 of 3: 1 face" in printed
+        assert "Total of 4 images: 4 faces" in printed
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "a-2.jpg", "a-3.jpg", "a.jpg"]
+
+    def test_previews_are_no_frames(self):
+        preview = Image.fromarray(GRADIENT[::2, ::2])
+        mpo = encoded(Image.fromarray(GRADIENT), "MPO", save_all=True, append_images=[preview])
+        assert Image.open(io.BytesIO(mpo)).n_frames == 2
+        buffer = io.BytesIO()
+        with tifffile.TiffWriter(buffer) as file:
+            file.write(GRADIENT, photometric="rgb")
+            file.write(GRADIENT[::2, ::2], photometric="rgb", subfiletype=1)
+        assert [len(EncodedImage(data)) for data in (mpo, buffer.getvalue(), PNG, JPEG)] == [1, 1, 1, 1]
+
+    def test_a_frame_too_large_or_cut_off(self):
+        first, second = Image.new("L", (8, 8)), Image.new("L", (800, 800))
+        pages = encoded(first, "TIFF", save_all=True, append_images=[second])
+        frames = EncodedImage(pages, "x", Limits(max_pixels=1000)).frames()
+        assert next(frames).shape == (8, 8, 3)
+        with pytest.raises(ImageError, match="million pixels"):
+            next(frames)
+        animation = self.animation("GIF")
+        assert decode_image(animation[:-40]).shape == (64, 64, 3)
+
+    def test_archive_server_and_python(self, mien, brightness, tmp_path):
+        (tmp_path / "in").mkdir()
+        for name, kind in self.ANIMATIONS:
+            (tmp_path / "in" / name).write_bytes(self.animation(kind))
+        save_grey(tmp_path / "in", SURE)
+        out = tmp_path / "out.parquet"
+        _, printed, err = mien("annotate", tmp_path / "in", "-o", out, *brightness, "--workers", 1)
+        assert "6 images, 6 faces" in printed
+        assert "note: 5 files have several frames or pages; only the first was used." in err
+        assert "frames" not in rows_of(out)[0]
+        content = self.animation("GIF")
+        assert Recognizer(brightness[1], "none").recognize(content).frames == 3
+        with running(tiny_settings(brightness[1])) as server:
+            address = f"{server.address}/v1/recognize?detector=none"
+            first, second = (httpx.post(address, content=data).json()["images"][0] for data in (content, PNG))
+        assert (first["frame"], first["frames"]) == (0, 3)
+        assert "frames" not in second
+
+
+class TestListsFromWindows:
+    """Kind 10: byte order marks, UTF-16, CRLF, quotes and backslashes in lists; addresses of images."""
+
+    TEXT = '"0.png"\r\n1.png\r\n"sub\\2.png"\r\nsub\\é.png\r\n\r\n'
+    ENCODED = {  # noqa: RUF012
+        "utf-8": TEXT.encode(),
+        "utf-8 with a mark": codecs.BOM_UTF8 + TEXT.encode(),
+        "utf-16, little-endian": codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"),
+        "utf-16, big-endian": codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+        "utf-16 without a mark": TEXT.encode("utf-16-le"),
+        "ansi": TEXT.encode("cp1252"),
+        "between zeros": TEXT.replace("\r\n", "\0").encode(),
+    }
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        save_grey(tmp_path, SURE, SURE)
+        (save_grey(tmp_path / "sub", SURE, SURE, SURE) / "0.png").rename(tmp_path / "sub" / "é.png")
+        return tmp_path
+
+    @pytest.mark.parametrize("name", ENCODED)
+    def test_lists(self, folder, name):
+        (folder / "list.txt").write_bytes(self.ENCODED[name])
+        expected = ["0.png", "1.png", "sub/2.png", "sub/é.png"]
+        assert list(find_images(folder / "list.txt")) == expected
+
+    def test_annotate(self, mien, brightness, folder):
+        (folder / "list.txt").write_bytes(self.ENCODED["utf-16, little-endian"])
+        _, printed, _ = mien("annotate", folder / "list.txt", "-o", folder / "out.parquet", *brightness, "--workers", 1)
+        assert "4 images, 4 faces" in printed
+
+    def test_names_of_linux_stay(self, folder):
+        save_grey(folder, SURE)
+        names = ["back\\slash.png", '"quoted', "caf\udce9.png"]
+        for name in names:
+            (folder / "0.png").rename(folder / name)
+            save_grey(folder, SURE)
+        (folder / "list.txt").write_bytes(b"\n".join(map(os.fsencode, names)))
+        assert list(find_images(folder / "list.txt")) == names
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_other_texts_that_people_write(self, mien, folder, encoding):
+        (folder / "own.toml").write_text('base = "default/fer2013"\n', encoding=encoding)
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(str(folder / "own.toml"), ["no.such=1"])
+        assert "is not TOML" not in str(caught.value)
+        (folder / "queue.toml").write_text("[[run]]\n", encoding=encoding)
+        with pytest.raises(RecipeError) as caught:
+            load_queue(folder / "queue.toml")
+        assert "is not TOML" not in str(caught.value)
+        (folder / "key").write_text("a-key-of-enough-letters\r\n", encoding=encoding)
+        assert read_key(folder / "key") == "a-key-of-enough-letters"
+        (folder / "labels.csv").write_text("name,label\n0.png,happy\n", encoding=encoding)
+        assert [row for _, row in read_table(folder / "labels.csv", ["name", "label"])] == [
+            {"name": "0.png", "label": "happy"}
+        ]
+
+    @pytest.mark.parametrize(
+        "address",
+        ["https://example.org/a/photo.jpg?size=2", "HTTP://example.org/photo.PNG", "file:///home/me/photo.jpg",
+         "s3://bucket/photo.jpg", "data:image/png;base64,AAAA"],
+    )  # fmt: skip
+    def test_addresses_of_images(self, mien, brightness, folder, address):
+        code, printed, err = mien("recognize", address, folder / "0.png", *brightness, "--format", "json")
+        assert (code, len(printed.splitlines())) == (1, 1)
+        expected = "it is an address, not a file; download it and name the file"
+        assert err == f"error: {address} cannot be read ({expected}).\n"
+        with pytest.raises(ImageError, match="it is an address"):
+            Recognizer(detector="none").recognize(address)
 
 
 class TestEndingsOfVideos:

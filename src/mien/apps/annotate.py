@@ -82,6 +82,11 @@ def _print_summary(summary: Summary, out: Path) -> None:
             for name, n in summary.words.most_common()
         )
         typer.echo(f"Expressions: {', '.join(shares)}")
+    if summary.several:
+        several = count(summary.several, "file has several", "files have several")
+        typer.echo(f"note: {several} frames or pages; only the first was used.", err=True)
+    if skipped := summary.skipped.describe():
+        typer.echo(skipped, err=True)
     if summary.bad:
         bad = count(summary.bad, "file")
         typer.echo(f"{bad} could not be read; see {printable(str(bad_list(out)))}", err=True)

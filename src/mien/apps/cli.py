@@ -35,6 +35,7 @@ from mien.apps import (
     train,
     train_all,
 )
+from mien.apps.streams import escape_unencodable
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.text import one_line
 from mien.training.memory import LARGE_PAGES
@@ -97,6 +98,7 @@ def _options(
 def main() -> None:
     """Run the command line; every `MienError` becomes one line on standard error and exit code 1."""
     os.environ.setdefault(LARGE_PAGES, "1")  # before torch is imported, which reads it once
+    escape_unencodable()
     warnings.filterwarnings("ignore", module="PIL")  # an unusual image is either read or gives one line of error
     try:
         app()

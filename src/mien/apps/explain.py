@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mien.apps.failures import Failures
 from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
-from mien.apps.recognize import Failures, expand_all
 from mien.core.text import percent
 
 if TYPE_CHECKING:
@@ -69,12 +69,11 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.core.errors import ImageError
     from mien.explain.face_figure import prepare_folder, save_face
     from mien.explain.faces import FaceExplainer, load_explainer
-    from mien.inference.sources import expand_source
 
     failures = Failures()
-    paths = expand_all(sources, expand_source, failures)
+    paths = failures.expand_images(sources)
     if not paths:
-        raise typer.Exit(1)
+        failures.finish()
     cv2.setNumThreads(threads)
     explainer = load_explainer(model, threads)
     faces = FaceExplainer(explainer, method or (), layer, label, detector, use_rejection=not keep_all)
@@ -93,8 +92,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
                     [save_face(image, i, explainer.card.name, save) for i in range(len(image.faces))] if save else []
                 )
                 _show(image, files or [[]] * len(image.faces), as_json=format == "json")
-    if failures.count:
-        raise typer.Exit(1)
+    failures.finish()
 
 
 def _show(image: ExplainedImage, files: list[list[Path]], *, as_json: bool) -> None:

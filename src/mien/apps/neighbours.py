@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
+from mien.apps.failures import Failures
 from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.core.text import percent
@@ -53,7 +54,6 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.explain.figures import check_figure_paths, save_figure
     from mien.explain.neighbours import draw_neighbours, find_neighbours
     from mien.inference.recognizer import Recognizer
-    from mien.inference.sources import expand_source
 
     files = check_figure_paths(out or [])
     if not model.is_dir():
@@ -64,8 +64,13 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
     explainer = load_run_explainer(model, threads)
     recognizer = Recognizer(explainer.model, detector)
     names, crops = [], []
-    for path in (path for source in images for path in expand_source(source)):
-        found = recognizer.find(path).crops
+    failures = Failures()
+    for path in failures.expand_images(images):
+        try:
+            found = recognizer.find(path).crops
+        except ImageError as error:
+            failures.add(error)
+            continue
         crops += found
         names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
     if not crops:
@@ -95,6 +100,7 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
         _print(rows)
     for file in files:
         typer.echo(f"Figure: {file}", err=True)
+    failures.finish()
 
 
 def _features(explainer: TorchExplainer, images: Any) -> NDArray[np.float32]:

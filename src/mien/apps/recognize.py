@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mien.apps.failures import Failures
 from mien.apps.options import DetectorName, KeepAll, ModelName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.apps.streams import write_utf8
 
 if TYPE_CHECKING:
     from mien.core.types import ImageResult
     from mien.inference.recognizer import Recognizer
-
-T = TypeVar("T")
 
 
 def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
@@ -45,6 +46,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         typer.Option(metavar="cpu|cuda|openvino", help="Run the network on this; cuda and openvino require an extra."),
     ] = "cpu",
     keep_all: KeepAll = False,
+    all_frames: Annotated[
+        bool, typer.Option("--all-frames", help="Images: all frames of animations and pages of documents.")
+    ] = False,
     plugin: PluginFiles = None,
     smoothing: Annotated[
         Literal["off", "on", "adaptive"], typer.Option(help="Videos: smooth each face's probabilities over time.")
@@ -63,14 +67,15 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     """Recognize expressions in images and videos.
 
     The result says how a face looks, not what a person feels. For each file that cannot be read, one line goes to
-    stderr; the others are processed, and the exit code is 1. An image without a face is not an error. Ctrl-C ends a
-    video or a camera early; files saved until then are complete.
+    stderr; the others are processed, and the exit code is 1. Other files in folders are counted on stderr. An image
+    without a face is not an error. Ctrl-C ends a video or a camera early; files saved until then are complete.
     """
     from mien.inference.formats import write_results
-    from mien.inference.sources import expand_source
     from mien.inference.video.sources import expand_video, is_video
 
     load_plugin_files(plugin)
+    if format == "csv":
+        write_utf8()
     failures = Failures()
     load = partial(_load, model, detector, threads, provider, use_rejection=not keep_all)
     stopped = 0
@@ -83,41 +88,15 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
             raise ImageError(f"{images[0]} is not a video, but others are; name images and videos in two commands.")
         settings = StreamSettings(detect_every, smoothing=smoothing, time_constant=time_constant)
         options = VideoOptions(format, save, not no_video, threads)
-        videos = expand_all(sources, expand_video, failures)
+        videos = failures.expand(sources, expand_video)
         stopped = recognize_videos(videos, load(), settings, options, failures.add) if videos else 0
-    elif paths := expand_all(sources, expand_source, failures):
+    elif paths := failures.expand_images(sources):
         recognizer = load()
-        results = _results(recognizer, paths, save, failures)
-        write_results(format, results, recognizer.card.labels.names, sys.stdout)
-    if stopped or failures.count:
-        raise typer.Exit(128 + stopped if stopped else 1)
-
-
-class Failures:
-    """Prints errors and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self, error: Exception) -> None:
-        """Print an error as one line on stderr, and count it."""
-        from mien.core.text import one_line
-
-        self.count += 1
-        typer.echo(f"error: {one_line(error)}", err=True)
-
-
-def expand_all(sources: list[str], expand: Callable[[str], list[T]], failures: Failures) -> list[T]:
-    """Return what every source expands to, each once, in the order of the sources."""
-    from mien.core.errors import ImageError
-
-    found: list[T] = []
-    for source in sources:
-        try:
-            found += expand(source)
-        except ImageError as error:
-            failures.add(error)
-    return list(dict.fromkeys(found))
+        results = _results(recognizer, paths, save, failures, all_frames=all_frames)
+        write_results(format, results, recognizer.card.labels.names, sys.stdout, has_frames=all_frames)
+    if stopped:
+        raise typer.Exit(128 + stopped)
+    failures.finish()
 
 
 def _load(model: str, detector: str, threads: int, provider: str, *, use_rejection: bool) -> Recognizer:
@@ -131,17 +110,28 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
     return Recognizer(OnnxModel.load(model, threads, provider), detector, use_rejection=use_rejection)
 
 
-def _results(recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures) -> Iterator[ImageResult]:
-    from mien.core.decoding import read_image
+def _results(
+    recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures, *, all_frames: bool
+) -> Iterator[ImageResult]:
+    """Yield the result of each image, or of each frame; say at the end whose further frames were left out."""
+    from mien.core.decoding import open_image
     from mien.core.errors import ImageError
     from mien.inference.draw import save_drawing
 
+    several: list[ImageResult] = []
     for path in paths:
         try:
-            image = read_image(path)
-            result = recognizer.recognize(image, source=str(path))
-            yield result
-            if save is not None:
-                save_drawing(image, result, save)
+            file = open_image(path)
+            for number, pixels in enumerate(file.frames() if all_frames else [file.first()]):
+                found = recognizer.recognize(pixels, source=str(path))
+                result = dataclasses.replace(found, frames=len(file), frame=number)
+                yield result
+                if save is not None:
+                    save_drawing(pixels, result, save)
+            several += [result] if len(file) > 1 else []
         except ImageError as error:
             failures.add(error)
+    if several and not all_frames:
+        one = f"{several[0].source} has {several[0].frames:,}"
+        what = one if len(several) == 1 else f"{len(several)} files have several"
+        typer.echo(f"note: {what} frames or pages; only the first was used (--all-frames: all).", err=True)

@@ -41,7 +41,8 @@ PLUGINS = {
     "PPM": "PpmImagePlugin",
 }
 EXPECTED_FORMATS = "JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF, JPEG 2000 or PNM"
-WITH_FRAMES = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")  # further images of the others are previews or depth maps
+# What an animation contains. Further images in files of other formats are previews or depth maps.
+ANIMATED = {"PNG": b"acTL", "GIF": b"GIF8", "WEBP": b"ANMF", "AVIF": b"avis"}
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")
 HEIC_MODULE = "pi_heif"
 SUFFIXES = (
@@ -99,7 +100,7 @@ class EncodedImage:
         """Return the number of frames or pages; 1 if that cannot be read."""
         if self._pages:
             return len(self._pages)
-        if self.format in WITH_FRAMES:
+        if self.format in ANIMATED and ANIMATED[self.format] in self._data:
             with contextlib.suppress(Exception):  # reading the frames says what is wrong
                 return int(getattr(self._open(self._data), "n_frames", 1))
         return 1

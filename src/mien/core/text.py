@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -43,6 +45,26 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type's name if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def encoding_of(start: bytes) -> str:
+    """Return the encoding of a text that begins like this: UTF-16 if a byte order mark says so, else UTF-8.
+
+    >>> encoding_of("é".encode("utf-16")), encoding_of("é".encode("utf-8-sig"))
+    ('utf-16', 'utf-8-sig')
+    """
+    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that a person wrote, in the encoding that its beginning says.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not a text.
+    """
+    content = path.read_bytes()
+    return content.decode(encoding_of(content))
 
 
 def one_line(text: object) -> str:

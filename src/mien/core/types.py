@@ -125,7 +125,10 @@ class TrackedFace(Face):
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The faces of one image, left to right; `rejected` counts boxes that the network rejected as non-faces."""
+    """The faces of one image, left to right; `rejected` counts boxes that the network rejected as non-faces.
+
+    The image's file has `frames` frames or pages, of which this is number `frame`, counted from 0.
+    """
 
     source: str
     width: int
@@ -133,6 +136,8 @@ class ImageResult:
     faces: list[Face] = field(default_factory=list)
     labels: tuple[str, ...] = ()
     rejected: int = 0
+    frames: int = 1
+    frame: int = 0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -140,8 +145,9 @@ class ImageResult:
         return _shares(self.faces, self.labels)
 
     def to_json(self) -> dict[str, object]:
-        """Return the result as JSON values."""
-        return {"source": self.source, **_image_json(self)}
+        """Return the result as JSON values, with the frame if its file has several."""
+        frame = {"frame": self.frame, "frames": self.frames} if self.frames > 1 else {}
+        return {"source": self.source, **frame, **_image_json(self)}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from mien.core.decoding import SUFFIXES
 from mien.core.errors import DataError
 from mien.core.expressions import Expression, LabelSet
+from mien.core.text import encoding_of
+from mien.core.text import read_text as read_any_text
 
 # What operating systems and archivers leave behind; hidden files and folders are skipped too.
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")
@@ -70,7 +73,7 @@ def walk_files(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
 def read_text(path: Path) -> str:
     """Read a text file; `DataError` if it cannot be read."""
     with reading(path):
-        return path.read_text(encoding="utf-8-sig")
+        return read_any_text(path)
 
 
 def read_table(
@@ -86,24 +89,11 @@ def read_table(
     Raises:
         DataError: A column is missing, a row does not fit the header, or the file is not CSV text.
     """
-    with reading(path, "CSV text"), path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        first = [field.strip() for field in next(rows, [])]
-        spelling = {column.lower(): column for column in columns}
-        header, before = [spelling.get(name.lower(), name) for name in first], []
-        if len(first) == len(default_header) and not set(first) & set(default_header):
-            header, before = list(default_header), [first]
-        missing = [column for column in columns if column not in header]
-        if missing:
-            found = ", ".join(first)[:200] or "nothing"
-            raise DataError(
-                f"{path}, line 1 has no column '{missing[0]}': found {found}; expected {', '.join(columns)}."
-            )
-        for fields in filter(None, chain(before, rows)):
-            where = f"{path}, line {rows.line_num}"
-            if len(fields) != len(header):
-                raise DataError(f"{where} has {len(fields)} columns; expected {len(header)}.")
-            yield where, dict(zip(header, map(str.strip, fields), strict=True))
+    with reading(path, "CSV text"):
+        with path.open("rb") as start:
+            encoding = encoding_of(start.read(4))
+        with path.open(encoding=encoding, newline="") as file:
+            yield from _read_rows(path, file, columns, default_header)
 
 
 def parse_number(text: str, labels: Iterable[Expression], where: object, first: int = 1) -> Expression:
@@ -122,3 +112,23 @@ def parse_word(word: str, where: object, labels: LabelSet = ALL_LABELS) -> Expre
         return labels.expressions[labels.index(word)]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def _read_rows(
+    path: Path, file: TextIO, columns: Sequence[str], default_header: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    rows = csv.reader(file)
+    first = [field.strip() for field in next(rows, [])]
+    spelling = {column.lower(): column for column in columns}
+    header, before = [spelling.get(name.lower(), name) for name in first], []
+    if len(first) == len(default_header) and not set(first) & set(default_header):
+        header, before = list(default_header), [first]
+    missing = [column for column in columns if column not in header]
+    if missing:
+        found = ", ".join(first)[:200] or "nothing"
+        raise DataError(f"{path}, line 1 has no column '{missing[0]}': found {found}; expected {', '.join(columns)}.")
+    for fields in filter(None, chain(before, rows)):
+        where = f"{path}, line {rows.line_num}"
+        if len(fields) != len(header):
+            raise DataError(f"{where} has {len(fields)} columns; expected {len(header)}.")
+        yield where, dict(zip(header, map(str.strip, fields), strict=True))

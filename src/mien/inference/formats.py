@@ -15,7 +15,9 @@ from mien.core.types import ImageResult
 WIDTH_OF_A_PIPE = 200  # it has none of its own; no cell is cut there
 
 
-def write_results(format: str, results: Iterable[ImageResult], labels: Sequence[str], out: TextIO) -> None:
+def write_results(
+    format: str, results: Iterable[ImageResult], labels: Sequence[str], out: TextIO, *, has_frames: bool = False
+) -> None:
     """Write results one by one as they come; a table, after the last of them.
 
     Args:
@@ -23,6 +25,7 @@ def write_results(format: str, results: Iterable[ImageResult], labels: Sequence[
         results: The results.
         labels: The model's labels.
         out: The text file to write to.
+        has_frames: Whether CSV has a column for the frame of an animation or the page of a document.
     """
     if format == "table":
         _write_table(list(results), out)
@@ -31,9 +34,10 @@ def write_results(format: str, results: Iterable[ImageResult], labels: Sequence[
             print(json.dumps(result.to_json()), file=out, flush=True)
     else:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(table_columns(labels))
+        writer.writerow(table_columns(labels, has_frames=has_frames))
         for result in results:
-            writer.writerows(table_rows({**result.to_json(), "source": printable(result.source)}, labels))
+            content = {**result.to_json(), "source": printable(result.source)}
+            writer.writerows(table_rows(content, labels, has_frames=has_frames))
 
 
 def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
@@ -47,14 +51,19 @@ def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
     for result in results:
         for number, face in enumerate(result.faces, start=1):
             box = ", ".join(map(str, face.box.rounded()))
-            table.add_row(Text(printable(result.source)), str(number), box, face.wording, percent(face.confidence, 1))
+            table.add_row(Text(_name(result)), str(number), box, face.wording, percent(face.confidence, 1))
     if table.row_count:
         console.print(table)
-    lines = [f"{printable(result.source)}: {_expressions([result])}" for result in results]
+    lines = [f"{_name(result)}: {_expressions([result])}" for result in results]
     if len(results) > 1 and table.row_count:
         lines.append(f"Total of {len(results)} images: {_expressions(results)}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
+
+
+def _name(result: ImageResult) -> str:
+    frame = f", frame {result.frame + 1} of {result.frames}" if result.frames > 1 else ""
+    return f"{printable(result.source)}{frame}"
 
 
 def _expressions(results: Sequence[ImageResult]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
-from mien.core.decoding import DEFAULT_LIMITS, Limits, decode_image, read_image
+from mien.core.decoding import DEFAULT_LIMITS, EncodedImage, Limits, open_image
 from mien.core.errors import ImageError
 from mien.core.image import as_rgb, crop_face, fit_face, roll_to_undo, to_batch
 from mien.core.types import Box, Detection, Face, ImageResult
@@ -27,7 +27,8 @@ ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
 class FoundFaces:
     """The faces found in one image of `width` x `height` pixels, from left to right.
 
-    `crops` are as the network takes them: (size, size) or (size, size, 3).
+    `crops` are as the network takes them: (size, size) or (size, size, 3). The image's file has `frames` frames or
+    pages; the faces are those of the first.
     """
 
     source: str
@@ -35,6 +36,7 @@ class FoundFaces:
     height: int
     detections: list[Detection]
     crops: list[NDArray[np.uint8]] = field(repr=False)
+    frames: int = 1
 
 
 class Recognizer:
@@ -90,7 +92,9 @@ class Recognizer:
 
         Args:
             image: A file's path, its bytes, or an array: (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA; uint8,
-                uint16 or floats in [0, 1]. OpenCV's arrays are BGR: convert them with `image[..., ::-1]`.
+                uint16 or floats in [0, 1]. OpenCV's arrays are BGR: convert them with `image[..., ::-1]`. An animation
+                or a document gives its first frame or page; `open_image(path).frames()` of `mien.core.decoding` yields
+                all of them as arrays.
             source: The image's name in the result and in errors; by default its path.
 
         Raises:
@@ -118,10 +122,10 @@ class Recognizer:
             ImageError: The image cannot be read, or exceeds a limit.
         """
         name = image_name(image) if source is None else source
-        pixels = read_pixels(image, name, limits)
+        pixels, frames = _read(image, name, limits)
         detections = sorted(self.detect(pixels), key=lambda detection: detection.box.centre)
         crops = [self.crop(pixels, detection.box, detection.roll) for detection in detections]
-        return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops)
+        return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops, frames)
 
     def classify(self, found: Sequence[FoundFaces], *, batch: int | None = None) -> list[ImageResult]:
         """Return one result per image, in order, without rejected faces.
@@ -149,7 +153,7 @@ class Recognizer:
                     box, score, roll = detection.box, detection.score, detection.roll
                     faces.append(Face(box, score, label, by_label, roll=roll, unsure_below=self.card.unsure_below))
             rejected = len(one.detections) - len(faces)
-            results.append(ImageResult(one.source, one.width, one.height, faces, labels, rejected))
+            results.append(ImageResult(one.source, one.width, one.height, faces, labels, rejected, one.frames))
         return results
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Detection]:
@@ -180,13 +184,20 @@ class Recognizer:
 
 def read_pixels(image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Return an image as upright RGB (h, w, 3); `name` is its name in errors."""
-    if isinstance(image, str | os.PathLike):
-        return read_image(Path(image), limits, source=name)
-    if isinstance(image, bytes | bytearray | memoryview):
-        return decode_image(bytes(image), name, limits)
+    return _read(image, name, limits)[0]
+
+
+def _read(image: ImageLike, name: str, limits: Limits) -> tuple[NDArray[np.uint8], int]:
+    """Return the first frame of an image, and the number of frames of its file."""
     if isinstance(image, np.ndarray):
-        return as_rgb(image)
-    raise ImageError(f"Got an image of type {type(image).__name__}; expected a path, bytes or a numpy array.")
+        return as_rgb(image), 1
+    if isinstance(image, str | os.PathLike):
+        file = open_image(Path(image), limits, source=name)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        file = EncodedImage(bytes(image), name, limits)
+    else:
+        raise ImageError(f"Got an image of type {type(image).__name__}; expected a path, bytes or a numpy array.")
+    return file.first(), len(file)
 
 
 def image_name(image: ImageLike) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
+from mien.core.text import read_text
 from mien.recipes.detector_schema import DetectorRecipe
 from mien.recipes.schema import Recipe
 
@@ -126,7 +127,7 @@ def _read(name_or_path: str) -> dict[str, Any]:
     elif not source.is_file():
         raise RecipeError(f"No recipe file {name_or_path}.")
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(source))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Recipe {name_or_path} is not TOML: {error}.") from None
 

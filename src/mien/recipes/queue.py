@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
+from mien.core.text import read_text
 from mien.recipes.loading import load_recipe
 from mien.recipes.schema import Recipe, Settings
 
@@ -104,7 +105,7 @@ def load_queue(path: Path) -> list[QueueEntry]:
     if not path.is_file():
         raise RecipeError(f"No queue file {path}; expected a .toml file of [[run]] tables.")
     try:
-        entries = _QueueFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).run
+        entries = _QueueFile.model_validate(tomllib.loads(read_text(path))).run
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"Queue {path} is not TOML: {error}.") from None
     except ValidationError as error:

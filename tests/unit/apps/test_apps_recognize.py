@@ -61,7 +61,11 @@ def test_json(run, photos: Path) -> None:
 
 def test_csv_and_table(run, photos: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run(photos, "--format", "csv").stdout)))
-    assert [Path(row["source"]).name for row in rows] == ["astronaut.png", "hopper.jpg"]
+    assert [(Path(row["source"]).name, row["face"]) for row in rows] == [
+        ("astronaut.png", "1"),
+        ("empty.png", "0"),
+        ("hopper.jpg", "1"),
+    ]
     lines = run(photos).stdout.splitlines()
     assert any(line.endswith("empty.png: No faces detected") for line in lines)
     assert "Expressions: unsure 100 % (2 of 2)" in lines[-1]  # the tiny model never exceeds one half

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from mien.apps.web.bodies import Upload, check_type, read_files
 from mien.apps.web.engine import Engine
-from mien.apps.web.problems import ProblemError
+from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.schemas import (
     LINES_RESPONSE,
     Choice,
@@ -44,14 +44,16 @@ LoadedEngine = Annotated[Engine, Depends(get_engine)]
 @router.post(
     "/v1/recognize",
     response_model=Recognition,
+    response_model_exclude_none=True,
     openapi_extra=describe_upload("images", "image", MAX_IMAGES),
     tags=["recognition"],
 )
 async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Choice, Query()]) -> dict[str, Any]:
     """Find the faces of one or more images and classify the expression that each appears to show.
 
-    Send a form with one or more files named `images`, or one image as the body. If one image cannot be read, the
-    response is a problem that names it, and none is recognized. Images are only kept in memory.
+    Send a form with one or more files named `images`, or one image as the body. Images that cannot be read are in
+    `problems`; if none can be read, the response is a problem. Of an animation or a document, the first frame or page
+    is used. Images are only kept in memory.
     """
     recognizer = engine.recognizer(choice.model, choice.detector)
     upload = Upload("images", "image", MAX_IMAGES, engine.settings.limits.body_bytes)
@@ -59,9 +61,13 @@ async def recognize(request: Request, engine: LoadedEngine, choice: Annotated[Ch
     engine.requests.check()
     with engine.bytes.share() as take:
         images = await read_files(request, upload, engine.settings.timeouts, take)
-        results = await engine.run(lambda: engine.recognize(recognizer, images))
-    name = choice.model or next(iter(engine.models))
-    return {"model": name, "detector": recognizer.detector.name, "images": [result.to_json() for result in results]}
+        results, unreadable = await engine.run(lambda: engine.recognize(recognizer, images))
+    return {
+        "model": choice.model or next(iter(engine.models)),
+        "detector": recognizer.detector.name,
+        "images": [result.to_json() for result in results],
+        "problems": [{"source": name, **as_problem(error).to_json()} for name, error in unreadable],
+    }
 
 
 @router.post(

@@ -20,12 +20,12 @@ from mien.apps.web.metrics import Metrics
 from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import ServerSettings
 from mien.core.decoding import Limits
-from mien.core.errors import MienError, ModelError, did_you_mean
+from mien.core.errors import ImageError, MienError, ModelError, did_you_mean
 from mien.core.types import Detection, ImageResult
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
 from mien.inference.model import OnnxModel, model_files
-from mien.inference.recognizer import Recognizer
+from mien.inference.recognizer import FoundFaces, Recognizer
 
 T = TypeVar("T")
 MAX_FACES = 100  # per image
@@ -76,18 +76,29 @@ class Engine:
         _check_loaded("detector", detector, self.detectors)
         return self._recognizers[model, detector]
 
-    def recognize(self, recognizer: Recognizer, images: Sequence[tuple[str, bytes]]) -> list[ImageResult]:
+    def recognize(
+        self, recognizer: Recognizer, images: Sequence[tuple[str, bytes]]
+    ) -> tuple[list[ImageResult], list[tuple[str, ImageError]]]:
         """Decode and recognize images (name, file content); call it in a worker thread.
 
+        Returns:
+            The results of those that can be read, and the names and errors of the others.
+
         Raises:
-            ImageError: One of them cannot be read.
+            ImageError: None of them can be read.
         """
         limits = Limits(self.settings.limits.body_bytes, self.settings.limits.pixels)
-        # one at a time, so that only the crops of earlier images stay in memory
-        found = [recognizer.find(data, name, limits=limits) for name, data in images]
+        found, unreadable = list[FoundFaces](), list[tuple[str, ImageError]]()
+        for name, data in images:  # one at a time, so that only the crops of earlier images stay in memory
+            try:
+                found.append(recognizer.find(data, name, limits=limits))
+            except ImageError as error:
+                unreadable.append((name, error))
+        if not found:
+            raise unreadable[0][1]
         results = recognizer.classify(found)
         self.metrics.images.labels("image").inc(len(results))
-        return results
+        return results, unreadable
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run the work of a request in a worker thread; it counts towards the request limit until it is done.

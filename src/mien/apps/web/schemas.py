@@ -18,7 +18,12 @@ _FACE = Face(Box(212.4, 88.0, 121.7, 160.2), 0.94, "happy", _PROBABILITIES, roll
 _TRACKED = TrackedFace(**vars(_FACE), track=1, raw=_PROBABILITIES)
 _IMAGE = ImageResult("group.jpg", 640, 480, [_FACE], tuple(_PROBABILITIES))
 _FRAME = FrameResult(0, 0.0, 640, 480, [_TRACKED], tuple(_PROBABILITIES))
-RECOGNITION_EXAMPLE: dict[str, Any] = {"model": "default", "detector": "mien", "images": [_IMAGE.to_json()]}
+RECOGNITION_EXAMPLE: dict[str, Any] = {
+    "model": "default",
+    "detector": "mien",
+    "images": [_IMAGE.to_json()],
+    "problems": [],
+}
 
 
 class Choice(BaseModel):
@@ -66,20 +71,29 @@ class ImageResponse(BaseModel):
     """The faces of one image, from left to right."""
 
     source: str = Field(description="The file name that was sent, or the field's name and number.")
+    frame: int | None = Field(None, description="Only of an animation or a document: the frame or page, 0.")
+    frames: int | None = Field(None, description="Only of an animation or a document: how many it has.")
     image_width: int
     image_height: int
     faces: list[FaceResponse]
     shares: dict[str, float] = Field(description="Share of the faces that count as each label, and as `unsure`.")
 
 
+class SourceProblem(Problem):
+    """Why one of several images could not be read."""
+
+    source: str = Field(description="The file name that was sent, or the field's name and number.")
+
+
 class Recognition(BaseModel):
-    """One result per image, in the order of the request."""
+    """One result per image that can be read, in the order of the request."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [RECOGNITION_EXAMPLE]})
 
     model: str
     detector: str
     images: list[ImageResponse]
+    problems: list[SourceProblem] = Field(description="One per image that cannot be read.")
 
 
 class InputResponse(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mien.core.errors import MienError
 from mien.core.hardware import available_cores
+from mien.core.text import read_text
 
 KEY_VARIABLE = "MIEN_API_KEY"
 MIN_KEY_LENGTH = 16
@@ -107,7 +108,7 @@ def read_key(path: Path | None) -> str | None:
     """
     if path is not None:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_text(path).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise MienError(f"{path}: the API key cannot be read ({reason}).") from None

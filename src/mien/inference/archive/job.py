@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,6 +26,7 @@ from mien.inference.archive.listing import find_images, no_images, root_of
 from mien.inference.detectors.registry import AUTO, split_spec
 from mien.inference.model import OnnxModel, model_files, read_model
 from mien.inference.recognizer import Recognizer
+from mien.inference.sources import Skipped
 
 try:
     import fcntl
@@ -72,7 +74,8 @@ class Job:
 
     `description` is the metadata of the Parquet file; together with `source` it decides whether a job may be continued.
     The paths of the `total` images are relative to `root`; `starts` are the positions of the chunks in the file
-    `images`, in bytes. Workers execute the files in `plugins`.
+    `images`, in bytes. `skipped` counts files that are no images (see `Skipped`). Workers execute the files in
+    `plugins`.
     """
 
     parts: Path
@@ -85,6 +88,7 @@ class Job:
     chunk: int = 0
     total: int = 0
     starts: tuple[int, ...] = field(default=(), repr=False)
+    skipped: Counter[str] = field(default_factory=Counter, repr=False)
 
     def part(self, number: int) -> Path:
         """Return the path of a finished chunk's rows."""
@@ -160,9 +164,9 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
         foreign = next((path for path in job.parts.iterdir() if path.name != LOCK), None)
         if foreign is not None:
             raise ArchiveError(f"{job.parts} holds {foreign.name}, which is not part of a job; name another output.")
-        total = 0
+        total, skipped = 0, Skipped()
         with images.open("w", encoding="ascii") as file:
-            for total, path in enumerate(find_images(source), start=1):
+            for total, path in enumerate(find_images(source, skipped), start=1):
                 file.write(json.dumps(path) + "\n")
                 if total % 1000 == 0:
                     found(total)
@@ -171,8 +175,8 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
             raise no_images(source)
         largest = LARGEST_CHUNK.get(job.description["detector"], LARGEST_CHUNK_WITH_DETECTOR)
         chunk = min(max(total // (workers * CHUNKS_PER_WORKER), SMALLEST_CHUNK), largest)
-        write_json(record, {**wanted, "chunk": settings.chunk or chunk})
-    chunk = _read_chunk_size(record, wanted)
+        write_json(record, {**wanted, "chunk": settings.chunk or chunk, "skipped": +skipped.kinds})
+    chunk, kinds = _read_record(record, wanted)
     for leftover in [*job.parts.glob("trace-*"), *job.parts.glob(f"*{SUFFIX}")]:
         leftover.unlink(missing_ok=True)
     starts, total, position = [], 0, 0
@@ -181,7 +185,7 @@ def begin(job: Job, source: Path, settings: ArchiveSettings, workers: int, found
             if total % chunk == 1 % chunk:
                 starts.append(position)
             position += len(line)
-    return dataclasses.replace(job, chunk=chunk, total=total, starts=tuple(starts))
+    return dataclasses.replace(job, chunk=chunk, total=total, starts=tuple(starts), skipped=kinds)
 
 
 @contextlib.contextmanager
@@ -221,11 +225,11 @@ def clear(job: Job) -> None:
             path.unlink(missing_ok=True)
 
 
-def _read_chunk_size(record: Path, wanted: dict[str, Any]) -> int:
-    """Return the images per chunk of a started job; `ArchiveError` if it has other settings than wanted."""
+def _read_record(record: Path, wanted: dict[str, Any]) -> tuple[int, Counter[str]]:
+    """Return a started job's images per chunk and the files skipped; `ArchiveError` if it has other settings."""
     try:
         then = dict(json.loads(record.read_bytes()))
-        chunk = int(then["chunk"])
+        chunk, skipped = int(then["chunk"]), Counter(dict(then["skipped"]))
     except (ValueError, KeyError, TypeError):
         raise ArchiveError(f"{record} is not a job's record; remove {record.parent} to start again.") from None
     for name, value in wanted.items():
@@ -234,4 +238,4 @@ def _read_chunk_size(record: Path, wanted: dict[str, Any]) -> int:
                 f"{record.parent} holds a job with {name} {then.get(name)}, but now it is {value}; use the same "
                 "settings to continue it, remove the folder to start again, or name another output."
             )
-    return chunk
+    return chunk, skipped

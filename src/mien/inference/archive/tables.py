@@ -14,20 +14,27 @@ from mien.core.serialization import table_columns, table_rows
 from mien.core.types import UNSURE, ImageResult
 from mien.core.whole_file import whole_file
 from mien.inference.archive.job import Job
+from mien.inference.sources import Skipped
 
 METADATA_KEY = b"mien"
 ROW_GROUP = 100_000
 LONGEST_REASON = 500
-ERROR = "error"  # the last column of a part; the finished table has none
+SEVERAL, ERROR = "has_several_frames", "error"  # the last columns of a part; the finished table has neither
 
 
 @dataclass
 class Summary:
-    """An archive in numbers: images that could be read, those without a face, bad files, and what faces count as."""
+    """An archive in numbers.
+
+    Images that could be read, those without a face, those of which only the first of several frames or pages was used;
+    bad files, files that are no images, and what faces count as.
+    """
 
     images: int = 0
     without_face: int = 0
+    several: int = 0
     bad: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
     words: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -42,7 +49,8 @@ def rows_of(result: ImageResult, error: str = "") -> list[dict[str, Any]]:
         return [{"source": result.source, ERROR: error[:LONGEST_REASON]}]
     content = result.to_json()
     columns = table_columns(result.labels)
-    return [dict(zip(columns, row, strict=True)) for row in table_rows(content, result.labels)]
+    rows = [dict(zip(columns, row, strict=True)) for row in table_rows(content, result.labels)]
+    return [{**row, SEVERAL: result.frames > 1} for row in rows]
 
 
 def write_part(rows: list[dict[str, Any]], labels: Sequence[str], path: Path) -> None:
@@ -64,19 +72,19 @@ def join_parts(job: Job, out: Path, bad: Path) -> Summary:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    summary = Summary()
-    schema = _part_schema(job.description["labels"])
-    schema = schema.remove(len(schema) - 1).with_metadata({METADATA_KEY: json.dumps(job.description).encode()})
+    summary = Summary(skipped=Skipped(job.skipped))
+    part = _part_schema(job.description["labels"])
+    schema = pa.schema(list(part)[:-2], {METADATA_KEY: json.dumps(job.description).encode()})
     with whole_file(out) as table_file, whole_file(bad) as bad_file:
         with pq.ParquetWriter(table_file, schema, compression="zstd") as writer:
             for table in _row_groups(job):
                 for row in table.filter(table[ERROR].is_valid()).to_pylist():
                     line = json.dumps({"source": row["source"], "reason": row[ERROR]})
                     bad_file.write(line.encode() + b"\n")
-                faces = table.filter(table[ERROR].is_null()).drop_columns([ERROR])
+                faces = table.filter(table[ERROR].is_null())
                 _count(faces, summary)
                 summary.bad += table.num_rows - faces.num_rows
-                writer.write_table(faces.cast(schema), row_group_size=ROW_GROUP)
+                writer.write_table(faces.select(schema.names).cast(schema), row_group_size=ROW_GROUP)
         if summary.images + summary.bad != job.total:
             raise ArchiveError(
                 f"{job.parts} holds {summary.images + summary.bad} of {job.total} images; remove it to start again."
@@ -107,8 +115,9 @@ def _count(faces: Any, summary: Summary) -> None:
     numbers = faces["face"].to_numpy()
     summary.images += int((numbers <= 1).sum())
     summary.without_face += int((numbers == 0).sum())
+    summary.several += int((faces[SEVERAL].to_numpy() & (numbers <= 1)).sum())
     unsure = faces["unsure"].to_numpy() == 1  # without a face there is neither a label nor this
-    summary.words[UNSURE] += int(unsure.sum())
+    summary.words += Counter({UNSURE: int(unsure.sum())})  # without an entry of 0
     for row in faces["label"].filter(~unsure).drop_null().value_counts().to_pylist():
         summary.words[row["values"]] += row["counts"]
 
@@ -118,4 +127,5 @@ def _part_schema(labels: Sequence[str]) -> Any:
 
     kinds = dict.fromkeys(("source", "label", ERROR), pa.string())
     kinds |= dict.fromkeys(("image_width", "image_height", "face", "unsure"), pa.int32())
-    return pa.schema([(name, kinds.get(name, pa.float32())) for name in (*table_columns(labels), ERROR)])
+    kinds[SEVERAL] = pa.bool_()
+    return pa.schema([(name, kinds.get(name, pa.float32())) for name in (*table_columns(labels), SEVERAL, ERROR)])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.errors import ArchiveError, ImageError
+from mien.core.regular_file import ADDRESS, is_address
 from mien.inference.archive.job import Job
 from mien.inference.archive.listing import readable
 from mien.inference.archive.tables import rows_of, write_part
@@ -103,8 +104,7 @@ class ChunkWorker:
     def _find(self, path: str) -> tuple[FoundFaces, str]:
         file = Path(self._job.root, path)
         try:
-            if file.exists() and not file.is_file():  # opening a pipe would block
-                raise ImageError("the path is a folder, a pipe or a device; expected an image file.")
+            _check(path, file)
             return replace(self._recognizer.find(file, "the file"), source=readable(path)), ""
         except Exception as error:  # a plug-in's detector may raise anything; one bad image must not stop the job
             reason = (str(error).splitlines() or [""])[0]
@@ -115,6 +115,17 @@ class ChunkWorker:
         results = self._recognizer.classify([found for found, _ in waiting], batch=self._faces)
         for result, (_, error) in zip(results, waiting, strict=True):
             yield from rows_of(result, error)
+
+
+def _check(path: str, file: Path) -> None:
+    """Raise `ImageError` for an address, and for a folder that was not searched because it cannot be opened."""
+    if is_address(path):
+        raise ImageError(f"the file cannot be read ({ADDRESS}).")
+    if os.path.isdir(file):  # noqa: PTH112 - unlike `Path.is_dir`, it never raises
+        try:
+            os.scandir(file).close()
+        except OSError as error:
+            raise ImageError(f"the folder cannot be searched ({error.strerror}).") from None
 
 
 def _bad(path: str, reason: str) -> tuple[FoundFaces, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import MissingExtraError
+from mien.core.regular_file import check_file
 from mien.inference.video.frames import NETWORK, VideoError
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ STREAM_OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, a lost packet smears faces
 }
 TIMEOUT = 10.0  # seconds
-KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device (name a camera as camera:0)"),
-    (stat.S_ISBLK, "a disk"),
-)
 
 
 def open_container(source: str | Path | bytes) -> tuple[str, InputContainer]:
@@ -74,12 +67,9 @@ def _open_address(address: str | BytesIO, name: str, options: dict[str, str]) ->
 def _check_file(path: Path, name: str) -> None:
     """Raise `VideoError` for what is not a file: opening a pipe or a device may wait for ever."""
     try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise VideoError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
-    if not stat.S_ISREG(mode):
-        kind = next((word for test, word in KINDS if test(mode)), "something else")
-        raise VideoError(f"{name} cannot be opened: it is {kind}, not a file.")
+        check_file(path)
+    except OSError as error:
+        raise VideoError(f"{name} cannot be opened ({error.strerror}).") from None
 
 
 def can_jump(container: InputContainer) -> bool:

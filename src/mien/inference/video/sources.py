@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ImageError
 from mien.core.image import as_rgb
+from mien.inference.sources import is_image
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.frames import CAMERA, DEFAULT_RATE, NETWORK, Frame, VideoError, VideoSource
 
@@ -115,8 +117,13 @@ def open_video(source: str | Path | Iterable[NDArray[Any]], *, rate: float = DEF
 
 
 def is_video(source: str) -> bool:
-    """Return whether a source is a camera, a network stream, or a file or glob with a video's suffix."""
-    return source.startswith((CAMERA, *NETWORK)) or source.lower().endswith(SUFFIXES)
+    """Return whether a source is a camera, a network stream, or a file or glob with a video's suffix.
+
+    The address of an image is none.
+    """
+    if source.startswith(NETWORK):
+        return not is_image(urlsplit(source).path)
+    return source.startswith(CAMERA) or source.lower().endswith(SUFFIXES)
 
 
 def expand_video(source: str) -> list[str]:

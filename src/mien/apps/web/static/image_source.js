@@ -37,7 +37,9 @@ export class ImageSource {
       const count = accepted.length > 1 ? ` (${index + 1} of ${accepted.length})` : "";
       this.announcer.sayProgress(`Processing ${file.name}${count}…`);
       try {
-        await this.#recognize(file, choice, abort.signal);
+        const frames = await this.#recognize(file, choice, abort.signal);
+        if (frames > 1) problems.push(`${file.name}: only the first of its ${frames} frames or pages was used.`);
+        this.announcer.warn(problems.join("\n"));
       } catch (error) {
         if (abort.signal.aborted) return;
         if (!(error instanceof ServerProblem)) throw error;
@@ -59,6 +61,7 @@ export class ImageSource {
     this.session.add(item.result, choice);
     this.#addToStrip(item);
     await this.#show(this.#shown === null ? item : this.#shown);
+    return response.frames ?? 1;
   }
 
   async #show(item) {
