@@ -11,7 +11,9 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 
 def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
-    host: Annotated[str, typer.Option(help="Address to bind to; 127.0.0.1 is this machine only.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="MIEN_HOST", help="Address to bind to; 127.0.0.1 is this machine only.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to; 0: a free one.")] = 8000,
     model: Annotated[list[str] | None, typer.Option(metavar="NAME|FILE", help="Load a model. Repeatable.")] = None,
     detector: Annotated[
@@ -83,4 +85,4 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         ),
         timeouts=Timeouts(drain=drain),
     )
-    run(settings, lambda address: typer.echo(f"Serving at {address}/ (stop with Ctrl-C)"))
+    run(settings, lambda lines: typer.echo("\n".join(lines)))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
+from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 
 from mien.apps.web.bodies import Upload, check_type, read_files
 from mien.apps.web.engine import Engine
+from mien.apps.web.names import check_query
 from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.schemas import (
+    COMPLETE,
     LINES_RESPONSE,
+    VIDEO_RESPONSE,
     Choice,
     Health,
     ModelsResponse,
@@ -24,11 +29,11 @@ from mien.apps.web.schemas import (
     describe_upload,
 )
 from mien.apps.web.security import require_key
-from mien.apps.web.video import JsonLines, process_video
+from mien.apps.web.video import JsonLines, Work, process_video
 from mien.inference.video.smoothing import SMOOTHING_MODES
 
-router = APIRouter(dependencies=[Depends(require_key)])
-open_router = APIRouter()
+router = APIRouter(dependencies=[Depends(require_key), Depends(check_query)])
+open_router = APIRouter()  # without a key; balancers may add a query to these addresses
 MAX_IMAGES = 16  # per request
 
 
@@ -91,9 +96,41 @@ async def recognize_video(
     engine.videos.check()
     with engine.bytes.share() as take:
         ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
-        results = process_video(engine, recognizer, options.stream_settings(), data)
+        results = process_video(
+            engine, Work(recognizer, options.stream_settings(), data, engine.settings.limits).lines()
+        )
         # the first frame comes before the status, which can then report an unreadable video
         return JsonLines(await anext(results), results)
+
+
+@router.post(
+    "/v1/recognize/video/annotated",
+    response_class=Response,
+    responses=VIDEO_RESPONSE,
+    openapi_extra=describe_upload("video", "video", 1),
+    tags=["recognition"],
+)
+async def annotate_video(
+    request: Request, engine: LoadedEngine, options: Annotated[StreamOptions, Query()]
+) -> Response:
+    """Return a video with the boxes and labels of its faces drawn into it, as MP4, when it is complete.
+
+    Send the video as the body, or a form with one file named `video`. Both are only kept in memory.
+    """
+    recognizer = engine.recognizer(options.model, options.detector)
+    upload = Upload("video", "video", 1, engine.settings.limits.video_bytes)
+    check_type(request, upload)
+    engine.videos.check()
+    with engine.bytes.share() as take:
+        ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
+        work, file = Work(recognizer, options.stream_settings(), data, engine.settings.limits), BytesIO()
+        async with aclosing(process_video(engine, work.draw(file))) as frames:
+            async for added in frames:
+                take(added)
+                if await request.is_disconnected():
+                    raise ClientDisconnect
+        headers = {COMPLETE: str(work.is_complete).lower()}
+        return Response(file.getvalue(), headers=headers, media_type="video/mp4")
 
 
 @router.get("/v1/models", response_model=ModelsResponse, tags=["models"])

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from mien.apps.web.names import refuse_unknown
 from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import Timeouts
 
@@ -89,6 +90,7 @@ async def read_files(
     except MultiPartException as error:
         raise ProblemError("bad-request", f"The form cannot be read: {error.message}") from None
     try:
+        refuse_unknown("form field", form, (upload.field,), "Options belong in the query.")
         files = [file for file in form.getlist(upload.field) if isinstance(file, UploadFile)]
         if not files or len(files) < len(form.multi_items()):
             raise ProblemError("invalid", f"The form must have only files, in fields named '{upload.field}'.")

@@ -19,10 +19,11 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, WebSocket
 from fastapi.security.utils import get_authorization_scheme_param
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from mien.apps.web.engine import Engine
+from mien.apps.web.names import refuse_unknown
 from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.schemas import StreamOptions
 from mien.apps.web.security import check_key
@@ -42,9 +43,18 @@ POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 class TextMessage(BaseModel):
     """A client's text message."""
 
+    model_config = ConfigDict(extra="allow")  # refused by `read`, which names it
+
     type: Literal["start", "settings"]
     settings: dict[str, Any] = {}
     key: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> TextMessage:
+        """Return a message; `ValidationError` or `ProblemError` if it is not one."""
+        message = cls.model_validate_json(text)
+        refuse_unknown("name in a message", message.model_extra or (), tuple(cls.model_fields))
+        return message
 
 
 @router.websocket("/v1/live")
@@ -52,6 +62,8 @@ async def live(socket: WebSocket) -> None:
     """Serve one client until it leaves, sends nothing for a while, or fails to start."""
     engine: Engine = socket.app.state.engine
     try:
+        if socket.query_params:
+            raise ProblemError("invalid", "The WebSocket takes no query; send settings in the first message.")
         with engine.live.share() as take:
             take(1)
             await socket.accept()
@@ -84,7 +96,7 @@ class Conversation:
         start = await self._receive(SECONDS_TO_START)
         if isinstance(start, bytes):
             raise ProblemError("bad-request", 'The first message must be {"type": "start", "settings": {...}}.')
-        message = TextMessage.model_validate_json(start)
+        message = TextMessage.read(start)
         scheme, key = get_authorization_scheme_param(self._socket.headers.get("authorization"))
         check_key(self._engine.settings, key if scheme.lower() == "bearer" else message.key)
         self._apply(message.settings)
@@ -101,7 +113,7 @@ class Conversation:
         try:
             if isinstance(data, bytes):
                 return json.dumps(await self._recognize(data))
-            self._apply(TextMessage.model_validate_json(data).settings)
+            self._apply(TextMessage.read(data).settings)
         except Exception as error:
             problem = as_problem(error)
             if problem.status == 500:
@@ -111,6 +123,7 @@ class Conversation:
 
     def _apply(self, changes: dict[str, Any]) -> None:
         """Change some settings and restart tracking; after `ValidationError` or `ProblemError` nothing has changed."""
+        refuse_unknown("setting", changes, tuple(StreamOptions.model_fields))
         settings = StreamOptions.model_validate(self._settings.model_dump() | changes)
         self._recognizer = self._engine.recognizer(settings.model, settings.detector)
         self._settings = settings

@@ -88,7 +88,7 @@ def as_problem(error: Exception) -> ProblemError:
             return error
         case HTTPException():
             kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "bad-request")
-            line = f"{error.detail}; see /openapi.json for the API."
+            line = f"{error.detail}; see /docs for the API."
         case RequestValidationError() | ValidationError():
             # without the values: they may be long, or personal
             rows = [": ".join(filter(None, (".".join(map(str, row["loc"])), row["msg"]))) for row in error.errors()[:3]]

@@ -148,6 +148,19 @@ LINES_RESPONSE: dict[int | str, dict[str, Any]] = {
         },
     },
 }
+COMPLETE = "X-Complete"
+VIDEO_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The video with boxes and labels, as an MP4 file.",
+        "content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            COMPLETE: {
+                "description": "false: the video has more frames than the limit, and the file ends there.",
+                "schema": {"type": "boolean"},
+            }
+        },
+    },
+}
 
 
 def describe_upload(field: str, kind: str, files: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mien.apps.web.problems import add_handlers
 from mien.apps.web.schemas import PROBLEM_RESPONSES
 from mien.apps.web.security import Guard
 from mien.apps.web.settings import ServerSettings
+from mien.apps.web.startup import starting_lines
 from mien.apps.web.transport import listen, make_server
 
 DESCRIPTION = (
@@ -45,7 +46,7 @@ def create_app(engine: Engine) -> ASGIApp:
         title="mien",
         version=mien.__version__,
         description=DESCRIPTION,
-        docs_url=None,  # both pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; `/docs` is ours
         redoc_url=None,
         lifespan=lifespan,
         responses=PROBLEM_RESPONSES,
@@ -59,6 +60,10 @@ def create_app(engine: Engine) -> ASGIApp:
     async def index() -> FileResponse:
         return FileResponse(STATIC / "index.html")
 
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(STATIC / "docs.html")
+
     # browsers refuse scripts of any other type, and some systems have another one registered
     mimetypes.add_type("text/javascript", ".js")
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -67,8 +72,8 @@ def create_app(engine: Engine) -> ASGIApp:
     return CountRequests(Linger(guarded), engine.metrics)
 
 
-def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal arrives; `announce` is called with the address.
+def serve(settings: ServerSettings, announce: Callable[[list[str]], None]) -> None:
+    """Serve until a signal arrives; `announce` is called with `starting_lines`.
 
     SIGTERM: `/readyz` answers 503 for `timeouts.drain` seconds; then no more connections are accepted, requests in
     progress are finished within 30 seconds, and the process ends. SIGINT skips the first part.
@@ -79,5 +84,5 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     engine = Engine(settings, Metrics())
     with listen(settings.host, settings.port) as listener:
         host, port = listener.getsockname()[:2]
-        announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        announce(starting_lines(engine, host, port))
         make_server(create_app(engine), engine).run(sockets=[listener])

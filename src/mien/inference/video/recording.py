@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,20 @@ class VideoRecorder:
     only the last fragment.
     """
 
-    def __init__(self, path: Path, threads: int = 1, *, rate: float | None = None, sound: Sound | None = None) -> None:
+    def __init__(
+        self, path: Path | BytesIO, threads: int = 1, *, rate: float | None = None, sound: Sound | None = None
+    ) -> None:
         """Prepare to write; the first frame creates the file.
 
         Args:
-            path: The file, in a folder that exists.
+            path: The file, in a folder that exists, or in memory.
             threads: CPU threads of the encoder.
             rate: The nominal frames per second, which says how long the last frame lasts; by default 25.
             sound: The original's, which is open.
         """
         self._av = import_av()
-        self._path = path
+        self._file = path if isinstance(path, BytesIO) else str(path.absolute())
+        self._name = "The annotated video" if isinstance(path, BytesIO) else str(path)
         self._rate = Fraction(rate or DEFAULT_RATE).limit_denominator(1001)  # 30000/1001, for one
         self._last = -1
         self._is_started = False
@@ -79,7 +83,7 @@ class VideoRecorder:
     def _prepare(self, threads: int) -> tuple[Any, Any]:
         """Return the container and its video track; the file does not exist yet."""
         options = {"movflags": "hybrid_fragmented+frag_keyframe+delay_moov", "max_interleave_delta": str(LAG)}
-        container = self._av.open(str(self._path.absolute()), "w", format="mp4", container_options=options)
+        container = self._av.open(self._file, "w", format="mp4", container_options=options)
         video = container.add_stream("libx264", rate=self._rate)
         video.pix_fmt = "yuv420p"
         video.options = {"preset": "superfast", "crf": "23", "g": str(KEY_FRAME_EVERY)}
@@ -104,7 +108,7 @@ class VideoRecorder:
         except (self._av.FFmpegError, OSError) as error:
             self._container = None
             reason = getattr(error, "strerror", None) or type(error).__name__
-            raise VideoError(f"{self._path} cannot be written ({reason}); what it holds so far is kept.") from None
+            raise VideoError(f"{self._name} cannot be written ({reason}); what it holds so far is kept.") from None
 
 
 class LineFile:
