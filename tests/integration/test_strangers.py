@@ -11,34 +11,45 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import cv2
 import httpx
 import numpy as np
+import onnx
 import pytest
 import tifffile
 from archives import bad_of, rows_of
 from av.stream import Disposition
+from browser import jpeg, launch, needs_chromium, opened, upload, wait_for_text, wait_until
 from images import HEIC, bmp, encoded, png_chunk, tiff_with_tag, with_jpeg_segment, with_png_chunks
 from numpy.typing import NDArray
+from onnx import helper
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from running_server import running, tiny_settings
-from tiny_model import MakeModel, tiny_card
+from running_server import RunningServer, running, tiny_settings
+from tiny_detector import spots
+from tiny_model import MakeModel, tiny_card, tiny_network
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 from written_video import Track, beeps, grey_frames, put_metadata_first, write_flashes, write_tracks, write_video
 
 import mien as mien_package
 from mien.apps.cli import main
-from mien.apps.web.settings import read_key
+from mien.apps.web.settings import ServerSettings, read_key
+from mien.apps.web.startup import addresses, describe_model, starting_lines
+from mien.core.card import METADATA_KEY
 from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_image
 from mien.core.errors import ImageError, RecipeError
 from mien.core.expressions import COLOURS
@@ -1031,6 +1042,65 @@ class TestEndingsOfVideos:
         assert not endings & images_and_subtitles & set(SUFFIXES)
 
 
+class TestUnknownNamesInRequests:
+    """A name that a server does not know changes nothing in its answer, so it says so instead of answering."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tiny_model: Path) -> Iterator[RunningServer]:
+        with running(tiny_settings(tiny_model)) as started:
+            yield started
+
+    @pytest.mark.parametrize(
+        ("method", "address", "name", "hint"),
+        [
+            ("GET", "/v1/models?modle=tiny", "modle", "This address takes none."),
+            ("GET", "/metrics?name[]=mien_requests", "name[]", "This address takes none."),
+            ("GET", "/v1/models/tiny/card?full=1", "full", "This address takes none."),
+            ("POST", "/v1/recognize?modle=tiny", "modle", "Did you mean 'model'? Known: model, detector."),
+            ("POST", "/v1/recognize?smoothing=off", "smoothing", "Known: model, detector."),
+            ("POST", "/v1/recognize/video?smoothin=off", "smoothin", "Did you mean 'smoothing'?"),
+            ("POST", "/v1/recognize/video/annotated?detect-every=1", "detect-every", "Did you mean 'detect_every'?"),
+        ],
+    )
+    def test_in_a_query(self, server, method, address, name, hint):
+        response = httpx.request(method, server.address + address)
+        assert (response.status_code, response.json()["type"]) == (422, "urn:mien:problem:invalid")
+        assert response.json()["detail"].startswith(f"Unknown query name '{name}'. {hint}")
+
+    def test_twice_in_a_query(self, server):
+        response = httpx.post(f"{server.address}/v1/recognize?model=tiny&model=other")
+        assert response.json()["detail"] == "The query has 'model' 2 times; give it once."
+
+    @pytest.mark.parametrize(("field", "hint"), [("image", "Did you mean 'images'?"), ("detector", "Known: images.")])
+    def test_in_a_form(self, server, hopper, field, hint):
+        response = httpx.post(f"{server.address}/v1/recognize", files={field: ("face.jpg", hopper.read_bytes())})
+        assert response.status_code == 422
+        assert response.json()["detail"].startswith(f"Unknown form field '{field}'. {hint}")
+
+    @pytest.mark.parametrize(
+        ("message", "detail"),
+        [
+            ({"type": "start", "seting": {}}, "Unknown name in a message 'seting'. Did you mean 'settings'?"),
+            ({"type": "start", "detector": "none"}, "Unknown name in a message 'detector'."),
+            ({"type": "start", "settings": {"modell": "x"}}, "Unknown setting 'modell'. Did you mean 'model'?"),
+        ],
+    )
+    def test_in_a_message(self, server, message, detail):
+        with connect(f"ws://127.0.0.1:{server.port}/v1/live", close_timeout=1) as connection:
+            connection.send(json.dumps(message))
+            answer = json.loads(connection.recv(timeout=10))
+        assert answer["problem"]["detail"].startswith(detail)
+
+    def test_in_the_address_of_the_websocket(self, server):
+        with pytest.raises(InvalidStatus) as refused, connect(f"ws://127.0.0.1:{server.port}/v1/live?model=tiny"):
+            pass
+        assert b"send settings in the first message" in refused.value.response.body
+
+    def test_probes_of_balancers_may_have_a_query(self, server):
+        assert httpx.get(f"{server.address}/healthz?time=1").status_code == 200
+
+
 class TestOneUnsureRule:
     """A face below the model's threshold counts as unsure, whatever shows or counts it."""
 
@@ -1205,3 +1275,192 @@ class TestResultsOfVideos:
             assert page.locator("#time").inner_text() == "0.00 s"
             browser.close()
         assert errors == []
+
+
+def crowd(faces: int) -> bytes:
+    """Return an image of up to 14 white spots in two rows: faces of the tiny detector, close to one another."""
+    return jpeg(spots(*((8 + 40 * (number % 7), 16 + 32 * (number // 7)) for number in range(faces)), shape=(80, 280)))
+
+
+COVERED = """([left, top, right, bottom]) => {
+  const overlay = document.querySelector("#overlay"), {width, height} = overlay;
+  const [x, y] = [Math.round(left * width), Math.round(top * height)];
+  const [columns, rows] = [Math.round((right - left) * width), Math.round((bottom - top) * height)];
+  const ink = overlay.getContext("2d").getImageData(x, y, columns, rows).data;
+  return ink.filter((value, at) => at % 4 === 3 && value > 200).length / (columns * rows);
+}"""
+"""The share of a part of the overlay, given in shares of its sides, that hides the image."""
+
+
+class TestThePage:
+    """What people look at, click on and start."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tiny_detector: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+        network = tiny_network(outputs=7)
+        helper.set_model_props(network, {METADATA_KEY: tiny_card(reject_threshold=None).to_json()})
+        model = tmp_path_factory.mktemp("page") / "bright.onnx"
+        onnx.save(network, model)
+        with running(ServerSettings(models=(str(model),), detectors=(f"{tiny_detector}@20", "none"))) as started:
+            yield started
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def browser(cls) -> Iterator[Any]:
+        playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+        with playwright.sync_playwright() as driver:
+            running = launch(driver.chromium)
+            yield running
+            running.close()
+
+    @pytest.fixture
+    def page(self, browser: Any, server: RunningServer) -> Iterator[Any]:
+        yield from opened(browser, server.address)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def clip(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Two seconds with a bright face, two without any, and two with it again."""
+        bright, empty = (np.zeros((96, 128, 3), np.uint8) for _ in range(2))
+        bright[48:56, 56:64] = 255
+        frames = [bright] * 20 + [empty] * 20 + [bright] * 20
+        path = tmp_path_factory.mktemp("clip") / "clip.webm"
+        return write_video(path, frames, [number / 10 for number in range(60)], codec="libvpx")
+
+    @needs_chromium
+    def test_labels_do_not_cover_the_faces(self, page):
+        page.set_viewport_size({"width": 400, "height": 900})
+        page.set_input_files("#files", [upload("crowd.jpg", crowd(14), "image/jpeg")])
+        page.locator("#faces button").nth(13).wait_for()
+        covered = []
+        for number in range(14):
+            x, y = 12 + 40 * (number % 7), 20 + 32 * (number // 7)  # the middle of a face
+            share = page.evaluate(COVERED, [(x - 8) / 280, (y - 8) / 80, (x + 8) / 280, (y + 8) / 80])
+            covered += [number] if share > 0.2 else []
+        assert len(covered) <= 2, "only the text of the selected face may cover it and a neighbour"
+        page.click("#faces button >> nth=12")
+        wait_for_text(page, "#selected-text", "Face 13: ")
+
+    @needs_chromium
+    def test_a_percentage_is_on_one_line(self, page):
+        page.set_input_files("#files", [upload("one.jpg", crowd(1), "image/jpeg")])
+        wait_for_text(page, "#shares .top-row", "100")
+        lines = "all => all.map((one) => one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight))"
+        for width in (1280, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            for size in ("14px", "28px"):  # people enlarge text
+                page.evaluate(f"document.querySelectorAll('.rows').forEach((one) => one.style.fontSize = '{size}')")
+                assert max(page.locator(".rows b").evaluate_all(lines)) < 1.5
+
+    @needs_chromium
+    def test_a_video_has_its_own_axis_on_which_people_move(self, page, clip):
+        page.set_input_files("#files", clip)
+        wait_for_text(page, "#status", "60 frames")
+        assert page.inner_text("#timeline-title") == "Whole video"
+        assert float(page.get_attribute("#seek", "max")) == pytest.approx(6, abs=0.2)
+        assert page.inner_text("#timeline-text").endswith(" seen: sad 100\u00a0%.")
+        page.evaluate("document.querySelector('#video').pause()")
+
+        def is_at(seconds: float) -> bool:
+            return abs(page.evaluate("document.querySelector('#video').currentTime") - seconds) < 0.06
+
+        page.focus("#seek")
+        page.keyboard.press("End")
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        wait_until(page, lambda: is_at(0.1))
+        wait_for_text(page, "#selected-text", "sad")
+        place = page.locator("#chart").bounding_box()
+        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + 50)
+        wait_until(
+            page, lambda: page.evaluate("document.querySelector('#video').currentTime") == pytest.approx(3, abs=0.1)
+        )
+        wait_until(page, lambda: page.get_attribute("#seek", "aria-valuetext").startswith("3.0"))
+        wait_for_text(page, "#shares-text", "No faces detected")
+
+    @needs_chromium
+    def test_the_annotated_video_can_be_saved(self, page, clip):
+        page.set_input_files("#files", clip)
+        with page.expect_download() as download:
+            page.click("#annotate")
+        assert download.value.suggested_filename == "clip-annotated.mp4"
+        with av.open(str(download.value.path())) as video:
+            frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+        assert len(frames) == 60
+        assert frames[10][:38].max() > 100, "the label is above the face"
+        assert frames[30].max() < 40
+
+    def test_the_annotated_video_of_the_api(self, server, tmp_path):
+        address = f"{server.address}/v1/recognize/video/annotated"
+        film = write_tracks(tmp_path / "film.mkv", [Track(FILM)], sound=0.5)
+        response = httpx.post(address, content=film.read_bytes(), timeout=30)
+        assert (response.headers["content-type"], response.headers["x-complete"]) == ("video/mp4", "true")
+        with av.open(io.BytesIO(response.content)) as video:
+            assert len(video.streams.audio) == 1
+            assert sum(1 for _ in video.decode(video=0)) == len(FILM)
+        refused = httpx.post(address, content=b"not a video")
+        assert (refused.status_code, refused.json()["type"]) == (422, "urn:mien:problem:unreadable-video")
+        assert (server.engine.videos.taken, server.engine.bytes.taken) == (0, 0)
+
+    @needs_chromium
+    def test_without_faces_the_page_says_one_thing(self, page):
+        assert page.locator(".panel:visible h2").all_inner_texts() == ["Settings", "Before you use it on people"]
+        page.set_input_files("#files", [upload("dark.jpg", jpeg(np.zeros((48, 48, 3), np.uint8)), "image/jpeg")])
+        wait_for_text(page, "#status", "Done: dark.jpg, no faces.")
+        wait_for_text(page, "#session-text", "1 image")
+        panels = ["Expressions", "Settings", "This session", "Before you use it on people"]
+        assert sorted(page.locator(".panel:visible h2").all_inner_texts()) == sorted(panels)
+        assert page.inner_text("main").count("No faces") == 1
+        assert "0 %" not in page.inner_text("main")
+
+    @needs_chromium
+    def test_the_page_of_the_api_needs_no_other_site(self, browser, server):
+        hosts = set()
+        for page in opened(browser, f"{server.address}/docs", ready="#schemas h3"):
+            page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+            page.reload()
+            page.locator("#schemas h3").first.wait_for()
+            assert hosts == {f"127.0.0.1:{server.port}"}
+            document = httpx.get(f"{server.address}/openapi.json").json()
+            titles = set(page.locator("#operations h2").all_inner_texts())
+            assert titles == {f"{m.upper()} {path}" for path, all_ in document["paths"].items() for m in all_}
+            for link in page.locator("main a").evaluate_all("all => all.map((one) => one.getAttribute('href'))"):
+                assert page.locator(f'[id="{link[1:]}"]').count() == 1, link
+
+    def test_the_page_of_the_api_obeys_the_strict_policy(self, server):
+        response = httpx.get(f"{server.address}/docs")
+        assert response.headers["content-type"].startswith("text/html")
+        assert "script-src 'self'" in response.headers["content-security-policy"]
+        assert "http" not in re.sub(r"HTTP|http-equiv", "", response.text)
+        assert "/docs" in httpx.get(f"{server.address}/nothing").json()["detail"]
+
+    def test_the_first_lines_name_what_runs_and_where(self, server):
+        lines = starting_lines(server.engine, "127.0.0.1", 8000)
+        assert lines[0] == "Serving at http://127.0.0.1:8000/ (stop with Ctrl-C)"
+        assert [line.split(maxsplit=1) for line in lines[1:]] == [
+            ["API", "http://127.0.0.1:8000/docs"],
+            ["model", "bright (7 expressions)"],
+            ["detector", "mien (or none)"],
+            ["access", "this machine only, without a key"],
+        ]
+        everywhere = starting_lines(server.engine, "0.0.0.0", 80)  # noqa: S104
+        assert everywhere[0].startswith("Serving at http://localhost:80/ ")
+        assert addresses("::1", 80) == ["http://[::1]:80"]
+        scored = dataclasses.replace(
+            tiny_card(), scores={"accuracy": 0.7124, "dataset": "fer2013", "split": "validation"}
+        )
+        assert describe_model("own", scored) == "own (7 expressions, 71.24 % right on fer2013, validation)"
+
+    def test_the_image_runs_every_command(self, mien, monkeypatch):
+        text = (Path(__file__).parents[2] / "Dockerfile").read_text()
+        entry, usual = (json.loads(re.search(rf"^{word} (\[.*\])$", text, re.M)[1]) for word in ("ENTRYPOINT", "CMD"))
+        assert entry == ["mien"]
+        for words in (usual, ["recognize"], ["annotate"], ["serve"]):
+            assert mien(*words, "--help")[0] == 0
+        for name, value in re.findall(r"(MIEN_\w+)=(\S+)$", text, re.M):
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("MIEN_API_KEY", raising=False)
+        for words in (usual, ["serve", "--port", "0"]):
+            code, _, error = mien(*words)
+            assert (code, error[:60]) == (1, "error: 0.0.0.0 can be reached from other machines, and there")

@@ -101,7 +101,7 @@ class Work:
         yield {"type": "end", "frames": self.frames, "is_complete": self.is_complete}
 
     def draw(self, file: BytesIO) -> Generator[int]:
-        """Write the video with its boxes and sound as MP4, and yield by how many bytes each frame has enlarged the file.
+        """Write the video with its boxes and sound as MP4, and yield by how many bytes each frame enlarges the file.
 
         The file is complete when the generator ends.
 

@@ -40,8 +40,8 @@ export class Announcer {
 
   // Announce the faces in view when they have changed for a while, and not too often; `now` in seconds.
   summarize(faces, now) {
-    const words = faces.map(wordOf).sort();
-    const text = faces.length ? `${countFaces(faces.length)}: ${words.join(", ")}` : countFaces(0);
+    const words = faces.filter((face) => face.isSeen).map(wordOf).sort();
+    const text = words.length ? `${countFaces(words.length)}: ${words.join(", ")}` : countFaces(0);
     if (text !== this.#waiting) {
       this.#waiting = text;
       this.#since = now;

@@ -3,6 +3,7 @@
 import { Announcer } from "./announcer.js";
 import { drawCard } from "./card.js";
 import { Client, ServerProblem } from "./client.js";
+import { save } from "./download.js";
 import { ImageSource } from "./image_source.js";
 import { LiveSource } from "./live_source.js";
 import { Session } from "./session.js";
@@ -12,7 +13,6 @@ import { View } from "./view.js";
 const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|ts|mts|wmv)$/i;
 const IMAGE_NAMES = /\.(jpe?g?|jfif|mpo|a?png|webp|avif|heic|heif|hif|bmp|dib|gif|tiff?|jp2|j2k|jpf|jpx|p[pgbnf]m)$/i;
 const RETRY_MODELS = 3000; // milliseconds
-const IDLE = "Nothing is stored. Inform everyone who can be seen.";
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 const fields = page.settings.elements;
@@ -33,7 +33,7 @@ function stopAll() {
   images.stop();
   video.stop();
   announcer.warn("");
-  announcer.say(IDLE);
+  announcer.say("");
   showCameraState();
 }
 
@@ -50,7 +50,7 @@ async function startCamera() {
     await live.start(settings(), fields.device.value);
     if (live.isOn) await showDevices();
   } catch (error) {
-    announcer.say(IDLE);
+    announcer.say("");
     announcer.warn(error.message);
     view.setStage(null);
   }
@@ -86,18 +86,14 @@ function kindOf(file) {
 }
 
 function download() {
-  const address = URL.createObjectURL(new Blob([session.toCsv()], { type: "text/csv;charset=utf-8" }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10000);
+  const name = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.csv`;
+  save(new Blob([session.toCsv()], { type: "text/csv;charset=utf-8" }), name);
 }
 
 function showSession() {
   const text = session.describe();
   if (page["session-text"].textContent !== text) page["session-text"].textContent = text;
-  page.download.disabled = page.clear.disabled = session.results === 0;
+  page["session-panel"].hidden = session.isEmpty;
 }
 
 function setOptions(select, options, current) {
@@ -181,12 +177,16 @@ function listen() {
   page.settings.addEventListener("change", (event) => {
     if (event.target === fields.device) return startCamera();
     if (event.target === fields.model) showModel();
-    return live.change(settings());
+    live.change(settings());
+    if (event.target.name !== "smoothing") images.again(settings());
+    return video.again(settings());
   });
   page.download.addEventListener("click", download);
   page.clear.addEventListener("click", () => {
     session.clear();
     showSession();
+    announcer.say("The results are cleared.");
+    page.choose.focus();
   });
   page["open-card"].addEventListener("click", openCard);
   page["close-card"].addEventListener("click", () => page.card.close());
@@ -199,7 +199,6 @@ function listen() {
   window.addEventListener("pagehide", stopAll);
 }
 
-announcer.say(IDLE);
 listen();
 acceptDrops();
 loadModels();

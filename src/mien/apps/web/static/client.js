@@ -56,6 +56,11 @@ export class Client {
     }
   }
 
+  // The response with a video whose faces are drawn into it.
+  async annotateVideo(file, choice, { signal, onWait }) {
+    return this.#retry(`v1/recognize/video/annotated?${query(choice)}`, file, signal, onWait);
+  }
+
   async #retry(path, file, signal, onWait) {
     for (let tries = 1; ; tries += 1) {
       try {

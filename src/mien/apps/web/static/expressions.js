@@ -1,6 +1,7 @@
 // Names and colours of apparent expressions, their shares, and results as the page uses them.
 
 export const UNSURE = "unsure";
+export const PERCENT = "\u00a0%"; // never on a line of its own
 
 // Okabe and Ito's colours, as in the images that the command saves; the style sheet has the same.
 const COLOURS = {
@@ -30,21 +31,27 @@ export function wordOf(face) {
 }
 
 export function describeFace(face) {
-  const probability = `${face.percentages[face.label]} %`;
+  const probability = `${face.percentages[face.label]}${PERCENT}`;
   return face.isUnsure ? `unsure (${face.label}?) ${probability}` : `${face.label} ${probability}`;
 }
 
-// Share of the faces per expression, "unsure" included: sums to 1, or {} without faces.
+// Share of the visible faces per expression, "unsure" included: sums to 1, or {} without faces.
 export function sharesOf(faces) {
   const shares = {};
-  for (const face of faces) {
-    shares[wordOf(face)] = (shares[wordOf(face)] ?? 0) + 1 / faces.length;
+  const visible = faces.filter((face) => face.isSeen);
+  for (const face of visible) {
+    shares[wordOf(face)] = (shares[wordOf(face)] ?? 0) + 1 / visible.length;
   }
   return shares;
 }
 
+// A face's probabilities, and "unsure" while it is unsure.
+export function lanesOf(face) {
+  return face.isUnsure ? { ...face.probabilities, [UNSURE]: 1 } : face.probabilities;
+}
+
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}${PERCENT}`;
 }
 
 // Whole percentages that add up to 100: the largest remainders are rounded up first.

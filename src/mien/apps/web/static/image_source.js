@@ -7,6 +7,7 @@ const MAX_IMAGES = 50;
 
 export class ImageSource {
   #abort = null;
+  #files = [];
   #items = [];
   #shown = null;
 
@@ -17,11 +18,17 @@ export class ImageSource {
   stop() {
     this.#abort?.abort();
     for (const item of this.#items) URL.revokeObjectURL(item.address);
+    this.#files = [];
     this.#items = [];
     this.#shown = null;
     this.page.strip.replaceChildren();
     this.page.strip.hidden = true;
     this.page.image.removeAttribute("src");
+  }
+
+  // Recognize the same images again, with another model or detector, if there are any.
+  async again(choice) {
+    if (this.#files.length) await this.start(this.#files, choice);
   }
 
   // Recognize images; a file that cannot be read is reported, and the others continue.
@@ -30,6 +37,7 @@ export class ImageSource {
     this.view.reset();
     const abort = new AbortController();
     this.#abort = abort;
+    this.#files = files;
     const accepted = files.slice(0, MAX_IMAGES);
     const problems = files.length > MAX_IMAGES ? [`Only the first ${MAX_IMAGES} images are recognized at a time.`] : [];
     this.announcer.warn(problems.join("\n"));
@@ -48,7 +56,7 @@ export class ImageSource {
         if (error.status === 0 || error.status === 401) break;
       }
     }
-    this.announcer.say(this.#items.length ? `Done: ${this.#where() || this.#items[0].result.source}.` : "");
+    this.announcer.say(this.#items.length ? `Done: ${this.#where() || this.#items[0].result.source}, ${this.#count()}.` : "");
     if (this.#items.length === 0) this.view.setStage(null);
   }
 
@@ -94,6 +102,11 @@ export class ImageSource {
     item.button = button;
     this.page.strip.append(button);
     this.page.strip.hidden = this.#items.length < 2;
+  }
+
+  #count() {
+    const count = this.#items.reduce((sum, item) => sum + item.result.faces.length, 0);
+    return count === 1 ? "1 face" : `${count || "no"} faces`;
   }
 
   #where() {

@@ -107,6 +107,7 @@ export class LiveSource extends EventTarget {
     const seconds = Math.max(0, (answer.time - this.#started) / 1000);
     const result = readResult(answer, "camera", seconds);
     this.session.add(result, this.#sentWith);
+    this.view.timeline.add(result);
     this.view.showMoment(result);
     this.#showPace(answer.time);
     this.#sendNext();

@@ -1,13 +1,16 @@
-// Boxes and labels, on a canvas over the image.
+// Boxes on a canvas over the image: each has its number; the selected face, and the one under the pointer, has its text.
 
-import { UNSURE, colourOf, describeFace, inkOn } from "./expressions.js";
+import { colourOf, describeFace, inkOn } from "./expressions.js";
 
 const FAMILY = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
-const NARROW = 480; // pixels: smaller letters, fewer words
+const NARROW = 480; // pixels: smaller letters
 const DARK = "#000000";
 const LIGHT = "#ffffff";
+const GAP = 3; // pixels between a box and its label
 
 export class Overlay {
+  #pointed = null; // number of the face under the pointer
+
   constructor(canvas, frame) {
     this.canvas = canvas;
     this.frame = frame;
@@ -15,11 +18,20 @@ export class Overlay {
     this.isMirrored = false;
     this.selected = null;
     new ResizeObserver(() => this.draw()).observe(frame);
+    frame.addEventListener("pointermove", (event) => this.point(this.faceAt(event.clientX, event.clientY)?.id ?? null));
+    frame.addEventListener("pointerleave", () => this.point(null));
   }
 
   show(result, selected) {
     this.result = result;
     this.selected = selected;
+    this.draw();
+  }
+
+  // Show the text of a face too, or of none (null).
+  point(id) {
+    if (id === this.#pointed) return;
+    this.#pointed = id;
     this.draw();
   }
 
@@ -47,11 +59,17 @@ export class Overlay {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
-    pen.font = `600 ${width < NARROW ? 12 : 14}px ${FAMILY}`;
     pen.textBaseline = "middle";
-    for (const face of this.result?.faces ?? []) {
-      this.#drawFace(pen, face, width, height);
-    }
+    const faces = (this.result?.faces ?? []).map((face) => ({ face, box: this.#scaled(face.box, width, height) }));
+    // what is drawn later lies on top: the texts, and of these the selected face's
+    faces.sort((a, b) => this.#rank(a.face) - this.#rank(b.face));
+    for (const { face, box } of faces) this.#drawBox(pen, face, box);
+    const taken = faces.map(({ box }) => box); // boxes and labels, which a text should not cover
+    for (const { face, box } of faces) taken.push(this.#drawLabel(pen, face, box, taken, width, height));
+  }
+
+  #rank(face) {
+    return face.id === this.selected ? 2 : Number(face.id === this.#pointed);
   }
 
   #scaled([x, y, boxWidth, boxHeight], width, height) {
@@ -60,44 +78,75 @@ export class Overlay {
     return [left * across, y * down, boxWidth * across, boxHeight * down];
   }
 
-  #drawFace(pen, face, width, height) {
-    const box = this.#scaled(face.box, width, height);
-    const colour = face.isUnsure ? LIGHT : colourOf(face.label);
+  #drawBox(pen, face, box) {
     const thickness = face.id === this.selected ? 4 : 2;
     // a dark edge keeps the box visible on a background of its own colour; dashes mean "unsure"
-    pen.setLineDash([]);
     pen.globalAlpha = face.isSeen ? 1 : 0.5;
     pen.lineWidth = thickness + 2;
     pen.strokeStyle = DARK;
-    if (face.isUnsure) pen.setLineDash([10, 7]);
+    pen.setLineDash(face.isUnsure ? dashesFor(box) : []);
     pen.strokeRect(...box);
     pen.lineWidth = thickness;
-    pen.strokeStyle = colour;
+    pen.strokeStyle = face.isUnsure ? LIGHT : colourOf(face.label);
     pen.strokeRect(...box);
     pen.setLineDash([]);
-    this.#drawLabel(pen, face, box, width, height);
     pen.globalAlpha = 1;
   }
 
-  #drawLabel(pen, face, [x, y, , boxHeight], width, height) {
+  // Draw a number or a text, and return where: left, top, width, height.
+  #drawLabel(pen, face, box, taken, width, height) {
     const isNarrow = width < NARROW;
-    const labelHeight = isNarrow ? 20 : 24;
-    const text = `${face.id}  ${isNarrow && face.isUnsure ? UNSURE : describeFace(face)}`;
-    const labelWidth = pen.measureText(text).width + 16;
-    const above = y - labelHeight - 3;
-    const left = Math.min(Math.max(x - 1, 0), Math.max(width - labelWidth, 0));
-    const top = above >= 0 ? above : Math.min(y + boxHeight + 3, height - labelHeight);
+    const isFull = this.#rank(face) > 0;
+    const [letters, tall, pad] = isFull ? (isNarrow ? [12, 20, 7] : [14, 24, 8]) : isNarrow ? [11, 15, 3] : [12, 18, 5];
+    pen.font = `600 ${letters}px ${FAMILY}`;
+    const text = isFull ? `${face.id}  ${describeFace(face)}` : String(face.id);
+    const size = [Math.min(Math.max(pen.measureText(text).width + 2 * pad, tall), width), tall];
+    // numbers on moving faces keep their side, even if they cover something
+    const isStill = this.result.seconds === null;
+    const [left, top] = place(size, box, isFull || isStill ? taken : [box], [width, height], isFull);
     const colour = face.isUnsure ? DARK : colourOf(face.label);
+    pen.globalAlpha = face.isSeen ? 1 : 0.5;
     pen.fillStyle = colour;
     pen.strokeStyle = face.isUnsure ? LIGHT : DARK;
     pen.lineWidth = 1;
     if (face.isUnsure) pen.setLineDash([4, 3]);
     pen.beginPath();
-    pen.roundRect(left + 0.5, top + 0.5, labelWidth - 1, labelHeight - 1, 4);
+    pen.roundRect(left + 0.5, top + 0.5, size[0] - 1, tall - 1, 4);
     pen.fill();
     pen.stroke();
     pen.setLineDash([]);
     pen.fillStyle = inkOn(colour);
-    pen.fillText(text, left + 8, top + labelHeight / 2 + 1);
+    pen.textAlign = "center";
+    pen.fillText(text, left + size[0] / 2, top + tall / 2 + 1, Math.max(size[0] - 2, 1));
+    pen.globalAlpha = 1;
+    return [left, top, ...size];
   }
+}
+
+// Dashes that still look like dashes on a box of a few pixels.
+function dashesFor([, , width, height]) {
+  const dash = Math.min(Math.max(Math.min(width, height) / 6, 3), 10);
+  return [dash, 0.7 * dash];
+}
+
+// Where a label of a size goes: above its box, below it, or beside it if it may, wherever it covers least of what is `taken`.
+function place([labelWidth, labelHeight], [x, y, boxWidth, boxHeight], taken, [width, height], mayBeBeside) {
+  const [above, below] = [y - labelHeight - GAP, y + boxHeight + GAP];
+  const [start, end] = [x - 1, x + boxWidth + 1 - labelWidth];
+  const choices = [[start, above], [start, below], [end, above], [end, below]];
+  if (mayBeBeside) choices.push([x + boxWidth + GAP, y], [x - labelWidth - GAP, y]);
+  const inside = choices.map(([left, top]) => [clamp(left, width - labelWidth), clamp(top, height - labelHeight)]);
+  const covered = (spot) => taken.reduce((sum, box) => sum + overlap([...spot, labelWidth, labelHeight], box), 0);
+  const costs = inside.map(covered);
+  return inside[costs.indexOf(Math.min(...costs))];
+}
+
+function clamp(value, largest) {
+  return Math.min(Math.max(value, 0), Math.max(largest, 0));
+}
+
+function overlap([x, y, width, height], [otherX, otherY, otherWidth, otherHeight]) {
+  const across = Math.min(x + width, otherX + otherWidth) - Math.max(x, otherX);
+  const down = Math.min(y + height, otherY + otherHeight) - Math.max(y, otherY);
+  return Math.max(across, 0) * Math.max(down, 0);
 }

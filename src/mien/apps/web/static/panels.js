@@ -1,6 +1,6 @@
 // The selected face's probabilities, the shares of expressions, and the buttons that select a face.
 
-import { UNSURE, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
+import { PERCENT, UNSURE, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
 
 // A list of rows "word, bar, percentage"; its elements are created once per label set.
 export class Rows {
@@ -23,7 +23,7 @@ export class Rows {
       const share = shares[word] ?? 0;
       row.bar.style.width = `${100 * share}%`;
       row.bar.classList.toggle("none", share < 0.004);
-      row.number.textContent = `${percentages[word] ?? 0} %`;
+      row.number.textContent = `${percentages[word] ?? 0}${PERCENT}`;
       row.item.classList.toggle("top-row", word === top);
       row.mark.hidden = mark === null;
       if (mark !== null) row.mark.style.left = `${100 * mark}%`;
@@ -37,7 +37,6 @@ export class Rows {
     meter.className = "meter";
     bar.className = "none";
     mark.hidden = true;
-    number.textContent = "0 %";
     meter.append(bar, mark);
     item.append(name, meter, number);
     this.rows.set(word, { item, bar, mark, number });
@@ -46,7 +45,8 @@ export class Rows {
 }
 
 export class SelectedPanel {
-  constructor(list, text, note) {
+  constructor(panel, list, text, note) {
+    this.panel = panel;
     this.rows = new Rows(list);
     this.text = text;
     this.note = note;
@@ -59,17 +59,19 @@ export class SelectedPanel {
     this.note.textContent = `Dashed line: below ${percent(threshold)} an expression counts as unsure.`;
   }
 
-  show(face) {
+  // Show a face. Without one, the panel says which one it waits for, or is hidden if there was none.
+  show(face, selected) {
     const probabilities = face?.probabilities ?? {};
     const top = face && !face.isUnsure ? face.label : null;
     this.rows.show(probabilities, face?.percentages ?? {}, top, face ? this.threshold : null);
-    if (!face) this.text.textContent = "No faces detected.";
-    else this.text.textContent = `Face ${face.id}: ${describeFace(face)}.`;
+    this.panel.hidden = selected === null;
+    this.text.textContent = face ? `Face ${face.id}: ${describeFace(face)}.` : `Face ${selected} is not in view.`;
   }
 }
 
 export class SharesPanel {
-  constructor(list, text) {
+  constructor(panel, list, text) {
+    this.panel = panel;
     this.rows = new Rows(list);
     this.text = text;
   }
@@ -78,19 +80,23 @@ export class SharesPanel {
     this.rows.setWords([...labels, UNSURE]);
   }
 
-  // `where` is what the faces were counted in, such as "3 images"; empty for one image or frame.
+  // `where` is what the faces were counted in, such as "3 images"; empty for one image or frame; null: there is none.
   show(faces, where) {
+    this.panel.hidden = where === null;
     const shares = sharesOf(faces);
     const [top, second] = Object.keys(shares).sort((a, b) => shares[b] - shares[a]);
     this.rows.show(shares, wholePercentages(shares), shares[top] > (shares[second] ?? 0) ? top : null);
-    this.text.textContent = `${countFaces(faces.length)}${where ? ` in ${where}` : ""}.`;
+    const count = faces.filter((face) => face.isSeen).length;
+    this.text.textContent = `${countFaces(count)}${where ? ` in ${where}` : ""}.`;
   }
 }
 
 export class FaceButtons {
-  constructor(group, select) {
+  // `select` is called with the number of a face that is chosen, `point` with one that is pointed at or has the focus.
+  constructor(group, select, point) {
     this.group = group;
     this.select = select;
+    this.point = point;
     this.buttons = new Map();
   }
 
@@ -125,6 +131,8 @@ export class FaceButtons {
     const text = document.createElement("span");
     button.append(swatch, text);
     button.addEventListener("click", () => this.select(id));
+    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => this.point(id));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => this.point(null));
     this.group.append(button);
     const parts = { button, text };
     this.buttons.set(id, parts);

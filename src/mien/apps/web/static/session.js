@@ -12,13 +12,14 @@ export class Session {
   clear() {
     this.rows = [];
     this.labels = [];
-    this.results = 0;
+    this.images = 0;
+    this.frames = 0;
     this.dropped = 0;
   }
 
   // Add a result; `choice` names its model and detector.
   add(result, choice) {
-    this.results += 1;
+    this[result.seconds === null ? "images" : "frames"] += 1;
     const { source, seconds, width, height } = result;
     const image = { source, seconds, width, height }; // without the other faces
     for (const face of result.faces) {
@@ -34,11 +35,15 @@ export class Session {
     }
   }
 
+  get isEmpty() {
+    return this.images + this.frames === 0;
+  }
+
   describe() {
-    if (this.results === 0) return "No results yet.";
     const lost = this.dropped ? `; the oldest ${this.dropped.toLocaleString("en")} rows were dropped` : "";
-    const noun = this.results === 1 ? "image or frame" : "images and frames";
-    return `${this.results.toLocaleString("en")} ${noun}, ${this.rows.length.toLocaleString("en")} rows of faces${lost}.`;
+    const counts = [[this.images, "image"], [this.frames, "frame"], [this.rows.length, "face row"]];
+    const texts = counts.filter(([count]) => count > 0).map(([count, noun]) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`);
+    return `${texts.join(", ")}${lost}.`;
   }
 
   toCsv() {

@@ -1,31 +1,35 @@
-// The last minute: one lane per expression, as high as its share at each moment.
+// Expressions over time: one lane per expression, as high as its share at each moment. A camera's last minute moves by;
+// a video has its own axis, on which the playback can be moved.
 
-import { UNSURE, colourOf, percent } from "./expressions.js";
+import { marks } from "./axis.js";
+import { UNSURE, colourOf, lanesOf, percent, sharesOf, wordOf } from "./expressions.js";
 
-const SPAN = 60; // seconds
+const LIVE_SPAN = 60; // seconds
 const LANE = 24; // pixels, as in the style sheet
 const FOOT = 20;
 // Results further apart than this, in seconds, are not connected.
 const GAP = 1.5;
-const MAX_ENTRIES = 4000; // results: a minute at 60 frames a second
+const MAX_LIVE = 4000; // results: a minute at 60 frames a second
 
 export class Timeline {
-  constructor(canvas, lanes, text) {
-    this.canvas = canvas;
-    this.lanes = lanes;
-    this.text = text;
-    this.labels = [];
-    this.entries = [];
-    this.what = "all";
-    new ResizeObserver(() => this.draw()).observe(canvas);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  #entries = []; // { seconds, faces, all }: `all` are the shares of all faces in view
+  #labels = [];
+  #selected = null;
+  #duration = null; // of a video, in seconds; null: a camera
+  #isDrawn = false;
+
+  constructor({ timeline, lanes, "timeline-text": text, "timeline-title": title, "timeline-what": what }) {
+    Object.assign(this, { canvas: timeline, lanes, text, title, what });
+    this.what.addEventListener("change", () => this.#redraw());
+    new ResizeObserver(() => this.#redraw()).observe(this.canvas.parentElement);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
   setLabels(labels) {
     const words = [...labels, UNSURE];
-    if (words.join() === this.labels.join()) return;
-    this.labels = words;
-    this.clear();
+    if (words.join() === this.#labels.join()) return;
+    this.#labels = words;
+    this.clear(this.#duration);
     this.lanes.replaceChildren(
       ...words.map((word) => {
         const item = document.createElement("li");
@@ -35,31 +39,44 @@ export class Timeline {
     );
   }
 
-  clear() {
-    this.entries = [];
-    this.draw();
+  // Start again, with a video of this many seconds, or with a camera (null).
+  clear(duration = null) {
+    this.#entries = [];
+    this.#duration = duration;
+    this.title.textContent = duration === null ? "Last minute" : "Whole video";
+    this.#isDrawn = false;
   }
 
-  setWhat(what) {
-    this.what = what;
-    this.draw();
+  select(id) {
+    if (id === this.#selected) return;
+    this.#selected = id;
+    if (this.what.value === "selected") this.#isDrawn = false;
   }
 
-  // Add a moment: seconds, shares over all faces and the selected face's probabilities (null without a face).
-  add(seconds, all, selected) {
-    const last = this.entries.at(-1);
-    if (last && seconds < last.seconds) this.entries = this.entries.filter((entry) => entry.seconds < seconds);
-    this.entries.push({ seconds, all, selected });
-    const from = seconds - SPAN;
-    if (this.entries[0].seconds < from - 5 || this.entries.length > MAX_ENTRIES) {
-      this.entries = this.entries.filter((entry) => entry.seconds >= from).slice(-MAX_ENTRIES);
+  // The end of the axis, in seconds.
+  get end() {
+    const last = this.#entries.at(-1)?.seconds ?? 0;
+    return this.#duration === null ? last : Math.max(this.#duration, last);
+  }
+
+  add({ seconds, faces }) {
+    const last = this.#entries.at(-1);
+    if (last && seconds < last.seconds) this.#entries = this.#entries.filter((entry) => entry.seconds < seconds);
+    this.#entries.push({ seconds, faces, all: sharesOf(faces) });
+    this.#isDrawn = false;
+    const from = seconds - LIVE_SPAN;
+    if (this.#duration === null && (this.#entries[0].seconds < from - 5 || this.#entries.length > MAX_LIVE)) {
+      this.#entries = this.#entries.filter((entry) => entry.seconds >= from).slice(-MAX_LIVE);
     }
   }
 
+  // Draw what has changed since the last time.
   draw() {
+    const place = this.canvas.parentElement;
+    if (this.#isDrawn || place.clientWidth === 0) return;
+    this.#isDrawn = true;
     const scale = window.devicePixelRatio || 1;
-    const width = this.canvas.parentElement.clientWidth - 84;
-    const height = this.labels.length * LANE + FOOT;
+    const [width, height] = [place.clientWidth, this.#labels.length * LANE + FOOT];
     this.canvas.width = Math.max(Math.round(width * scale), 1);
     this.canvas.height = Math.round(height * scale);
     this.canvas.style.height = `${height}px`;
@@ -67,11 +84,19 @@ export class Timeline {
     pen.scale(scale, scale);
     const colours = getComputedStyle(this.canvas);
     this.#drawGrid(pen, width, colours);
-    const end = this.entries.at(-1)?.seconds ?? 0;
-    for (const [lane, word] of this.labels.entries()) {
-      this.#drawLane(pen, width, lane, word, end, colours);
+    const columns = this.#columns(width);
+    for (const [lane, word] of this.#labels.entries()) {
+      pen.fillStyle = word === UNSURE ? colours.getPropertyValue("--edge") : colourOf(word);
+      // an outline keeps pale colours visible on any background
+      pen.strokeStyle = colours.getPropertyValue("--edge");
+      drawLane(pen, (lane + 1) * LANE - 1, columns.map((column) => column && (column.shares[word] ?? 0) / column.count));
     }
-    this.#describe(end);
+    this.#describe();
+  }
+
+  #redraw() {
+    this.#isDrawn = false;
+    this.draw();
   }
 
   #drawGrid(pen, width, colours) {
@@ -80,61 +105,98 @@ export class Timeline {
     pen.font = '12px system-ui, "DejaVu Sans", sans-serif';
     pen.lineWidth = 1;
     pen.beginPath();
-    const bottom = this.labels.length * LANE;
-    for (let lane = 1; lane <= this.labels.length; lane += 1) {
+    const bottom = this.#labels.length * LANE;
+    for (let lane = 1; lane <= this.#labels.length; lane += 1) {
       pen.moveTo(0, lane * LANE - 0.5);
       pen.lineTo(width, lane * LANE - 0.5);
     }
-    for (const back of [60, 45, 30, 15, 0]) {
-      const x = Math.min(Math.round(width * (1 - back / SPAN)) + 0.5, width - 0.5);
+    let free = 0;
+    for (const [share, text] of this.#marks(width)) {
+      const x = Math.min(Math.round(width * share) + 0.5, width - 0.5);
       pen.moveTo(x, 0);
       pen.lineTo(x, bottom);
-      if (back % 30 && width < 400) continue;
-      pen.textAlign = back === 60 ? "left" : back === 0 ? "right" : "center";
-      pen.fillText(back === 0 ? "now" : `${back} s ago`, x, bottom + 15);
+      const room = pen.measureText(text).width;
+      const left = Math.min(Math.max(x - room / 2, 0), width - room);
+      if (left < free) continue;
+      pen.fillText(text, left, bottom + 15);
+      free = left + room + 8;
     }
     pen.stroke();
   }
 
-  #drawLane(pen, width, lane, word, end, colours) {
-    const base = (lane + 1) * LANE - 1;
-    // whole pixels leave no gaps between neighbours
-    const position = (seconds) => Math.max(Math.round(width * (1 - (end - seconds) / SPAN)), 0);
-    pen.fillStyle = word === UNSURE ? colours.getPropertyValue("--edge") : colourOf(word);
-    // an outline keeps pale colours visible on any background
-    pen.strokeStyle = colours.getPropertyValue("--edge");
-    pen.beginPath();
-    let before = 0;
-    for (const [index, entry] of this.entries.entries()) {
-      const next = this.entries[index + 1];
+  // Where the axis has marks, as shares of its width, with their texts.
+  #marks(width) {
+    if (this.#duration !== null) return marks(this.end || 1, width).map(([seconds, text]) => [seconds / (this.end || 1), text]);
+    return [60, 30, 0].map((back) => [1 - back / LIVE_SPAN, back === 0 ? "now" : `${back} s ago`]);
+  }
+
+  // What to draw in each column of pixels: { shares, count }, sums over the results there; or nothing.
+  #columns(width) {
+    const columns = new Array(Math.ceil(width)).fill(null);
+    const [start, span] = this.#duration === null ? [this.end - LIVE_SPAN, LIVE_SPAN] : [0, this.end || 1];
+    const position = (seconds) => Math.round((width * (seconds - start)) / span);
+    for (const [index, entry] of this.#entries.entries()) {
+      const shares = this.#sharesIn(entry);
+      const next = this.#entries[index + 1];
       const isConnected = next !== undefined && next.seconds - entry.seconds < GAP;
-      const [from, to] = [position(entry.seconds), position(isConnected ? next.seconds : entry.seconds + 0.1)];
-      const height = this.#shareOf(entry, word) * (LANE - 5);
-      if (to > 0 && height + before >= 0.5) {
-        pen.fillRect(from, base - height, Math.max(to - from, 1), height);
-        pen.moveTo(from, base - before);
-        pen.lineTo(from, base - height);
-        pen.lineTo(to, base - height);
-        if (!isConnected) pen.lineTo(to, base);
+      const from = Math.max(position(entry.seconds), 0);
+      const to = Math.max(position(isConnected ? next.seconds : entry.seconds + 0.1), from + 1);
+      for (let x = from; x < Math.min(to, columns.length); x += 1) {
+        const column = (columns[x] ??= { shares: {}, count: 0 });
+        column.count += 1;
+        for (const word of Object.keys(shares)) column.shares[word] = (column.shares[word] ?? 0) + shares[word];
       }
-      before = isConnected ? height : 0;
     }
-    pen.stroke();
+    return columns;
   }
 
-  #shareOf(entry, word) {
-    return entry[this.what]?.[word] ?? 0;
+  #sharesIn(entry) {
+    if (this.what.value === "all") return entry.all;
+    const face = entry.faces.find((one) => one.id === this.#selected);
+    return face ? lanesOf(face) : {};
   }
 
-  #describe(end) {
-    const seen = this.entries.filter((entry) => entry.seconds >= end - SPAN && entry[this.what]);
-    const means = this.labels.map((word) => [word, seen.reduce((sum, entry) => sum + this.#shareOf(entry, word), 0) / seen.length]);
-    const parts = means.filter(([, mean]) => mean >= 0.005).sort((a, b) => b[1] - a[1]);
-    const who = this.what === "all" ? "all faces" : "the selected face";
-    const text = parts.length
-      ? `Mean over the last minute, ${who}: ${parts.map(([word, mean]) => `${word} ${percent(mean)}`).join(", ")}.`
-      : "Fills while a camera or a video runs.";
+  // The same in words: the share of the time in which faces are seen, as in the command's summary of a video.
+  #describe() {
+    const isAll = this.what.value === "all";
+    const times = {};
+    for (const [index, { seconds, faces }] of this.#entries.entries()) {
+      const before = seconds - (this.#entries[index - 1]?.seconds ?? seconds);
+      const lasts = Math.min((this.#entries[index + 1]?.seconds ?? seconds + before) - seconds, 1);
+      for (const face of faces) {
+        if (face.isSeen && (isAll || face.id === this.#selected)) times[wordOf(face)] = (times[wordOf(face)] ?? 0) + lasts;
+      }
+    }
+    const total = Object.values(times).reduce((sum, time) => sum + time, 0);
+    const parts = Object.entries(times).filter(([, time]) => time / total >= 0.005).sort((a, b) => b[1] - a[1]);
+    const who = isAll ? "faces are" : `face ${this.#selected} is`;
+    const list = parts.map(([word, time]) => `${word} ${percent(time / total)}`).join(", ");
+    const text = parts.length ? `Share of the time that ${who} seen: ${list}.` : "";
     this.text.textContent = text;
-    this.canvas.setAttribute("aria-label", text);
+    this.text.hidden = text === "";
+    this.canvas.setAttribute("aria-label", text || "No faces detected.");
   }
+}
+
+// One lane on its `base`; `shares` has one entry per column of pixels, null where there is no result.
+function drawLane(pen, base, shares) {
+  pen.beginPath();
+  let [start, before] = [0, 0];
+  const heights = shares.map((share) => Math.round(2 * (share ?? 0) * (LANE - 5)) / 2);
+  for (let x = 1; x <= heights.length; x += 1) {
+    const height = heights[start];
+    if (heights[x] === height) continue;
+    if (height > 0) pen.fillRect(start, base - height, x - start, height);
+    if (height > 0 || before > 0) {
+      pen.moveTo(start, base - before);
+      pen.lineTo(start, base - height);
+      if (height > 0) pen.lineTo(x, base - height);
+    }
+    [start, before] = [x, height];
+  }
+  if (before > 0) {
+    pen.moveTo(heights.length, base - before);
+    pen.lineTo(heights.length, base);
+  }
+  pen.stroke();
 }

@@ -1,21 +1,33 @@
 // A video file as a source: the server processes it, the browser plays it, boxes follow the playback.
 
 import { ServerProblem } from "./client.js";
+import { save } from "./download.js";
 import { readResult } from "./expressions.js";
+import { SeekBar } from "./seek_bar.js";
 
 const AHEAD = 1; // seconds of results required before playback continues
+const USUAL_FRAME = 0.04; // seconds
+const GONE = 0.5; // seconds after the last result in which its boxes still fit
 
 export class VideoSource {
   #abort = null;
+  #file = null;
+  #choice = null;
   #address = null;
   #results = [];
   #isDone = false;
   #isWaiting = false;
-  #isShown = false;
+  #isShown = false; // whether the browser can play it
+  #position = 0; // seconds
+  #isHeld = false; // whether the user has chosen the position
+  #took = 0; // seconds that the server needed
 
   constructor({ page, view, announcer, session, client }) {
     Object.assign(this, { page, view, announcer, session, client });
+    this.bar = new SeekBar(page);
+    this.bar.addEventListener("seek", (event) => this.#seek(event.detail));
     page.video.addEventListener("seeked", () => this.#follow(page.video.currentTime));
+    page.annotate.addEventListener("click", () => this.#annotate());
   }
 
   stop() {
@@ -27,21 +39,30 @@ export class VideoSource {
     video.load();
     URL.revokeObjectURL(this.#address);
     this.#address = null;
+    this.#file = null;
     this.#results = [];
+    this.bar.setEnd(0, USUAL_FRAME);
+    this.page.annotate.hidden = true;
+  }
+
+  // Process the same file again, with another model or detector, if there is one.
+  async again(choice) {
+    if (this.#file) await this.start(this.#file, choice);
   }
 
   async start(file, choice) {
     this.stop();
-    this.view.reset();
     const abort = new AbortController();
     this.#abort = abort;
-    this.#isDone = false;
-    this.#isWaiting = false;
+    [this.#file, this.#choice] = [file, choice];
+    this.#isDone = this.#isWaiting = this.#isHeld = false;
+    this.#position = 0;
     this.announcer.warn("");
     this.announcer.say(`Processing ${file.name}…`);
-    const isShown = await this.#load(file);
+    this.#isShown = await this.#load(file);
     if (abort.signal.aborted) return;
-    this.#isShown = isShown;
+    this.view.reset(this.#duration());
+    const start = performance.now();
     try {
       await this.#read(file, choice, abort.signal);
     } catch (error) {
@@ -49,6 +70,7 @@ export class VideoSource {
       if (!(error instanceof ServerProblem)) throw error;
       this.announcer.warn(`${file.name}: ${error.message}`);
     }
+    this.#took = (performance.now() - start) / 1000;
     this.#isDone = true;
     this.#resume();
     this.#report(file);
@@ -56,17 +78,24 @@ export class VideoSource {
   }
 
   async #read(file, choice, signal) {
-    const onWait = (seconds) => this.announcer.say(`The server is busy; trying ${file.name} again in ${Math.ceil(seconds)} s.`);
+    const onWait = (seconds) => this.#sayBusy(seconds);
     for await (const response of this.client.recognizeVideo(file, choice, { signal, onWait })) {
       signal.throwIfAborted();
       const result = readResult(response, file.name, response.time);
       if (this.#results.length === 0) this.#play(result);
-      this.#results.push(result);
-      this.session.add(result, choice);
-      this.#resume();
-      if (!this.#isShown) this.view.showMoment(result);
+      this.#add(result, choice);
       this.announcer.sayProgress(`Processing ${file.name}: ${result.seconds.toFixed(0)} s done.`);
     }
+  }
+
+  #add(result, choice) {
+    this.#results.push(result);
+    this.session.add(result, choice);
+    this.view.timeline.add(result);
+    this.bar.setEnd(this.view.timeline.end, this.#step());
+    this.#resume();
+    if (!this.#isShown && !this.#isHeld) this.#follow(result.seconds);
+    else if (this.#position > this.#results.at(-2)?.seconds) this.#follow(this.#position);
   }
 
   // Load the file into the player; false if the browser cannot play it.
@@ -80,12 +109,25 @@ export class VideoSource {
     });
   }
 
+  // The video's length in seconds, as far as it is known.
+  #duration() {
+    const { duration } = this.page.video;
+    return this.#isShown && Number.isFinite(duration) ? duration : 0;
+  }
+
+  // The time between two frames, in seconds.
+  #step() {
+    const count = this.#results.length;
+    const step = count > 1 ? (this.#results[count - 1].seconds - this.#results[0].seconds) / (count - 1) : USUAL_FRAME;
+    return Number(step.toFixed(6)) || USUAL_FRAME;
+  }
+
   #play(first) {
     this.view.setStage("video", first.width, first.height);
     this.view.setMirrored(false);
     const { video, frame } = this.page;
     frame.classList.remove("selectable");
-    video.controls = true;
+    video.controls = this.#isShown;
     if (!this.#isShown) return;
     video.play();
     const address = this.#address;
@@ -98,13 +140,22 @@ export class VideoSource {
     else video.addEventListener("timeupdate", () => this.#follow(video.currentTime));
   }
 
+  #seek(seconds) {
+    this.#isHeld = true;
+    if (this.#isShown) this.page.video.currentTime = seconds;
+    else this.#follow(seconds);
+  }
+
   // Show the last result that is not later than the playback; pause where the server has no result yet.
   #follow(seconds) {
     if (this.#results.length === 0) return;
+    this.#position = seconds;
+    if (!this.page.video.seeking) this.bar.moveTo(seconds); // else the bar is ahead
     const after = this.#results.findIndex((result) => result.seconds > seconds + 0.001);
     const result = this.#results.at(after === -1 ? -1 : Math.max(after - 1, 0));
-    this.view.showMoment(result);
-    if (after === -1 && !this.#isDone && !this.page.video.paused) {
+    const isMissing = after === -1 && !this.#isDone;
+    this.view.showMoment(isMissing && seconds > result.seconds + GONE ? { ...result, faces: [] } : result);
+    if (isMissing && !this.page.video.paused) {
       this.#isWaiting = true;
       this.page.video.pause();
     }
@@ -120,8 +171,35 @@ export class VideoSource {
 
   #report(file) {
     const frames = this.#results.length;
+    this.page.annotate.hidden = frames === 0;
     if (frames === 0) this.announcer.say("");
     else if (this.#isShown) this.announcer.say(`${file.name}: ${frames} frames.`);
-    else this.announcer.say(`${file.name}: ${frames} frames. The browser cannot play this video; its results are in the CSV.`);
+    else this.announcer.say(`${file.name}: ${frames} frames. The browser cannot play this video; the annotated one can be played.`);
+  }
+
+  // Let the server draw the boxes into the video, and save the file.
+  async #annotate() {
+    const { annotate } = this.page;
+    const [file, signal] = [this.#file, this.#abort.signal];
+    annotate.disabled = true;
+    this.announcer.say(`Drawing the faces into ${file.name}: about ${Math.max(Math.round(this.#took), 1)} s.`);
+    try {
+      const answer = await this.client.annotateVideo(file, this.#choice, { signal, onWait: (seconds) => this.#sayBusy(seconds) });
+      const name = `${file.name.replace(/\.[^.]*$/, "")}-annotated.mp4`;
+      save(await answer.blob(), name);
+      const isWhole = answer.headers.get("X-Complete") !== "false";
+      this.announcer.say(`${name} is saved${isWhole ? "" : "; it ends where the server stops"}.`);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ServerProblem)) throw error;
+      this.announcer.say("");
+      this.announcer.warn(`${file.name}: ${error.message}`);
+    } finally {
+      annotate.disabled = false;
+    }
+  }
+
+  #sayBusy(seconds) {
+    this.announcer.say(`The server is busy; trying ${this.#file.name} again in ${Math.ceil(seconds)} s.`);
   }
 }

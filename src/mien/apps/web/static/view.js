@@ -1,6 +1,5 @@
 // Everything that shows a result: image, boxes, selected face, shares, timeline, messages.
 
-import { sharesOf, wordOf } from "./expressions.js";
 import { Overlay } from "./overlay.js";
 import { SelectedPanel, FaceButtons, SharesPanel } from "./panels.js";
 import { Timeline } from "./timeline.js";
@@ -14,10 +13,10 @@ export class View {
     this.page = page;
     this.announcer = announcer;
     this.overlay = new Overlay(page.overlay, page.frame);
-    this.selectedPanel = new SelectedPanel(page.bars, page["selected-text"], page.threshold);
-    this.sharesPanel = new SharesPanel(page.shares, page["shares-text"]);
-    this.buttons = new FaceButtons(page.faces, (id) => this.select(id));
-    this.timeline = new Timeline(page.timeline, page.lanes, page["timeline-text"]);
+    this.selectedPanel = new SelectedPanel(page["selected-panel"], page.bars, page["selected-text"], page.threshold);
+    this.sharesPanel = new SharesPanel(page["shares-panel"], page.shares, page["shares-text"]);
+    this.buttons = new FaceButtons(page.faces, (id) => this.select(id), (id) => this.overlay.point(id));
+    this.timeline = new Timeline(page);
     this.lessMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.selected = null;
     this.result = null;
@@ -27,7 +26,6 @@ export class View {
       const face = page.frame.classList.contains("selectable") ? this.overlay.faceAt(event.clientX, event.clientY) : null;
       if (face) this.select(face.id);
     });
-    page["timeline-what"].addEventListener("change", () => this.timeline.setWhat(page["timeline-what"].value));
   }
 
   setModel(labels, threshold) {
@@ -45,13 +43,14 @@ export class View {
     image.hidden = what !== "image";
     video.hidden = what !== "video";
     frame.style.setProperty("--ratio", String(width / height));
+    this.page["timeline-panel"].hidden = what !== "video";
     if (what === null) this.#clear();
   }
 
-  // Start again with another source.
-  reset() {
+  // Start again with another source; `duration` is that of a video, in seconds.
+  reset(duration = null) {
     this.#clear();
-    this.timeline.clear();
+    this.timeline.clear(duration);
   }
 
   setMirrored(isMirrored) {
@@ -60,12 +59,9 @@ export class View {
     this.overlay.draw();
   }
 
-  // Show a moment of a camera or a video, and add it to the timeline.
+  // Show a moment of a camera or a video.
   showMoment(result) {
     this.#take(result);
-    const selected = this.#selectedFace();
-    const shares = result.faces.length ? sharesOf(result.faces) : null;
-    this.timeline.add(result.seconds, shares, selected && selectedShares(selected));
     const now = performance.now();
     this.announcer.summarize(result.faces, now / 1000);
     const rest = this.panelsAt + (this.lessMotion.matches ? STILL_PANELS_EVERY : PANELS_EVERY) - now;
@@ -79,14 +75,16 @@ export class View {
     this.#cancelUpdate();
     this.#take(result);
     this.#showPanels(faces, where);
+    this.page.shares.hidden = faces.length === 0;
   }
 
+  // Select a face by its number, or none (null).
   select(id) {
     this.selected = id;
     if (!this.result) return;
     this.overlay.show(this.result, this.selected);
-    this.buttons.show(this.result.faces, this.selected);
-    this.selectedPanel.show(this.#selectedFace());
+    this.#showSelected();
+    this.timeline.draw();
   }
 
   #take(result) {
@@ -101,6 +99,7 @@ export class View {
   #showMomentPanels() {
     this.#cancelUpdate();
     this.panelsAt = performance.now();
+    this.page.shares.hidden = false;
     this.#showPanels(this.result.faces, "");
     this.timeline.draw();
   }
@@ -111,9 +110,14 @@ export class View {
   }
 
   #showPanels(faces, where) {
-    this.buttons.show(this.result.faces, this.selected);
-    this.selectedPanel.show(this.#selectedFace());
+    this.#showSelected();
     this.sharesPanel.show(faces, where);
+  }
+
+  #showSelected() {
+    this.buttons.show(this.result?.faces ?? [], this.selected);
+    this.selectedPanel.show(this.#selectedFace(), this.selected);
+    this.timeline.select(this.selected);
   }
 
   #selectedFace() {
@@ -126,13 +130,6 @@ export class View {
     this.result = null;
     this.panelsAt = -Infinity;
     this.overlay.show(null, null);
-    this.buttons.show([], null);
-    this.selectedPanel.show(null);
-    this.sharesPanel.show([], "");
+    this.#showPanels([], null);
   }
-}
-
-// The selected face's lanes: its probabilities, and "unsure" while it is unsure.
-function selectedShares(face) {
-  return face.isUnsure ? { ...face.probabilities, [wordOf(face)]: 1 } : face.probabilities;
 }
