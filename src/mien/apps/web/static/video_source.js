@@ -133,7 +133,8 @@ export class VideoSource {
     const address = this.#address;
     const next = (_, shown) => {
       if (address !== this.#address) return;
-      this.#follow(shown.mediaTime);
+      // while it stands still, an earlier frame may be reported after a later one was asked for
+      this.#follow(video.paused ? video.currentTime : shown.mediaTime);
       video.requestVideoFrameCallback(next);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
