@@ -7,6 +7,8 @@ import contextlib
 import csv
 import dataclasses
 import errno
+import functools
+import http.server
 import io
 import itertools
 import json
@@ -16,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -100,6 +103,13 @@ def recognize(mien, tiny_model, monkeypatch):
     return lambda *words: mien("recognize", "--model", tiny_model, "--detector", "none", "--keep-all", *words)
 
 
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a line for each request."""
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
 def read_frames(path):
     with contextlib.closing(EncodedVideo(path)) as video:
         return list(video.frames())
@@ -166,6 +176,12 @@ class TestWrongVideoTrack:
         assert code == 1
         assert "has no video, only audio and a cover picture" in error
         assert {json.loads(line)["source"] for line in printed.splitlines()} == {str(tmp_path / "film.mp4")}
+
+    def test_an_audio_file_leaves_no_results(self, recognize, tmp_path):
+        song = write_tracks(tmp_path / "song.mka", [Track([COVER], "mjpeg")], sound=1, format="matroska")
+        code, printed, error = recognize(song, "--save", tmp_path / "out")
+        assert (code, printed, error.count("\n")) == (1, "", 1)
+        assert list((tmp_path / "out").iterdir()) == []
 
     def test_an_old_camera_s_film_of_jpegs_with_sound_is_a_video(self, tmp_path):
         assert len(read_frames(write_tracks(tmp_path / "a.avi", [Track(FILM, "mjpeg")], sound=0.5))) == 12
@@ -423,6 +439,17 @@ class TestClocksThatJump:
             clock.move_video(packet)
             moved.append(packet.pts / 1000)
         assert moved == pytest.approx([50.0, 50.04, 50.08, 50.12, 50.16])
+
+    def test_no_frame_of_a_file_on_a_web_server_is_dropped(self, recognize, tmp_path):
+        (tmp_path / "b.ts").write_bytes(self.clip(tmp_path / "a.ts", start=100) + self.clip(tmp_path / "c.ts"))
+        handler = functools.partial(QuietHandler, directory=tmp_path)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            code, printed, error = recognize(f"http://127.0.0.1:{server.server_port}/b.ts", "--format", "json")
+            server.shutdown()
+        assert code == 0, error
+        times = [json.loads(line)["time"] for line in printed.splitlines()]
+        assert np.allclose(times, np.arange(24) / 25, atol=0.002)
 
     def test_results_of_joined_clips_keep_their_order(self, recognize, tmp_path):
         (tmp_path / "b.ts").write_bytes(self.clip(tmp_path / "a.ts") * 3)

@@ -74,6 +74,10 @@ class SavedResults:
         except OSError as error:
             raise VideoError(f"{error.filename or self._summary} cannot be written ({error.strerror}).") from None
 
+    def remove(self) -> None:
+        """Remove the file of results if there are none; the others do not exist."""
+        self._lines.path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Finish the files."""
         try:
@@ -124,7 +128,7 @@ def _write_results(
     options: VideoOptions,
     fail: Callable[[Exception], None],
 ) -> None:
-    """Write everything about one video; one that breaks off gets its summary too."""
+    """Write everything about one video; one that breaks off after its first frame gets its summary too."""
     start = time.monotonic()
     saved = SavedResults(options.save, video, summary.labels, options) if options.save is not None else None
     try:
@@ -141,6 +145,10 @@ def _write_results(
                 advance(result)
     except MienError as error:
         fail(error)
+    if not summary.frames:
+        if saved is not None:
+            saved.remove()
+        return
     summary.finish()
     if options.format == "table":
         print_summary(video.name, summary)

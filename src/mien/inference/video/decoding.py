@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.inference.video.clock import VideoClock
 from mien.inference.video.frames import DEFAULT_RATE, NETWORK, Frame, VideoError
 from mien.inference.video.leftover import holds_another
-from mien.inference.video.opening import can_jump, open_container, reason
+from mien.inference.video.opening import can_jump, is_endless, open_container, reason
 from mien.inference.video.orientation import display_matrix, upright
 from mien.inference.video.sound import Sound
 from mien.inference.video.tracks import find_film, find_sound, may_be_cover, no_video
@@ -62,7 +62,7 @@ class EncodedVideo:
         self._step = 1 / (self.rate or DEFAULT_RATE)
         self._clock = VideoClock(self._step, can_jump=can_jump(self._container))
         duration = self._container.duration
-        self.is_live = is_stream and duration is None
+        self.is_live = is_stream and duration is None and is_endless(self._container)
         is_alone = len(self._container.streams) == 1  # else the duration may be that of the sound
         self._seconds = duration / 1e6 if duration is not None and is_alone else None
         estimate = int(self._seconds * self.rate) if self._seconds and self.rate else None

@@ -79,6 +79,11 @@ def can_jump(container: InputContainer) -> bool:
     return Flags.ts_discont in Flags(container.format.flags)
 
 
+def is_endless(container: InputContainer) -> bool:
+    """Return whether a stream of unknown duration goes on for ever, unlike a file that a web server sends."""
+    return container.size <= 0 or "hls" in container.format.name  # a playlist has a size too
+
+
 def reason(error: Exception) -> str:
     """Return FFmpeg's message without the address, which may contain a password."""
     return str(getattr(error, "strerror", None) or type(error).__name__)

@@ -116,7 +116,7 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         """Create the file; `VideoError` if it exists or cannot be created."""
-        self._path = path
+        self.path = path
         self._size = 0
         try:
             self._file = path.open("xb", buffering=0)
@@ -134,7 +134,7 @@ class LineFile:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), self._size)
             reason = error.strerror or error
-            raise VideoError(f"{self._path} cannot be written ({reason}); earlier lines are kept.") from None
+            raise VideoError(f"{self.path} cannot be written ({reason}); earlier lines are kept.") from None
         self._size += len(data)
 
     def close(self) -> None:
