@@ -32,7 +32,7 @@ For example: {example}
    remembered. Without these folders a fifth of each label is set aside for validation at random; make them with
    --splits if one person is in several images.
 4. Use only images of people who agreed to it. Delete images when they ask you to.
-5. Labels without images are left out. Words other than the eight expressions of mien are an error.
+5. Labels without images are left out.
 
 Then check the data before training on them:
 
@@ -101,7 +101,7 @@ def synthesize(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder to write to.")],
-    labels: Annotated[str, typer.Option(help="Expressions, separated by commas.")] = ALL_LABELS,
+    labels: Annotated[str, typer.Option(help="Labels, separated by commas; any words.")] = ALL_LABELS,
     use_splits: Annotated[
         bool, typer.Option("--splits", help="Make train, validation and test, each with all labels.")
     ] = False,
@@ -153,6 +153,8 @@ def _counts_table(report: DataReport) -> Table:
 
 def _findings(report: DataReport) -> list[str]:
     """Return the findings, one per line."""
+    from mien.core.expressions import misspelt
+
     lines = ["Exact duplicates:"]
     for pair in report.duplicates:
         n = sum(report.counts[pair.split].values())
@@ -164,5 +166,6 @@ def _findings(report: DataReport) -> list[str]:
     if report.not_face is not None:
         lines.append(f"Images rejected as non-faces by annotators: {report.not_face}")
     lines.append(f"Votes of several annotators: {'yes' if report.has_votes else 'no'}")
+    lines += [f"Label '{name}' is not '{near}': is it misspelt?" for name, near in misspelt(report.labels).items()]
     lines.append(f"Fingerprint: {report.fingerprint}")
     return lines

@@ -1,4 +1,4 @@
-"""Apparent expressions and the order in which data sets and models list them.
+"""Apparent expressions, labels of one's own, and the order in which data sets and models list them.
 
 FER2013, FER+, RAF-DB, AffectNet and CK+ number the same expressions differently. Every data set and every model has
 its own ordered `LabelSet`; scores are moved between them by name, never by number.
@@ -6,7 +6,10 @@ its own ordered `LabelSet`; scores are moved between them by name, never by numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+import itertools
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError, did_you_mean
+from mien.core.serialization import table_columns
 
 
 class Expression(StrEnum):
@@ -55,58 +59,94 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 
-def parse_expression(word: str) -> Expression:
-    """Return an expression by its name or a synonym, in upper or lower case; `DataError` if there is none."""
-    key = word.strip().lower()
-    if key in SYNONYMS:
-        return SYNONYMS[key]
-    try:
-        return Expression(key)
-    except ValueError:
-        known = [e.value for e in Expression]
-        raise DataError(
-            f"Unknown label '{word}'.{did_you_mean(key, [*known, *SYNONYMS])} Labels: {', '.join(known)}."
-        ) from None
+# Words that results, tables and the page use beside the labels.
+RESERVED = {*table_columns(()), *table_columns((), is_video=True), "non-face", "not a face", "raw", "shares", "unsure"}
+LONGEST_NAME = 40
+KNOWN = tuple(e.value for e in Expression)
+
+
+def canonical(word: str) -> str:
+    """Return a label's name: one of the eight expressions for its name or a synonym, else the word itself.
+
+    Expressions are recognized in upper or lower case; of other words, only blanks are tidied up.
+
+    >>> canonical(" Anger"), canonical("wide  awake")
+    ('angry', 'wide awake')
+    """
+    name = unicodedata.normalize("NFC", " ".join(word.split()))
+    key = name.lower()
+    return SYNONYMS[key].value if key in SYNONYMS else key if key in KNOWN else name
+
+
+def check_name(name: str) -> None:
+    """Raise `DataError` if a label of one's own cannot be shown, or means something else in results."""
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise DataError(f"Label {name[:LONGEST_NAME]!r}: expected 1 to {LONGEST_NAME} printable characters.")
+    if name.lower() in RESERVED:
+        raise DataError(f"Label '{name}' is a word that results use for something else; rename it.")
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Return the labels that look like a misspelt expression, each with that expression.
+
+    >>> misspelt(["happy", "angri", "calm"])
+    {'angri': 'angry'}
+    """
+    near = {name: difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.75) for name in names}
+    return {name: match[0] for name, match in near.items() if match and name not in KNOWN}
+
+
+def colours_of(labels: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Return a colour (RGB) for each label: an expression's own, and for other words those that are left, in order."""
+    left = [colour for name, colour in COLOURS.items() if name not in labels] or list(COLOURS.values())
+    rest = itertools.cycle(left)
+    return {name: COLOURS[name] if name in COLOURS else next(rest) for name in labels}
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """An ordered list of expressions: position i is class i of a data set or of a model's output."""
+    """An ordered list of labels: position i is class i of a data set or of a model's output.
 
-    expressions: tuple[Expression, ...]
+    Labels are the eight expressions, or words of one's own.
+    """
+
+    names: tuple[str, ...]
 
     @classmethod
-    def of(cls, words: Sequence[str]) -> LabelSet:
-        """Make a label set from words; `DataError` if one is unknown or repeated."""
-        expressions = tuple(parse_expression(word) for word in words)
-        if len(set(expressions)) != len(expressions):
-            raise DataError(f"A label is repeated in {', '.join(words)}; expected each label once.")
-        return cls(expressions)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The labels, in order."""
-        return tuple(e.value for e in self.expressions)
+    def of(cls, words: Iterable[str]) -> LabelSet:
+        """Make a label set from words; `DataError` if one is repeated or cannot be a label."""
+        names = tuple(canonical(word) for word in words)
+        for name in names:
+            check_name(name)
+        if len({name.casefold() for name in names}) != len(names):
+            raise DataError(f"A label is repeated in {', '.join(names)}; expected each label once.")
+        return cls(names)
 
     def __len__(self) -> int:
-        return len(self.expressions)
+        return len(self.names)
 
-    def __iter__(self) -> Iterator[Expression]:
-        return iter(self.expressions)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def index(self, word: str) -> int:
-        """Return the class number of a label; `DataError` if the set lacks it."""
-        expression = parse_expression(word)
-        if expression not in self.expressions:
-            raise DataError(f"Label '{word}' is not one of {', '.join(self.names)}.")
-        return self.expressions.index(expression)
+        """Return the class number of a label, in upper or lower case, or of a synonym.
+
+        Raises:
+            DataError: The set lacks it.
+        """
+        key = canonical(word).casefold()
+        for number, name in enumerate(self.names):
+            if name.casefold() == key:
+                return number
+        known = [*self.names, *(synonym for synonym, name in SYNONYMS.items() if name in self.names)]
+        raise DataError(f"Unknown label '{word}'.{did_you_mean(key, known)} Labels: {', '.join(self.names)}.")
 
     def columns_from(self, other: LabelSet) -> NDArray[np.intp]:
         """Return each label's column in `other`, for `scores[:, columns]`; `DataError` if one is missing."""
-        missing = [e.value for e in self if e not in other.expressions]
+        missing = [name for name in self if name not in other.names]
         if missing:
             raise DataError(f"Missing labels {', '.join(missing)}; there are only {', '.join(other.names)}.")
-        return np.array([other.expressions.index(e) for e in self], dtype=np.intp)
+        return np.array([other.names.index(name) for name in self], dtype=np.intp)
 
 
 # The ICML 2013 challenge's order: class numbers 0 to 6 of fer2013.csv.

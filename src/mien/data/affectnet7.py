@@ -9,4 +9,4 @@ EXPECTS = layouts.EXPECTS
 NEEDS_PATH = True
 
 matches = layouts.is_affectnet
-load = partial(layouts.load_affectnet, "affectnet7", LabelSet(layouts.LABELS.expressions[:7]))
+load = partial(layouts.load_affectnet, "affectnet7", LabelSet(layouts.LABELS.names[:7]))

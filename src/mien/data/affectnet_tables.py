@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import LabelSet
 from mien.core.types import Box
 from mien.data.folder import SPLIT_NAMES
 from mien.data.image_files import LabelledImage
@@ -88,7 +88,7 @@ def list_table(table: LabelTable, kept: LabelSet) -> Iterator[LabelledImage]:
             yield LabelledImage(file, str(file), expression, table.split, box=box, metadata=metadata)
 
 
-def parse_label(text: str, where: object) -> Expression | None:
+def parse_label(text: str, where: object) -> str | None:
     """Return the expression for one of AffectNet's numbers or a word; None for 8 to 10, which are not expressions.
 
     Raises:

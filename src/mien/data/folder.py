@@ -1,15 +1,19 @@
-"""Any folder of face crops sorted by label: `SPLIT/LABEL/*` (FER2013's image download) or `LABEL/*`."""
+"""Any folder of face crops sorted by label: `SPLIT/LABEL/*` (FER2013's image download) or `LABEL/*`.
+
+Labels are the names of the folders: the eight expressions, or words of one's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mien.core.errors import DataError
-from mien.core.expressions import SYNONYMS, Expression, LabelSet
+from mien.core.expressions import KNOWN, LabelSet, canonical, check_name
 from mien.data.dataset import FaceDataset
 from mien.data.image_files import LabelledImage, build_dataset
-from mien.data.label_files import list_entries, list_folders, parse_word
+from mien.data.label_files import list_entries, list_folders, list_images
 from mien.data.options import LoadOptions
 
 EXPECTS = "a folder of images as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"
@@ -22,26 +26,30 @@ SPLIT_NAMES = {
 
 
 def matches(path: Path) -> bool:
-    """Return whether a folder has a subfolder named after a split or an expression."""
-    known = {*SPLIT_NAMES, *SYNONYMS, *(e.value for e in Expression)}
-    return path.is_dir() and any(folder.name.strip().lower() in known for folder in list_folders(path))
+    """Return whether a folder has a subfolder named after a split or an expression, or several with images."""
+    folders = list_folders(path) if path.is_dir() else []
+    is_known = any(f.name.strip().lower() in SPLIT_NAMES or canonical(f.name) in KNOWN for f in folders)
+    return is_known or sum(bool(list_images(folder)) for folder in folders) > 1
 
 
 def load(path: Path, options: LoadOptions) -> FaceDataset:
     """Read all images of a folder.
 
-    The labels are the expressions that have images, in FER2013's order, contempt last. Without a validation folder,
-    `options.validation_share` of the training images is set aside, per label; without split folders, all images are
-    training images.
+    The labels are those that have images: expressions in FER2013's order, contempt last, then other words by name.
+    Without a validation folder, `options.validation_share` of the training images is set aside, per label; without
+    split folders, all images are training images.
 
     Raises:
-        DataError: A folder is not named after a label, a file is not a readable image, or there are no images.
+        DataError: A folder's name cannot be a label, a file is not a readable image, or there are no images.
     """
     images = list(_list(path)) if path.is_dir() else []
     if not images:
         raise DataError(f"No images at {path}: expected {EXPECTS}.")
+    spelling: dict[str, str] = {}  # train/Calm and test/calm are one label
+    images = [replace(i, label=spelling.setdefault(i.label.casefold(), i.label)) for i in images]
     present = {image.label for image in images}
-    return build_dataset("folder", images, LabelSet(tuple(e for e in Expression if e in present)), options)
+    own = sorted(present.difference(KNOWN), key=lambda name: (name.casefold(), name))
+    return build_dataset("folder", images, LabelSet.of([*(name for name in KNOWN if name in present), *own]), options)
 
 
 def _list(root: Path) -> Iterator[LabelledImage]:
@@ -58,10 +66,16 @@ def _list(root: Path) -> Iterator[LabelledImage]:
 
 
 def _list_label(folder: Path, split: str) -> list[LabelledImage]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is next to label folders; expected folders named by their label.")
     if folder.name.strip().isdigit():
         raise DataError(
             f"{folder} is named by a number, which means another expression in every data set;"
             " rename it to a word such as angry or happy."
         )
-    label = parse_word(folder.name, folder)
+    label = canonical(folder.name)
+    try:
+        check_name(label)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from None
     return [LabelledImage(file, str(file), label, split) for file in list_entries(folder)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import LabelSet
 from mien.core.types import Box
 from mien.data.dataset import SUBJECT, FaceDataset
 from mien.data.lazy_images import read_images
@@ -24,7 +24,7 @@ class LabelledImage:
     Attributes:
         path: The file.
         identity: Identifies the image within the data set; unique.
-        label: The expression it shows.
+        label: Its label.
         split: `train`, `validation` or `test`.
         box: The face's box in pixels if the image shows more than the face. None: the whole image is the face.
         metadata: Further columns.
@@ -32,7 +32,7 @@ class LabelledImage:
 
     path: Path
     identity: str
-    label: Expression
+    label: str
     split: str = "train"
     box: Box | None = None
     metadata: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def build_dataset(name: str, images: Sequence[LabelledImage], label_set: LabelSe
         seen[image.identity] = image.path
         if not image.path.is_file():  # checked now, because lazy images would fail in the middle of training
             raise DataError(f"{image.path}: no such file; expected an image.")
-    labels = np.array([label_set.expressions.index(image.label) for image in images], dtype=np.int64)
+    labels = np.array([label_set.names.index(image.label) for image in images], dtype=np.int64)
     splits = np.array([image.split for image in images], dtype="<U10")
     columns = sorted({column for image in images for column in image.metadata})
     metadata = {c: np.array([image.metadata.get(c, "") for image in images], dtype=np.str_) for c in columns}

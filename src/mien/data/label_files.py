@@ -11,13 +11,13 @@ from typing import TextIO
 
 from mien.core.decoding import SUFFIXES
 from mien.core.errors import DataError
-from mien.core.expressions import Expression, LabelSet
+from mien.core.expressions import KNOWN, LabelSet
 from mien.core.text import encoding_of
 from mien.core.text import read_text as read_any_text
 
 # What operating systems and archivers leave behind; hidden files and folders are skipped too.
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")
-ALL_LABELS = LabelSet(tuple(Expression))
+ALL_LABELS = LabelSet(KNOWN)
 
 
 @contextlib.contextmanager
@@ -96,20 +96,20 @@ def read_table(
             yield from _read_rows(path, file, columns, default_header)
 
 
-def parse_number(text: str, labels: Iterable[Expression], where: object, first: int = 1) -> Expression:
+def parse_number(text: str, labels: Iterable[str], where: object, first: int = 1) -> str:
     """Return the expression of a number, if `labels` are numbered from `first`; `DataError` names the place."""
-    numbers = {float(i): expression for i, expression in enumerate(labels, first)}
+    numbers = {float(i): name for i, name in enumerate(labels, first)}
     try:
         return numbers[float(text)]
     except (KeyError, ValueError):
-        known = ", ".join(f"{number:.0f} {expression}" for number, expression in numbers.items())
+        known = ", ".join(f"{number:.0f} {name}" for number, name in numbers.items())
         raise DataError(f"{where} has label '{text[:20]}'; expected {known}.") from None
 
 
-def parse_word(word: str, where: object, labels: LabelSet = ALL_LABELS) -> Expression:
+def parse_word(word: str, where: object, labels: LabelSet = ALL_LABELS) -> str:
     """Return the expression of a name or synonym; `DataError` names the place if it is not one of `labels`."""
     try:
-        return labels.expressions[labels.index(word)]
+        return labels.names[labels.index(word)]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 

@@ -14,6 +14,8 @@ from mien.data.dataset import FaceDataset
 from mien.data.options import LoadOptions
 
 ENTRY_POINTS = "mien.data"
+# The adapter that reads any folder of folders.
+ANY_FOLDER = "folder"
 PARTS = ("load", "matches", "EXPECTS", "NEEDS_PATH")
 
 
@@ -49,13 +51,16 @@ def names() -> list[str]:
 
 
 def detect(path: Path) -> str:
-    """Return the name of the data set that a file or folder holds; if several fit, a plug-in's, then the first by name.
+    """Return the name of the data set that a file or folder holds.
+
+    If several fit, it is a plug-in's, then the first by name; "folder", which fits many, is the last.
 
     Raises:
         DataError: The path does not exist or no adapter fits; the message lists what each expects.
     """
     _check_exists(path)
-    adapters = {name: _find(name) for name in sorted(names(), key=lambda name: (name in _built_in(), name))}
+    order = sorted(names(), key=lambda name: (name in _built_in(), name == ANY_FOLDER, name))
+    adapters = {name: _find(name) for name in order}
     for name, adapter in adapters.items():
         if adapter.matches(path):
             return name

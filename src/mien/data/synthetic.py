@@ -101,7 +101,7 @@ def load(path: Path | None, options: LoadOptions) -> FaceDataset:
     per_split = {"train": options.faces_per_class, "validation": max(options.faces_per_class // 3, 1)}
     rows = [(split, label) for split, n in per_split.items() for label in range(len(FER2013_LABELS)) for _ in range(n)]
     rng = np.random.default_rng(options.seed)
-    faces = (draw_face(FER2013_LABELS.expressions[label], rng) for _, label in rows)
+    faces = (draw_face(Expression(FER2013_LABELS.names[label]), rng) for _, label in rows)
     return FaceDataset(
         name="synthetic",
         images=np.stack([resize_face(face, options.image_size, options.channels) for face in faces]),

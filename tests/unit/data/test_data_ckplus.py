@@ -120,7 +120,7 @@ def test_broken_original_is_one_line(tmp_path: Path, damage: Callable[[Path], ob
     ("damage", "expected"),
     [
         (lambda r: (r / "fear").rename(r / "dread"), "dread: Unknown label 'dread'"),
-        (lambda r: (r / "fear").rename(r / "neutral"), "neutral: Label 'neutral' is not one of angry, contempt"),
+        (lambda r: (r / "fear").rename(r / "neutral"), "neutral: Unknown label 'neutral'"),
         (lambda r: write_image(r / "anger" / "S003_001_00000004.png", 1), "'S003_001_00000004' is listed"),
     ],
 )

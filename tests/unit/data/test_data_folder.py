@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from data_sets import assert_refused, write_image
 
+from mien.core.errors import DataError
 from mien.data import registry
 from mien.data.options import LoadOptions
 
@@ -27,6 +28,23 @@ def test_split_layout_keeps_its_splits(tmp_path: Path, add: AddImage) -> None:
     found = zip(faces.images[:, 0, 0].tolist(), faces.labels.tolist(), faces.splits.tolist(), strict=True)
     assert sorted(found) == [(1, 1, "train"), (2, 1, "train"), (3, 0, "validation"), (4, 2, "test")]
     assert [Path(p).name for p in faces.paths] == ["d.png", "a.png", "b.png", "c.png"]
+
+
+def test_labels_of_ones_own_follow_the_expressions(tmp_path: Path, add: AddImage) -> None:
+    for name in ("train/laughing/a.png", "train/Calm/b.png", "test/calm/c.png", "train/joy/d.png"):
+        add(name)
+    faces = registry.load(registry.detect(tmp_path), tmp_path)
+    assert faces.label_set.names == ("happy", "calm", "laughing")
+    assert faces.counts()["test"] == {"happy": 0, "calm": 1, "laughing": 0}
+
+
+def test_a_folder_of_folders_with_images_is_detected(tmp_path: Path, add: AddImage) -> None:
+    add("calm/a.png")
+    with pytest.raises(DataError, match="No data set found"):
+        registry.detect(tmp_path)
+    add("cross/a.png")
+    (tmp_path / "notes").mkdir()
+    assert registry.detect(tmp_path) == "folder"
 
 
 def test_label_layout_sets_a_fifth_aside_by_seed(tmp_path: Path, add: AddImage) -> None:
@@ -65,11 +83,11 @@ def test_hidden_files_and_litter_are_skipped(tmp_path: Path, add: AddImage) -> N
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["angry/a.png", "angri/a.png"], "angri: Unknown label 'angri'. Did you mean 'angry'"),
+        (["angry/a.png", "label/a.png"], "label: Label 'label' is a word that results use for something else"),
         (["angry/a.png", "3/a.png"], "3 is named by a number, which means another expression"),
         (["angry/a.png", "happy/sub/a.png"], "sub: no such file; expected an image"),
         (["train/angry/a.png", "sad/a.png"], "is next to split folders"),
-        (["train/angry/a.png", "train/b.png"], r"b\.png: Unknown label"),
+        (["train/angry/a.png", "train/b.png"], r"b\.png is next to label folders"),
         ([], "No images at"),
     ],
 )
