@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.core.errors import ImageError
-from mien.core.expressions import COLOURS
+from mien.core.expressions import colours_of
 from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -24,8 +24,9 @@ def draw_faces(image: NDArray[np.uint8], result: ImageResult | FrameResult) -> N
     but has at least 10 pixels. In videos, the tracker id precedes the label, and hidden faces have a box without label.
     """
     drawn = image.copy()
+    colours = colours_of(result.labels)
     for face in result.faces:
-        _draw_face(drawn, face)
+        _draw_face(drawn, face, colours.get(face.counts_as, WHITE))
     return drawn
 
 
@@ -59,10 +60,9 @@ def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) ->
         raise ImageError(f"{folder}: a drawing cannot be saved there ({error.strerror or error}).") from None
 
 
-def _draw_face(image: NDArray[np.uint8], face: Face) -> None:
+def _draw_face(image: NDArray[np.uint8], face: Face, colour: tuple[int, int, int]) -> None:
     height, width = image.shape[:2]
     thickness = max(1, round(max(width, height) / 400))
-    colour = COLOURS.get(face.counts_as, WHITE)
     # The dark outline shows the box on a background of its own colour.
     _draw_box(image, face.box, 1, BLACK, thickness + 2)
     _draw_box(image, face.box, 0, colour, thickness, dash=6 * thickness if face.is_unsure else 0)

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import ImageError
+from mien.core.expressions import COLOURS
 from mien.core.types import Box, Face, ImageResult
-from mien.inference.draw import COLOURS, draw_faces, save_drawing
+from mien.inference.draw import draw_faces, save_drawing
 
 
 def result(source: str, *boxes: Box, size: tuple[int, int] = (200, 150)) -> ImageResult:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from mien.core.expressions import COLOURS
+from mien.core.expressions import colours_of
 from mien.core.text import count, percent
 from mien.core.types import UNSURE
 from mien.inference.video.drawing import OUTLINE, WHITE, Colour, Drawing, Line, Rectangle, Text
@@ -51,7 +51,7 @@ def draw_timeline(summary: VideoSummary, title: str) -> Drawing:
                 drawing.texts.append(Text(bar.x + bar.width / 2, bar.y + 15, bar.name, 11, "middle"))
     for number, track in enumerate(panels):
         _draw_panel(drawing, summary, track, bottom + (PANEL + PANEL_GAP) * number + PANEL_GAP)
-    _draw_legend(drawing, summary.words, height - 18)
+    _draw_legend(drawing, summary, height - 18)
     return drawing
 
 
@@ -69,6 +69,7 @@ def _subtitle(summary: VideoSummary, drawn: int) -> str:
 
 def _bars(track: TrackHistory, summary: VideoSummary, top: float, scale: float) -> Iterator[Rectangle]:
     """Yield a bar for each run of time slots with the same main word."""
+    colours = _colours(summary)
     main = np.where(track.slots.any(axis=1), track.slots.argmax(axis=1), -1)
     for word, run in groupby(range(len(main)), key=lambda slot: int(main[slot])):
         slots = list(run)
@@ -77,7 +78,7 @@ def _bars(track: TrackHistory, summary: VideoSummary, top: float, scale: float) 
         name = summary.words[word]
         start = slots[0] * summary.slot * scale
         width = min((slots[-1] + 1) * summary.slot * scale, WIDTH) - start
-        yield Rectangle(LEFT + start, top, width, BAR, COLOURS.get(name, WHITE), name, is_dashed=name == UNSURE)
+        yield Rectangle(LEFT + start, top, width, BAR, colours[name], name, is_dashed=name == UNSURE)
 
 
 def _draw_panel(drawing: Drawing, summary: VideoSummary, track: TrackHistory, top: float) -> None:
@@ -89,7 +90,7 @@ def _draw_panel(drawing: Drawing, summary: VideoSummary, track: TrackHistory, to
         drawing.shapes.append(Line([(LEFT, y), (LEFT + WIDTH, y)], GREY, THIN))
         drawing.texts.append(Text(LEFT - 8, y + 4, percent(share), 11, "end"))
     scale = WIDTH / video_seconds(summary)
-    chances = track.mean_probabilities
+    chances, colours = track.mean_probabilities, _colours(summary)
     for run in seen_slots(track):
         # half a slot more at both ends, so that one slot is a line too
         places = np.array([run[0], *(run + 0.5), run[-1] + 1]) * summary.slot * scale
@@ -98,7 +99,7 @@ def _draw_panel(drawing: Drawing, summary: VideoSummary, track: TrackHistory, to
             values = chances[run, label]
             ys = top + PANEL * (1 - np.array([values[0], *values, values[-1]]))
             points = list(zip(xs.tolist(), ys.tolist(), strict=True))
-            drawing.shapes += [Line(points, OUTLINE, 3), Line(points, COLOURS.get(name, WHITE), 2)]
+            drawing.shapes += [Line(points, OUTLINE, 3), Line(points, colours[name], 2)]
 
 
 def seen_slots(track: TrackHistory) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
@@ -116,10 +117,14 @@ def _draw_axis(drawing: Drawing, summary: VideoSummary, top: float, bottom: floa
         drawing.texts.append(Text(x, bottom + 18, _clock(number * step, step), anchor="middle"))
 
 
-def _draw_legend(drawing: Drawing, words: tuple[str, ...], y: float) -> None:
-    x = float(LEFT)
-    for name in words:
-        drawing.shapes.append(Rectangle(x, y - 11, 14, 14, COLOURS.get(name, WHITE), name, is_dashed=name == UNSURE))
+def _colours(summary: VideoSummary) -> dict[str, Colour]:
+    return {**colours_of(summary.labels), UNSURE: WHITE}
+
+
+def _draw_legend(drawing: Drawing, summary: VideoSummary, y: float) -> None:
+    x, colours = float(LEFT), _colours(summary)
+    for name in summary.words:
+        drawing.shapes.append(Rectangle(x, y - 11, 14, 14, colours[name], name, is_dashed=name == UNSURE))
         drawing.texts.append(Text(x + 20, y, name))
         x += 20 + 7.5 * len(name) + 22
 

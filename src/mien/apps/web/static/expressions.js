@@ -3,7 +3,7 @@
 export const UNSURE = "unsure";
 export const PERCENT = "\u00a0%"; // never on a line of its own
 
-// Okabe and Ito's colours, as in the images that the command saves; the style sheet has the same.
+// Okabe and Ito's colours, as in the images that the command saves; always beside a word.
 const COLOURS = {
   angry: "#d55e00",
   disgust: "#009e73",
@@ -15,8 +15,19 @@ const COLOURS = {
   contempt: "#56b4e9",
 };
 
+let colours = new Map();
+
+// Give every label of a model its colour: words other than the eight expressions get, in order, the colours that are left.
+export function setColours(labels) {
+  const left = Object.keys(COLOURS).filter((word) => !labels.includes(word));
+  const others = labels.filter((word) => !Object.hasOwn(COLOURS, word));
+  const spare = left.length ? left : Object.keys(COLOURS);
+  colours = new Map(Object.entries(COLOURS));
+  for (const [index, word] of others.entries()) colours.set(word, COLOURS[spare[index % spare.length]]);
+}
+
 export function colourOf(word) {
-  return COLOURS[word] ?? "#ffffff";
+  return colours.get(word) ?? "#ffffff";
 }
 
 // Black or white, whichever is easier to read on a colour "#rrggbb" (ITU-R BT.601 luma).

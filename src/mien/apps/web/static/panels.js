@@ -1,6 +1,6 @@
 // The selected face's probabilities, the shares of expressions, and the buttons that select a face.
 
-import { PERCENT, UNSURE, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
+import { PERCENT, UNSURE, colourOf, describeFace, percent, sharesOf, wholePercentages, wordOf } from "./expressions.js";
 
 // A list of rows "word, bar, percentage"; its elements are created once per label set.
 export class Rows {
@@ -32,7 +32,7 @@ export class Rows {
 
   #makeRow(word) {
     const [item, name, meter, bar, mark, number] = ["li", "span", "span", "i", "u", "b"].map((tag) => document.createElement(tag));
-    item.className = word;
+    setColour(item, word);
     name.textContent = word;
     meter.className = "meter";
     bar.className = "none";
@@ -110,7 +110,7 @@ export class FaceButtons {
     }
     for (const face of faces) {
       const parts = this.buttons.get(face.id) ?? this.#make(face.id);
-      parts.button.className = wordOf(face);
+      setColour(parts.button, wordOf(face));
       parts.button.setAttribute("aria-pressed", String(face.id === selected));
       const text = `${face.id}  ${describeFace(face)}`;
       if (parts.text.textContent !== text) parts.text.textContent = text;
@@ -138,6 +138,11 @@ export class FaceButtons {
     this.buttons.set(id, parts);
     return parts;
   }
+}
+
+function setColour(element, word) {
+  element.classList.toggle("unsure", word === UNSURE);
+  element.style.setProperty("--colour", colourOf(word));
 }
 
 export function countFaces(count) {

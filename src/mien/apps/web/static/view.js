@@ -1,5 +1,6 @@
 // Everything that shows a result: image, boxes, selected face, shares, timeline, messages.
 
+import { setColours } from "./expressions.js";
 import { Overlay } from "./overlay.js";
 import { SelectedPanel, FaceButtons, SharesPanel } from "./panels.js";
 import { Timeline } from "./timeline.js";
@@ -29,6 +30,7 @@ export class View {
   }
 
   setModel(labels, threshold) {
+    setColours(labels);
     this.selectedPanel.setModel(labels, threshold);
     this.sharesPanel.setLabels(labels);
     this.timeline.setLabels(labels);
