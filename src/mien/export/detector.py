@@ -40,7 +40,7 @@ LOWEST_SCORE = 0.02
 # Scenes and photographs are searched for faces of this size, in pixels, and up to this many pixels.
 SMALLEST_FACE, BUDGET = 20.0, 4_000_000
 # The score from which a box is returned, chosen on photographs; the recognizer then rejects some of the false ones.
-THRESHOLD = 0.6
+THRESHOLD = 0.5
 
 
 def publish_detector(
