@@ -10,7 +10,7 @@ from lab import ROOT
 from mien.apps.cli import app
 from mien.evaluation.report.runs import read_json
 from mien.recipes import Recipe, load_recipe
-from mien.recipes.schema import Settings
+from mien.recipes.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")

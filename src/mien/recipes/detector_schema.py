@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mien.recipes.schema import Fraction, OptimizerSettings, ScheduleSettings, Settings, TrainingSettings
+from mien.recipes.schema import OptimizerSettings, ScheduleSettings, TrainingSettings
+from mien.recipes.settings import Fraction, Settings
 
 
 class DetectorDataSettings(Settings):

@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from mien.core.errors import RecipeError, did_you_mean
 from mien.core.text import read_text
 from mien.recipes.loading import load_recipe
-from mien.recipes.schema import Recipe, Settings
+from mien.recipes.schema import Recipe
+from mien.recipes.settings import Settings
 
 
 class QueueEntry(Settings):

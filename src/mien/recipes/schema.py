@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mien.core.card import CropSpec
 from mien.core.errors import DataError
 from mien.data.protocols import Protocol, ProtocolName
+from mien.recipes.corruption import CorruptionSettings
+from mien.recipes.settings import Fraction, NonNegative, Settings
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-
-
-class Settings(BaseModel):
-    """Base of every group of settings: unknown keys are errors, numbers are finite, values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
@@ -216,12 +210,20 @@ class DistillationSettings(Settings):
     """Learning from trained networks as well as from labels (Hinton et al. 2015).
 
     `teachers` are run folders with the same labels. Their mean probabilities, softened by `temperature`, are a second
-    target: the loss is (1 - w) times the recipe's loss plus w = `weight` times the divergence from them.
+    target: the loss is (1 - w) times the recipe's loss plus w = `weight` times the divergence from them. `reinforced`
+    is a folder of `mien reinforce`, whose stored views and logits replace images, augmentation and teachers.
     """
 
     teachers: list[str] = Field(default_factory=list)
+    reinforced: str = ""
     weight: Fraction = 0.5
     temperature: float = Field(2.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.teachers and self.reinforced:
+            raise ValueError("stored views have their own teachers; leave out either teachers or reinforced")
+        return self
 
 
 class Recipe(Settings):
@@ -237,5 +239,6 @@ class Recipe(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    corruption: CorruptionSettings = CorruptionSettings()
     distillation: DistillationSettings = DistillationSettings()
     training: TrainingSettings = TrainingSettings()

@@ -88,7 +88,8 @@ class Distillation:
         L &= (1 - w) L_{\text{recipe}} + w\, T^2\, \frac{1}{N} \sum_i \mathrm{KL}(p_i \,\|\, \mathrm{softmax}(z_i / T))
 
     over the expressions (without the "not a face" output, and without rows that are not faces), with :math:`M`
-    teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`.
+    teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`. Teachers see augmented faces that are not
+    corrupted. For stored views (`Reinforcement`), :math:`p_i` is the softmax of the teachers' mean logits.
     """
 
     def __init__(
@@ -105,17 +106,24 @@ class Distillation:
         """Return itself: a copy of the student (its moving average) learns from the same teachers."""
         return self
 
-    def mixed(self, loss: Tensor, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
+    def soften(self, logits: Tensor) -> Tensor:
+        """Return the probabilities (N, labels) of logits at the recipe's temperature."""
+        return (logits.float() / self.settings.temperature).softmax(1)
+
+    def wanted(self, images: Tensor) -> Tensor:
+        """Return the teachers' mean probabilities (N, labels) of augmented images (N, C, H, W) in [0, 1]."""
+        return torch.stack([self.soften(teacher.logits(images)) for teacher in self.teachers]).mean(0)
+
+    def mixed(self, loss: Tensor, logits: Tensor, wanted: Tensor, targets: Tensor) -> Tensor:
         """Return the mixed loss.
 
         Args:
             loss: The recipe's, a scalar.
             logits: The student's, (N, K) with the expressions first.
-            images: The augmented batch, (N, C, H, W) in [0, 1].
+            wanted: The teachers' softened probabilities, (N, labels).
             targets: (N, K) distributions.
         """
         temperature, weight = self.settings.temperature, self.settings.weight
-        wanted = torch.stack([(t.logits(images) / temperature).softmax(1) for t in self.teachers]).mean(0)
         log_given = (logits[:, : self.classes].float() / temperature).log_softmax(1)
         divergence = F.kl_div(log_given, wanted, reduction="none").sum(1)
         is_face = targets[:, : self.classes].sum(1)

@@ -25,6 +25,8 @@ from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.recipes import Recipe
 from mien.recipes.schema import OptimizerSettings, ScheduleSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
+from mien.training.compilation import choose_memory_format, compile_outputs
+from mien.training.corrupt import Corruption, consistency
 from mien.training.distillation import Distillation
 from mien.training.hardware import has_compiler
 
@@ -41,6 +43,8 @@ FUSED_OPTIMIZERS = ("adam", "adamw", "sgd")
 class Task(L.LightningModule):
     """Train `network` on batches of (images (N, C, H, W) uint8, targets (N, K) distributions).
 
+    Of stored views, a batch has the teachers' logits (N, labels) as well.
+
     Logs the mean training loss of an epoch as `train/loss`, and accuracy and cross-entropy of the expressions as
     `validation/accuracy` and `validation/loss`, which leave out a "not a face" output.
 
@@ -56,25 +60,26 @@ class Task(L.LightningModule):
         self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
     ) -> None:
         super().__init__()
-        # channels-last, because oneDNN and cuDNN otherwise reorder every map: many times slower in 16 bits
-        self.memory_format = torch.contiguous_format if _breaks_channels_last(network) else torch.channels_last
+        self.memory_format = choose_memory_format(network)
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
         self.recipe, self.spec, self.classes = recipe, spec, len(labels)
-        self.augment = Augmentation(recipe.augmentation, 1 if spec.is_grey else spec.channels)
+        channels = 1 if spec.is_grey else spec.channels
+        self.corrupt = Corruption(recipe.corruption, channels)
         problem = Problem(tuple(class_counts.tolist()), network.feature_size)
         self.loss = create_loss(recipe.loss.name, problem, recipe.loss.options)
-        self.distillation = (
-            Distillation(recipe.distillation, labels, self.memory_format) if recipe.distillation.teachers else None
-        )
+        # stored views are augmented already
+        self.augment = nn.Identity() if recipe.distillation.reinforced else Augmentation(recipe.augmentation, channels)
+        has_teachers = recipe.distillation.teachers or recipe.distillation.reinforced
+        self.distillation = Distillation(recipe.distillation, labels, self.memory_format) if has_teachers else None
         # no validate_args: checking the labels would wait for the device at every batch
         self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
         # validation batches have other shapes and stay uncompiled
         if recipe.training.use_compile and self.loss.can_compile and has_compiler():
-            self.outputs = _compile(network)
+            self.outputs = compile_outputs(network)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
         if batch_idx == 0:
             # seeded by (seed, epoch), so that a resumed run draws the same numbers as an uninterrupted one; not in a
@@ -82,11 +87,16 @@ class Task(L.LightningModule):
             seed = self.recipe.training.seed * 100_003 + self.current_epoch
             torch.manual_seed(seed + 1_000_003_000 * self.global_rank)
             self.epoch_loss = torch.zeros((), device=self.device)
-        images, targets = self._prepare(*batch)
-        outputs = self.outputs(self._normalized(images))
+        images, targets, wanted = self._prepare(*batch)
+        seen, weight = self.corrupt(images), self.recipe.corruption.consistency
+        if weight:  # clean and corrupted side by side
+            seen, targets, wanted = torch.cat([images, seen]), targets.repeat(2, 1), wanted.repeat(2, 1)
+        outputs = self.outputs(self._normalized(seen))
         loss: Tensor = self.loss(outputs, targets)
         if self.distillation is not None:
-            loss = self.distillation.mixed(loss, outputs.logits, images, targets)
+            loss = self.distillation.mixed(loss, outputs.logits, wanted, targets)
+        if weight:
+            loss = loss + weight * consistency(outputs.logits)
         self.epoch_loss += loss.detach()
         return loss
 
@@ -176,7 +186,14 @@ class Task(L.LightningModule):
 
         return super().optimizer_step(epoch, batch_idx, optimizer, gradient_at_worst_point)
 
-    def _prepare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _prepare(self, images: Tensor, targets: Tensor, stored: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the augmented batch, its targets (N, K), and the probabilities that teachers want, (N, labels or 0).
+
+        `stored`: the teachers' logits of the batch, if they were computed before.
+        """
+        columns = targets.shape[1]
+        if stored is not None and self.distillation is not None:
+            targets = torch.cat([targets, self.distillation.soften(stored)], 1)  # both are mixed; non-faces have none
         images = images.float() / 255
         if self.spec.is_grey:
             images = images[:, :1]  # augmentation must not add colour
@@ -193,7 +210,11 @@ class Task(L.LightningModule):
             images.device.type, enabled=False
         ):  # pixel positions need more than the 8 significant bits of bf16
             images, targets = mix(self.augment(images), targets, self.recipe.augmentation)
-        return images.expand(-1, self.spec.channels, -1, -1), targets
+        images = images.expand(-1, self.spec.channels, -1, -1)
+        targets, wanted = targets.tensor_split([columns], 1)
+        if stored is None and self.distillation is not None:
+            return images, targets, self.distillation.wanted(images)
+        return images, targets, wanted / wanted.sum(1, keepdim=True).clamp_min(1e-6)
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
@@ -204,29 +225,6 @@ def make_optimizer(network: Network, settings: OptimizerSettings, options: Mappi
     return create_optimizer(
         settings.name, decay_groups(network), lr=settings.lr, weight_decay=settings.weight_decay, options=options
     )
-
-
-def _breaks_channels_last(network: nn.Module) -> bool:
-    """Return whether training in channels-last would crash: oneDNN (torch 2.13) writes past its buffers.
-
-    It happens in the gradient of 1 x 1 convolutions with a stride and fewer than 16 input channels, on two threads.
-    """
-    return any(
-        isinstance(layer, nn.Conv2d)
-        and layer.kernel_size == (1, 1)
-        and layer.stride != (1, 1)
-        and layer.in_channels < 16
-        for layer in network.modules()
-    )
-
-
-def _compile(network: Network) -> Callable[[Tensor], Outputs]:
-    if torch.cuda.is_available():
-        # CUDA graphs, because a small network's kernels take less time than their launches by the CPU
-        return torch.compile(network.outputs, mode="reduce-overhead")
-    # by default the compiler chooses channels-last
-    options: dict[str, Any] = {"layout_optimization": not _breaks_channels_last(network)}
-    return torch.compile(network.outputs, options=options)
 
 
 def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> float:

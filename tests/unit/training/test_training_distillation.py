@@ -74,7 +74,7 @@ def test_the_loss_is_its_equation():
     teachers = [torch.randn(5, 7), torch.randn(5, 7)]
     distillation.teachers = [Fixed(logits) for logits in teachers]
     logits, targets = torch.randn(5, 8), torch.eye(8)[[0, 1, 2, 3, 7]]  # the last row is not a face
-    given = distillation.mixed(torch.tensor(2.0), logits, torch.zeros(5, 1, 8, 8), targets)
+    given = distillation.mixed(torch.tensor(2.0), logits, distillation.wanted(torch.zeros(5, 1, 8, 8)), targets)
 
     def softmax(z):
         e = np.exp(z)

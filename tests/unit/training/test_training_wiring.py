@@ -44,6 +44,17 @@ SETTINGS = {
     "augmentation.randaugment": 1,
     "augmentation.mixup": 1.0,
     "augmentation.cutmix": 1.0,
+    "corruption.low_light": 0.5,
+    "corruption.over_exposure": 0.5,
+    "corruption.noise": 0.5,
+    "corruption.blur": 0.5,
+    "corruption.motion_blur": 0.5,
+    "corruption.down_scaling": 0.5,
+    "corruption.jpeg": 0.5,
+    "corruption.cover": 0.5,
+    "corruption.rotation": 0.5,
+    "corruption.crop": 0.5,
+    "corruption.consistency": 1.0,
     "training.seed": 1,
     "training.batch_size": 32,
     "training.ema_decay": 0.9,
@@ -56,6 +67,22 @@ CASES += [
     ({"augmentation.randaugment": 1}, "augmentation.randaugment", 3),
     ({"augmentation.randaugment": 1}, "augmentation.randaugment_magnitude", 25),
     ({"augmentation.erasing": 1.0}, "augmentation.erasing_area", 0.6),
+]
+CASES += [
+    ({f"corruption.{kind}": 0.5}, f"corruption.{kind}_{limit}", value)
+    for kind, limit, value in [
+        ("low_light", "stops", 1.0),
+        ("low_light", "electrons", 500.0),
+        ("over_exposure", "stops", 1.0),
+        ("noise", "deviation", 0.05),
+        ("blur", "deviation", 0.2),
+        ("motion_blur", "length", 0.4),
+        ("down_scaling", "factor", 2.0),
+        ("jpeg", "step", 0.1),
+        ("rotation", "degrees", 10.0),
+        ("crop", "scale", 0.05),
+        ("crop", "shift", 0.05),
+    ]
 ]
 
 
@@ -139,7 +166,7 @@ def test_grey_faces_of_three_channels_stay_grey(faces, setting):
     changes = {"network.channels": 3, "data.not_a_face_share": 1.0, f"augmentation.{setting}": 1}
     task = make_task(faces, make_recipe(changes), is_grey=True)
     grey = torch.randint(256, (12, 1, 16, 16)).expand(-1, 3, -1, -1)
-    images, targets = task._prepare(grey, torch.eye(8)[:, :8][torch.zeros(12, dtype=torch.long)])
+    images, targets, _ = task._prepare(grey, torch.eye(8)[:, :8][torch.zeros(12, dtype=torch.long)])
     assert images.shape == (24, 3, 16, 16)
     assert targets.shape == (24, 8)
     assert (images == images[:, :1]).all()
@@ -154,7 +181,7 @@ def test_non_faces_are_at_least_one_and_shared_between_processes(faces, monkeypa
     task = make_task(faces, make_recipe(changes))
     for rank, count in enumerate(made):
         monkeypatch.setattr(Task, "global_rank", rank)
-        images, _ = task._prepare(torch.zeros(faces_each, 1, 16, 16), torch.zeros(faces_each, 7 + bool(share)))
+        images, *_ = task._prepare(torch.zeros(faces_each, 1, 16, 16), torch.zeros(faces_each, 7 + bool(share)))
         assert len(images) == faces_each + count
 
 
