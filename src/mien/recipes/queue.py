@@ -24,7 +24,7 @@ class QueueEntry(Settings):
 
     `name` replaces the recipe's own in records and model files. `hardware` "accelerator" or "cpu" skips the entry
     on the other kind, unless it is requested by name. `teachers` names earlier entries; the finished runs of all their
-    seeds become its `distillation.teachers`.
+    seeds become its `distillation.teachers`. `reinforced` is a folder of `mien reinforce` beside the runs.
     """
 
     name: str = Field(pattern=r"^[\w.+-]+(/[\w.+-]+)*$")
@@ -34,6 +34,7 @@ class QueueEntry(Settings):
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     hardware: Literal["any", "accelerator", "cpu"] = "any"
     teachers: list[str] = Field(default_factory=list)
+    reinforced: str = ""
     why: str = ""
 
 
@@ -67,8 +68,9 @@ class Job:
     def overrides(self, runs: Path = Path()) -> list[str]:
         """Return what the queue changes in the recipe apart from name and seed, with teachers in the folder `runs`."""
         folders = [str(runs / teacher.folder) for teacher in self.teachers]
-        teachers = [f"distillation.teachers={json.dumps(folders, ensure_ascii=False)}"] if folders else []
-        return [*self.entry.overrides, *teachers]
+        added = {"teachers": folders, "reinforced": self.entry.reinforced and str(runs / self.entry.reinforced)}
+        own = [f"distillation.{k}={json.dumps(value, ensure_ascii=False)}" for k, value in added.items() if value]
+        return [*self.entry.overrides, *own]
 
     def load_recipe(self, runs: Path = Path()) -> Recipe:
         """Read the recipe with everything that the queue changes in it.

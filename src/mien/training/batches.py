@@ -72,12 +72,21 @@ class FaceSampler(Sampler[int]):
         seed: Of the run.
         rank: This process, from 0.
         world_size: Number of processes R; the last n mod R draws of an epoch are left out.
+        views: Stored views V of each image. Above 1, view v of image i has the number v n + i; an image's views take
+            turns, each once in V epochs, from a random one on.
     """
 
-    def __init__(
-        self, labels: Tensor, *, class_balance: float = 0.0, seed: int = 0, rank: int = 0, world_size: int = 1
+    def __init__(  # noqa: PLR0913 - what an order depends on
+        self,
+        labels: Tensor,
+        *,
+        class_balance: float = 0.0,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        views: int = 1,
     ) -> None:
-        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.seed, self.rank, self.world_size, self.views = seed, rank, world_size, views
         self.total = len(labels)
         self.epoch = 0
         self.weights: Tensor | None = None
@@ -98,6 +107,10 @@ class FaceSampler(Sampler[int]):
             order = torch.randperm(self.total, generator=generator)
         else:
             order = torch.multinomial(self.weights, self.total, replacement=True, generator=generator)
+        if self.views > 1:
+            generator.manual_seed(self.seed * 100_003 + self.epoch // self.views)
+            first = torch.randint(self.views, (self.total,), generator=generator)
+            order = order + (first[order] + self.epoch) % self.views * self.total
         whole = self.total - self.total % self.world_size
         return iter(order[self.rank : whole : self.world_size].tolist())
 
@@ -130,7 +143,7 @@ class FaceBatches(L.LightningDataModule):
             )
         self.train, self.validation, self.recipe = train, validation, recipe
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return this process's share of shuffled full batches."""
         trainer = cast(L.Trainer, self.trainer)
         labels = self.train.targets.argmax(dim=1)
@@ -142,14 +155,15 @@ class FaceBatches(L.LightningDataModule):
             seed=self.recipe.training.seed,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
+            views=self.train.views,
         )
         return self._loader(self.train, self.recipe.training.batch_size // trainer.world_size, sampler)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return all validation faces in their order."""
         return self._loader(self.validation, VALIDATION_BATCH)
 
-    def _loader(self, faces: Faces, size: int, sampler: FaceSampler | None = None) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _loader(self, faces: Faces, size: int, sampler: FaceSampler | None = None) -> DataLoader[tuple[Tensor, ...]]:
         device = cast(L.Trainer, self.trainer).strategy.root_device
         workers = self.recipe.training.workers if isinstance(faces.images, ImageFiles) else 0
         return DataLoader(

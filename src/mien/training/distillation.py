@@ -88,8 +88,8 @@ class Distillation:
         L &= (1 - w) L_{\text{recipe}} + w\, T^2\, \frac{1}{N} \sum_i \mathrm{KL}(p_i \,\|\, \mathrm{softmax}(z_i / T))
 
     over the expressions (without the "not a face" output, and without rows that are not faces), with :math:`M`
-    teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`. Teachers see augmented faces that are not
-    corrupted. For stored views (`Reinforcement`), :math:`p_i` is the softmax of the teachers' mean logits.
+    teachers' logits :math:`z^{(m)}`, temperature :math:`T` and weight :math:`w`. Teachers see augmented faces,
+    not corrupted ones. For stored views, :math:`p_i` is the softmax of the teachers' mean logits.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -46,19 +46,32 @@ class ImageFiles:
         return _to_tensor((self.files[row] for row in rows.tolist()), self.size, self.channels)
 
 
-class Faces(Dataset[tuple[Tensor, Tensor]]):
+class Batched(Protocol):
+    """Images that are not in memory: n of them, read by their numbers (m,) or consecutive ones."""
+
+    is_cuda: bool
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> Tensor: ...
+
+
+class Faces(Dataset[tuple[Tensor, ...]]):
     """All faces of one split: images (n, C, H, W) uint8 and targets (n, K) float32, indexed a batch at a time.
 
     Images in memory are uploaded once to an accelerator with `to`, and batches are cut there.
     """
 
-    def __init__(self, images: Tensor | ImageFiles, targets: Tensor) -> None:
+    views = 1
+    """Stored views of each image; see `mien.training.reinforcement`."""
+
+    def __init__(self, images: Tensor | Batched, targets: Tensor) -> None:
         self.images, self.targets = images, targets
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, rows: Sequence[int]) -> tuple[Tensor, ...]:
         """Return a whole batch at once: the DataLoader then has nothing to collate."""
         index = torch.as_tensor(rows)
         if self.images.is_cuda:  # from pinned memory, so that the copy does not wait for earlier steps

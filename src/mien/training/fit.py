@@ -24,6 +24,7 @@ from mien.training.faces import class_counts, make_faces, measure_input
 from mien.training.hardware import precision_here
 from mien.training.processes import check_processes, is_first_process, note
 from mien.training.recording import RecordKeeper, check_teachers, continue_record, new_record
+from mien.training.reinforcement import open_reinforcement
 from mien.training.run import CHECKPOINTS, Run, create_network, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import create_trainer, without_advice
@@ -67,10 +68,12 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     dataset.require_split(recipe.data.scored_split)  # hours of training would be lost without it
     train = make_faces(dataset.split(recipe.data.train_split), recipe)
     validation = make_faces(dataset.split(recipe.data.validation_split), recipe, use_own_labels=True)
-    batches = FaceBatches(train, validation, recipe)
     spec = measure_input(train, recipe)
+    stored = open_reinforcement(recipe, dataset, train, spec)
+    batches = FaceBatches(stored.faces(train, recipe) if stored else train, validation, recipe)
     network = create_network(recipe, len(dataset.label_set))
     record = new_record(recipe, dataset, train.targets, network, spec)
+    record.data |= {"reinforced": stored.description} if stored else {}
     record.weights = _load_weights(network, weights)
     if (folder / RECORD).exists():
         record = continue_record(RunRecord.load(folder / RECORD), record, folder)
@@ -82,6 +85,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     with without_advice():
         task = Task(network, recipe, spec, dataset.label_set.names, class_counts(train, recipe))
         teachers = [teacher.description for teacher in task.distillation.teachers] if task.distillation else []
+        teachers = stored.teachers if stored else teachers
         if record.curves:
             check_teachers(record.teachers, teachers, folder)
         record.teachers = teachers

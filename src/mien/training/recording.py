@@ -26,8 +26,8 @@ from mien.recipes.record import RECORD, RunRecord, current_commit, now
 from mien.training.hardware import describe_hardware, precision_here
 from mien.training.run import CHECKPOINTS, load_checkpoint
 
-# Settings that may change when a run is resumed: those of speed, and the teachers' folders, as weights identify them.
-MAY_CHANGE = frozenset({"training.threads", "distillation.teachers"})
+# Settings that may change when a run is resumed: those of speed, and folders whose content is compared.
+MAY_CHANGE = frozenset({"training.threads", "distillation.teachers", "distillation.reinforced"})
 
 
 def new_record(recipe: Recipe, dataset: FaceDataset, targets: Tensor, network: Network, spec: InputSpec) -> RunRecord:
@@ -97,6 +97,8 @@ def continue_record(
         raise MienError(f"{folder} was run with another recipe ({differences}); name another --out.")
     if any(old.data.get(key, new.data[key]) != new.data[key] for key in ("fingerprint", "targets")):
         raise MienError(f"{folder} was run on other data; name another --out.")
+    if old.data.get("reinforced") != new.data.get("reinforced"):
+        raise MienError(f"{folder} was run on other stored views; name those in distillation.reinforced.")
     # the run may have been killed between the record of an epoch and its checkpoint
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from mien.core.errors import MienError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs
@@ -46,7 +47,12 @@ def measure_throughput(recipes: Sequence[Recipe], steps: int = 50, data: Path | 
         second with the first's. `flops_per_image` are 3 forward passes of 2 per multiply-accumulate of convolutions
         and linear layers, synthetic non-faces included; twice that with `sam_rho`. Teachers are not counted.
         `share_of_peak` compares with `measure_peak`.
+
+    Raises:
+        MienError: A recipe trains on stored views.
     """
+    if any(recipe.distillation.reinforced for recipe in recipes):
+        raise MienError("Stored views cannot be timed on other images; leave out distillation.reinforced.")
     threads = torch.get_num_threads()
     with without_advice():
         probes = [_Probe(recipe, steps, data) for recipe in recipes]

@@ -1,7 +1,7 @@
 """Train the runs of a queue unattended, within a time budget.
 
 A ledger keeps the state of the runs: finished ones are not repeated, unfinished ones are resumed, failed ones are
-tried again, and a run whose teachers are not finished waits.
+tried again, and a run whose teachers or stored views are not finished waits.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mien.recipes.queue import Job
 from mien.training.batches import load_faces, make_options
 from mien.training.fit import fit
 from mien.training.ledger import Ledger, LedgerRow
+from mien.training.reinforcement import MANIFEST, Manifest
 from mien.training.run import Run, brief_scores
 
 
@@ -67,17 +68,22 @@ class Worker:
         for job in jobs:
             if self.ledger.is_finished(job):
                 continue
-            if not all(map(self.ledger.is_finished, job.teachers)):
+            if not (all(map(self.ledger.is_finished, job.teachers)) and self._has_views(job)):
                 waiting.append(job.label)
             elif self.deadline is not None and time.monotonic() >= self.deadline:
                 late.append(job.label)
             else:
                 rows.append(self._run(job))
         if waiting:
-            self.report(f"waiting for their teachers: {', '.join(waiting)}")
+            self.report(f"waiting for their teachers or views: {', '.join(waiting)}")
         if late:
             self.report(f"no time is left for {len(late)} more: {', '.join(late)}")
         return [row for row in rows if row.state == "failed"]
+
+    def _has_views(self, job: Job) -> bool:
+        """Return whether the stored views that a run needs are complete."""
+        folder = self.ledger.folder / job.entry.reinforced
+        return not job.entry.reinforced or ((folder / MANIFEST).is_file() and Manifest.load(folder).is_complete)
 
     def _check_settings(self, job: Job) -> None:
         old, new = self.ledger.rows.get(job.key), LedgerRow.of(job)

@@ -12,6 +12,7 @@ from mien.recipes.queue import Job, QueueEntry, choose_jobs, load_queue
 from mien.recipes.record import RunRecord
 from mien.training import worker
 from mien.training.ledger import LEDGER, Ledger, LedgerRow
+from mien.training.reinforcement import Manifest
 from mien.training.worker import Worker
 
 MAIN = {"accuracy": 0.7, "mean_class_accuracy": 0.6, "macro_f1": 0.5, "nll": 1.0, "ece": 0.1, "n": 10}
@@ -200,7 +201,7 @@ class TestTeachers:
 
     def test_wait_until_all_their_runs_are_finished(self, world):
         assert world.work(self.ENTRIES, only=["student"]) == []
-        assert world.lines == ["waiting for their teachers: student seed 0"]
+        assert world.lines == ["waiting for their teachers or views: student seed 0"]
         world.failing = {"b": MienError("no")}
         world.work(self.ENTRIES)
         assert ("student", 0) not in world.rows()
@@ -216,6 +217,22 @@ class TestTeachers:
         # the ledger may move: its folder is not part of what was asked for
         changes = ["schedule.epochs=4", 'distillation.teachers=["b-seed0", "a-seed0", "a-seed2"]']
         assert world.rows()["student", 0]["overrides"] == changes
+
+
+class TestStoredViews:
+    ENTRY = entry("student", reinforced="views")
+
+    def test_a_run_waits_until_they_are_complete(self, world):
+        folder = world.folder / "views"
+        for views in (None, 1, 2):
+            assert world.fitted == []
+            if views is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                Manifest({}, planned=2, views=[{}] * views).save(folder)
+            world.work([self.ENTRY])
+        assert world.lines[:2] == ["waiting for their teachers or views: student seed 0"] * 2
+        assert world.fitted[0].distillation.reinforced == str(folder)
+        assert world.rows()["student", 0]["overrides"] == ["schedule.epochs=4", 'distillation.reinforced="views"']
 
 
 def test_name_and_seed_reach_the_recipe():
