@@ -45,7 +45,7 @@ app = typer.Typer(
     name="mien",
     help="Recognize apparent facial expressions in images and videos, and train networks for it.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # rich's help would cost a third of the start-up time
     pretty_exceptions_enable=False,
 )
@@ -88,13 +88,21 @@ EXTRAS = {
 }
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"mien {mien.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    # a callback of the option: the command's own would wait for a subcommand
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", help="Print the version and exit.", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(mien.__version__)
-        raise typer.Exit
+    del version
 
 
 def main() -> None:

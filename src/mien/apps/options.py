@@ -6,13 +6,30 @@ from typing import Annotated
 
 import typer
 
-ModelName = Annotated[str, typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.")]
+
+def _model_names(incomplete: str) -> list[str]:
+    from mien.inference.model import model_files
+
+    return [name for name in model_files() if name.startswith(incomplete)]
+
+
+def _detector_names(incomplete: str) -> list[str]:
+    from mien.inference.detectors.registry import table
+
+    return [name for name in table().loaders if name.startswith(incomplete)]
+
+
+ModelName = Annotated[
+    str,
+    typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.", autocompletion=_model_names),
+]
 DetectorName = Annotated[
     str,
     typer.Option(
         metavar="NAME[:FILE][@PIXELS]",
         help="Find faces with auto (mien's own), yunet, haar, a plug-in's name, or none: each image is one face. FILE: "
         "its model file. PIXELS: the smallest face that auto finds [default: 24].",
+        autocompletion=_detector_names,
     ),
 ]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 
 class MienError(Exception):
     """Base of every error that mien raises on purpose; its message is one line."""
+
+    def __reduce__(self) -> tuple[Callable[..., MienError], tuple[Any, ...]]:
+        # The default calls the class with `args`. Where a subclass takes others, a pool of processes would break.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[MienError], args: tuple[Any, ...], state: dict[str, Any]) -> MienError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ImageError(MienError):
@@ -42,7 +54,26 @@ class MissingExtraError(MienError):
     """An extra is required and not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} requires the extra '{extra}': pip install 'mien[{extra}]'")
+        super().__init__(f"{what} requires the extra '{extra}': {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation, from the place that it was installed from."""
+    import json
+    import shlex
+    from importlib import metadata
+
+    root = Path(__file__).parents[3]
+    if (root / "pyproject.toml").is_file():  # a checkout
+        return f"pip install -e {shlex.quote(f'{root}[{extra}]')}"
+    try:
+        origin = json.loads(metadata.distribution("mien").read_text("direct_url.json") or "{}")  # PEP 610
+    except (metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    address = origin.get("url", "")
+    if repository := origin.get("vcs_info"):
+        address = f"{repository['vcs']}+{address}@{repository['commit_id']}"
+    return f"pip install {shlex.quote(f'mien[{extra}]' + f' @ {address}' * bool(address))}"
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -28,7 +28,8 @@ def test_an_absent_provider_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(sys.modules, "mien.inference.openvino", raising=False)
     for provider in ("cuda", "openvino"):
         with pytest.raises(
-            MissingExtraError, match=rf"Provider '{provider}' requires the extra .*pip install 'mien\[{provider}\]'"
+            MissingExtraError,
+            match=rf"Provider '{provider}' requires the extra '{provider}': pip install .*\[{provider}\]'",
         ):
             OnnxModel(small_network(), "small", provider=provider)
 

@@ -170,7 +170,7 @@ def test_errors_contain_no_passwords() -> None:
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingExtraError, match=r"mien\[video\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[video\]"):
         EncodedVideo(tmp_path / "a.mp4")
 
 

@@ -60,6 +60,10 @@ class ProblemError(Exception):
         if self.status == 401:
             self.headers.setdefault("WWW-Authenticate", 'Bearer realm="mien"')
 
+    def __reduce__(self) -> tuple[type[ProblemError], tuple[str, str, dict[str, str]]]:
+        """Return what is pickled."""
+        return type(self), (self.kind, self.detail, self.headers)
+
     def to_json(self) -> dict[str, str | int]:
         """Return the members of RFC 9457."""
         title = self.kind.replace("-", " ").capitalize()

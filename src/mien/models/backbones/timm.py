@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mien.core.errors import ModelError, did_you_mean
+from mien.core.errors import ModelError, did_you_mean, install_command
 from mien.models.network import Network, NetworkSpec, Stage
 
 # The names of the modules in timm's network that one stage runs.
@@ -106,7 +106,7 @@ def _import_timm() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise ModelError(f"timm cannot be imported ({error}); install what it lacks.") from None
-        raise ModelError("timm is not installed: pip install 'mien[timm]'") from None
+        raise ModelError(f"timm is not installed: {install_command('timm')}") from None
     except Exception as error:  # timm imports torchvision, which fails in many ways if it does not fit torch
         raise ModelError(f"timm cannot be imported ({type(error).__name__}: {error}); reinstall it.") from None
 
