@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +9,10 @@ import typer
 
 from mien.apps.options import DetectorName, KeepAll, ModelName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.apps.progress import image_progress
 
 if TYPE_CHECKING:
     from mien.inference.archive.tables import Summary
-
-SECONDS_BETWEEN_LINES = 60  # of a log
 
 
 def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
@@ -60,7 +56,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
     interruption = Interruption()
     try:
-        with interruption.delayed(), _progress() as advance:
+        with interruption.delayed(), image_progress() as advance:
             summary = run(source, out, settings, ray=ray, advance=advance, stop=lambda: bool(interruption.signal))
     except InterruptedArchiveError as error:
         typer.echo(str(error), err=True)
@@ -90,44 +86,3 @@ def _print_summary(summary: Summary, out: Path) -> None:
     if summary.bad:
         bad = count(summary.bad, "file")
         typer.echo(f"{bad} could not be read; see {printable(str(bad_list(out)))}", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None]]:
-    """Show images per second and the time left on standard error: a bar, or in a log one line per minute."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    start = first = next_line = 0.0
-
-    def describe(done: int, total: int) -> str:
-        nonlocal start, first
-        if not start:
-            start, first = time.monotonic(), done
-        rate = (done - first) / max(time.monotonic() - start, 1e-9)  # of this run
-        left = f", {(total - done) / rate / 60:.0f} minutes left" if rate else ""
-        return f"{done:,} of {total:,} images, {rate:,.0f} per second{left}"
-
-    def log(done: int, total: int | None) -> None:
-        nonlocal next_line
-        if total is None or time.monotonic() < next_line:
-            return
-        line = describe(done, total)
-        if next_line:
-            typer.echo(line, err=True)
-        elif done:
-            typer.echo(f"Continuing: {done:,} of {total:,} images are done", err=True)
-        next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-
-    if not console.is_terminal:
-        yield log
-        return
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("searching for images", total=None)
-
-        def show(done: int, total: int | None) -> None:
-            text = f"searching for images: {done:,} found" if total is None else describe(done, total)
-            progress.update(task, description=text, completed=done, total=total)
-
-        yield show

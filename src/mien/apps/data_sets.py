@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.progress import progress_bar
+
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.inference.model import Model
@@ -47,10 +49,6 @@ def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceData
 @contextlib.contextmanager
 def show_progress(total: int, what: str = "Faces") -> Iterator[Callable[[int], None]]:
     """Show a progress bar on standard error; yields the function to call with the number of images done."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)

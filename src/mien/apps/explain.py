@@ -11,6 +11,7 @@ import typer
 from mien.apps.failures import Failures
 from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.apps.progress import progress_bar
 from mien.core.text import percent
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     load_plugin_files(plugin)
     import cv2
-    from rich.console import Console
-    from rich.progress import Progress
 
     from mien.core.errors import ImageError
     from mien.explain.face_figure import prepare_folder, save_face
@@ -79,9 +78,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     faces = FaceExplainer(explainer, method or (), layer, label, detector, use_rejection=not keep_all)
     if save is not None:
         prepare_folder(save)
-    # standard output is for results
-    bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, disable=len(paths) == 1)
-    with bar:
+    with progress_bar(is_shown=len(paths) > 1) as bar:
         for path in bar.track(paths, description="Images"):
             try:
                 image = faces.explain_image(path)

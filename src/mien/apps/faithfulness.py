@@ -12,6 +12,7 @@ from mien.apps.data_sets import DataOption, DatasetOption, load_faces
 from mien.apps.explain import ExplainedModel, Methods
 from mien.apps.options import DetectorName, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.apps.progress import progress_bar
 from mien.core.text import number, points
 
 
@@ -49,8 +50,6 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     load_plugin_files(plugin)
     import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
 
     from mien import __version__
     from mien.core.errors import DataError
@@ -74,8 +73,7 @@ def faithfulness(  # noqa: PLR0913, PLR0917 - one parameter per option
     rows = np.sort(order[:faces])
     chosen = whole.subset(rows)
     prepared, accuracy = prepare_faces(explainer, chosen, finder)
-    # standard output is for results
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Maps", total=2 + len(methods))
         measured = assess(explainer.predict, methods, prepared, settings, lambda _: bar.advance(task))
     about = {
