@@ -127,7 +127,7 @@ def _go_through(clip: Path, recognizer: Recognizer, use_writing: bool, threads: 
     for result in stream(clip, recognizer):
         frames += 1
         if recorder is not None and result.pixels is not None:
-            recorder.write(draw_faces(result.pixels, result), result.time)
+            recorder.write(draw_faces(result.pixels, result.faces), result.time)
     if recorder is not None:
         recorder.close()
     return frames, time.perf_counter() - start
@@ -149,7 +149,7 @@ def _measure_stages(clip: Path, model: OnnxModel, detector: Detector, threads: i
         with clock.time("smooth"):
             result = faces.smooth(found, zip(scores.probabilities, scores.reject, strict=True))
         with clock.time("draw"):
-            drawn = draw_faces(frame.pixels, result)
+            drawn = draw_faces(frame.pixels, result.faces)
         with clock.time("write"):
             recorder.write(drawn, frame.time)
     recorder.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import copy
 import csv
 import dataclasses
 import errno
@@ -12,17 +13,26 @@ import http.server
 import io
 import itertools
 import json
+import math
+import multiprocessing
 import os
+import pickle
+import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,8 +41,10 @@ import cv2
 import httpx
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import tifffile
+import torch
 from archives import bad_of, rows_of
 from av.stream import Disposition
 from browser import jpeg, launch, needs_chromium, opened, upload, wait_for_text, wait_until
@@ -42,6 +54,7 @@ from onnx import helper
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from running_server import RunningServer, running, tiny_settings
+from square_detector import SquareDetector
 from tiny_detector import spots
 from tiny_model import MakeModel, tiny_card, tiny_network
 from websockets.exceptions import InvalidStatus
@@ -49,19 +62,33 @@ from websockets.sync.client import connect
 from written_video import Track, beeps, grey_frames, put_metadata_first, write_flashes, write_tracks, write_video
 
 import mien as mien_package
+from mien.apps import cli
 from mien.apps.cli import main
+from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import ServerSettings, read_key
 from mien.apps.web.startup import addresses, describe_model, starting_lines
-from mien.core.card import METADATA_KEY
+from mien.core import errors
+from mien.core.card import METADATA_KEY, CropSpec, InputSpec
 from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_image
-from mien.core.errors import ImageError, RecipeError
+from mien.core.detector_card import METADATA_KEY as DETECTOR_KEY
+from mien.core.detector_card import DetectorCard
+from mien.core.errors import ImageError, MienError, MissingExtraError, ModelError, RecipeError
 from mien.core.expressions import COLOURS
+from mien.core.image import cut_square
+from mien.core.serialization import table_columns
+from mien.core.types import Box, Face
 from mien.data.label_files import read_table
 from mien.inference import sources
 from mien.inference.archive import pool
+from mien.inference.archive.job import ArchiveSettings
 from mien.inference.archive.listing import find_images
+from mien.inference.archive.run import annotate, bad_list
 from mien.inference.archive.worker import ChunkWorker
+from mien.inference.draw import draw_still
+from mien.inference.label_places import place_labels
+from mien.inference.onnx_session import PROVIDERS
 from mien.inference.recognizer import Recognizer
+from mien.inference.results import ImageResult
 from mien.inference.video import VideoError
 from mien.inference.video.clock import VideoClock
 from mien.inference.video.decoding import EncodedVideo
@@ -919,8 +946,8 @@ class TestSeveralFrames:
         _, printed, _ = mien(
             "recognize", tmp_path / "a.gif", tmp_path / "one", *brightness, "--all-frames", "--save", tmp_path / "out"
         )
-        assert "a.gif, frame 3 of 3: 1 face" in printed
-        assert "Total of 4 images: 4 faces" in printed
+        assert "a.gif, frame 3 of 3\n" in printed
+        assert "4 images, 4 faces" in printed
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "a-2.jpg", "a-3.jpg", "a.jpg"]
 
     def test_previews_are_no_frames(self):
@@ -1069,6 +1096,261 @@ class TestEndingsOfVideos:
         assert not endings & images_and_subtitles & set(SUFFIXES)
 
 
+class OwnError(MienError):
+    """As a plug-in may define it: other arguments than the message."""
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}")
+        self.line = line
+
+
+class Named:
+    """A path that is neither text nor a `Path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return str(self._path)
+
+
+class TestInterface:
+    """Kind 11: what a developer tries in the first hour, on the command line and in Python."""
+
+    @pytest.mark.parametrize("word", ["--version", "-V"])
+    def test_the_version(self, mien, word):
+        assert mien(word) == (0, f"mien {mien_package.__version__}\n", "")
+
+    @pytest.mark.parametrize("words", [["-h"], ["recognize", "-h"], ["data", "-h"], ["data", "check", "-h"]])
+    def test_short_help(self, mien, words):
+        code, printed, _ = mien(*words)
+        assert (code, printed) == mien(*words[:-1], "--help")[:2]
+        assert code == 0
+        assert "Usage: " in printed
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("mien rec", ["recognize"]),
+            ("mien recognize --model default-", ["default-int8"]),
+            ("mien recognize --detector ", ["auto", "haar", "mien", "none", "yunet"]),
+            ("mien recognize --format ", ["table", "json", "csv"]),
+        ],
+    )
+    def test_completion(self, mien, monkeypatch, line, expected):
+        monkeypatch.setenv("_MIEN_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        assert mien()[1].split() == expected
+
+    def test_types_are_announced(self):
+        package = Path(mien_package.__file__).parent
+        assert (package / "py.typed").is_file()
+
+    def test_every_extra_that_is_named_exists(self):
+        package = Path(mien_package.__file__).parent
+        project = tomllib.loads((package.parents[1] / "pyproject.toml").read_text())["project"]
+        texts = [path.read_text() for path in package.rglob("*.py")]
+        texts += [path.read_text() for path in (package.parents[1] / "docs").rglob("*.md")]
+        named = {extra for text in texts for extra in re.findall(r"(?:mien|'\.)\[([a-z]+)\]", text)}
+        named |= {extra for text in texts for extra in re.findall(r'MissingExtraError\(.*"([a-z]+)"\)', text)}
+        assert named >= {"video", "train"}
+        assert named | cli.EXTRAS.keys() | set(PROVIDERS) - {"cpu"} <= project["optional-dependencies"].keys()
+
+    @pytest.mark.parametrize(
+        ("origin", "expected"),
+        [
+            ({"url": "file:///own/mien", "dir_info": {}}, "'mien[video] @ file:///own/mien'"),
+            (
+                {"url": "https://own.example/mien", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+                "'mien[video] @ git+https://own.example/mien@c0ffee'",
+            ),
+            ({}, "'mien[video]'"),
+        ],
+    )
+    def test_extras_are_installed_from_where_mien_was(self, monkeypatch, origin, expected):
+        assert str(MissingExtraError("This", "video")).endswith("[video]'")  # a checkout
+        monkeypatch.setattr(errors, "__file__", "/site-packages/mien/core/errors.py")
+        record = json.dumps(origin) if origin else None
+        monkeypatch.setattr(metadata, "distribution", lambda _: SimpleNamespace(read_text=lambda _: record))
+        assert str(MissingExtraError("This", "video")) == f"This requires the extra 'video': pip install {expected}"
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MissingExtraError("This", "video"),
+            OwnError(3, 4),
+            VideoError("cut off"),
+            ProblemError("invalid", "line", {"a": "b"}),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_errors_pickle(self, error):
+        other = pickle.loads(pickle.dumps(error))  # noqa: S301
+        for one in (other, copy.copy(error)):
+            assert (type(one), str(one), one.args) == (type(error), str(error), error.args)
+            assert one.__dict__ == error.__dict__
+
+    def test_a_pool_of_processes(self, brightness, tmp_path):
+        recognizer = Recognizer(brightness[1], "none")
+        folder = save_grey(tmp_path / "in", SURE)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            found = pool.submit(recognizer.recognize, folder / "0.png")
+            failed = pool.submit(exec, "from mien.core.errors import MissingExtraError as E; raise E('This', 'video')")
+            assert found.result(60) == recognizer.recognize(folder / "0.png")
+            with pytest.raises(MissingExtraError, match="video"):
+                failed.result(60)
+
+    @pytest.mark.parametrize("detector", ["mien@40", "haar", "none", "file"])
+    def test_recognizers_pickle(self, brightness, tiny_detector, astronaut, detector):
+        recognizer = Recognizer(brightness[1], tiny_detector if detector == "file" else detector)
+        copies = [pickle.loads(pickle.dumps(recognizer)), copy.deepcopy(recognizer)]  # noqa: S301
+        for other in copies:
+            assert type(other.detector) is type(recognizer.detector)
+            assert getattr(other.detector, "smallest_face", 0) == getattr(recognizer.detector, "smallest_face", 0)
+            assert other.recognize(astronaut) == recognizer.recognize(astronaut)
+
+    def test_what_cannot_be_pickled_says_so(self, brightness):
+        detector = SimpleNamespace(name="own", detect=lambda _: [])
+        with pytest.raises(pickle.PicklingError, match=r"detector of type SimpleNamespace .* in each process"):
+            pickle.dumps(Recognizer(brightness[1], detector))
+
+    @pytest.mark.parametrize("kind", [str, Path, Named], ids=lambda kind: kind.__name__)
+    def test_paths_of_any_kind(self, brightness, tiny_detector, tmp_path, kind):
+        folder = save_grey(tmp_path / "in", SURE)
+        recognizer = Recognizer(kind(brightness[1]), kind(tiny_detector))
+        assert recognizer.recognize(kind(folder / "0.png")).source == str(folder / "0.png")
+        film = write_video(tmp_path / "clip.mp4", FILM[:2])
+        assert len(list(mien_package.stream(kind(film), recognizer))) == 2
+        model = kind(brightness[1])
+        assert len(mien_package.explain(model, kind(folder / "0.png"), detector="none")) == 1
+
+    def test_paths_of_an_archive(self, brightness, tiny_detector, tmp_path):
+        save_grey(tmp_path / "in", SURE)
+        settings = ArchiveSettings(Named(brightness[1]), Named(tiny_detector))
+        assert annotate(str(tmp_path / "in"), Named(tmp_path / "out.parquet"), settings).images == 1
+        assert bad_list(str(tmp_path / "out.parquet")) == tmp_path / "out.bad.jsonl"
+
+    def test_images_of_any_kind(self, tiny_model, tmp_path):
+        recognizer = Recognizer(tiny_model, "none", use_rejection=False)
+        pixels = np.full((64, 48, 3), 200, np.uint8)
+        pixels[:20] = 10
+        image = Image.fromarray(pixels)
+        image.save(tmp_path / "face.png")
+        content = (tmp_path / "face.png").read_bytes()
+        memory = io.BytesIO(content)
+        memory.seek(0, io.SEEK_END)  # where writing leaves it
+        with (tmp_path / "face.png").open("rb") as file, Image.open(tmp_path / "face.png") as lazy:
+            kinds = [content, bytearray(content), memoryview(content), memory, file, image, lazy, pixels]
+            kinds += [torch.from_numpy(pixels), pixels / np.float32(255)]
+            expected = recognizer.recognize(tmp_path / "face.png")
+            results = [recognizer.recognize(one) for one in kinds]
+            assert [result.faces for result in results] == [expected.faces] * len(kinds)
+            assert [result.faces for result in recognizer.recognize_batch(kinds)] == [expected.faces] * len(kinds)
+            assert [results[i].source for i in (4, 6)] == [str(tmp_path / "face.png")] * 2
+
+    def test_a_pil_image_is_turned_as_its_file_is(self, tiny_model, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("L", (60, 40), 200).save(tmp_path / "turned.jpg", exif=exif)
+        recognizer = Recognizer(tiny_model, "none")
+        with Image.open(tmp_path / "turned.jpg") as image:
+            sizes = [(r.width, r.height) for r in map(recognizer.recognize, (tmp_path / "turned.jpg", image))]
+            assert image.size == (60, 40)
+        assert sizes == [(40, 60)] * 2
+
+    @pytest.mark.parametrize(
+        ("image", "reason"),
+        [
+            (None, "type NoneType; expected a path, .* imread returns None"),
+            (["a.jpg"], "type list.* recognize_batch"),
+            (torch.zeros(3, 64, 64), r"channels first; expected \(h, w, 3\)"),
+            (torch.zeros(2, 3, 64, 64), "several images"),
+            (torch.zeros(64, 64, 3, requires_grad=True), r"detach\(\)"),
+            (torch.zeros(64, 64, 3, dtype=torch.int64), "type int64; expected uint8"),
+            (io.StringIO("text"), "open as text"),
+            (io.BytesIO(), "empty"),
+        ],
+        ids=["none", "list", "chw", "nchw", "gradients", "int64", "text", "nothing"],
+    )
+    def test_what_is_no_image_is_one_line(self, tiny_model, image, reason):
+        with pytest.raises(ImageError, match=reason) as caught:
+            Recognizer(tiny_model, "none").recognize(image)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "given", ["folder", b"bytes", np.zeros((48, 48, 3), np.uint8), Image.new("L", (9, 9)), None]
+    )
+    def test_one_image_is_not_several(self, tiny_model, given):
+        with pytest.raises(ImageError, match="expected several: give a list"):
+            Recognizer(tiny_model, "none").recognize_batch(given)
+
+    @pytest.mark.parametrize("given", [{"model": None}, {"model": 5}, {"detector": None}, {"detector": SquareDetector}])
+    def test_other_models_and_detectors_are_one_line(self, tiny_model, given):
+        with pytest.raises(ModelError, match=r"Got .* expected a name"):
+            Recognizer(**{"model": tiny_model, "detector": "none", **given})
+
+
+class TestLabelsOverFaces:
+    """Kind 12: a label of 48 pixels covers a face of 48 pixels."""
+
+    @staticmethod
+    def happy(*boxes: Box) -> list[Face]:
+        return [Face(box, 0.9, "happy", {"happy": 0.8, "sad": 0.2}) for box in boxes]
+
+    @pytest.mark.parametrize(
+        ("size", "box"),
+        [
+            ((48, 48), Box(0, 0, 48, 48)),  # a crop, as FER2013's
+            ((48, 64), Box(0, -8, 64, 64)),  # one that is not square, with --detector none
+            ((300, 300), Box(-20, -20, 340, 340)),  # a close-up
+            ((48, 40), Box(4, 2, 32, 44)),  # nearly the whole image
+            ((1, 1), Box(0, 0, 1, 1)),
+        ],
+    )
+    def test_a_face_that_fills_the_image(self, size, box):
+        image = np.full((*size, 3), 77, np.uint8)
+        drawn = draw_still(image, self.happy(box))
+        factor = max(math.ceil(256 / max(size)), 1)
+        height, width = size[0] * factor, size[1] * factor
+        assert drawn.shape[0] > height
+        assert drawn.shape[1] == width
+        inner = drawn[8 : height - 8, 8 : width - 8]
+        assert (inner == 77).all(axis=2).mean() > 0.9  # lines of the box, but no label
+        assert (drawn[height:] == COLOURS["happy"]).all(axis=2).sum() > 50
+
+    def test_faces_side_by_side(self):
+        boxes = [Box(10 + 42 * i, 60 + 30 * (i % 2), 40, 50) for i in range(8)]
+        sizes = [(14, 70)] * 8
+        places = place_labels(boxes, sizes, (200, 360))
+        labels = [Box(x, y, 70, 14) for x, y in places]
+        for i, label in enumerate(labels):
+            assert all(overlap(label, other) == 0 for other in [*boxes, *labels[:i]]), i
+            assert label.within(360, 200) == label
+
+    def test_a_face_at_the_top(self):
+        ((x, y),) = place_labels([Box(100, 0, 40, 50)], [(14, 70)], (200, 300))
+        assert y >= 50
+        assert x >= 70
+
+    def test_a_face_in_a_row_without_space_above_and_below(self):
+        ((x, y),) = place_labels([Box(100, 0, 60, 60)], [(14, 70)], (60, 300))
+        assert x >= 160
+        assert 0 <= y <= 46
+
+    def test_saved_crops(self, mien, brightness, tmp_path):
+        mien("recognize", save_grey(tmp_path / "in", SURE, size=48), *brightness, "--save", tmp_path / "out")
+        drawn = pixels_of(tmp_path / "out" / "0.png")
+        assert drawn.shape[1] == 288
+        assert (drawn[8:280, 8:280] == SURE).all()
+
+
+def overlap(one: Box, other: Box) -> float:
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    return max(width, 0) * max(height, 0)
+
+
 class TestUnknownNamesInRequests:
     """A name that a server does not know changes nothing in its answer, so it says so instead of answering."""
 
@@ -1183,6 +1465,185 @@ class TestOneUnsureRule:
             images = httpx.post(f"{server.address}/v1/recognize?detector=none", files=files).json()["images"]
         assert [image["faces"][0]["unsure"] for image in images] == [False, True, True, True]
         assert [image["shares"]["unsure"] for image in images] == [0, 1, 1, 1]
+
+
+class TestResults:
+    """Kind 14: results that people use, and a command that says what it does."""
+
+    @pytest.fixture
+    def recognizer(self, brightness) -> Recognizer:
+        return Recognizer(brightness[1], "none")
+
+    @pytest.fixture
+    def path(self, tmp_path) -> Path:
+        return save_grey(tmp_path / "in", SURE) / "0.png"
+
+    @pytest.fixture
+    def nobody(self, brightness, path) -> ImageResult:
+        return Recognizer(brightness[1], SimpleNamespace(name="nobody", detect=lambda _: [])).recognize(path)
+
+    def test_rows(self, recognizer, path, nobody):
+        (row,) = recognizer.recognize(path).to_rows()
+        assert list(row) == list(table_columns(recognizer.card.labels.names))
+        assert (row["source"], row["face"], row["label"], row["unsure"]) == (str(path), 1, "happy", False)
+        (row,) = nobody.to_rows()
+        assert (row["face"], row["image_width"], row["label"], row["unsure"]) == (0, 64, None, None)
+
+    def test_data_frames(self, recognizer, path, nobody):
+        results = [recognizer.recognize(path), nobody]
+        frame = pd.concat(result.to_dataframe() for result in results)
+        assert frame["face"].tolist() == [1, 0]
+        assert frame[frame.unsure].empty
+        assert frame["confidence"].mean() == pytest.approx(results[0].faces[0].confidence, abs=1e-5)
+        assert frame.groupby("label")["happy"].max().index.tolist() == ["happy"]
+
+    def test_without_pandas(self, recognizer, path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(MienError, match=r"pip install pandas; to_rows\(\)"):
+            recognizer.recognize(path).to_dataframe()
+
+    @pytest.mark.parametrize("name", ["out.png", "out.JPG", "out.jpeg", "out.webp"])
+    def test_save_a_drawing(self, recognizer, path, tmp_path, name):
+        with Image.open(path) as image:
+            results = [recognizer.recognize(one) for one in (path, path.read_bytes(), image, np.asarray(image))]
+        for result in results:
+            assert result.save(str(tmp_path / name)) == tmp_path / name
+            assert pixels_of(tmp_path / name).shape[1] == 256
+
+    def test_save_values(self, recognizer, path, tmp_path, nobody):
+        result = recognizer.recognize(path)
+        assert json.loads(result.save(tmp_path / "out.json").read_text()) == result.to_json()
+        (row,) = csv.DictReader(result.save(tmp_path / "out.csv").read_text().splitlines())
+        assert (row["face"], row["label"], row["unsure"]) == ("1", "happy", "0")
+        (row,) = csv.DictReader(nobody.save(tmp_path / "out.csv").read_text().splitlines())
+        assert (row["face"], row["label"], row["unsure"]) == ("0", "", "")
+
+    @pytest.mark.parametrize("name", ["out.gif", "out", "nosuch/out.png", "in"])
+    def test_save_elsewhere(self, recognizer, path, tmp_path, name):
+        with pytest.raises(ImageError, match=r"ends in none of|cannot be written"):
+            recognizer.recognize(path).save(tmp_path / name)
+
+    def test_an_image_that_is_gone(self, recognizer, path):
+        result = recognizer.recognize(path)
+        path.unlink()
+        with pytest.raises(ImageError, match="cannot be read"):
+            result.plot()
+        assert "<img" not in result._repr_html_()
+        with pytest.raises(ImageError, match="does not hold its image"):
+            recognizer.classify([recognizer.find(np.zeros((9, 9), np.uint8))])[0].plot()
+
+    def test_plot_and_notebooks(self, recognizer, path, nobody):
+        result = recognizer.recognize(path)
+        assert result.plot().size > (256, 256)
+        html = result._repr_html_()
+        assert html.count("<img") == 1
+        assert f"{path}: 1 face" in html
+        assert "1: happy" in html
+        assert "no faces detected" in nobody._repr_html_()
+        assert nobody.plot().size == (256, 256)
+        crowd = dataclasses.replace(result, faces=result.faces * 30, source="<b>.png")
+        assert crowd._repr_html_().count("<img") == 24
+        assert "&lt;b&gt;.png: 30 faces (the first 24 are shown)" in crowd._repr_html_()
+        assert crowd.plot().height > 8 * 100
+
+    def test_frames_of_videos(self, recognizer, tmp_path):
+        frames = list(mien_package.stream(np.full((2, 64, 64, 3), SURE, np.uint8), recognizer))
+        assert [row["time"] for frame in frames for row in frame.to_rows()] == [0, 0.04]
+        assert pd.concat(frame.to_dataframe() for frame in frames)["track"].tolist() == [1, 1]
+        assert pixels_of(frames[0].save(tmp_path / "frame.png")).shape[1] == 256
+        assert "0.04 s: 1 face" in frames[1]._repr_html_()
+
+    def test_results_do_not_copy_images(self, recognizer):
+        pixels = np.full((64, 64), SURE, np.uint8)
+        assert recognizer.recognize(pixels).image is pixels
+        assert recognizer.classify([recognizer.find(pixels)])[0].image is None
+
+    def test_embeddings(self, tiny_model):
+        levels = np.array([SURE, UNSURE, 10])
+        images = [np.full((48, 48), level, np.uint8) for level in levels]
+        recognizer = Recognizer(tiny_model, "none")
+        found = np.concatenate([recognizer.embeddings(image) for image in images])
+        mean = (levels / 255 - 0.5) / 0.25
+        assert found == pytest.approx(np.stack([mean, np.zeros(3)], axis=1), abs=1e-5)
+
+    def test_embeddings_are_those_of_the_faces(self, astronaut):
+        recognizer = Recognizer()
+        features = recognizer.embeddings(astronaut)
+        assert features.shape == (len(recognizer.recognize(astronaut).faces), 144)
+        assert recognizer.embeddings(np.zeros((64, 64), np.uint8)).shape == (0, 144)
+        whole = Recognizer("default-int8", "none").embeddings(astronaut)
+        assert whole.shape == (1, 144)
+
+    def test_rows_as_they_come_and_ctrl_c(self, mien, brightness, tmp_path, monkeypatch):
+        find = Recognizer.find
+
+        def interrupted(self, image, source=None):
+            if source is not None and source.endswith("2.png"):
+                signal.raise_signal(signal.SIGINT)
+            return find(self, image, source)
+
+        monkeypatch.setattr(Recognizer, "find", interrupted)
+        folder = save_grey(tmp_path / "in", *[SURE] * 5)
+        code, printed, error = mien("recognize", folder, *brightness)
+        assert code == 130
+        assert [line.split("in/")[-1] for line in printed.splitlines()[1:4]] == ["0.png", "1.png", "2.png"]
+        assert printed.splitlines()[-1].startswith("3 images, 3 faces.")
+        assert error == "Stopped after 3 of 5 images.\n"
+
+    def test_one_total_and_where_drawings_are(self, mien, brightness, tmp_path):
+        folder = save_grey(tmp_path / "in", *[SURE] * 12)
+        _, printed, error = mien("recognize", folder, *brightness, "--save", tmp_path / "out")
+        lines = printed.splitlines()
+        assert len(lines) == 1 + 12 + 2
+        assert lines[-1] == "12 images, 12 faces. Expressions: happy 100 % (12 of 12)"
+        assert error == f"12 drawings saved to {tmp_path / 'out'}\n"
+
+    @pytest.mark.parametrize("columns", ["40", "80", "120"])
+    def test_names_are_never_cut(self, mien, brightness, tmp_path, monkeypatch, columns):
+        monkeypatch.setenv("COLUMNS", columns)
+        folder = save_grey(tmp_path / ("long " * 30).strip(), SURE)
+        _, printed, _ = mien("recognize", folder, *brightness)
+        assert str(folder / "0.png") in printed
+
+    def test_progress_of_a_folder(self, brightness, tmp_path):
+        folder = save_grey(tmp_path / "in", *[SURE] * 3)
+        code, screen, printed = on_terminal(["recognize", folder, *brightness], tmp_path)
+        assert code == 0
+        assert "3 of 3 images" in screen
+        assert "happy" not in screen
+        assert len(printed.splitlines()) == 1 + 3 + 2
+
+    def test_results_of_a_video_go_to_the_file_and_not_to_the_terminal(self, brightness, tmp_path):
+        path = write_video(tmp_path / "clip.mp4", FILM)
+        code, screen, printed = on_terminal(["recognize", path, *brightness, "--format", "csv"], tmp_path)
+        assert code == 0
+        assert len(printed.splitlines()) == 1 + len(FILM)
+        assert "happy" not in screen.replace("Expressions: happy", "").replace("happy 100", "")
+
+    def test_every_progress_bar_leaves_files_alone(self):
+        package = Path(mien_package.__file__).parent
+        users = [path.name for path in package.rglob("*.py") if re.search(r"\bProgress\(", path.read_text())]
+        assert users == ["progress.py"]
+
+
+def pixels_of(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def on_terminal(words: Sequence[Any], folder: Path) -> tuple[int, str, str]:
+    """Run a command whose standard error is a terminal and whose output is a file: exit code, terminal, and file."""
+    ours, theirs = pty.openpty()
+    with (folder / "printed").open("wb") as out:
+        command = [sys.executable, "-m", "mien", *map(str, words)]
+        process = subprocess.Popen(command, stdout=out, stderr=theirs, stdin=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while chunk := os.read(ours, 2**16):
+            shown += chunk
+    os.close(ours)
+    return process.wait(60), shown.decode(), (folder / "printed").read_text()
 
 
 class TestResultsOfVideos:
@@ -1302,6 +1763,12 @@ class TestResultsOfVideos:
             assert page.locator("#time").inner_text() == "0.00 s"
             browser.close()
         assert errors == []
+
+    def test_every_image_of_an_archive_has_a_row(self, mien, tiny_model, tmp_path):
+        folder = save_grey(tmp_path / "in", 200, 100)
+        out = tmp_path / "out.parquet"
+        mien("annotate", folder, "-o", out, "--model", tiny_model, "--detector", "haar", "--workers", 1)
+        assert [(row["face"], row["label"], row["image_width"]) for row in rows_of(out)] == [(0, None, 64)] * 2
 
 
 def crowd(faces: int) -> bytes:
@@ -1491,3 +1958,56 @@ class TestThePage:
         for words in (usual, ["serve", "--port", "0"]):
             code, _, error = mien(*words)
             assert (code, error[:60]) == (1, "error: 0.0.0.0 can be reached from other machines, and there")
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory, astronaut) -> dict[str, Any]:
+    """Run the page's Python, and return its names."""
+    package = Path(mien_package.__file__).parent
+    folder = tmp_path_factory.mktemp("example")
+    for name in ("default.onnx", "detectors/mien.onnx"):
+        shutil.copy(package / "assets" / name, folder)
+    Image.fromarray(astronaut).save(folder / "photo.jpg", quality=95)
+    Image.fromarray(Recognizer().find(astronaut).crops[0]).save(folder / "face.png")
+    page = (package.parents[1] / "docs" / "model-file.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"folder": folder}
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        exec(code, names)  # noqa: S102
+    return names
+
+
+class TestModelFile:
+    """Kind 18: the model files are used without mien, as docs/model-file.md says."""
+
+    def test_expressions_of_a_crop(self, example):
+        found = example["probabilities"](Image.open(example["folder"] / "face.png"))
+        (face,) = Recognizer(detector="none").recognize(example["folder"] / "face.png").faces
+        assert found == pytest.approx(face.probabilities, abs=1e-5)
+
+    @pytest.mark.parametrize("side", [40, 90, 224])
+    def test_expressions_of_crops_of_other_sizes(self, example, astronaut, side):
+        crop = Image.fromarray(astronaut[60:180, 165:285]).resize((side, side))
+        (face,) = Recognizer(detector="none").recognize(crop).faces
+        assert example["probabilities"](crop) == pytest.approx(face.probabilities, abs=0.02)
+
+    def test_faces(self, example):
+        card = Recognizer().card
+        (face,) = Recognizer().recognize(example["folder"] / "photo.jpg").faces
+        ((x, y, side, score, roll),) = example["find_faces"](example["photo"])
+        square = cut_square(face.box, card.crop)
+        assert (x, y) == pytest.approx(square.centre, abs=2)
+        assert side == pytest.approx(square.width, rel=0.05)
+        assert score == pytest.approx(face.score, abs=0.02)
+        assert roll == pytest.approx(face.roll, abs=3)
+        assert example["probabilities"](example["face"]) == pytest.approx(face.probabilities, abs=0.05)
+
+    def test_the_page_names_every_field_that_decides(self):
+        page = (Path(mien_package.__file__).parents[2] / "docs" / "model-file.md").read_text()
+        fields = [f"input.{f.name}" for f in dataclasses.fields(InputSpec)]
+        fields += [f"crop.{f.name}" for f in dataclasses.fields(CropSpec)]
+        fields += ["labels", "temperature", "reject_threshold", "unsure_threshold"]
+        about = {"name", "recipe", "scores", "version"}
+        fields += [f.name for f in dataclasses.fields(DetectorCard) if f.name not in about]
+        assert [field for field in fields if f"`{field}`" not in page] == []
+        assert all(f"`{name}`" in page for name in (METADATA_KEY, DETECTOR_KEY, "images", "logits", "image", "maps"))

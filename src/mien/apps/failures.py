@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +28,7 @@ class Failures:
         from mien.core.text import one_line
 
         self.count += 1
-        typer.echo(f"error: {one_line(error)}", err=True)
+        print(f"error: {one_line(error)}", file=sys.stderr)  # a progress bar watches this, but not typer's way
 
     def expand(self, sources: Iterable[str], expand: Callable[[str], list[T]]) -> list[T]:
         """Return what every source expands to, each once, in the order of the sources."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +14,6 @@ from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.streams import write_utf8
 
 if TYPE_CHECKING:
-    from mien.core.types import ImageResult
     from mien.inference.recognizer import Recognizer
 
 
@@ -68,9 +64,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     The result says how a face looks, not what a person feels. For each file that cannot be read, one line goes to
     stderr; the others are processed, and the exit code is 1. Other files in folders are counted on stderr. An image
-    without a face is not an error. Ctrl-C ends a video or a camera early; files saved until then are complete.
+    without a face is not an error. Ctrl-C ends the run after the current image or frame; what is printed and saved
+    until then is complete.
     """
-    from mien.inference.formats import write_results
     from mien.inference.video.sources import expand_video, is_video
 
     load_plugin_files(plugin)
@@ -91,9 +87,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         videos = failures.expand(sources, expand_video)
         stopped = recognize_videos(videos, load(), settings, options, failures.add) if videos else 0
     elif paths := failures.expand_images(sources):
-        recognizer = load()
-        results = _results(recognizer, paths, save, failures, all_frames=all_frames)
-        write_results(format, results, recognizer.card.labels.names, sys.stdout, has_frames=all_frames)
+        from mien.apps.recognize_images import ImageRun
+
+        stopped = ImageRun(load(), paths, save, failures, all_frames=all_frames).print_results(format)
     if stopped:
         raise typer.Exit(128 + stopped)
     failures.finish()
@@ -108,30 +104,3 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
 
     cv2.setNumThreads(threads)
     return Recognizer(OnnxModel.load(model, threads, provider), detector, use_rejection=use_rejection)
-
-
-def _results(
-    recognizer: Recognizer, paths: list[Path], save: Path | None, failures: Failures, *, all_frames: bool
-) -> Iterator[ImageResult]:
-    """Yield the result of each image, or of each frame; say at the end whose further frames were left out."""
-    from mien.core.decoding import open_image
-    from mien.core.errors import ImageError
-    from mien.inference.draw import save_drawing
-
-    several: list[ImageResult] = []
-    for path in paths:
-        try:
-            file = open_image(path)
-            for number, pixels in enumerate(file.frames() if all_frames else [file.first()]):
-                found = recognizer.recognize(pixels, source=str(path))
-                result = dataclasses.replace(found, frames=len(file), frame=number)
-                yield result
-                if save is not None:
-                    save_drawing(pixels, result, save)
-            several += [result] if len(file) > 1 else []
-        except ImageError as error:
-            failures.add(error)
-    if several and not all_frames:
-        one = f"{several[0].source} has {several[0].frames:,}"
-        what = one if len(several) == 1 else f"{len(several)} files have several"
-        typer.echo(f"note: {what} frames or pages; only the first was used (--all-frames: all).", err=True)

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mien.apps.interruption import Interruption
+from mien.apps.progress import progress_bar
 from mien.core.errors import MienError
 from mien.core.text import printable
-from mien.core.types import FrameResult
 from mien.core.whole_file import write_json, write_whole
 from mien.inference.draw import draw_faces
 from mien.inference.recognizer import Recognizer
+from mien.inference.results import FrameResult
 from mien.inference.video import StreamSettings, VideoError, VideoSource, open_video, stream
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.recording import LineFile, VideoRecorder
@@ -59,7 +59,7 @@ class SavedResults:
         """Write one frame."""
         self._lines.write(frame_text(self._format, source, result))
         if self._recorder is not None and result.pixels is not None:
-            self._recorder.write(draw_faces(result.pixels, result), result.time)
+            self._recorder.write(draw_faces(result.pixels, result.faces), result.time)
 
     def write_summary(self, source: str, summary: VideoSummary, frames_per_second: float) -> None:
         """Write summary and timelines; `VideoError` if that fails."""
@@ -179,7 +179,6 @@ def _free_paths(folder: Path, stem: str, suffixes: tuple[str, ...]) -> list[Path
 @contextmanager
 def _progress(video: VideoSource) -> Iterator[Callable[[FrameResult], None]]:
     """Show frames, frames per second and the remaining time on standard error, if that is a terminal."""
-    console = Console(stderr=True)
     columns: list[Any] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -187,7 +186,7 @@ def _progress(video: VideoSource) -> Iterator[Callable[[FrameResult], None]]:
         TimeElapsedColumn() if video.length is None else TimeRemainingColumn(),
     ]
     start = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar(*columns) as progress:
         task = progress.add_task(Path(video.name).name, total=video.length, rate="")
 
         def advance(result: FrameResult) -> None:

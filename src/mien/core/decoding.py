@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mien.core import image_metadata, tiff
 from mien.core.errors import ImageError, MissingExtraError
-from mien.core.image import as_rgb
+from mien.core.pillow import to_rgb, upright
 from mien.core.regular_file import open_file
 from mien.core.signatures import HEIC, image_format, other_content
 from mien.core.text import first_line
@@ -132,7 +132,7 @@ class EncodedImage:
             image = self._open(self._data)
             for index in range(len(self)):
                 image.seek(index)
-                yield _to_rgb(_upright(image.copy()))
+                yield to_rgb(upright(image.copy()))
 
     def _decode_repaired(self) -> NDArray[np.uint8]:
         """Return the pixels of an image that cannot be read with its metadata, or without an end marker."""
@@ -147,7 +147,7 @@ class EncodedImage:
     def _decode(self, data: bytes) -> NDArray[np.uint8]:
         image = self._open(data)
         image.load()
-        return _to_rgb(_upright(image))
+        return to_rgb(upright(image))
 
     def _open(self, data: bytes) -> Image.Image:
         """Read the header of a file, and check the number of its pixels."""
@@ -229,22 +229,3 @@ def _import_heic() -> Any:
         return importlib.import_module(HEIC_MODULE)
     except ModuleNotFoundError:
         raise ImageError(f"{MissingExtraError('Reading HEIC images', 'heic')}; or save it as JPEG.") from None
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    with contextlib.suppress(Exception):  # a damaged EXIF block does not affect the pixels
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
-
-
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Return an image's pixels as RGB (h, w, 3); transparent ones are blended with white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image)
-        # older Pillows open a 16-bit grey PNG as 32-bit integers
-        if image.mode == "I" and deep.min() >= 0 and deep.max() <= 65535:
-            deep = deep.astype(np.uint16)
-        return as_rgb(deep)
-    if image.has_transparency_data:
-        return as_rgb(np.asarray(image.convert("RGBA")))
-    return as_rgb(np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB")))

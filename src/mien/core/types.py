@@ -1,12 +1,9 @@
-"""Boxes, faces, and the results for an image and for a frame of a video."""
+"""Boxes, and faces with their apparent expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 UNSURE = "unsure"
 """What a face counts as while the probability of its label is below the model's threshold."""
@@ -29,6 +26,12 @@ class Box:
     def scaled(self, factor: float) -> Box:
         """Return the box in an image whose sides are `factor` times as long."""
         return Box(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
+
+    def within(self, width: float, height: float) -> Box:
+        """Return the part of the box that lies in an image of `width` x `height` pixels; its sides may be 0."""
+        left, right = (min(max(x, 0), width) for x in (self.x, self.x + self.width))
+        top, bottom = (min(max(y, 0), height) for y in (self.y, self.y + self.height))
+        return Box(left, top, right - left, bottom - top)
 
     def rounded(self) -> tuple[int, int, int, int]:
         """Return x, y, width, height in whole pixels."""
@@ -96,7 +99,7 @@ class Face:
             "label": self.label,
             "confidence": round(float(self.confidence), 6),
             "unsure": self.is_unsure,
-            "probabilities": _rounded(self.probabilities),
+            "probabilities": round_shares(self.probabilities),
         }
 
 
@@ -120,75 +123,9 @@ class TrackedFace(Face):
     def to_json(self, number: int) -> dict[str, object]:
         """Return the face as JSON values; `number` counts the faces of its frame from 1."""
         face = super().to_json(number)
-        return {"face": number, "track": self.track, "seen": self.is_seen, **face, "raw": _rounded(self.raw)}
+        return {"face": number, "track": self.track, "seen": self.is_seen, **face, "raw": round_shares(self.raw)}
 
 
-@dataclass(frozen=True)
-class ImageResult:
-    """The faces of one image, left to right; `rejected` counts boxes that the network rejected as non-faces.
-
-    The image's file has `frames` frames or pages, of which this is number `frame`, counted from 0.
-    """
-
-    source: str
-    width: int
-    height: int
-    faces: list[Face] = field(default_factory=list)
-    labels: tuple[str, ...] = ()
-    rejected: int = 0
-    frames: int = 1
-    frame: int = 0
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of faces that count as each label, and as "unsure": sums to 1, or all 0 without faces."""
-        return _shares(self.faces, self.labels)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the result as JSON values, with the frame if its file has several."""
-        frame = {"frame": self.frame, "frames": self.frames} if self.frames > 1 else {}
-        return {"source": self.source, **frame, **_image_json(self)}
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """The faces of one frame of a video.
-
-    `index` counts the source's frames from 0, `time` is in seconds since the first, `dropped` is how many frames of a
-    live source have been skipped so far. `pixels` is the RGB frame (h, w, 3), or None if it is not kept.
-    """
-
-    index: int
-    time: float
-    width: int
-    height: int
-    faces: list[TrackedFace] = field(default_factory=list)
-    labels: tuple[str, ...] = ()
-    dropped: int = 0
-    pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of visible faces that count as each label, and as "unsure": sums to 1, or all 0 without any."""
-        return _shares([face for face in self.faces if face.is_seen], self.labels)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the result as JSON values."""
-        return {"frame": self.index, "time": round(self.time, 4), **_image_json(self)}
-
-
-def _image_json(result: ImageResult | FrameResult) -> dict[str, object]:
-    return {
-        "image_width": result.width,
-        "image_height": result.height,
-        "faces": [face.to_json(number) for number, face in enumerate(result.faces, start=1)],
-        "shares": _rounded(result.shares),
-    }
-
-
-def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
+def round_shares(shares: Mapping[str, float]) -> dict[str, float]:
+    """Return probabilities or shares as results give them: with six digits after the point."""
     return {name: round(float(share), 6) for name, share in shares.items()}
-
-
-def _shares(faces: Sequence[Face], labels: Sequence[str]) -> dict[str, float]:
-    return {name: sum(face.counts_as == name for face in faces) / max(len(faces), 1) for name in (*labels, UNSURE)}

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import ModelError
 from mien.core.image import cut_square, roll_to_undo, to_batch
+from mien.core.paths import AnyPath
 from mien.core.text import percent
 from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, check_name
 from mien.inference.detectors.registry import DetectorSpec
+from mien.inference.images import ImageLike, image_name, is_one_image, read_pixels, several
 from mien.inference.model import OnnxModel, model_files
-from mien.inference.recognizer import ImageLike, Recognizer, image_name, read_pixels
+from mien.inference.recognizer import Recognizer
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class FaceExplainer:
         return chosen
 
 
-def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
+def load_explainer(model: AnyPath, threads: int = 1) -> Explainer:
     """Load a network to explain.
 
     Args:
@@ -195,8 +196,8 @@ def load_explainer(model: str | Path, threads: int = 1) -> Explainer:
 
 
 def explain(  # noqa: PLR0913 - the options, by name
-    model: str | Path | Explainer,
-    images: ImageLike | Sequence[ImageLike],
+    model: AnyPath | Explainer,
+    images: ImageLike | Iterable[ImageLike],
     *,
     method: str | Sequence[str] = (),
     layer: str | None = None,
@@ -229,6 +230,5 @@ def explain(  # noqa: PLR0913 - the options, by name
     explainer = model if isinstance(model, Explainer) else load_explainer(model)
     methods = (method,) if isinstance(method, str) else tuple(method)
     faces = FaceExplainer(explainer, methods, layer, label, detector)
-    is_single = isinstance(images, str | os.PathLike | bytes | np.ndarray)
-    several: Sequence[Any] = [images] if is_single else cast(Sequence[Any], images)
-    return [faces.explain_image(image) for image in several]
+    chosen = [cast(ImageLike, images)] if is_one_image(images) else several(cast(Iterable[ImageLike], images))
+    return [faces.explain_image(image) for image in chosen]

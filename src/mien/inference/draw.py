@@ -1,7 +1,9 @@
-"""Draw the faces of a result on its image."""
+"""Draw faces on their image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -12,26 +14,60 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.core.errors import ImageError
 from mien.core.expressions import colours_of
-from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
+from mien.core.types import Box, Face, TrackedFace
+from mien.inference.label_places import place_labels
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+SMALL = 256  # pixels; stills whose long side is shorter are enlarged, so that their labels can be read
 
 
-def draw_faces(image: NDArray[np.uint8], result: ImageResult | FrameResult) -> NDArray[np.uint8]:
+def draw_faces(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
     """Return a copy of an RGB image (h, w, 3) with a box, a label and a percentage for every face.
 
     The box of an unsure face is white and dashed. Lines and text scale with the image. Text also scales with the face,
-    but has at least 10 pixels. In videos, the tracker id precedes the label, and hidden faces have a box without label.
+    but has at least 10 pixels. A label is beside its box, where it covers no face if there is room. In videos, the
+    tracker id precedes the label, and hidden faces have a box without label.
     """
     drawn = image.copy()
-    colours = colours_of(result.labels)
-    for face in result.faces:
-        _draw_face(drawn, face, colours.get(face.counts_as, WHITE))
+    thickness = _thickness(image)
+    for face in faces:
+        dash = 6 * thickness if face.is_unsure else 0
+        # the dark outline shows the box on a background of its own colour
+        _draw_box(drawn, face.box, 1, BLACK, thickness + 2)
+        _draw_box(drawn, face.box, 0, _colour(face), thickness, dash)
+    labelled = [face for face in faces if not isinstance(face, TrackedFace) or face.is_seen]
+    labels = [_label_of(face, image.shape) for face in labelled]
+    places = place_labels([face.box for face in labelled], [label.shape for label in labels], image.shape)
+    for label, (x, y) in zip(labels, places, strict=True):
+        part = drawn[y : y + label.shape[0], x : x + label.shape[1]]
+        part[:] = label[: part.shape[0], : part.shape[1]]
     return drawn
 
 
-def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) -> Path:
-    """Draw a result and save it to `folder`, which is created if needed.
+def draw_still(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """Return what `draw_faces` does, but larger where labels would hide the image.
+
+    An image of less than 256 pixels is enlarged by a whole factor; a single face without room for its label beside it
+    gets a white margin below.
+
+    Args:
+        image: RGB (h, w, 3).
+        faces: Their boxes are in pixels of `image`.
+    """
+    factor = ceil(SMALL / max(image.shape[:2]))
+    if factor > 1:
+        image = np.ascontiguousarray(image.repeat(factor, axis=0).repeat(factor, axis=1))
+        faces = [replace(face, box=face.box.scaled(factor)) for face in faces]
+    if len(faces) == 1:
+        needed, box = _label_of(faces[0], image.shape).shape[0], faces[0].box.within(*image.shape[1::-1])
+        if box.y < needed and image.shape[0] - box.y - box.height < needed:
+            faces = [replace(faces[0], box=box)]
+            image = np.pad(image, ((0, needed + _thickness(image)), (0, 0), (0, 0)), constant_values=255)
+    return draw_faces(image, faces)
+
+
+def save_drawing(image: NDArray[np.uint8], faces: Sequence[Face], source: str, folder: Path) -> Path:
+    """Draw faces and save the drawing to `folder`, which is created if needed.
 
     The file has the name of the source, with the suffix .png for a .png and .jpg otherwise. Existing files are never
     overwritten: a number is added to the name.
@@ -42,14 +78,14 @@ def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) ->
     Raises:
         ImageError: The file cannot be written.
     """
-    source = Path(result.source)
-    suffix = ".png" if source.suffix.lower() == ".png" else ".jpg"
-    drawing = Image.fromarray(draw_faces(image, result))
+    name = Path(source)
+    suffix = ".png" if name.suffix.lower() == ".png" else ".jpg"
+    drawing = Image.fromarray(draw_still(image, faces))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = 1
         while True:
-            path = folder / (f"{source.stem}{suffix}" if number == 1 else f"{source.stem}-{number}{suffix}")
+            path = folder / (f"{name.stem}{suffix}" if number == 1 else f"{name.stem}-{number}{suffix}")
             try:
                 with path.open("xb") as file:
                     drawing.save(file, format="PNG" if suffix == ".png" else "JPEG", quality=92)
@@ -60,24 +96,22 @@ def save_drawing(image: NDArray[np.uint8], result: ImageResult, folder: Path) ->
         raise ImageError(f"{folder}: a drawing cannot be saved there ({error.strerror or error}).") from None
 
 
-def _draw_face(image: NDArray[np.uint8], face: Face, colour: tuple[int, int, int]) -> None:
-    height, width = image.shape[:2]
-    thickness = max(1, round(max(width, height) / 400))
-    # The dark outline shows the box on a background of its own colour.
-    _draw_box(image, face.box, 1, BLACK, thickness + 2)
-    _draw_box(image, face.box, 0, colour, thickness, dash=6 * thickness if face.is_unsure else 0)
-    if isinstance(face, TrackedFace) and not face.is_seen:
-        return
+def _thickness(image: NDArray[np.uint8]) -> int:
+    longest: int = max(image.shape[:2])
+    return max(1, round(longest / 400))
+
+
+def _colour(face: Face) -> tuple[int, int, int]:
+    return colours_of(list(face.probabilities)).get(face.counts_as, WHITE)
+
+
+def _label_of(face: Face, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the label of a face in an image of a shape (h, w, 3), as an image."""
+    longest = max(shape[:2])
     track = f"#{face.track} " if isinstance(face, TrackedFace) else ""
-    largest = max(12.0, max(width, height) / 30)
-    size = min(max(face.box.width / 6, 10.0), largest)
-    label = _label(f"{track}{face.wording} {100 * face.confidence:.0f} %", round(size, 1), colour, thickness)
-    above = face.box.y - label.shape[0]
-    x = min(max(face.box.x, 0), max(width - label.shape[1], 0))
-    below = min(max(face.box.y + face.box.height, 0), max(height - label.shape[0], 0))
-    y = above if above >= 0 else below
-    part = image[round(y) : round(y) + label.shape[0], round(x) : round(x) + label.shape[1]]
-    part[:] = label[: part.shape[0], : part.shape[1]]
+    size = min(max(face.box.width / 6, 10.0), max(12.0, longest / 30))
+    text = f"{track}{face.wording} {100 * face.confidence:.0f} %"
+    return _label(text, round(size, 1), _colour(face), max(1, round(longest / 400)))
 
 
 def _draw_box(  # noqa: PLR0913, PLR0917 - what a line needs

@@ -1,78 +1,93 @@
-"""Results as text: a table for people, JSON lines and CSV for programs."""
+"""Results of images as lines of text: a table for people, JSON lines and CSV for programs."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mien.core.serialization import table_columns, table_rows
 from mien.core.text import count, percent, printable
-from mien.core.types import ImageResult
+from mien.core.types import UNSURE
+from mien.inference.results import ImageResult
 
-WIDTH_OF_A_PIPE = 200  # it has none of its own; no cell is cut there
+BOX = "x, y, w, h"
 
 
-def write_results(
-    format: str, results: Iterable[ImageResult], labels: Sequence[str], out: TextIO, *, has_frames: bool = False
-) -> None:
-    """Write results one by one as they come; a table, after the last of them.
+def result_lines(
+    format: str, results: Iterable[ImageResult], labels: Sequence[str], *, has_frames: bool = False
+) -> Iterator[str]:
+    """Yield lines, each as soon as the result it shows.
 
     Args:
-        format: `table`, `json` (one object per line and image) or `csv` (one row per face, or one with face 0).
+        format: `table` (one line per face, then a total), `json` (one object per image) or `csv` (one row per face, or
+            one with face 0).
         results: The results.
         labels: The model's labels.
-        out: The text file to write to.
         has_frames: Whether CSV has a column for the frame of an animation or the page of a document.
     """
     if format == "table":
-        _write_table(list(results), out)
+        yield from _table(results, labels)
     elif format == "json":
-        for result in results:
-            print(json.dumps(result.to_json()), file=out, flush=True)
+        yield from (json.dumps(result.to_json()) for result in results)
     else:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(table_columns(labels, has_frames=has_frames))
+        yield _csv(table_columns(labels, has_frames=has_frames))
         for result in results:
             content = {**result.to_json(), "source": printable(result.source)}
-            writer.writerows(table_rows(content, labels, has_frames=has_frames))
+            yield from map(_csv, table_rows(content, labels, has_frames=has_frames))
 
 
-def _write_table(results: Sequence[ImageResult], out: TextIO) -> None:
-    """Write a table, and below it how often each expression appears, per image and in all."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _csv(row: Sequence[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(row)
+    return line.getvalue()
 
-    console = Console(file=out, width=None if out.isatty() else WIDTH_OF_A_PIPE, highlight=False)
-    table = Table("source", "face", "box (x, y, w, h)", "apparent expression", "probability")
+
+def _table(results: Iterable[ImageResult], labels: Sequence[str]) -> Iterator[str]:
+    """Yield a table whose last column is the source, so that no name is cut, and how often each expression appears."""
+    words = len(f"{UNSURE} ({max(labels, key=len, default='')}?)")
+
+    def row(number: str, word: str, share: str, box: str, source: str) -> str:
+        return f"{number:>4}  {word:<{words}}  {share:>11}  {box:<19}  {source}".rstrip()
+
+    total = _Total()
     for result in results:
+        if not total.images:
+            yield row("face", "appears", "probability", f"box: {BOX}", "image")
+        total.add(result)
         for number, face in enumerate(result.faces, start=1):
             box = ", ".join(map(str, face.box.rounded()))
-            table.add_row(Text(_name(result)), str(number), box, face.wording, percent(face.confidence, 1))
-    if table.row_count:
-        console.print(table)
-    lines = [f"{_name(result)}: {_expressions([result])}" for result in results]
-    if len(results) > 1 and table.row_count:
-        lines.append(f"Total of {len(results)} images: {_expressions(results)}")
-    for line in lines:
-        console.print(Text(line), soft_wrap=True)
+            yield row(str(number), face.wording, percent(face.confidence, 1), box, result.name)
+        if not result.faces:
+            yield row("-", "no face", "", "", result.name)
+    if total.images:
+        yield ""
+        yield total.describe()
 
 
-def _name(result: ImageResult) -> str:
-    frame = f", frame {result.frame + 1} of {result.frames}" if result.frames > 1 else ""
-    return f"{printable(result.source)}{frame}"
+class _Total:
+    """What the images of a table show together."""
 
+    def __init__(self) -> None:
+        self.images = self.without_face = self.rejected = 0
+        self.words: Counter[str] = Counter()
 
-def _expressions(results: Sequence[ImageResult]) -> str:
-    """Say how many faces show which expression, most frequent first."""
-    counts = Counter(face.counts_as for result in results for face in result.faces)
-    total = counts.total()
-    if not total:
-        rejected = sum(result.rejected for result in results)
-        note = f" ({count(rejected, 'box', 'boxes')} rejected as non-faces; see --keep-all)" if rejected else ""
-        return f"No faces detected{note}"
-    shares = ", ".join(f"{label} {percent(n / total)} ({n} of {total})" for label, n in counts.most_common())
-    return f"{count(total, 'face')}. Expressions: {shares}"
+    def add(self, result: ImageResult) -> None:
+        """Count an image."""
+        self.images += 1
+        self.without_face += not result.faces
+        self.rejected += result.rejected
+        self.words.update(face.counts_as for face in result.faces)
+
+    def describe(self) -> str:
+        """Say how many faces show which expression, most frequent first."""
+        faces, images = self.words.total(), count(self.images, "image")
+        if not faces:
+            note = f" ({count(self.rejected, 'box', 'boxes')} rejected as non-faces; see --keep-all)"
+            return f"{images}. No faces detected{note * bool(self.rejected)}"
+        without = f" ({self.without_face:,} without a face)" if self.without_face else ""
+        shares = ", ".join(f"{word} {percent(n / faces)} ({n:,} of {faces:,})" for word, n in self.words.most_common())
+        return f"{images}{without}, {count(faces, 'face')}. Expressions: {shares}"

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from mien.core.card import ModelCard
 from mien.core.errors import MissingExtraError, ModelError, did_you_mean
+from mien.core.paths import AnyPath
 from mien.core.text import first_line
+from mien.inference.onnx_graph import with_features
 from mien.inference.onnx_session import PROVIDERS, read_file, start_session
 
 if TYPE_CHECKING:
@@ -83,14 +86,19 @@ class OnnxModel:
                 f"No provider named '{provider}'.{did_you_mean(provider, PROVIDERS)} Providers: {', '.join(PROVIDERS)}."
             )
         self.source = source
+        self._arguments = data, source, threads, provider  # onnxruntime's session holds the same bytes
         # onnxruntime loads the file for OpenVINO too, which does not return the card and accepts bad files.
         session = start_session(data, source, threads, "cpu" if provider == "openvino" else provider)
         self.card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, source)
         self._session: Any = _openvino(data, source, threads) if provider == "openvino" else session
         check_outputs(self._run, self.card, source)
 
+    def __reduce__(self) -> tuple[type[OnnxModel], tuple[Any, ...]]:
+        """Return what is pickled: the content of the file, which is loaded again."""
+        return type(self), self._arguments
+
     @classmethod
-    def load(cls, name_or_path: str | Path, threads: int = 1, provider: str = "cpu") -> OnnxModel:
+    def load(cls, name_or_path: AnyPath, threads: int = 1, provider: str = "cpu") -> OnnxModel:
         """Load a model by its name (see `model_files`) or from a file.
 
         A name takes precedence over a file of the same name; a path separator or the ending .onnx means a file.
@@ -114,9 +122,39 @@ class OnnxModel:
         """Score faces in one forward pass; see `Model.predict`."""
         return to_scores(self._run, images, self.card)
 
+    def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the last linear layer gets, (n, features); onnxruntime runs the network, on the CPU or CUDA.
+
+        Args:
+            images: As in `predict`.
+
+        Raises:
+            ModelError: The network does not end in a linear layer.
+        """
+        session, name = self._with_features
+        spec = self.card.input
+        given = images if len(images) else np.zeros((1, spec.channels, spec.size, spec.size), dtype=np.float32)
+        values = np.asarray(session.run([name], {INPUT_NAME: given})[0], dtype=np.float32)
+        return values.reshape(len(given), -1)[: len(images)]
+
+    @cached_property
+    def _with_features(self) -> tuple[Any, str]:
+        data, source, threads, provider = self._arguments
+        data, name = with_features(data, source, OUTPUT_NAME)
+        return start_session(data, source, threads, "cuda" if provider == "cuda" else "cpu"), name
+
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         outputs: list[Any] = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})
         return np.asarray(outputs[0], dtype=np.float32)
+
+
+def open_model(model: AnyPath | Model, threads: int = 1) -> Model:
+    """Load a model by name or from a file, or return a loaded one; `ModelError` as in `OnnxModel.load`."""
+    if isinstance(model, str | os.PathLike):
+        return OnnxModel.load(model, threads)
+    if not (hasattr(model, "card") and hasattr(model, "predict")):
+        raise ModelError(f"Got a model of type {type(model).__name__}; expected a name, an .onnx file or a `Model`.")
+    return model
 
 
 def to_scores(run: Run, images: NDArray[np.float32], card: ModelCard) -> Scores:
@@ -176,9 +214,9 @@ def model_files() -> dict[str, Traversable]:
     return dict(sorted(found.items()))
 
 
-def read_model(name_or_path: str | Path) -> tuple[bytes, str]:
+def read_model(name_or_path: AnyPath) -> tuple[bytes, str]:
     """Return a model's bytes, and what errors call it; see `OnnxModel.load` for the errors it raises."""
-    path, name = Path(name_or_path), str(name_or_path)
+    path, name = Path(name_or_path), os.fspath(name_or_path)
     is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
     known = model_files() if is_name else {}
     if name in known:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import pickle
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.card import CropSpec, ModelCard
-from mien.core.decoding import DEFAULT_LIMITS, EncodedImage, Limits, open_image
-from mien.core.errors import ImageError
-from mien.core.image import as_rgb, crop_face, fit_face, roll_to_undo, to_batch
-from mien.core.types import Box, Detection, Face, ImageResult
+from mien.core.decoding import DEFAULT_LIMITS, Limits
+from mien.core.errors import ModelError
+from mien.core.image import crop_face, fit_face, roll_to_undo, to_batch
+from mien.core.paths import AnyPath
+from mien.core.types import Box, Detection, Face
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.registry import DetectorSpec, create_detector
-from mien.inference.model import Model, OnnxModel, Scores
-
-ImageLike = str | os.PathLike[str] | bytes | NDArray[Any]
+from mien.inference.images import ImageLike, Kept, image_name, keep, read_first, several
+from mien.inference.model import Model, OnnxModel, Scores, open_model
+from mien.inference.results import ImageResult
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FoundFaces:
 
 
 class Recognizer:
-    """A face detector and an expression network. Safe to share between threads.
+    """A face detector and an expression network. Safe to share between threads, and to send to other processes.
 
     Example:
         >>> import numpy as np
@@ -52,7 +53,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: str | Path | Model = "default",
+        model: AnyPath | Model = "default",
         detector: DetectorSpec = "auto",
         threads: int = 1,
         *,
@@ -71,7 +72,7 @@ class Recognizer:
         Raises:
             ModelError: The model or the detector cannot be used.
         """
-        self.model: Model = OnnxModel.load(model, threads) if isinstance(model, str | Path) else model
+        self.model: Model = open_model(model, threads)
         self.detector: Detector = create_detector(detector)
         # A whole image is cropped already, as the network's training faces were.
         self.crop_spec = CropSpec(scale=1, shift_x=0, shift_y=0) if self.is_whole_image else self.card.crop
@@ -87,28 +88,65 @@ class Recognizer:
         """Whether each image is taken as one face, without detection."""
         return bool(getattr(self.detector, "is_whole_image", False))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled; parts of other packages that cannot be are named in one line."""
+        for name, part in (("model", self.model), ("detector", self.detector)):
+            if not isinstance(part, OnnxModel):
+                try:
+                    pickle.dumps(part)
+                except Exception as error:
+                    raise pickle.PicklingError(
+                        f"The {name} of type {type(part).__name__} cannot be pickled ({error}); make a Recognizer in "
+                        f"each process, or give the {name} a __reduce__."
+                    ) from None
+        return self.__dict__
+
     def recognize(self, image: ImageLike, *, source: str | None = None) -> ImageResult:
         """Return the faces of one image, from left to right.
 
         Args:
-            image: A file's path, its bytes, or an array: (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA; uint8,
-                uint16 or floats in [0, 1]. OpenCV's arrays are BGR: convert them with `image[..., ::-1]`. An animation
-                or a document gives its first frame or page; `open_image(path).frames()` of `mien.core.decoding` yields
-                all of them as arrays.
+            image: A file's path, its content as bytes, a file opened with "rb", a PIL image, or an array or a tensor on
+                the CPU: (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA; uint8, uint16 or floats in [0, 1].
+                OpenCV's arrays are BGR: convert them with `image[..., ::-1]`. An animation or a document gives its
+                first frame or page; `open_image(path).frames()` of `mien.core.decoding` yields all of them as arrays.
             source: The image's name in the result and in errors; by default its path.
 
         Raises:
             ImageError: The image cannot be read.
         """
-        return self.classify([self.find(image, source)])[0]
+        name = image_name(image) if source is None else source
+        kept = keep(image, name)
+        return replace(self.classify([self.find(kept, name)])[0], image=_settled(kept))
 
-    def recognize_batch(self, images: Sequence[ImageLike]) -> list[ImageResult]:
+    def recognize_batch(self, images: Iterable[ImageLike]) -> list[ImageResult]:
         """Return one result per image, in order; the faces of all of them are scored in one forward pass.
 
         Raises:
-            ImageError: An image cannot be read.
+            ImageError: An image cannot be read, or one image is given instead of several.
         """
-        return self.classify([self.find(image) for image in images])
+        found, kept = [], []
+        for image in several(images):
+            name = image_name(image)
+            kept.append(keep(image, name))
+            found.append(self.find(kept[-1], name))
+        results = zip(self.classify(found), kept, strict=True)
+        return [replace(result, image=_settled(one)) for result, one in results]
+
+    def embeddings(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return the features of each face that `recognize` finds, in the same order, (faces, features).
+
+        They are what the network's last layer gets. Faces whose features point in similar directions look alike to the
+        network; it was trained for expressions, so they say little about who it is.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ModelError: The model cannot give features.
+        """
+        if not isinstance(self.model, OnnxModel):
+            raise ModelError(f"A model of type {type(self.model).__name__} gives no features; expected an .onnx file.")
+        batch = to_batch(self.find(image).crops, self.card.input)
+        is_face = [self.is_face(float(reject)) for reject in self.model.predict(batch).reject]
+        return self.model.features(batch[is_face])
 
     def find(self, image: ImageLike, source: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> FoundFaces:
         """Find the faces of one image and cut them out.
@@ -122,7 +160,7 @@ class Recognizer:
             ImageError: The image cannot be read, or exceeds a limit.
         """
         name = image_name(image) if source is None else source
-        pixels, frames = _read(image, name, limits)
+        pixels, frames = read_first(image, name, limits)
         detections = sorted(self.detect(pixels), key=lambda detection: detection.box.centre)
         crops = [self.crop(pixels, detection.box, detection.roll) for detection in detections]
         return FoundFaces(name, pixels.shape[1], pixels.shape[0], detections, crops, frames)
@@ -182,24 +220,6 @@ class Recognizer:
         return self._threshold is None or reject <= self._threshold
 
 
-def read_pixels(image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
-    """Return an image as upright RGB (h, w, 3); `name` is its name in errors."""
-    return _read(image, name, limits)[0]
-
-
-def _read(image: ImageLike, name: str, limits: Limits) -> tuple[NDArray[np.uint8], int]:
-    """Return the first frame of an image, and the number of frames of its file."""
-    if isinstance(image, np.ndarray):
-        return as_rgb(image), 1
-    if isinstance(image, str | os.PathLike):
-        file = open_image(Path(image), limits, source=name)
-    elif isinstance(image, bytes | bytearray | memoryview):
-        file = EncodedImage(bytes(image), name, limits)
-    else:
-        raise ImageError(f"Got an image of type {type(image).__name__}; expected a path, bytes or a numpy array.")
-    return file.first(), len(file)
-
-
-def image_name(image: ImageLike) -> str:
-    """Return the name of an image: its path, or "image"."""
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"
+def _settled(image: Kept) -> Kept:
+    """Return an image that is found again from another working directory."""
+    return os.path.abspath(image) if isinstance(image, str) else image  # noqa: PTH100

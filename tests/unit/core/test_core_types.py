@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from mien.core.types import Box, Face, ImageResult
+from mien.core.types import Box, Face
+from mien.inference.results import ImageResult
 
 
 def face(label: str) -> Face:

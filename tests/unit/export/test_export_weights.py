@@ -123,3 +123,17 @@ def test_an_exported_network_holds_no_constant_twice():
     nodes = [node for node in onnx.load_from_string(content).graph.node if node.op_type == "Constant"]
     values = [node.attribute[0].SerializeToString() for node in nodes]
     assert len(values) == len(set(values)) > 20
+
+
+@pytest.mark.parametrize("bits", [32, 16, 8])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2_bam"])
+def test_features_of_a_file_are_the_network_s(name, bits):
+    given = network(name)
+    model = OnnxModel(make_onnx(given, card(name, 48), weight_bits=bits), name)
+    images = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = given.features(images).numpy()
+    features = model.features(images.numpy())
+    difference = np.linalg.norm(features - expected) / np.linalg.norm(expected)
+    assert difference < {32: 1e-5, 16: 1e-2, 8: 0.1}[bits]
+    assert model.features(images.numpy()[:0]).shape == (0, given.feature_size)

@@ -8,18 +8,17 @@ from PIL import Image
 
 from mien.core.errors import ImageError
 from mien.core.expressions import COLOURS
-from mien.core.types import Box, Face, ImageResult
+from mien.core.types import Box, Face
 from mien.inference.draw import draw_faces, save_drawing
 
 
-def result(source: str, *boxes: Box, size: tuple[int, int] = (200, 150)) -> ImageResult:
-    faces = [Face(box, 0.9, "happy", {"happy": 0.8, "sad": 0.2}) for box in boxes]
-    return ImageResult(source, *size, faces, ("happy", "sad"))
+def happy(*boxes: Box) -> list[Face]:
+    return [Face(box, 0.9, "happy", {"happy": 0.8, "sad": 0.2}) for box in boxes]
 
 
 def test_box_and_label_are_drawn_on_a_copy() -> None:
     image = np.zeros((150, 200, 3), np.uint8)
-    drawn = draw_faces(image, result("a", Box(50, 60, 80, 60)))
+    drawn = draw_faces(image, happy(Box(50, 60, 80, 60)))
     assert not image.any()
     assert drawn.shape == image.shape
     assert drawn[90, 50].tolist() == list(COLOURS["happy"])  # the left edge
@@ -37,7 +36,7 @@ def test_box_and_label_are_drawn_on_a_copy() -> None:
     ],
 )
 def test_any_size_can_be_drawn(shape: tuple[int, ...], box: Box) -> None:
-    drawn = draw_faces(np.zeros(shape, np.uint8), result("a", box))
+    drawn = draw_faces(np.zeros(shape, np.uint8), happy(box))
     assert drawn.shape == shape
     assert drawn.any()
 
@@ -45,17 +44,17 @@ def test_any_size_can_be_drawn(shape: tuple[int, ...], box: Box) -> None:
 def test_saving_never_overwrites(tmp_path: Path) -> None:
     image = np.full((10, 10, 3), 99, np.uint8)
     folder = tmp_path / "new" / "out"
-    assert save_drawing(image, result("one/a.png"), folder) == folder / "a.png"
-    assert save_drawing(image, result("two/a.png"), folder) == folder / "a-2.png"
-    assert save_drawing(image, result("a.webp"), folder) == folder / "a.jpg"
+    assert save_drawing(image, [], "one/a.png", folder) == folder / "a.png"
+    assert save_drawing(image, [], "two/a.png", folder) == folder / "a-2.png"
+    assert save_drawing(image, [], "a.webp", folder) == folder / "a.jpg"
     assert np.asarray(Image.open(folder / "a-2.png"))[0, 0].tolist() == [99, 99, 99]
     source = tmp_path / "b.jpg"
     source.write_bytes(b"precious")
-    assert save_drawing(image, result(str(source)), tmp_path) == tmp_path / "b-2.jpg"
+    assert save_drawing(image, [], str(source), tmp_path) == tmp_path / "b-2.jpg"
     assert source.read_bytes() == b"precious"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImageError, match="cannot be saved there"):
-        save_drawing(np.zeros((5, 5, 3), np.uint8), result("a.png"), tmp_path / "file")
+        save_drawing(np.zeros((5, 5, 3), np.uint8), [], "a.png", tmp_path / "file")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from mien.core.text import printable
-from mien.core.types import Box, Face, ImageResult
-from mien.inference.formats import write_results
+from mien.core.types import Box, Face
+from mien.inference.formats import result_lines
+from mien.inference.results import ImageResult
 
 LABELS = ("happy", "sad")
 
@@ -25,9 +27,7 @@ RESULTS = [
 
 
 def written(name: str, results: list[ImageResult]) -> str:
-    out = io.StringIO()
-    write_results(name, results, LABELS, out)
-    return out.getvalue()
+    return "\n".join(result_lines(name, results, LABELS))
 
 
 def test_json_has_one_object_per_line() -> None:
@@ -58,17 +58,35 @@ def test_csv_has_one_row_per_face() -> None:
 
 
 def test_table_ends_with_how_often_each_expression_appears() -> None:
-    text = written("table", RESULTS)
-    assert "apparent expression" in text
-    assert "75.0 %" in text
-    lines = text.splitlines()
-    assert lines[-3] == "a.jpg: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
-    assert lines[-2].startswith("b, [bold]c.jpg: No faces detected (2 boxes rejected as non-faces")
-    assert lines[-1] == "Total of 2 images: 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
+    lines = written("table", RESULTS).splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["face", "appears", "probability", "box:", "x,", "y,", "w,", "h", "image"],
+        ["1", "happy", "75.0", "%", "1,", "2,", "3,", "4", "a.jpg"],
+        ["2", "sad", "60.0", "%", "1,", "2,", "3,", "4", "a.jpg"],
+    ]
+    assert lines[4].split() == ["-", "no", "face", "b,", "[bold]c.jpg"]
+    assert len({line.index("a.jpg") for line in lines[1:4]} | {lines[0].index("image"), lines[4].index("b, ")}) == 1
+    total = "2 images (1 without a face), 3 faces. Expressions: happy 67 % (2 of 3), sad 33 % (1 of 3)"
+    assert lines[5:] == ["", total]
+
+
+def test_lines_come_as_soon_as_their_results() -> None:
+    taken: list[str] = []
+
+    def results() -> Iterator[ImageResult]:
+        for result in RESULTS:
+            taken.append(result.source)
+            yield result
+
+    lines = result_lines("table", results(), LABELS)
+    assert "probability" in next(lines)
+    assert "a.jpg" in next(lines)
+    assert taken == ["a.jpg"]
 
 
 def test_table_without_any_face() -> None:
-    assert written("table", [RESULTS[1]]).startswith("b, [bold]c.jpg: No faces detected")
+    end = written("table", [RESULTS[1]]).splitlines()[-1]
+    assert end == "1 image. No faces detected (2 boxes rejected as non-faces; see --keep-all)"
     assert written("table", []) == ""
 
 

@@ -13,6 +13,7 @@ from mien.core.errors import ModelError
 from mien.inference import model as module
 from mien.inference import onnx_session
 from mien.inference.model import OnnxModel, softmax
+from mien.inference.onnx_graph import add_output, find_features
 
 
 def faces(*levels: float) -> np.ndarray:
@@ -177,3 +178,35 @@ class TestWeightFolders:
         with pytest.raises(ModelError, match=r"MIEN_WEIGHTS is .*absent, which is not a folder"):
             OnnxModel.load("despam")
         assert OnnxModel.load(tree / "weights" / "despam.onnx").card.name == "tiny"
+
+
+def test_features_are_what_the_last_layer_takes(tiny_model: Path) -> None:
+    model = OnnxModel.load(tiny_model)
+    assert model.features(faces(1, -1)) == pytest.approx(np.array([[1, 0.25], [-1, 0.25]]), abs=1e-5)
+    assert model.features(faces(1)[:0]).shape == (0, 2)
+    assert find_features(tiny_model.read_bytes(), "logits") == "features"
+    outputs = onnx.load_from_string(add_output(tiny_model.read_bytes(), "x" * 300)).graph.output
+    assert [output.name for output in outputs] == ["logits", "x" * 300]
+
+
+@pytest.mark.parametrize("operators", [["Gemm"], ["Gemm", "Identity"], ["MatMul", "Add"], ["Gemm", "Cast", "Cast"], []])
+def test_a_last_layer_is_found_behind_what_follows_it(operators: list[str]) -> None:
+    names = ["mean", *map(str, range(len(operators) - 1)), "logits"]
+    nodes = [
+        helper.make_node(operator, ["bias", one] if operator == "Add" else [one, "weight"], [other])
+        for operator, one, other in zip(operators, names, names[1:], strict=False)
+    ]
+    nodes.insert(0, helper.make_node("ReduceMean", ["images"], ["mean" if operators else "logits"]))
+    data = helper.make_model(helper.make_graph(nodes, "layers", [], [])).SerializeToString()
+    assert find_features(data, "logits") == ("mean" if operators else "")
+
+
+def test_a_network_without_a_last_layer_has_no_features(make_model: MakeModel) -> None:
+    path = make_model(tiny_card())
+    network = onnx.load(path)
+    network.graph.node.append(helper.make_node("Relu", ["raw"], ["logits"]))
+    network.graph.node[-2].output[0] = "raw"
+    onnx.save(network, path)
+    model = OnnxModel.load(path)
+    with pytest.raises(ModelError, match="does not end in a linear layer"):
+        model.features(faces(1))

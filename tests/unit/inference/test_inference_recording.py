@@ -15,7 +15,8 @@ from PIL import Image
 from written_video import grey_frames
 
 from mien.core.expressions import COLOURS
-from mien.core.types import Box, FrameResult, TrackedFace
+from mien.core.types import Box, TrackedFace
+from mien.inference.results import FrameResult
 from mien.inference.video import summary as summary_module
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.drawing import Line, Rectangle

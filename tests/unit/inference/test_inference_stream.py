@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 import mien
 from mien.core.errors import MienError
-from mien.core.types import Box, Detection, FrameResult
+from mien.core.types import Box, Detection
 from mien.inference.recognizer import Recognizer
+from mien.inference.results import FrameResult
 from mien.inference.video import FaceStream, Frame, StreamSettings, VideoError, open_video, stream
 from mien.inference.video.pipeline import run_pipeline
 

@@ -21,11 +21,12 @@ from mien.apps.web.problems import ProblemError
 from mien.apps.web.settings import ServerSettings
 from mien.core.decoding import Limits
 from mien.core.errors import ImageError, MienError, ModelError, did_you_mean
-from mien.core.types import Detection, ImageResult
+from mien.core.types import Detection
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
 from mien.inference.model import OnnxModel, model_files
 from mien.inference.recognizer import FoundFaces, Recognizer
+from mien.inference.results import ImageResult
 
 T = TypeVar("T")
 MAX_FACES = 100  # per image

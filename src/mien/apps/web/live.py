@@ -28,7 +28,7 @@ from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.schemas import StreamOptions
 from mien.apps.web.security import check_key
 from mien.core.decoding import Limits, decode_image
-from mien.core.types import FrameResult
+from mien.inference.results import FrameResult
 from mien.inference.video.face_stream import FaceStream
 
 logger = logging.getLogger(__name__)

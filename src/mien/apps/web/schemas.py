@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.apps.web.bodies import FORM, RAW
 from mien.apps.web.problems import MEDIA_TYPE, Problem
-from mien.core.types import Box, Face, FrameResult, ImageResult, TrackedFace
+from mien.core.types import Box, Face, TrackedFace
+from mien.inference.results import FrameResult, ImageResult
 from mien.inference.video.face_stream import StreamSettings
 from mien.inference.video.smoothing import SmoothingMode
 

@@ -18,9 +18,9 @@ from starlette.types import Message, Receive, Scope, Send
 from mien.apps.web.engine import Engine
 from mien.apps.web.problems import ProblemError, as_problem
 from mien.apps.web.settings import ServerLimits
-from mien.core.types import FrameResult
 from mien.inference.draw import draw_faces
 from mien.inference.recognizer import Recognizer
+from mien.inference.results import FrameResult
 from mien.inference.video import FaceStream, StreamSettings
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.recording import VideoRecorder
@@ -116,7 +116,7 @@ class Work:
         ):
             for result in self._results(video):
                 if result.pixels is not None:
-                    recorder.write(draw_faces(result.pixels, result), result.time)
+                    recorder.write(draw_faces(result.pixels, result.faces), result.time)
                 before, size = size, file.getbuffer().nbytes
                 if size > self.limits.video_bytes:
                     limit = f"{self.limits.video_bytes / 2**20:g} MiB"

@@ -20,6 +20,7 @@ from typing import Any
 import mien
 from mien.core import plugins
 from mien.core.errors import ArchiveError
+from mien.core.paths import AnyPath
 from mien.core.text import first_line
 from mien.core.whole_file import SUFFIX, write_json
 from mien.inference.archive.listing import find_images, no_images, root_of
@@ -55,8 +56,8 @@ class ArchiveSettings:
         chunk: Images per chunk. None: from the number of images.
     """
 
-    model: str = "default"
-    detector: str = AUTO
+    model: AnyPath = "default"
+    detector: AnyPath = AUTO
     use_rejection: bool = True
     workers: int | None = None
     chunk: int | None = None
@@ -145,7 +146,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         parts=out.with_name(out.name + ".parts").absolute(),
         root=str(root_of(source)),
         source=str(source.resolve()),
-        model=settings.model if settings.model in model_files() else str(Path(settings.model).absolute()),
+        model=str(settings.model) if settings.model in model_files() else str(Path(settings.model).absolute()),
         detector=detector + (f":{weights.absolute()}" if weights else "") + pixels,
         description=description,
         plugins=tuple(map(str, plugins.plugin_files)),

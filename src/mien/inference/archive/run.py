@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from mien.core.errors import ArchiveError, InterruptedArchiveError, MissingExtraError
+from mien.core.paths import AnyPath
 from mien.inference.archive import cluster, pool
 from mien.inference.archive.job import ArchiveSettings, begin, clear, explain, lock, plan
 from mien.inference.archive.listing import check_source, root_of
@@ -17,8 +18,8 @@ SUFFIX = ".parquet"
 
 
 def annotate(  # noqa: PLR0913
-    source: Path,
-    out: Path,
+    source: AnyPath,
+    out: AnyPath,
     settings: ArchiveSettings | None = None,
     *,
     ray: str | None = None,
@@ -47,7 +48,7 @@ def annotate(  # noqa: PLR0913
         InterruptedArchiveError: `stop` returned True.
         MissingExtraError: pyarrow or Ray is not installed.
     """
-    settings = settings or ArchiveSettings()
+    source, out, settings = Path(source), Path(out), settings or ArchiveSettings()
     for module, extra in (("pyarrow", "annotate"), ("ray", "ray"))[: 1 if ray is None else 2]:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Annotating archives (it uses {module})", extra)
@@ -85,8 +86,9 @@ def annotate(  # noqa: PLR0913
         raise ArchiveError(explain(error)) from None
 
 
-def bad_list(out: Path) -> Path:
+def bad_list(out: AnyPath) -> Path:
     """Return the path of an output's list of bad files: JSON lines of `source` and `reason`."""
+    out = Path(out)
     return out.with_name(out.name.removesuffix(SUFFIX) + ".bad.jsonl")
 
 

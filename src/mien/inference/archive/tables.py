@@ -11,9 +11,10 @@ from typing import Any
 
 from mien.core.errors import ArchiveError
 from mien.core.serialization import table_columns, table_rows
-from mien.core.types import UNSURE, ImageResult
+from mien.core.types import UNSURE
 from mien.core.whole_file import whole_file
 from mien.inference.archive.job import Job
+from mien.inference.results import ImageResult
 from mien.inference.sources import Skipped
 
 METADATA_KEY = b"mien"

@@ -35,6 +35,10 @@ class Haar:
         self._classifier: Any = cv2.CascadeClassifier(cv2.data.haarcascades + self.cascade)
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Haar], tuple[()]]:
+        """Return what is pickled: the cascade is loaded again."""
+        return type(self), ()
+
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces in an upright RGB image (h, w, 3), without landmarks."""
         small, factor = reduce_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))

@@ -6,6 +6,7 @@ import hashlib
 import math
 import sys
 import threading
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -71,6 +72,10 @@ class Mien:
         self._giving_back = giving_back_memory()
         self.card = DetectorCard.from_metadata(self._session.get_modelmeta().custom_metadata_map, source)
         self._check(source)
+
+    def __reduce__(self) -> tuple[partial[Mien], tuple[Path | None]]:
+        """Return what is pickled: the settings and the path of the model file, which is read again."""
+        return partial(type(self), smallest_face=self.smallest_face, budget=self.budget), (self.weights,)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces in an upright RGB image (h, w, 3), best first, each with its roll."""

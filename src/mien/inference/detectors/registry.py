@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mien.core.detector_card import METADATA_KEY
 from mien.core.errors import ModelError
+from mien.core.paths import AnyPath
 from mien.core.plugins import Table, make_table, modules_of, own_classes
 from mien.inference import detectors
 from mien.inference.detectors import Detector
@@ -24,7 +26,7 @@ MODEL_FILE = ".onnx"
 # The bytes of the card's key in an .onnx file (onnx.proto, StringStringEntryProto.key): files without it are YuNet's.
 OWN_FILE = b"\x0a" + bytes([len(METADATA_KEY)]) + METADATA_KEY.encode()
 
-DetectorSpec: TypeAlias = str | Path | Detector
+DetectorSpec: TypeAlias = AnyPath | Detector
 Maker: TypeAlias = Callable[..., Detector]
 
 
@@ -60,7 +62,9 @@ def create_detector(spec: DetectorSpec = AUTO) -> Detector:
         ModelError: The name is unknown, the model file is missing or of another network, the detector takes none, or
             it has no smallest face to set.
     """
-    if not isinstance(spec, str | Path):
+    if not isinstance(spec, str | os.PathLike):
+        if isinstance(spec, type) or not hasattr(spec, "detect"):
+            raise ModelError(f"Got {spec!r} as a detector; expected a name, a model file or an object with `detect`.")
         return spec
     name, file, smallest_face = split_spec(spec)
     maker = table().load(name, ModelError)
@@ -76,14 +80,14 @@ def create_detector(spec: DetectorSpec = AUTO) -> Detector:
     return maker(*files, smallest_face=smallest_face)
 
 
-def split_spec(spec: str | Path) -> DetectorParts:
+def split_spec(spec: AnyPath) -> DetectorParts:
     """Return the parts of a detector's specification; see `create_detector`.
 
     Raises:
         ModelError: `@` is not followed by a number above 0, or there is no such model file.
     """
-    if isinstance(spec, Path):
-        return DetectorParts(_name_of(spec), str(spec))
+    if not isinstance(spec, str):
+        return DetectorParts(_name_of(Path(spec)), str(Path(spec)))
     rest, smallest_face = _split_pixels(spec)
     name, _, file = rest.partition(":")
     if rest.endswith(MODEL_FILE) and name not in table().loaders:

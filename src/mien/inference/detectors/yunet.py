@@ -60,6 +60,10 @@ class YuNet:
         finally:
             logging.setLogLevel(level)
 
+    def __reduce__(self) -> tuple[type[YuNet], tuple[Path]]:
+        """Return what is pickled: the path of the model file, which is read again."""
+        return type(self), (self.weights,)
+
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return the faces in an upright RGB image (h, w, 3), with five landmarks each."""
         small, factor = reduce_image(image)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.image import as_rgb
-from mien.core.types import FrameResult, TrackedFace
+from mien.core.paths import AnyPath
+from mien.core.types import TrackedFace
 from mien.inference.recognizer import Recognizer
+from mien.inference.results import FrameResult
 from mien.inference.video.frames import Frame, VideoError, VideoSource
 from mien.inference.video.pipeline import Stage, run_pipeline
 from mien.inference.video.smoothing import TIME_CONSTANT, Smoother, SmoothingMode
@@ -171,7 +172,7 @@ class _History:
 
 
 def stream(
-    source: str | Path | Iterable[NDArray[Any]] | VideoSource,
+    source: AnyPath | bytes | Iterable[NDArray[Any]] | VideoSource,
     recognizer: Recognizer | None = None,
     settings: StreamSettings = DEFAULTS,
 ) -> Generator[FrameResult, None, None]:
@@ -181,7 +182,8 @@ def stream(
     when the caller is slower; a file drops none. The source is closed at the end.
 
     Args:
-        source: A video file, `camera:0`, a stream at rtsp:// or http(s)://, RGB arrays, or an open source.
+        source: A video file or its content, `camera:0`, a stream at rtsp:// or http(s)://, RGB arrays, or an open
+            source.
         recognizer: By default `Recognizer()`.
         settings: See `StreamSettings`.
 

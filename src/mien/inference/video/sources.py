@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ImageError
 from mien.core.image import as_rgb
+from mien.core.paths import AnyPath
 from mien.inference.sources import is_image
 from mien.inference.video.decoding import EncodedVideo
 from mien.inference.video.frames import CAMERA, DEFAULT_RATE, NETWORK, Frame, VideoError, VideoSource
@@ -100,9 +101,10 @@ class ImageSequence:
         """Do nothing: the images belong to the caller."""
 
 
-def open_video(source: str | Path | Iterable[NDArray[Any]], *, rate: float = DEFAULT_RATE) -> VideoSource:
-    """Open a video file, `camera:0`, a stream at rtsp:// or http(s)://, or arrays as for `Recognizer.recognize`.
+def open_video(source: AnyPath | bytes | Iterable[NDArray[Any]], *, rate: float = DEFAULT_RATE) -> VideoSource:
+    """Open a video file or its content, `camera:0`, a stream at rtsp:// or http(s)://, or images.
 
+    Images are arrays as for `Recognizer.recognize`;
     `rate` is frames per second if `source` is arrays.
 
     Raises:
@@ -111,8 +113,12 @@ def open_video(source: str | Path | Iterable[NDArray[Any]], *, rate: float = DEF
     """
     if isinstance(source, str) and source.startswith(CAMERA):
         return Camera(source)
-    if isinstance(source, str | Path):
+    if isinstance(source, os.PathLike):
+        return EncodedVideo(Path(source))
+    if isinstance(source, str | bytes):
         return EncodedVideo(source)
+    if not isinstance(source, Iterable):
+        raise VideoError(f"Got a video of type {type(source).__name__}; expected a path, bytes or images.")
     return ImageSequence(source, rate)
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.types import UNSURE, FrameResult, TrackedFace
+from mien.core.types import UNSURE, TrackedFace
+from mien.inference.results import FrameResult
 from mien.inference.video.frames import DEFAULT_RATE
 
 SLOTS = 600

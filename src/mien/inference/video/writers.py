@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mien.core.serialization import table_columns, table_rows
 from mien.core.text import count, percent, printable
-from mien.core.types import FrameResult
+from mien.inference.results import FrameResult
 from mien.inference.video.summary import VideoSummary
 
 MAX_PEOPLE = 50  # in the table
