@@ -12,7 +12,8 @@ const GAP = 1.5;
 const MAX_LIVE = 4000; // results: a minute at 60 frames a second
 
 export class Timeline {
-  #entries = []; // { seconds, faces, all }: `all` are the shares of all faces in view
+  // { seconds, faces, all, own, ownOf }: heights of the lanes for all faces, and for the face `ownOf`
+  #entries = [];
   #labels = [];
   #selected = null;
   #duration = null; // of a video, in seconds; null: a camera
@@ -62,7 +63,7 @@ export class Timeline {
   add({ seconds, faces }) {
     const last = this.#entries.at(-1);
     if (last && seconds < last.seconds) this.#entries = this.#entries.filter((entry) => entry.seconds < seconds);
-    this.#entries.push({ seconds, faces, all: sharesOf(faces) });
+    this.#entries.push({ seconds, faces, all: this.#heights(sharesOf(faces)), own: null, ownOf: null });
     this.#isDrawn = false;
     const from = seconds - LIVE_SPAN;
     if (this.#duration === null && (this.#entries[0].seconds < from - 5 || this.#entries.length > MAX_LIVE)) {
@@ -84,12 +85,12 @@ export class Timeline {
     pen.scale(scale, scale);
     const colours = getComputedStyle(this.canvas);
     this.#drawGrid(pen, width, colours);
-    const columns = this.#columns(width);
+    const { sums, counts } = this.#columns(Math.ceil(width));
     for (const [lane, word] of this.#labels.entries()) {
       pen.fillStyle = word === UNSURE ? colours.getPropertyValue("--edge") : colourOf(word);
       // an outline keeps pale colours visible on any background
       pen.strokeStyle = colours.getPropertyValue("--edge");
-      drawLane(pen, (lane + 1) * LANE - 1, columns.map((column) => column && (column.shares[word] ?? 0) / column.count));
+      drawLane(pen, (lane + 1) * LANE - 1, counts.map((count, x) => (count ? sums[x * this.#labels.length + lane] / count : 0)));
     }
     this.#describe();
   }
@@ -130,30 +131,37 @@ export class Timeline {
     return [60, 30, 0].map((back) => [1 - back / LIVE_SPAN, back === 0 ? "now" : `${back} s ago`]);
   }
 
-  // What to draw in each column of pixels: { shares, count }, sums over the results there; or nothing.
+  // For each column of pixels, the sums of the lanes' heights over the results there, and how many there are.
   #columns(width) {
-    const columns = new Array(Math.ceil(width)).fill(null);
+    const lanes = this.#labels.length;
+    const [sums, counts] = [new Float32Array(width * lanes), new Float32Array(width)];
     const [start, span] = this.#duration === null ? [this.end - LIVE_SPAN, LIVE_SPAN] : [0, this.end || 1];
     const position = (seconds) => Math.round((width * (seconds - start)) / span);
     for (const [index, entry] of this.#entries.entries()) {
-      const shares = this.#sharesIn(entry);
+      const heights = this.what.value === "all" ? entry.all : this.#ownHeights(entry);
       const next = this.#entries[index + 1];
       const isConnected = next !== undefined && next.seconds - entry.seconds < GAP;
       const from = Math.max(position(entry.seconds), 0);
       const to = Math.max(position(isConnected ? next.seconds : entry.seconds + 0.1), from + 1);
-      for (let x = from; x < Math.min(to, columns.length); x += 1) {
-        const column = (columns[x] ??= { shares: {}, count: 0 });
-        column.count += 1;
-        for (const word of Object.keys(shares)) column.shares[word] = (column.shares[word] ?? 0) + shares[word];
+      for (let x = from; x < Math.min(to, width); x += 1) {
+        counts[x] += 1;
+        for (let lane = 0; lane < lanes; lane += 1) sums[x * lanes + lane] += heights[lane];
       }
     }
-    return columns;
+    return { sums, counts };
   }
 
-  #sharesIn(entry) {
-    if (this.what.value === "all") return entry.all;
-    const face = entry.faces.find((one) => one.id === this.#selected);
-    return face ? lanesOf(face) : {};
+  #heights(shares) {
+    return Float32Array.from(this.#labels, (word) => shares[word] ?? 0);
+  }
+
+  #ownHeights(entry) {
+    if (entry.own === null || entry.ownOf !== this.#selected) {
+      const face = entry.faces.find((one) => one.id === this.#selected);
+      entry.own = this.#heights(face ? lanesOf(face) : {});
+      entry.ownOf = this.#selected;
+    }
+    return entry.own;
   }
 
   // The same in words: the share of the time in which faces are seen, as in the command's summary of a video.
@@ -178,11 +186,11 @@ export class Timeline {
   }
 }
 
-// One lane on its `base`; `shares` has one entry per column of pixels, null where there is no result.
+// One lane on its `base`; `shares` has one entry per column of pixels.
 function drawLane(pen, base, shares) {
   pen.beginPath();
   let [start, before] = [0, 0];
-  const heights = shares.map((share) => Math.round(2 * (share ?? 0) * (LANE - 5)) / 2);
+  const heights = shares.map((share) => Math.round(2 * share * (LANE - 5)) / 2);
   for (let x = 1; x <= heights.length; x += 1) {
     const height = heights[start];
     if (heights[x] === height) continue;
