@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PATIENCE = 20_000  # milliseconds; the machine may be busy
+PATIENCE = 40_000  # milliseconds; the machine may be busy
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
