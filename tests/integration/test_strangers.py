@@ -73,11 +73,12 @@ from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_im
 from mien.core.detector_card import METADATA_KEY as DETECTOR_KEY
 from mien.core.detector_card import DetectorCard
 from mien.core.errors import ImageError, MienError, MissingExtraError, ModelError, RecipeError
-from mien.core.expressions import COLOURS
+from mien.core.expressions import COLOURS, LabelSet
 from mien.core.image import cut_square
 from mien.core.serialization import table_columns
 from mien.core.types import Box, Face
 from mien.data.label_files import read_table
+from mien.evaluation.predictions import Predictions
 from mien.inference import sources
 from mien.inference.archive import pool
 from mien.inference.archive.job import ArchiveSettings
@@ -273,6 +274,89 @@ class TestMirroredVideos:
                 container.mux(video.encode())
             pixels = read_frames(tmp_path / f"{number}.mp4")[0].pixels
             assert np.abs(pixels[6:-6].astype(int) - self.SCENE[6:-6]).mean() < 12
+
+
+class TestScoresOfFewerLabels:
+    """Kind 3: answers for which a data set has no label were dropped and the rest rescaled, which flatters a model."""
+
+    @pytest.fixture
+    def model(self, make_model) -> Path:
+        """Says happy of bright images and sad of dark ones, but rather angry than happy of dark ones."""
+        return make_model(tiny_card(reject_threshold=None), outputs=7)
+
+    @pytest.fixture
+    def data(self, tmp_path) -> Path:
+        """A folder without splits: 10 bright faces called happy, 10 dark ones called angry."""
+        for label, level in (("happy", 200), ("angry", 20)):
+            save_grey(tmp_path / "data" / label, *(level + i for i in range(10)), size=48)
+        return tmp_path / "data"
+
+    def evaluate(self, mien, model, data, *words):
+        code, printed, err = mien("evaluate", model, "--data", data, "--out", data.parent, "--json", *words)
+        assert code == 0, err
+        return json.loads(printed), err
+
+    def test_all_labels_and_all_images_by_default(self, mien, model, data):
+        scores, err = self.evaluate(mien, model, data)
+        assert (scores["n"], scores["split"], scores["accuracy"]) == (20, "all", 0.5)
+        assert sorted(scores["labels"]) == sorted(tiny_card().labels.names)
+        assert scores["per_class"]["sad"] == {"precision": 0, "recall": None, "f1": 0, "n": 0}
+        assert (scores["macro_f1"], scores["mean_class_accuracy"]) == (pytest.approx(1 / 3), 0.5)
+        assert scores["nll"] > 1.5
+        assert "The data are not divided: scored 20 images (all). See --split." in err
+
+    def test_labels_of_data_is_asked_for_and_said(self, mien, model, data):
+        scores, _ = self.evaluate(mien, model, data, "--labels-of-data")
+        assert (scores["accuracy"], scores["labels"]) == (1.0, ["angry", "happy"])
+        assert scores["left_out"] == ["disgust", "fear", "sad", "surprise", "neutral"]
+        file = data.parent / "predictions-tiny-folder-all.npz"
+        assert Predictions.load(file).left_out == tuple(scores["left_out"])
+        _, printed, _ = mien("score", file)
+        assert "labels disgust, fear, sad, surprise, neutral are left out, which flatters it." in " ".join(
+            printed.split()
+        )
+        _, printed, _ = mien("evaluate", model, "--data", data, "--out", data.parent)
+        expected = "Labels: all 7 of the model; the data have no images of disgust, fear, sad, surprise, neutral."
+        assert expected in " ".join(printed.split())
+
+    def test_splits(self, mien, model, data):
+        scores, err = self.evaluate(mien, model, data, "--split", "validation")
+        assert (scores["n"], scores["split"]) == (4, "validation")
+        assert "scored 4 images (split 'validation', drawn from 20 images)" in err
+        for label in ("happy", "angry"):
+            save_grey(data.parent / "divided" / "train" / label, 90, size=48)
+            save_grey(data.parent / "divided" / "test" / label, 91, 92, size=48)
+            save_grey(data.parent / "divided" / "validation" / label, 93, size=48)
+        for words, n in (((), 2), (("--split", "test"), 4), (("--split", "all"), 8)):
+            scores, err = self.evaluate(mien, model, data.parent / "divided", *words)
+            assert scores["n"] == n
+            assert "not divided" not in err
+        code, _, err = mien("evaluate", model, "--data", data, "--split", "al")
+        assert (code, "no split 'al'" in err) == (1, True)
+
+    def test_a_model_trained_on_such_data_is_scored_on_images_set_aside(self, mien, make_model, data):
+        card = dataclasses.replace(tiny_card(reject_threshold=None), recipe={"data": {"dataset": "folder"}})
+        scores, _ = self.evaluate(mien, make_model(card, outputs=7), data)
+        assert (scores["n"], scores["split"]) == (4, "validation")
+
+    def test_robustness(self, mien, model, data):
+        words = ("--only", "low_light", "--split", "all", "--json")
+        code, printed, err = mien("robustness", model, "--data", data, *words)
+        assert code == 0, err
+        assert json.loads(printed)["clean"]["accuracy"] == 0.5
+
+    def test_models_with_other_labels_are_compared(self, mien, make_model, model, data):
+        eight = LabelSet.of([*tiny_card().labels.names, "contempt"])
+        card = dataclasses.replace(tiny_card(reject_threshold=None), name="eight", labels=eight)
+        self.evaluate(mien, model, data)
+        self.evaluate(mien, make_model(card, outputs=8, name="eight.onnx"), data)
+        files = [data.parent / f"predictions-{name}-folder-all.npz" for name in ("tiny", "eight")]
+        code, printed, err = mien("compare", *files, "--json")
+        assert code == 0, err
+        assert json.loads(printed)["first"]["accuracy"] == 0.5
+        self.evaluate(mien, model, data, "--labels-of-data")
+        code, _, err = mien("compare", *files)
+        assert (code, "evaluate both with --labels-of-data, or neither" in err) == (1, True)
 
 
 def write_tiff(samples: NDArray[Any], **options: Any) -> bytes:

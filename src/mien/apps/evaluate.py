@@ -14,6 +14,8 @@ from mien.apps.options import AsJson, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
+    from mien.core.card import ModelCard
+    from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import Predictions
 
 
@@ -21,7 +23,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model by name, or an .onnx file.")],
     data: DataOption = None,
     dataset: DatasetOption = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT",
+            help="train, validation, test or all [default: validation; all if the data are not divided].",
+        ),
+    ] = None,
+    labels_of_data: Annotated[
+        bool,
+        typer.Option("--labels-of-data", help="Leave out the model's labels that the data lack (flatters the model)."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder to write the predictions file to.")] = Path(),
     views: Annotated[str, typer.Option(help="Test-time augmentation: one (off), flip or ten-crop.")] = "one",
     threads: Threads = 1,
@@ -35,6 +47,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     includes the ablation and the seed of the training run.
     """
     from mien.apps.score_tables import show_scores
+    from mien.core.text import count
     from mien.evaluation.predict import predict_split
     from mien.evaluation.scores import score as compute_scores
     from mien.evaluation.views import check_views
@@ -44,10 +57,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     chosen_views = check_views(views)
     loaded = OnnxModel.load(model, threads=threads)
     faces = load_faces(loaded, data, dataset)
+    split = split or _default_split(loaded.card, faces)
     faces.require_split(split)
     out.mkdir(parents=True, exist_ok=True)  # fails before the work, not after it
-    with show_progress(int((faces.splits == split).sum())) as progress:
-        predictions = predict_split(loaded, faces, split, views=chosen_views, progress=progress)
+    with show_progress(int(faces.in_split(split).sum())) as progress:
+        predictions = predict_split(
+            loaded, faces, split, views=chosen_views, labels_of_data=labels_of_data, progress=progress
+        )
     path = out / _file_name(predictions, loaded.card.recipe)
     predictions.save(path)
     scores = compute_scores(predictions)
@@ -56,6 +72,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     else:
         show_scores(scores)
     typer.echo(f"Predictions: {path}", err=True)
+    if faces.is_drawn:
+        scored = count(len(predictions), "image")
+        which = "all" if split == "all" else f"split '{split}', drawn from {count(len(faces), 'image')}"
+        typer.echo(f"The data are not divided: scored {scored} ({which}). See --split.", err=True)
     if "train" not in faces.split_names:
         typer.echo("The data have no training split, so no duplicates in it could be found.", err=True)
 
@@ -98,6 +118,13 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter per option
     score_tables.show_scores(scores)
     for name, content in more.items():
         getattr(score_tables, f"show_{name}")(content)
+
+
+def _default_split(card: ModelCard, faces: FaceDataset) -> str:
+    """Return the validation split, or all images if they are not divided and the model was not trained on them."""
+    is_divided = "validation" in faces.split_names and ("test" in faces.split_names or not faces.is_drawn)
+    was_trained_here = card.recipe.get("data", {}).get("dataset") == faces.name
+    return "validation" if is_divided or was_trained_here else "all"
 
 
 def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model by name, or an .onnx file.")],
     data: DataOption = None,
     dataset: DatasetOption = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
+    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Apply only this corruption. Repeatable.")
     ] = None,
@@ -50,7 +50,7 @@ def robustness(  # noqa: PLR0913, PLR0917 - one parameter per option
     loaded = OnnxModel.load(model, threads=threads)
     faces = load_faces(loaded, data, dataset)
     passes = 1 + len(names) * len(SEVERITIES)
-    with show_progress(passes * int((faces.splits == split).sum())) as progress:
+    with show_progress(passes * int(faces.in_split(split).sum())) as progress:
         measured = measure_robustness(loaded, faces, split, names=names, seed=seed, progress=progress)
     record = json.dumps(measured, indent=1)
     if out is not None:

@@ -63,6 +63,7 @@ def show_scores(scores: dict[str, Any]) -> None:
         rows,
         caption=f"{INTERVALS} Duplicate: pixel-identical to an image of the training split.",
     )
+    print_line(_scored_labels(scores))
     recalls = {name: row["recall"] for name, row in (rest["per_class"] or {}).items()}
     print_table(
         "Per class, in %",
@@ -76,6 +77,16 @@ def show_scores(scores: dict[str, Any]) -> None:
     _show_confusion(scores, "Confusion, all images: rows are the annotation")
     if rest["n"] not in (0, scores["n"]):
         _show_confusion(rest, "Confusion, images without a duplicate")
+
+
+def _scored_labels(scores: dict[str, Any]) -> str:
+    """Say over which labels the scores are, and which of them have no images."""
+    if scores["left_out"]:
+        left_out = ", ".join(scores["left_out"])
+        return f"Labels: only those of the data; the model's labels {left_out} are left out, which flatters it."
+    empty = [name for name, row in scores["per_class"].items() if not row["n"]]
+    lacking = f"; the data have no images of {', '.join(empty)}" if empty else ""
+    return f"Labels: all {len(scores['labels'])} of the model{lacking}."
 
 
 def _show_confusion(scores: dict[str, Any], title: str) -> None:

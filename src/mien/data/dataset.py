@@ -15,6 +15,8 @@ from mien.core.errors import DataError
 from mien.core.expressions import LabelSet
 
 SPLITS = ("train", "validation", "test")
+ALL = "all"
+"""What commands take for all images, whatever their split."""
 # The metadata column that names the person.
 SUBJECT = "subject"
 # Rows hashed at once: a memory-mapped data set is never read into memory whole.
@@ -36,6 +38,7 @@ class FaceDataset:
         is_face: (n,) False where annotators rejected the image as a non-face. None: unknown.
         paths: The file of each row; empty if all images came from one file.
         metadata: Further columns by name, (n,) texts, e.g. `subject`; "" where unknown.
+        is_drawn: The validation images were drawn from the training images, because the data have none.
 
     Raises:
         DataError: The lengths of the arrays differ, or a label or split is unknown.
@@ -50,6 +53,7 @@ class FaceDataset:
     is_face: NDArray[np.bool_] | None = None
     paths: tuple[str, ...] = ()
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    is_drawn: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -88,17 +92,21 @@ class FaceDataset:
         )
 
     def split(self, name: str) -> FaceDataset:
-        """Return the rows of one split.
+        """Return the rows of one split, or of `all`.
 
         Raises:
             DataError: No row belongs to it; the message names the splits with images.
         """
         self.require_split(name)
-        return self.subset(self.splits == name)
+        return self.subset(self.in_split(name))
+
+    def in_split(self, name: str) -> NDArray[np.bool_]:
+        """Return which rows belong to a split, or to `all`: (n,)."""
+        return np.ones(len(self), dtype=np.bool_) if name == ALL else np.asarray(self.splits == name, dtype=np.bool_)
 
     def require_split(self, name: str) -> None:
         """Raise `DataError` if no row belongs to a split; the message names the splits with images."""
-        if not (self.splits == name).any():
+        if not self.in_split(name).any():
             present = ", ".join(self.split_names) or "none"
             raise DataError(f"Data set '{self.name}' has no split '{name}'. Splits with images: {present}.")
 

@@ -64,7 +64,8 @@ def build_dataset(name: str, images: Sequence[LabelledImage], label_set: LabelSe
     splits = np.array([image.split for image in images], dtype="<U10")
     columns = sorted({column for image in images for column in image.metadata})
     metadata = {c: np.array([image.metadata.get(c, "") for image in images], dtype=np.str_) for c in columns}
-    if "validation" not in splits:
+    is_drawn = "validation" not in splits
+    if is_drawn:
         train = np.flatnonzero(splits == "train")
         share, seed = options.validation_share, options.seed
         if SUBJECT in metadata:
@@ -80,4 +81,5 @@ def build_dataset(name: str, images: Sequence[LabelledImage], label_set: LabelSe
         label_set=label_set,
         paths=tuple(str(image.path) for image in images),
         metadata=metadata,
+        is_drawn=is_drawn and "validation" in splits,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.errors import DataError
+from mien.core.expressions import LabelSet
 from mien.evaluation import metrics
 from mien.evaluation.bootstrap import ROUNDS, percentile_interval
 from mien.evaluation.metrics import Counts
@@ -46,8 +47,9 @@ def mcnemar(only_first: int, only_second: int) -> dict[str, float]:
 def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
     """Compare two models on the same images.
 
-    Images are matched by row number and labels by name, so their order does not matter. The fingerprints may differ:
-    they do if two networks read the images at different sizes; `same_fingerprint` says so.
+    Images are matched by row number and labels by name, so their order does not matter; a label that one of the models
+    lacks is never its answer. The fingerprints may differ: they do if two networks read the images at different sizes;
+    `same_fingerprint` says so.
 
     Returns:
         A JSON-ready dict: `first` and `second` (model, selection, views and three scores); `difference`, second minus
@@ -58,7 +60,10 @@ def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
     Raises:
         DataError: The files are not of the same images with the same annotation, or have none.
     """
-    second = _matched(first, second)
+    _check_same_images(first, second)
+    labels = LabelSet(tuple(dict.fromkeys([*first.label_set, *second.label_set])))
+    first = first.with_labels(labels)
+    second = _matched(first, second.with_labels(labels))
     compared = _compare_images(first, second)
     keep = ~first.is_duplicate
     rest: dict[str, Any] = dict.fromkeys(compared) | {"n": 0}
@@ -70,23 +75,15 @@ def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
 
 
 def _matched(first: Predictions, second: Predictions) -> Predictions:
-    """Return the second file's images and labels in the first one's order."""
-    _check_same_images(first, second)
+    """Return the second file's images in the first one's order; both have the same label set."""
     to_first = np.argsort(np.argsort(first.rows))
     second = second.subset(np.argsort(second.rows)[to_first])
-    columns = first.label_set.columns_from(second.label_set)
-    wrong = int((np.argsort(columns)[second.labels] != first.labels).sum())
+    wrong = int((second.labels != first.labels).sum())
     if wrong:
         raise DataError(
             f"The files are of different images: {wrong} of {len(first)} have other labels; use the same data."
         )
-    return replace(
-        second,
-        probabilities=second.probabilities[:, columns],
-        labels=first.labels,
-        label_set=first.label_set,
-        is_duplicate=first.is_duplicate,
-    )
+    return replace(second, is_duplicate=first.is_duplicate)
 
 
 def _check_same_images(first: Predictions, second: Predictions) -> None:
@@ -94,11 +91,12 @@ def _check_same_images(first: Predictions, second: Predictions) -> None:
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
             raise DataError(f"The files are of different images: {name} {one} and {other}; predict the same split.")
-    if set(first.label_set) != set(second.label_set):
-        raise DataError(
-            f"The files have different labels: {', '.join(first.label_set.names)} and"
-            f" {', '.join(second.label_set.names)}; predict the same data set with both models."
-        )
+    for one, other in ((first, second), (second, first)):
+        if missing := set(one.left_out) & set(other.label_set.names):
+            raise DataError(
+                f"The scores of '{one.model}' leave out the labels {', '.join(sorted(missing))}, the other's do not;"
+                " evaluate both with --labels-of-data, or neither."
+            )
     for predictions in (first, second):
         if len(np.unique(predictions.rows)) != len(predictions):
             raise DataError(f"Predictions of '{predictions.model}' contain an image twice; predict the split again.")

@@ -59,12 +59,13 @@ def predict_scores(
     return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
-def predict_split(
+def predict_split(  # noqa: PLR0913 - what is predicted, and how
     model: Model,
     dataset: FaceDataset,
     split: str,
     *,
     views: Views = "one",
+    labels_of_data: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict one split and keep everything that scoring needs; see `predict_scores` and `make_predictions`.
@@ -74,7 +75,7 @@ def predict_split(
     """
     check_labels(model.card, dataset)  # before the work
     scores = predict_scores(model, dataset.split(split), views=views, progress=progress)
-    return make_predictions(scores, model.card, dataset, split, views=views)
+    return make_predictions(scores, model.card, dataset, split, views=views, labels_of_data=labels_of_data)
 
 
 def make_predictions(  # noqa: PLR0913 - where the scores come from
@@ -85,6 +86,7 @@ def make_predictions(  # noqa: PLR0913 - where the scores come from
     *,
     train_split: str = "train",
     views: Views = "one",
+    labels_of_data: bool = False,
 ) -> Predictions:
     """Return the predictions that belong to a model's scores on one split.
 
@@ -95,16 +97,21 @@ def make_predictions(  # noqa: PLR0913 - where the scores come from
         split: The split that was predicted.
         train_split: The split that the model was trained on.
         views: The views that the scores are averaged over.
+        labels_of_data: Leave out the model's labels that the data set lacks. That flatters the model: it can no longer
+            give a wrong answer by them.
 
     Raises:
         DataError: The model lacks a label of the data set, or the split has no images.
     """
     check_labels(card, dataset)
-    chosen, inside = dataset.split(split), dataset.splits == split
+    chosen, inside = dataset.split(split), dataset.in_split(split)
+    others = tuple(label for label in card.labels if label not in dataset.label_set.names)
+    label_set = LabelSet((*dataset.label_set, *(() if labels_of_data else others)))  # classes keep their numbers
     return Predictions(
-        probabilities=match_labels(scores.probabilities, card, dataset.label_set),
+        probabilities=match_labels(scores.probabilities, card, label_set),
         labels=np.asarray(chosen.labels, dtype=np.int64),
-        label_set=dataset.label_set,
+        label_set=label_set,
+        left_out=others if labels_of_data else (),
         model=card.name,
         dataset=dataset.name,
         split=split,
@@ -119,10 +126,10 @@ def make_predictions(  # noqa: PLR0913 - where the scores come from
 
 
 def match_labels(probabilities: NDArray[np.float32], card: ModelCard, labels: LabelSet) -> NDArray[np.float32]:
-    """Return a model's probabilities (n, k) for the labels of a data set, in their order; matched by name.
+    """Return a model's probabilities (n, k) for some of its labels, in their order; matched by name.
 
-    Probabilities of labels that the data set lacks are dropped and the rest is divided by its sum. A row whose rest is
-    all zero becomes uniform.
+    Probabilities of other labels are dropped and the rest is divided by its sum. A row whose rest is all zero becomes
+    uniform.
     """
     kept = probabilities[:, labels.columns_from(card.labels)]
     sums = kept.sum(axis=1, keepdims=True, dtype=np.float64)

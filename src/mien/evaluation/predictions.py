@@ -47,6 +47,7 @@ class Predictions:
         paths: The images' file names, (n,); empty if they are not files.
         selection: How the model's weights were chosen, from its card; "" if unknown.
         views: The views of each face: "one", "flip" or "ten-crop".
+        left_out: The model's labels that are not scored, because the data set lacks them.
         metadata: The data set's metadata by column, (n,) texts; "" if unknown.
     """
 
@@ -62,6 +63,7 @@ class Predictions:
     paths: tuple[str, ...] = ()
     selection: str = ""
     views: str = "one"
+    left_out: tuple[str, ...] = ()
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,14 @@ class Predictions:
             metadata={column: values[numbers] for column, values in self.metadata.items()},
         )
 
+    def with_labels(self, label_set: LabelSet) -> Predictions:
+        """Return the predictions over these labels, which include the present ones; others have probability 0."""
+        places = [label_set.names.index(label) for label in self.label_set]
+        probabilities = np.zeros((len(self), len(label_set)), dtype=np.float32)
+        probabilities[:, places] = self.probabilities
+        labels = np.array(places, dtype=np.int64)[self.labels]
+        return replace(self, probabilities=probabilities, labels=labels, label_set=label_set)
+
     def save(self, path: Path | str) -> None:
         """Write an .npz file, all of it or nothing.
 
@@ -106,7 +116,7 @@ class Predictions:
         """
         path = Path(path)
         about = {"format": FORMAT, "label_names": self.label_set.names, "metadata": list(self.metadata)}
-        about |= {name: getattr(self, name) for name in (*ORIGIN, "views")}
+        about |= {name: getattr(self, name) for name in (*ORIGIN, "views", "left_out")}
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in TYPES}
         arrays |= {"paths": np.array(self.paths, dtype=np.str_), "about": np.array(json.dumps(about))}
         arrays |= {f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())}
@@ -131,7 +141,7 @@ class Predictions:
             for name, kind in TYPES.items():
                 if arrays[name].dtype != kind:
                     raise DataError(f"{name} is {arrays[name].dtype}, not {np.dtype(kind)}")
-            # files of the first release have neither views nor metadata
+            # older files have neither views, labels left out nor metadata
             columns = enumerate(about.get("metadata", ()))
             fields: dict[str, Any] = {name: arrays[name] for name in TYPES}
             fields |= {name: str(about[name]) for name in ORIGIN}
@@ -140,6 +150,7 @@ class Predictions:
                 label_set=LabelSet.of(about["label_names"]),
                 paths=tuple(str(path) for path in arrays["paths"]),
                 views=str(about.get("views", "one")),
+                left_out=tuple(map(str, about.get("left_out", ()))),
                 metadata={str(column): arrays[f"{COLUMN}{i}"].astype(np.str_) for i, column in columns},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:

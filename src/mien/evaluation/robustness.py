@@ -55,7 +55,7 @@ def measure_robustness(  # noqa: PLR0913 - the options, by name
             return corrupt(image, name, severity, int(clean.rows[position]), seed)
 
         scores = predict_scores(model, faces, change=change, progress=progress)
-        probabilities = match_labels(scores.probabilities, model.card, dataset.label_set)
+        probabilities = match_labels(scores.probabilities, model.card, clean.label_set)
         return _score(clean, probabilities, severity, level, reference["accuracy"])
 
     curves: dict[str, dict[str, Any]] = {}

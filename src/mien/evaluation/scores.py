@@ -114,6 +114,7 @@ def _score_images(predictions: Predictions) -> dict[str, Any]:
     per_class = metrics.per_class(counts)
     return {
         **{name: getattr(predictions, name) for name in (*ORIGIN, "views")},
+        "left_out": list(predictions.left_out),
         "n": len(predictions),
         **{name: float(value) for name, value in metrics.main_scores(counts).items()},
         "weighted_f1": float(metrics.weighted_f1(counts)),

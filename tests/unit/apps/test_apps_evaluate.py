@@ -68,7 +68,7 @@ def test_scores_and_predictions_file(data: Path, tmp_path: Path) -> None:
     printed = invoke("evaluate", "m", "--data", data, "--dataset", "folder", "--out", out, "--json").stdout
     scores = json.loads(printed)
     assert (scores["n"], scores["accuracy"], scores["model"]) == (5, 0.8, "tiny/net")
-    assert (scores["labels"], scores["confusion"]) == (["happy", "sad"], [[2, 1], [0, 2]])
+    assert (scores["labels"], scores["confusion"]) == (["happy", "sad", "contempt"], [[2, 1, 0], [0, 2, 0], [0, 0, 0]])
     assert scores["selection"] == "last epoch"
     assert (scores["without_duplicates"]["n"], scores["without_duplicates"]["accuracy"]) == (4, 1)
     assert [p.name for p in out.iterdir()] == [FILE]

@@ -92,7 +92,8 @@ def test_only_duplicates_and_another_fingerprint() -> None:
         ({"rows": np.array([10, 11, 13])}, "2 of them shared"),
         ({"rows": np.array([10, 10, 11])}, "image twice"),
         ({"labels": np.array([0, 2, 2])}, "1 of 3 have other labels"),
-        ({"label_set": LabelSet.of(["happy", "sad", "fear"])}, "different labels"),
+        ({"label_set": LabelSet.of(["happy", "sad", "fear"])}, "1 of 3 have other labels"),
+        ({"left_out": ("neutral",)}, "leave out the labels neutral"),
     ],
 )
 def test_different_images_are_refused(changes: dict[str, Any], text: str) -> None:

@@ -46,9 +46,18 @@ def test_columns_follow_the_data_sets_names() -> None:
 
 def test_labels_the_data_set_lacks_are_dropped_and_the_rest_renormalized() -> None:
     dataset = make_dataset(["sad", "happy"], [[51, 153, 51], [0, 0, 255]], [0, 1])
-    given = predict_split(PixelModel("happy", "sad", "neutral"), dataset, "validation")
+    model = PixelModel("happy", "sad", "neutral")
+    given = predict_split(model, dataset, "validation", labels_of_data=True)
+    assert given.left_out == ("neutral",)
     # the second face is all "neutral", which this data set lacks: the remaining labels are equally probable
     np.testing.assert_allclose(given.probabilities, [[0.75, 0.25], [0.5, 0.5]], atol=1e-6)
+
+
+def test_labels_the_data_set_lacks_follow_its_own() -> None:
+    dataset = make_dataset(["sad", "happy"], [[51, 153, 51], [0, 0, 255]], [0, 1])
+    given = predict_split(PixelModel("happy", "neutral", "sad"), dataset, "validation")
+    assert (given.label_set.names, given.left_out) == (("sad", "happy", "neutral"), ())
+    np.testing.assert_allclose(given.probabilities, [[0.2, 0.2, 0.6], [1, 0, 0]], atol=1e-6)
 
 
 def test_a_missing_label_is_refused_before_the_work() -> None:

@@ -16,7 +16,7 @@ from mien.evaluation.scores import score, score_calibrated
 
 MAIN = {"accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece"}
 DETAILS = {"n", "brier", "top2", "weighted_f1", "per_class", "confusion", "labels", "intervals"}
-ORIGIN = {"model", "dataset", "split", "selection", "views", "fingerprint"}
+ORIGIN = {"left_out", "model", "dataset", "split", "selection", "views", "fingerprint"}
 KEYS = MAIN | DETAILS | ORIGIN
 
 
