@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.options import DetectorName, KeepAll, ModelName
+from mien.apps.options import DetectorName, KeepAll, ModelName, ViewsName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.progress import image_progress
 
@@ -24,6 +24,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     model: ModelName = "default",
     detector: DetectorName = "auto",
     keep_all: KeepAll = False,
+    views: ViewsName = "one",
     plugin: PluginFiles = None,
     workers: Annotated[
         int | None,
@@ -53,7 +54,7 @@ def annotate(  # noqa: PLR0913, PLR0917 (the options of the command)
     load_plugin_files(plugin)
     if ray is None:
         workers = workers or available_cores()
-    settings = ArchiveSettings(model, detector, not keep_all, workers, chunk)
+    settings = ArchiveSettings(model, detector, not keep_all, workers, chunk, views)
     interruption = Interruption()
     try:
         with interruption.delayed(), image_progress() as advance:

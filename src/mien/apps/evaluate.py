@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.data_sets import DataOption, DatasetOption, load_faces, show_progress
-from mien.apps.options import AsJson, Threads
+from mien.apps.options import AsJson, Threads, ViewsName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model by name, or an .onnx file.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Model by name, .onnx file or run folder; several: an ensemble."),
+    ],
     data: DataOption = None,
     dataset: DatasetOption = None,
     split: Annotated[
@@ -35,47 +38,58 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option("--labels-of-data", help="Leave out the model's labels that the data lack (flatters the model)."),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder to write the predictions file to.")] = Path(),
-    views: Annotated[str, typer.Option(help="Test-time augmentation: one (off), flip or ten-crop.")] = "one",
+    views: ViewsName = "one",
     threads: Threads = 1,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on a data set.
+    """Score a model, or the mean of several, on a data set.
 
     Scores the split twice: all images, and those without a duplicate in the training split. Writes a predictions file,
     which `mien score` reads, to --out (default: current folder). Its name is predictions-MODEL-DATASET-SPLIT.npz; MODEL
-    includes the ablation and the seed of the training run.
+    includes the ablation and the seed of the training run. An ensemble averages its members' probabilities.
     """
-    from mien.apps.score_tables import show_scores
-    from mien.core.text import count
+    from mien.apps.score_tables import show_members, show_scores
+    from mien.evaluation.ensemble import average, describe_members, short_name
     from mien.evaluation.predict import predict_split
     from mien.evaluation.scores import score as compute_scores
-    from mien.evaluation.views import check_views
     from mien.inference.model import OnnxModel
+    from mien.inference.views import check_views
 
     load_plugin_files(plugin)
     chosen_views = check_views(views)
-    loaded = OnnxModel.load(model, threads=threads)
-    faces = load_faces(loaded, data, dataset)
-    split = split or _default_split(loaded.card, faces)
-    faces.require_split(split)
-    out.mkdir(parents=True, exist_ok=True)  # fails before the work, not after it
-    with show_progress(int(faces.in_split(split).sum())) as progress:
-        predictions = predict_split(
-            loaded, faces, split, views=chosen_views, labels_of_data=labels_of_data, progress=progress
-        )
-    path = out / _file_name(predictions, loaded.card.recipe)
+    members, name = [], ""
+    for loaded in [OnnxModel.load(model, threads=threads) for model in models]:
+        faces = load_faces(loaded, data, dataset)
+        split = split or _default_split(loaded.card, faces)
+        faces.require_split(split)
+        out.mkdir(parents=True, exist_ok=True)  # fails before the work, not after it
+        with show_progress(int(faces.in_split(split).sum()), loaded.card.name) as progress:
+            how: dict[str, Any] = {"views": chosen_views, "labels_of_data": labels_of_data, "progress": progress}
+            members.append(predict_split(loaded, faces, split, **how))
+        name = _name_of(loaded.card.name, loaded.card.recipe)
+    predictions, of_members = members[0], {}
+    if len(members) > 1:
+        predictions, of_members = average(members), {"members": describe_members(members)}
+        name = short_name(predictions, len(members))
+    path = out / _file_name(name, predictions)
     predictions.save(path)
-    scores = compute_scores(predictions)
+    scores = compute_scores(predictions) | of_members
     if as_json:
         typer.echo(json.dumps(scores, indent=1))
     else:
         show_scores(scores)
+        show_members(**of_members)
     typer.echo(f"Predictions: {path}", err=True)
+    _say_what_was_scored(faces, split or "", len(predictions))
+
+
+def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:
+    from mien.core.text import count
+
     if faces.is_drawn:
-        scored = count(len(predictions), "image")
         which = "all" if split == "all" else f"split '{split}', drawn from {count(len(faces), 'image')}"
-        typer.echo(f"The data are not divided: scored {scored} ({which}). See --split.", err=True)
+        typer.echo(f"The data are not divided: scored {count(n, 'image')} ({which}). See --split.", err=True)
     if "train" not in faces.split_names:
         typer.echo("The data have no training split, so no duplicates in it could be found.", err=True)
 
@@ -136,11 +150,15 @@ def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
     return measure_agreement(predictions, fer2013.read_counts(source, rows), rows.emotions)
 
 
-def _file_name(predictions: Predictions, recipe: Mapping[str, Any]) -> str:
-    """Return a file name that tells predictions apart: a recipe's ablations and seeds share the model's name."""
+def _name_of(model: str, recipe: Mapping[str, Any]) -> str:
+    """Return a name that tells runs apart: a recipe's ablations and seeds share the model's name."""
+    seed = recipe.get("training", {}).get("seed")
+    return "-".join(part for part in (model, recipe.get("ablation"), f"seed{seed}" if seed else None) if part)
+
+
+def _file_name(name: str, predictions: Predictions) -> str:
     import re
 
-    ablation, seed = recipe.get("ablation"), recipe.get("training", {}).get("seed")
-    parts = ["predictions", predictions.model, ablation, f"seed{seed}" if seed else None]
-    parts += [predictions.dataset, predictions.split, predictions.views if predictions.views != "one" else None]
-    return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts if part) + ".npz"
+    parts = ["predictions", name, predictions.dataset, predictions.split]
+    parts += [predictions.views] if predictions.views != "one" else []
+    return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts) + ".npz"

@@ -33,5 +33,12 @@ DetectorName = Annotated[
     ),
 ]
 KeepAll = Annotated[bool, typer.Option("--keep-all", help="Keep boxes that the model rejects as non-faces.")]
+ViewsName = Annotated[
+    str,
+    typer.Option(
+        metavar="one|flip|ten-crop",
+        help="Average over views of each face: one (off), flip (and mirrored, twice the network's time) or ten-crop.",
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.apps.failures import Failures
-from mien.apps.options import DetectorName, KeepAll, ModelName, Threads
+from mien.apps.options import DetectorName, KeepAll, ModelName, Threads, ViewsName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.streams import write_utf8
 
@@ -42,6 +42,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
         typer.Option(metavar="cpu|cuda|openvino", help="Run the network on this; cuda and openvino require an extra."),
     ] = "cpu",
     keep_all: KeepAll = False,
+    views: ViewsName = "one",
     all_frames: Annotated[
         bool, typer.Option("--all-frames", help="Images: all frames of animations and pages of documents.")
     ] = False,
@@ -73,7 +74,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     if format == "csv":
         write_utf8()
     failures = Failures()
-    load = partial(_load, model, detector, threads, provider, use_rejection=not keep_all)
+    load = partial(_load, model, detector, threads, provider, use_rejection=not keep_all, views=views)
     stopped = 0
     if any(is_video(source) for source in sources):
         from mien.apps.recognize_video import VideoOptions, recognize_videos
@@ -95,7 +96,9 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     failures.finish()
 
 
-def _load(model: str, detector: str, threads: int, provider: str, *, use_rejection: bool) -> Recognizer:
+def _load(  # noqa: PLR0913 - the options
+    model: str, detector: str, threads: int, provider: str, *, use_rejection: bool, views: str
+) -> Recognizer:
     """Load the network and the detector, and limit OpenCV to the given threads."""
     import cv2
 
@@ -103,4 +106,5 @@ def _load(model: str, detector: str, threads: int, provider: str, *, use_rejecti
     from mien.inference.recognizer import Recognizer
 
     cv2.setNumThreads(threads)
-    return Recognizer(OnnxModel.load(model, threads, provider), detector, use_rejection=use_rejection)
+    network = OnnxModel.load(model, threads, provider)
+    return Recognizer(network, detector, use_rejection=use_rejection, views=views)

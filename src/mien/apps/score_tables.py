@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mien.core.text import number, points
@@ -43,6 +43,13 @@ def print_line(text: str) -> None:
     from rich.console import Console
 
     Console().print(text, markup=False)
+
+
+def show_members(members: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Print the accuracy of each member of an ensemble; nothing without members."""
+    if members:
+        rows = [(member["model"], points(member["accuracy"], unit=" %")) for member in members]
+        print_table("Members, each alone", ("", "accuracy"), rows)
 
 
 def show_scores(scores: dict[str, Any]) -> None:

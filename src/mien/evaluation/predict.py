@@ -15,8 +15,8 @@ from mien.data.dataset import FaceDataset
 from mien.data.duplicates import duplicate_mask
 from mien.data.protocols import original_rows
 from mien.evaluation.predictions import Predictions
-from mien.evaluation.views import Views, views_of
 from mien.inference.model import Model, Scores
+from mien.inference.views import Views, predict_views
 
 BATCH_SIZE = 256
 Progress = Callable[[int], None]
@@ -51,9 +51,8 @@ def predict_scores(
         images = list(faces.images[start : start + BATCH_SIZE])
         if change is not None:
             images = [change(image, i) for i, image in enumerate(images, start)]
-        scores = [model.predict(view) for view in views_of(to_batch(images, model.card.input), views)]
-        arrays = [[getattr(one, name) for one in scores] for name in ("logits", "probabilities", "reject")]
-        batches.append([np.mean(parts, axis=0) for parts in arrays])
+        scores = predict_views(model, to_batch(images, model.card.input), views)
+        batches.append([scores.logits, scores.probabilities, scores.reject])
         if progress is not None:
             progress(len(images))
     return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))

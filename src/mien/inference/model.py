@@ -104,7 +104,7 @@ class OnnxModel:
         A name takes precedence over a file of the same name; a path separator or the ending .onnx means a file.
 
         Args:
-            name_or_path: A name from `model_files`, such as `default`, or an .onnx file written by `mien export`.
+            name_or_path: A name from `model_files`, such as `default`, an .onnx file, or a run's folder with one.
             threads: CPU threads of one forward pass, at least 1.
             provider: The runtime and device: `cpu`, `cuda` (extra `cuda`) or `openvino` (extra `openvino`).
 

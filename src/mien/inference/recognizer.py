@@ -22,6 +22,7 @@ from mien.inference.detectors.registry import DetectorSpec, create_detector
 from mien.inference.images import ImageLike, Kept, image_name, keep, read_first, several
 from mien.inference.model import Model, OnnxModel, Scores, open_model
 from mien.inference.results import ImageResult
+from mien.inference.views import check_views, predict_views
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Recognizer:
         threads: int = 1,
         *,
         use_rejection: bool = True,
+        views: str = "one",
     ) -> None:
         """Load the network and the detector.
 
@@ -68,10 +70,14 @@ class Recognizer:
                 or file is the smallest face to find: `mien@40`.
             threads: CPU threads of the network, at least 1; ignored for a loaded model.
             use_rejection: Drop boxes that the network rejects as non-faces; ignored if each image is one face.
+            views: `one`; `flip`: scores are averaged with those of the mirrored face, in twice the network's time; or
+                `ten-crop`, see `views_of`. Thresholds and temperature of the card are those of one view.
 
         Raises:
             ModelError: The model or the detector cannot be used.
+            DataError: There are no such views.
         """
+        self.views = check_views(views)
         self.model: Model = open_model(model, threads)
         self.detector: Detector = create_detector(detector)
         # A whole image is cropped already, as the network's training faces were.
@@ -212,8 +218,8 @@ class Recognizer:
         return fit_face(crop_face(pixels, box, self.crop_spec, roll_to_undo(roll)), self.card.input)
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> Scores:
-        """Score faces cut by `crop` in one forward pass."""
-        return self.model.predict(to_batch(crops, self.card.input))
+        """Score faces cut by `crop`, in one forward pass for each view."""
+        return predict_views(self.model, to_batch(crops, self.card.input), self.views)
 
     def is_face(self, reject: float) -> bool:
         """Return whether a box counts as a face, given the probability that it is a non-face (`Scores.reject`)."""

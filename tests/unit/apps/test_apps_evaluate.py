@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mien.apps.evaluate import evaluate, score
 from mien.core.errors import MienError
 from mien.evaluation.predictions import Predictions
-from mien.inference.model import OnnxModel
+from mien.inference.model import OnnxModel, Scores
 
 # an order that no data set has, so that labels matched by number would show
 LABELS = ("sad", "contempt", "happy")
@@ -100,6 +100,30 @@ def test_the_file_names_ablation_and_seed_and_another_division_is_reported(
     assert "another division of folder" in invoke("evaluate", "m", "--data", data, "--out", tmp_path).stderr
     names = {path.name for path in tmp_path.glob("*.npz")}
     assert names == {FILE, "predictions-tiny-net-plain-seed2-folder-validation.npz"}
+
+
+def test_several_models_are_an_ensemble(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Opposite(PixelModel):
+        """Certain that every face is happy."""
+
+        def predict(self, faces: np.ndarray) -> Scores:
+            shape = (len(faces), len(LABELS))
+            certain = np.eye(len(LABELS), dtype=np.float32)[np.full(len(faces), LABELS.index("happy"))]
+            return Scores(np.zeros(shape, np.float32), certain, np.zeros(len(faces), np.float32))
+
+    models = {"m": PixelModel(*LABELS, name="tiny/net"), "n": Opposite(*LABELS, name="other")}
+    monkeypatch.setattr(OnnxModel, "load", lambda name, **__: models[name])
+    words = ("--data", data, "--dataset", "folder", "--out", tmp_path, "--views", "flip")
+    result = invoke("evaluate", "m", "n", *words, "--json")
+    scores = json.loads(result.stdout)
+    assert (scores["model"], scores["views"]) == ("tiny/net + other", "flip")
+    assert scores["members"][1] == {"model": "other", "accuracy": 0.6}
+    assert len(list(tmp_path.glob("predictions-ensemble-of-2-*-folder-validation-flip.npz"))) == 1
+    single = json.loads(invoke("evaluate", "n", *words, "--json").stdout)
+    assert "members" not in single
+    table = invoke("evaluate", "m", "n", *words).stdout
+    assert "tiny/net + other on folder" in table
+    assert "Members, each alone" in table
 
 
 def test_without_a_training_split_a_note_is_printed(data: Path, tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def test_job_is_not_continued_with_other_settings(
         ("in", ArchiveSettings(str(tiny_model), "haar"), "detector none, but now it is haar"),
         ("in", ArchiveSettings(str(warmer), "none"), "model_sha256"),
         ("in", ArchiveSettings(str(tiny_model), "none", use_rejection=False), "use_rejection"),
+        ("in", ArchiveSettings(str(tiny_model), "none", views="flip"), "views one, but now it is flip"),
         ("other", ArchiveSettings(str(tiny_model), "none"), "input"),
     ):
         with pytest.raises(ArchiveError, match=name):

@@ -75,6 +75,15 @@ def test_missing_files_and_names(tmp_path: Path) -> None:
         OnnxModel.load("default", threads=0)
 
 
+def test_a_run_s_folder_is_its_model(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "model.onnx").write_bytes(tiny_model.read_bytes())
+    assert OnnxModel.load(run).card == OnnxModel.load(tiny_model).card
+    monkeypatch.chdir(run.parent)
+    assert OnnxModel.load("one").card.name
+
+
 def test_a_missing_card_and_one_that_does_not_fit(make_model: MakeModel) -> None:
     with pytest.raises(ModelError, match=r"tiny\.onnx has no mien model card"):
         OnnxModel.load(make_model(None))

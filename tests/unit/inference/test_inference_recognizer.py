@@ -14,7 +14,7 @@ from tiny_model import MakeModel, tiny_card
 import mien
 from mien.core.card import CropSpec
 from mien.core.decoding import Limits
-from mien.core.errors import ImageError, ModelError
+from mien.core.errors import DataError, ImageError, ModelError
 from mien.core.image import resize_face, to_batch
 from mien.core.types import Box, Detection
 from mien.inference.model import OnnxModel, Scores
@@ -78,6 +78,19 @@ def test_boxes_without_a_face_are_dropped_and_counted(tiny_model: Path) -> None:
     kept = Recognizer(tiny_model, detector, use_rejection=False).recognize(scene())
     assert len(kept.faces) == 3
     assert kept.rejected == 0
+
+
+def test_mirrored_faces_have_equal_scores_with_views_flip(tiny_model: Path) -> None:
+    model = CountingModel(tiny_model)
+    face = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    recognizer = Recognizer(model, "none", views="flip")
+    (one,), (mirrored,) = (recognizer.recognize(image).faces for image in (face, face[:, ::-1]))
+    assert model.passes == [1, 1, 1, 1]
+    assert one.probabilities == pytest.approx(mirrored.probabilities, abs=1e-6)
+    parts = [Recognizer(model, "none").recognize(image).faces[0].probabilities for image in (face, face[:, ::-1])]
+    assert one.probabilities == pytest.approx({k: (v + parts[1][k]) / 2 for k, v in parts[0].items()}, abs=1e-6)
+    with pytest.raises(DataError, match="No views named 'both'"):
+        Recognizer(model, "none", views="both")
 
 
 def test_a_model_that_cannot_reject_keeps_all_but_duplicates(make_model: MakeModel) -> None:

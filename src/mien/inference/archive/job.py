@@ -34,7 +34,7 @@ try:
 except ModuleNotFoundError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-FORMAT = 4
+FORMAT = 5
 # Images that a killed worker may lose: about a second of work.
 LARGEST_CHUNK = {"none": 1024}
 LARGEST_CHUNK_WITH_DETECTOR = 128
@@ -54,6 +54,7 @@ class ArchiveSettings:
         use_rejection: Drop boxes that the network rejects as non-faces.
         workers: Processes with one thread each. None: one; with Ray, one per core of the cluster.
         chunk: Images per chunk. None: from the number of images.
+        views: The views of each face, as in `Recognizer`.
     """
 
     model: AnyPath = "default"
@@ -61,6 +62,7 @@ class ArchiveSettings:
     use_rejection: bool = True
     workers: int | None = None
     chunk: int | None = None
+    views: str = "one"
 
     def __post_init__(self) -> None:
         for name in ("workers", "chunk"):
@@ -116,13 +118,15 @@ class Job:
         cv2.setNumThreads(0)
         for path in self.plugins:
             plugins.run_plugin_file(Path(path))
-        return Recognizer(self.model, self.detector, use_rejection=self.description["use_rejection"])
+        wanted = {key: self.description[key] for key in ("use_rejection", "views")}
+        return Recognizer(self.model, self.detector, **wanted)
 
 
 def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
     """Load model and detector once, so that errors show before anything is written, and describe the job."""
     content, model_name = read_model(settings.model)
-    recognizer = Recognizer(OnnxModel(content, model_name), settings.detector, use_rejection=settings.use_rejection)
+    wanted: dict[str, Any] = {"use_rejection": settings.use_rejection, "views": settings.views}
+    recognizer = Recognizer(OnnxModel(content, model_name), settings.detector, **wanted)
     card = recognizer.card
     name, file, smallest_face = split_spec(settings.detector)
     detector = recognizer.detector.name if name == AUTO else name
@@ -140,7 +144,7 @@ def plan(source: Path, out: Path, settings: ArchiveSettings) -> Job:
         "labels": list(card.labels.names),
         "detector": detector + pixels,
         "detector_sha256": content_hash,
-        "use_rejection": settings.use_rejection,
+        **wanted,
     }
     return Job(
         parts=out.with_name(out.name + ".parts").absolute(),

@@ -1,7 +1,4 @@
-"""Test-time augmentation: probabilities averaged over several views of a face.
-
-It takes one forward pass per view, so it is for scoring, not for real time.
-"""
+"""Test-time augmentation: scores averaged over several views of a face, at the cost of a forward pass for each."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DataError
+from mien.inference.model import Model, Scores
 
 Images: TypeAlias = NDArray[np.float32]
 Views: TypeAlias = Literal["one", "flip", "ten-crop"]
@@ -27,6 +25,15 @@ def check_views(name: str) -> Views:
         if name == views:
             return views
     raise DataError(f"No views named '{name}'. Views: {', '.join(VIEWS)}.")
+
+
+def predict_views(model: Model, images: Images, views: Views) -> Scores:
+    """Return a model's scores of faces (n, C, S, S), averaged over the views of each."""
+    scores = [model.predict(view) for view in views_of(images, views)]
+    if len(scores) == 1:
+        return scores[0]
+    names = ("logits", "probabilities", "reject")
+    return Scores(*(np.mean([getattr(one, name) for one in scores], axis=0) for name in names))
 
 
 def views_of(images: Images, views: Views) -> Iterator[Images]:

@@ -1,10 +1,13 @@
 """The views of test-time augmentation."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mien.core.errors import DataError
-from mien.evaluation.views import check_views, views_of
+from mien.inference.model import Scores
+from mien.inference.views import check_views, predict_views, views_of
 
 
 def ramp(size):
@@ -15,6 +18,23 @@ def ramp(size):
 def test_flip_adds_the_mirror_image():
     first, second = views_of(ramp(8), "flip")
     assert np.array_equal(second, first[..., ::-1])
+
+
+def test_scores_are_averaged_over_the_views():
+    seen = []
+
+    def predict(images):
+        seen.append(images)
+        left = images[:, 0, 0, :2]
+        return Scores(left * 2, left, left[:, 0])
+
+    model = SimpleNamespace(card=None, predict=predict)
+    one, both = (predict_views(model, ramp(8), views) for views in ("one", "flip"))
+    assert len(seen) == 3
+    assert np.array_equal(one.probabilities, [[0, 1]])
+    assert np.array_equal(both.probabilities, [[3.5, 3.5]])
+    assert np.array_equal(both.logits, [[7, 7]])
+    assert np.array_equal(both.reject, [3.5])
 
 
 def test_ten_crops_are_corners_and_centre_at_the_input_size():
