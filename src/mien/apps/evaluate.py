@@ -51,6 +51,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from mien.apps.score_tables import show_members, show_scores
     from mien.evaluation.ensemble import average, describe_members, short_name
+    from mien.evaluation.plain_argmax import score_plain_argmax
     from mien.evaluation.predict import predict_split
     from mien.evaluation.scores import score as compute_scores
     from mien.inference.model import OnnxModel
@@ -58,7 +59,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     load_plugin_files(plugin)
     chosen_views = check_views(views)
-    members, name = [], ""
+    members, pairs, name = [], [], ""
     for loaded in [OnnxModel.load(model, threads=threads) for model in models]:
         faces = load_faces(loaded, data, dataset)
         split = split or _default_split(loaded.card, faces)
@@ -67,6 +68,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         with show_progress(int(faces.in_split(split).sum()), loaded.card.name) as progress:
             how: dict[str, Any] = {"views": chosen_views, "labels_of_data": labels_of_data, "progress": progress}
             members.append(predict_split(loaded, faces, split, **how))
+        pairs.append((loaded, faces))
         name = _name_of(loaded.card.name, loaded.card.recipe)
     predictions, of_members = members[0], {}
     if len(members) > 1:
@@ -75,6 +77,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     path = out / _file_name(name, predictions)
     predictions.save(path)
     scores = compute_scores(predictions) | of_members
+    scores |= score_plain_argmax(pairs, split or "", predictions, views=chosen_views)
     if as_json:
         typer.echo(json.dumps(scores, indent=1))
     else:

@@ -71,6 +71,9 @@ def show_scores(scores: dict[str, Any]) -> None:
         caption=f"{INTERVALS} Duplicate: pixel-identical to an image of the training split.",
     )
     print_line(_scored_labels(scores))
+    if plain := scores.get("plain_argmax"):
+        shares = ", ".join(f"{name} {points(plain[key], unit=' %')}" for key, name in MAIN_SCORES if key in plain)
+        print_line(f"With the images that the rule leaves out, by plain argmax of the votes: n {plain['n']}, {shares}")
     recalls = {name: row["recall"] for name, row in (rest["per_class"] or {}).items()}
     print_table(
         "Per class, in %",

@@ -39,6 +39,8 @@ class FaceDataset:
         paths: The file of each row; empty if all images came from one file.
         metadata: Further columns by name, (n,) texts, e.g. `subject`; "" where unknown.
         is_drawn: The validation images were drawn from the training images, because the data have none.
+        unclear: Images that the data set's own rule leaves out, with their most frequent label; they are scored beside
+            the others, and never trained on. None: the data set has no such rule.
 
     Raises:
         DataError: The lengths of the arrays differ, or a label or split is unknown.
@@ -54,6 +56,7 @@ class FaceDataset:
     paths: tuple[str, ...] = ()
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     is_drawn: bool = False
+    unclear: FaceDataset | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)

@@ -112,6 +112,7 @@ def divide(dataset: FaceDataset, protocol: Protocol) -> FaceDataset:
     """
     if protocol == Protocol(seed=protocol.seed):
         return dataset
+    dataset = dataclasses.replace(dataset, unclear=None)  # its splits are the official ones
     splits = _draw(dataset, protocol) if protocol.name != "official" else _join(dataset, protocol)
     if protocol.use_clean:
         group = identical_groups(dataset.images)

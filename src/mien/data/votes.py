@@ -82,10 +82,11 @@ def fer2013_distribution(counts: NDArray[np.int64], labels: NDArray[np.int64]) -
 
 
 def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Apply the majority rule of FER+'s authors to votes (n, 10).
+    """Apply the official rule of FER+, its authors' "majority" mode, to votes (n, 10).
 
     Single votes are removed as outliers. An image is kept if one *expression* has more than half of the remaining
-    votes, including those for unknown and NF.
+    votes, including those for unknown and NF; without such a majority, or with one for unknown or NF, it is dropped.
+    The authors validate and test by this rule, whatever they train on.
 
     Returns:
         (n, 8) the remaining votes for expressions, rescaled to sum to 1; all 0 if the image is dropped.
@@ -95,3 +96,9 @@ def majority_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     keep = 2 * best > remaining.sum(axis=1)
     kept = remaining[:, :EXPRESSIONS] * keep[:, None]
     return np.asarray(kept / np.maximum(kept.sum(axis=1, keepdims=True), 1), dtype=np.float32)
+
+
+def plain_distribution(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return votes (n, 10) for expressions, rescaled to sum to 1: (n, 8); all 0 without a vote for any."""
+    votes = counts[:, :EXPRESSIONS]
+    return np.asarray(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1), dtype=np.float32)

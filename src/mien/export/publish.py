@@ -11,6 +11,7 @@ from mien.core.card import ModelCard
 from mien.core.errors import DataError
 from mien.data.dataset import FaceDataset
 from mien.evaluation.calibration import choose_reject_threshold, choose_unsure_threshold, fit_temperature
+from mien.evaluation.plain_argmax import score_plain_argmax
 from mien.evaluation.predict import make_predictions, match_labels, predict_scores
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.scores import score
@@ -123,7 +124,7 @@ def measure(
     predictions = make_predictions(
         Scores.of(scored.logits, card), card, dataset, data.scored_split, train_split=data.train_split
     )
-    scores = score(predictions)
+    scores = score(predictions) | score_plain_argmax([(model, dataset)], data.scored_split, predictions)
     scores["selection"] = selection
     scores["calibration"] = {
         name: getattr(card, name) for name in ("temperature", "reject_threshold", "unsure_threshold")

@@ -109,7 +109,7 @@ def brief_scores(scores: dict[str, Any]) -> dict[str, Any]:
         return {}
     return {
         **{key: scores[key] for key in (*keys, "dataset", "split", "selection")},
-        **({"weights": scores["weights"]} if "weights" in scores else {}),
+        **{key: scores[key] for key in ("weights", "plain_argmax") if key in scores},
         "recall": {name: row["recall"] for name, row in scores["per_class"].items()},
         "without_duplicates": {key: scores["without_duplicates"][key] for key in keys},
     }

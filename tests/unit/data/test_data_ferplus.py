@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from mien.core.errors import DataError
 from mien.data import registry, votes
+from mien.data.protocols import Protocol, divide
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
 
@@ -61,7 +63,33 @@ def test_labels_are_the_majority_of_the_kept_images(folder: Path) -> None:
     assert faces.splits.tolist() == ["train", "validation"]
     assert faces.votes is not None
     np.testing.assert_allclose(faces.votes.sum(axis=1), 1)
+    assert faces.unclear is not None
+    assert faces.unclear.images[:, 0, 0].tolist() == [0]
     assert faces.fingerprint == registry.load("ferplus", folder / votes.FILE_NAME).fingerprint
+
+
+def test_images_without_a_majority_are_kept_apart_by_plain_argmax(tmp_path: Path) -> None:
+    taggers = {
+        "4,4,2,0,0,0,0,0,0,0": "neutral",  # a tie: the first
+        "0,0,0,0,0,0,0,2,8,0": "contempt",  # unknown has the majority
+        "0,0,0,1,0,0,0,0,0,9": "sad",  # one vote only, nine for "not a face"
+        "0,0,0,0,0,0,0,0,0,10": None,  # no vote for an expression
+        "0,8,0,2,0,0,0,0,0,0": None,  # a majority
+    }
+    rows = [f"0,{' '.join([str(i)] * 2304)},PublicTest" for i in range(len(taggers))]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    lines = [f"PublicTest,x,{counts}" for counts in taggers]
+    (tmp_path / votes.FILE_NAME).write_text("\n".join([",".join(votes.COLUMNS), *lines]))
+    faces = registry.load("ferplus", tmp_path)
+    unclear = faces.unclear
+    assert unclear is not None
+    assert faces.images[:, 0, 0].tolist() == [4]
+    assert unclear.images[:, 0, 0].tolist() == [0, 1, 2]
+    assert [unclear.label_set.names[label] for label in unclear.labels] == ["neutral", "contempt", "sad"]
+    assert unclear.votes is not None
+    np.testing.assert_allclose(unclear.votes.sum(axis=1), 1)
+    divided = divide(dataclasses.replace(faces, splits=np.array(["train"])), Protocol(use_clean=True))
+    assert divided.unclear is None
 
 
 def test_missing_votes_are_an_error(folder: Path) -> None:
