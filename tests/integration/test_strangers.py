@@ -22,6 +22,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -1053,6 +1055,18 @@ class TestSeveralFrames:
             next(frames)
         animation = self.animation("GIF")
         assert decode_image(animation[:-40]).shape == (64, 64, 3)
+
+    def test_counting_frames_and_tags_takes_no_time(self):
+        tiny = encoded(Image.new("P", (1, 1)), "GIF")
+        start = tiny.index(b"\x2c")
+        many = tiny[:-1] + tiny[start:-1] * 200_000 + b";"
+        row = struct.pack("<HHHIII", 1, 254, 4, 1_000_000, 1000, 0)
+        pages = b"".join(row[:-4] + struct.pack("<I", 8 + len(row) * (i + 1)) for i in range(100_000))
+        begun = perf_counter()
+        assert len(EncodedImage(many)) == 200_001
+        with pytest.raises(ImageError, match="no picture"):
+            EncodedImage(b"II*\0\x08\0\0\0" + pages)
+        assert perf_counter() - begun < 20
 
     def test_archive_server_and_python(self, mien, brightness, tmp_path):
         (tmp_path / "in").mkdir()

@@ -62,28 +62,32 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.training.experiment import sample_rows
 
     explainer = load_run_explainer(model, threads)
-    recognizer = Recognizer(explainer.model, detector)
-    names, crops = [], []
+    recognizer = Recognizer(explainer.model, detector, use_rejection=False)
+    names, images_found = [], []
     failures = Failures()
     for path in failures.expand_images(images):
         try:
-            found = recognizer.find(path).crops
+            found = recognizer.find(path)
         except ImageError as error:
             failures.add(error)
             continue
-        crops += found
-        names += [path.name if len(found) == 1 else f"{path.name} ({i})" for i in range(1, len(found) + 1)]
+        images_found.append(found)
+        n = len(found.crops)
+        names += [path.name if n == 1 else f"{path.name} ({i})" for i in range(1, n + 1)]
+    crops = [crop for found in images_found for crop in found.crops]
     if not crops:
         raise ImageError(f"No faces detected in {', '.join(images)}; with --detector none each image is one face.")
     part = load_faces(explainer.model, data, dataset).split(split)
     searched = part.subset(sample_rows(part.labels, faces))
     nearest, distances = find_neighbours(_features(explainer, crops), _features(explainer, searched.images), k)
-    probabilities, annotations = recognizer.score(crops).probabilities, searched.label_set.names
+    appears = [face for result in recognizer.classify(images_found) for face in result.faces]
+    annotations = searched.label_set.names
     rows = [
         {
             "face": name,
-            "label": explainer.labels[probabilities[i].argmax()],
-            "probability": round(float(probabilities[i].max()), 6),
+            "label": appears[i].label,
+            "probability": round(appears[i].confidence, 6),
+            "unsure": appears[i].is_unsure,
             "neighbours": [
                 {"row": row, "label": annotations[searched.labels[row]], "distance": round(distance, 6)}
                 for row, distance in zip(nearest[i].tolist(), distances[i].tolist(), strict=True)
@@ -91,13 +95,14 @@ def neighbours(  # noqa: PLR0913, PLR0917 - one parameter per option
         }
         for i, name in enumerate(names)
     ]
+    shown = [{**row, "label": face.wording} for row, face in zip(rows, appears, strict=True)]
     if files:
         note = f"{explainer.card.name}: nearest of {len(searched)} faces of {searched.name} {split} by cosine distance "
-        save_figure(lambda: draw_neighbours(crops, rows, searched.images, f"{note}(0 to 2)."), files)
+        save_figure(lambda: draw_neighbours(crops, shown, searched.images, f"{note}(0 to 2)."), files)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
-        _print(rows)
+        _print(shown)
     for file in files:
         typer.echo(f"Figure: {file}", err=True)
     failures.finish()

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mien.core import image_metadata, tiff
+from mien.core import gif, image_metadata, tiff
 from mien.core.errors import ImageError, MissingExtraError
 from mien.core.pillow import to_rgb, upright
 from mien.core.regular_file import open_file
@@ -42,7 +42,7 @@ PLUGINS = {
 }
 EXPECTED_FORMATS = "JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF, JPEG 2000 or PNM"
 # What an animation contains. Further images in files of other formats are previews or depth maps.
-ANIMATED = {"PNG": b"acTL", "GIF": b"GIF8", "WEBP": b"ANMF", "AVIF": b"avis"}
+ANIMATED = {"PNG": b"acTL", "WEBP": b"ANMF", "AVIF": b"avis"}
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")
 HEIC_MODULE = "pi_heif"
 SUFFIXES = (
@@ -100,6 +100,8 @@ class EncodedImage:
         """Return the number of frames or pages; 1 if that cannot be read."""
         if self._pages:
             return len(self._pages)
+        if self.format == "GIF":
+            return gif.count_frames(self._data)
         if self.format in ANIMATED and ANIMATED[self.format] in self._data:
             with contextlib.suppress(Exception):  # reading the frames says what is wrong
                 return int(getattr(self._open(self._data), "n_frames", 1))

@@ -14,6 +14,7 @@ APP0, APP1, APP14, APP15, COM, SOS = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE, 0xDA
 JPEG_END = b"\xff\xd9"
 # A segment that says how pixels are stored, or how the image is turned -> its beginning, and its least length.
 JPEG_KEPT = {APP0: (b"JFIF\0", 14), APP1: (b"Exif\0\0", 14), APP14: (b"Adobe", 12)}
+MOST_PARTS = 100_000  # chunks or segments: what follows more of them is left out
 # A file that was preallocated and cut off ends in zeros.
 LEAST_PADDING = 16
 
@@ -24,7 +25,9 @@ def without_png_metadata(data: bytes) -> bytes:
     Pillow refuses texts and profiles above a megabyte, and any chunk with a wrong checksum.
     """
     kept, place = [data[:PNG_START]], PNG_START
-    while place < len(data):
+    for _ in range(MOST_PARTS):
+        if place >= len(data):
+            break
         kind = data[place + 4 : place + 8]
         end = place + 12 + int.from_bytes(data[place : place + 4], "big")
         checksum = zlib.crc32(data[place + 4 : end - 4]).to_bytes(4, "big")
@@ -56,10 +59,10 @@ def without_padding(data: bytes) -> bytes:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the marker and the bytes of each segment; the last is the first scan with all that follows."""
     place = 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:  # bytes between segments are passed over
-            place += 1
-            continue
+    for _ in range(MOST_PARTS):
+        place = data.find(b"\xff", place)  # bytes between segments are passed over
+        if not 0 <= place <= len(data) - 4:
+            return
         marker = data[place + 1]
         if marker in (0xFF, 0x00):
             place += 1

@@ -28,7 +28,7 @@ TAGS = PIXEL_TAGS | {SUBFILE, INKS, DNG}
 LONG, LONG8 = 4, 16
 NUMBERS = {1: "B", 3: "H", LONG: "I", LONG8: "Q"}
 SIZES = {1: 1, 3: 2, LONG: 4, 5: 8, 7: 1, LONG8: 8}  # 5: fractions, 7: bytes
-MOST_VALUES, MOST_PAGES = 1_000_000, 100_000
+MOST_VALUES, MOST_ROWS = 1_000_000, 500_000  # of a tag; of all directories together
 PREVIEW, MASK = 1, 4  # bits of the subfile type
 
 WHITE_IS_0, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -47,29 +47,39 @@ READ_RIGHT = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's type, its number of values, and their bytes."""
+    """A tag's type, its number of values, and their bytes, or the place of these if they are longer than the field."""
 
     kind: int
     count: int
-    content: bytes
+    field: bytes
 
 
 class Page:
-    """One image of a TIFF file, whose numbers have the byte order `order`: < or >."""
+    """One image of a TIFF file, whose numbers have the byte order `order`: < or >; read when it is needed."""
 
     def __init__(self, data: bytes, entries: Mapping[int, Entry], order: str) -> None:
         self._data, self._entries, self._order = data, entries, order
 
-    def values(self, tag: int) -> tuple[int, ...]:
-        """Return a tag's whole numbers; empty if it is missing."""
+    def values(self, tag: int, most: int = MOST_VALUES) -> tuple[int, ...]:
+        """Return a tag's first whole numbers; empty if it is missing or damaged."""
         entry = self._entries.get(tag)
         if entry is None or entry.kind not in NUMBERS:
             return ()
-        return struct.unpack(f"{self._order}{entry.count}{NUMBERS[entry.kind]}", entry.content)
+        content = self._content(entry, min(entry.count, most))
+        return struct.unpack(f"{self._order}{len(content) // SIZES[entry.kind]}{NUMBERS[entry.kind]}", content)
+
+    def _content(self, entry: Entry, count: int) -> bytes:
+        """Return the bytes of a tag's first values; empty if they are damaged."""
+        size = SIZES.get(entry.kind, 0)
+        content = entry.field
+        if size * entry.count > len(entry.field):
+            (place,) = struct.unpack(self._order + ("I" if len(entry.field) == 4 else "Q"), entry.field)
+            content = self._data[place : place + size * count]
+        return content[: size * count] if len(content) >= size * count else b""
 
     def value(self, tag: int, default: int) -> int:
         """Return a tag's first number."""
-        return (self.values(tag) or (default,))[0]
+        return (self.values(tag, 1) or (default,))[0]
 
     @property
     def is_picture(self) -> bool:
@@ -106,15 +116,19 @@ class Page:
         long, rows = list[bytes](), list[bytes]()
         place = len(data)
         for tag, entry in sorted(entries.items()):
-            one = self._numbers(*self.values(tag)) if entry.kind == LONG8 else entry
-            field = one.content
+            kind, count = entry.kind, min(entry.count, MOST_VALUES)
+            field = self._content(entry, count)
+            if kind == LONG8:
+                kind, field = LONG, self._numbers(*self.values(tag)).field
+            if not field:
+                continue
             if len(field) > 4:
                 long.append(field + bytes(len(field) % 2))
                 field, place = struct.pack(f"{self._order}I", place), place + len(long[-1])
-            rows.append(struct.pack(f"{self._order}HHI4s", tag, one.kind, one.count, field))
+            rows.append(struct.pack(f"{self._order}HHI4s", tag, kind, count, field))
         start = (b"II" if self._order == "<" else b"MM") + struct.pack(f"{self._order}HI", 42, place)
-        count = struct.pack(f"{self._order}H", len(rows))
-        return b"".join([start, data[8:], *long, count, *rows, bytes(4)])
+        length = struct.pack(f"{self._order}H", len(rows))
+        return b"".join([start, data[8:], *long, length, *rows, bytes(4)])
 
     @property
     def _is_planar(self) -> bool:
@@ -175,17 +189,19 @@ def read_pages(data: bytes) -> list[Page]:
     order = "<" if data[:2] == b"II" else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
     offset, count, row = ("Q", "Q", "HHQ8s") if is_big else ("I", "H", "HHI4s")
-    pages, seen = list[Page](), set[int]()
+    pages, seen, left = list[Page](), set[int](), MOST_ROWS
     try:
         (place,) = struct.unpack_from(order + offset, data, 8 if is_big else 4)
-        while place and place not in seen and len(seen) < MOST_PAGES:
+        while place and place not in seen and left > 0:
             seen.add(place)
             (length,) = struct.unpack_from(order + count, data, place)
             first = place + struct.calcsize(order + count)
             end = first + length * struct.calcsize(order + row)
+            left -= length + 1
+            if left < 0:
+                break
             rows = struct.iter_unpack(order + row, data[first:end])
-            found = ((tag, _entry(data, order + offset, *rest)) for tag, *rest in rows if tag in TAGS)
-            pages.append(Page(data, {tag: entry for tag, entry in found if entry is not None}, order))
+            pages.append(Page(data, {tag: Entry(*rest) for tag, *rest in rows if tag in TAGS}, order))
             (place,) = struct.unpack_from(order + offset, data, end)
     except struct.error:  # the last page may be cut off, or followed by garbage
         pass
@@ -195,14 +211,3 @@ def read_pages(data: bytes) -> list[Page]:
     if not pictures:
         raise ImageError("This TIFF file has no picture: it is damaged, or a camera's raw file.")
     return pictures
-
-
-def _entry(data: bytes, offset: str, kind: int, count: int, field: bytes) -> Entry | None:
-    """Return a tag's values, which are in its field or where that says; None if they are damaged."""
-    size = SIZES.get(kind, 0) * count
-    if not 0 < count <= MOST_VALUES or not size:
-        return None
-    if size > len(field):
-        (place,) = struct.unpack(offset, field)
-        field = data[place : place + size]
-    return Entry(kind, count, field[:size]) if len(field) >= size else None
