@@ -1696,6 +1696,11 @@ class TestResults:
         assert lines[-1] == "12 images, 12 faces. Expressions: happy 100 % (12 of 12)"
         assert error == f"12 drawings saved to {tmp_path / 'out'}\n"
 
+    def test_where_the_files_of_a_video_are(self, recognize, tmp_path):
+        error = recognize(write_video(tmp_path / "clip.mp4", FILM), "--save", tmp_path / "out", "--no-video")[2]
+        files = "clip.csv, clip-summary.json, clip-timeline.svg, clip-timeline.png, clip-timeline.html"
+        assert error == f"saved to {tmp_path / 'out'}: {files}\n"
+
     @pytest.mark.parametrize("columns", ["40", "80", "120"])
     def test_names_are_never_cut(self, mien, brightness, tmp_path, monkeypatch, columns):
         monkeypatch.setenv("COLUMNS", columns)

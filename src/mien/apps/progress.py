@@ -39,23 +39,26 @@ def progress_bar(*columns: Any, console: Console | None = None, is_shown: bool =
 
 @contextmanager
 def image_progress(
-    console: Console | None = None, *, is_shown: bool = True
+    console: Console | None = None, *, is_shown: bool = True, start: str = "searching for images"
 ) -> Iterator[Callable[[int, int | None], None]]:
     """Show images per second and the time left; yields what to call with the numbers of images done and of all.
 
-    A total of None says that images are still searched for. By default the console is standard error.
+    Args:
+        console: Where to show it; by default standard error.
+        is_shown: Whether to show it at all.
+        start: What is shown before the first numbers; a total of None says that images are still searched for.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
 
     console = console or Console(stderr=True)
-    start = first = next_line = 0.0
+    began = first = next_line = 0.0
 
     def describe(done: int, total: int) -> str:
-        nonlocal start, first
-        if not start:
-            start, first = time.monotonic(), done
-        rate = (done - first) / max(time.monotonic() - start, 1e-9)  # of this run
+        nonlocal began, first
+        if not began:
+            began, first = time.monotonic(), done
+        rate = (done - first) / max(time.monotonic() - began, 1e-9)  # of this run
         left = f", {_duration((total - done) / rate)} left" if rate else ""
         return f"{done:,} of {total:,} images, {rate:,.0f} per second{left}"
 
@@ -74,7 +77,7 @@ def image_progress(
         yield log if is_shown else lambda *_: None
         return
     with progress_bar(TextColumn("{task.description}"), BarColumn(), console=console) as progress:
-        task = progress.add_task("searching for images", total=None)
+        task = progress.add_task(start, total=None)
 
         def show(done: int, total: int | None) -> None:
             text = f"searching for images: {done:,} found" if total is None else describe(done, total)

@@ -47,7 +47,7 @@ class ImageRun:
         labels = self._recognizer.card.labels.names
         with (
             self._interruption.delayed(),
-            image_progress(screen if is_table else None, is_shown=is_shown) as advance,
+            image_progress(screen if is_table else None, is_shown=is_shown, start="") as advance,
         ):
             for line in result_lines(format, self._results(advance), labels, has_frames=self._all_frames):
                 if is_table:

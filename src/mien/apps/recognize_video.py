@@ -49,7 +49,8 @@ class SavedResults:
         self._format = "json" if options.format == "json" else "csv"
         results = ".jsonl" if options.format == "json" else ".csv"
         suffixes = (results, ".mp4", "-summary.json", "-timeline.svg", "-timeline.png", "-timeline.html")
-        lines, self._annotated, self._summary, *self._timeline = _free_paths(folder, _stem(video.name), suffixes)
+        self._paths = _free_paths(folder, _stem(video.name), suffixes)
+        lines, self._annotated, self._summary, *self._timeline = self._paths
         self._recorder = _recorder(self._annotated, video, options.threads) if options.use_video else None
         self._lines = LineFile(lines)
         if self._format == "csv":
@@ -73,6 +74,11 @@ class SavedResults:
             write_whole(page, timeline_page(summary, name, self._annotated.name if self._annotated.exists() else None))
         except OSError as error:
             raise VideoError(f"{error.filename or self._summary} cannot be written ({error.strerror}).") from None
+
+    def describe(self) -> str:
+        """Say which files there are, and where."""
+        names = ", ".join(path.name for path in self._paths if path.exists())
+        return printable(f"saved to {self._summary.parent}: {names}")
 
     def remove(self) -> None:
         """Remove the file of results if there are none; the others do not exist."""
@@ -156,6 +162,7 @@ def _write_results(
         typer.echo("\n".join(summarize(video.name, summary)), err=True)
     if saved is not None:
         saved.write_summary(video.name, summary, summary.frames / max(time.monotonic() - start, 1e-9))
+        typer.echo(saved.describe(), err=True)
 
 
 def _stem(source: str) -> str:
