@@ -71,7 +71,7 @@ from mien.apps.web.settings import ServerSettings, read_key
 from mien.apps.web.startup import addresses, describe_model, starting_lines
 from mien.core import errors
 from mien.core.card import METADATA_KEY, CropSpec, InputSpec
-from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_image
+from mien.core.decoding import EXPECTED_FORMATS, EncodedImage, Limits, decode_image, open_image
 from mien.core.detector_card import METADATA_KEY as DETECTOR_KEY
 from mien.core.detector_card import DetectorCard
 from mien.core.errors import ImageError, MienError, MissingExtraError, ModelError, RecipeError
@@ -1318,6 +1318,7 @@ class TestInterface:
         folder = save_grey(tmp_path / "in", SURE)
         recognizer = Recognizer(kind(brightness[1]), kind(tiny_detector))
         assert recognizer.recognize(kind(folder / "0.png")).source == str(folder / "0.png")
+        assert open_image(kind(folder / "0.png")).first().shape == (64, 64, 3)
         film = write_video(tmp_path / "clip.mp4", FILM[:2])
         assert len(list(mien_package.stream(kind(film), recognizer))) == 2
         model = kind(brightness[1])

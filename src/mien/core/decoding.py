@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mien.core import gif, image_metadata, tiff
 from mien.core.errors import ImageError, MissingExtraError
+from mien.core.paths import AnyPath
 from mien.core.pillow import to_rgb, upright
 from mien.core.regular_file import open_file
 from mien.core.signatures import HEIC, image_format, other_content
@@ -183,16 +184,16 @@ class EncodedImage:
             raise ImageError(f"{source} is damaged or truncated ({reason}).") from None
 
 
-def read_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, source: str | None = None) -> NDArray[np.uint8]:
+def read_image(path: AnyPath, limits: Limits = DEFAULT_LIMITS, *, source: str | None = None) -> NDArray[np.uint8]:
     """Read an image file as RGB (h, w, 3); `source` is its name in errors, by default its path. See `decode_image`."""
     return open_image(path, limits, source=source).first()
 
 
-def open_image(path: Path, limits: Limits = DEFAULT_LIMITS, *, source: str | None = None) -> EncodedImage:
+def open_image(path: AnyPath, limits: Limits = DEFAULT_LIMITS, *, source: str | None = None) -> EncodedImage:
     """Read the content of an image file; pipes and devices are never opened. `ImageError` as in `EncodedImage`."""
-    name = str(path) if source is None else source
+    name = os.fspath(path) if source is None else source
     try:
-        with open_file(path) as file:
+        with open_file(Path(path)) as file:
             # allocating a buffer as large as the limit would take longer than decoding a small image
             size = os.fstat(file.fileno()).st_size or limits.max_bytes
             data = file.read(min(size, limits.max_bytes) + 1)
