@@ -47,7 +47,8 @@ def test_other_texts_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("labels", ["happy", "hapy"]),
+        ("labels", ["happy", "happy"]),
+        ("labels", ["happy", "unsure"]),
         ("labels", None),
         ("input", {"size": 48, "colour": 1}),
         ("input", {"size": 5}),

@@ -289,8 +289,8 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(face
     prepare = Task._prepare
 
     def diverge(task, images, targets):
-        images, targets = prepare(task, images, targets)
-        return images * (float("nan") if task.current_epoch == 1 else 1), targets
+        images, *rest = prepare(task, images, targets)
+        return images * (float("nan") if task.current_epoch == 1 else 1), *rest
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Task, "_prepare", diverge)
