@@ -546,9 +546,9 @@ class TestClocksThatJump:
     def test_one_wrong_time_costs_one_frame_its_time(self):
         clock = VideoClock(0.04, can_jump=False)
         moved = []
-        for time in (50.0, 50.04, 0.0, 50.12, 50.16):
+        for moment in (50.0, 50.04, 0.0, 50.12, 50.16):
             packet = av.Packet(1)
-            packet.pts = packet.dts = round(time * 1000)
+            packet.pts = packet.dts = round(moment * 1000)
             packet.time_base = Fraction(1, 1000)
             clock.move_video(packet)
             moved.append(packet.pts / 1000)
