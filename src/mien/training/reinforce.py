@@ -64,7 +64,7 @@ def reinforce(  # noqa: PLR0913 - the inputs and how to run
         raise MienError(f"{views} views and {len(teachers)} runs given; expected at least one of each.")
     faces = make_faces(dataset.split(recipe.data.train_split), recipe)
     spec = measure_input(faces, recipe)
-    ensemble = [Teacher(path, dataset.label_set.names) for path in teachers]
+    ensemble = [Teacher(path, dataset.label_set.names, torch.channels_last) for path in teachers]
     precision = precision_here(recipe.training)
     known: dict[str, Any] = {"precision": precision, "teachers": [teacher.description for teacher in ensemble]}
     manifest = _begin(folder, describe(recipe, dataset, faces, spec) | known, views, faces)

@@ -9,6 +9,7 @@ ABLATIONS = {
         {"options": {"stem": "small"}},
         {"options": {"stem": "full"}},
         {"options": {"use_zero_gamma": True}},
+        {"options": {"use_branches": True}},
         {"modulators": {"stage1": "despam"}},
     ],
     "resnet34": [{"options": {"width": 32}}],

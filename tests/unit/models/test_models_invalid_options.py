@@ -36,6 +36,7 @@ NETWORKS = [
     ("resnet18", {"depths": [2, 2]}, "each needs one per stage"),
     ("resnet18", {"width": 0}, "at least 1"),
     ("resnet18", {"dropout": 2.0}, "dropout probability"),
+    ("resnet18", {"use_zero_gamma": True, "use_branches": True}, "exclude each other"),
     ("yolov8s_cls", {"width": 0.0}, "width is 0.0; it must be above 0 and at most 4."),
     ("yolov8s_cls", {"depth": -1.0}, "depth is -1.0; it must be above 0 and at most 4."),
     ("yolov8s_cls", {"feature_size": 0}, "max_channels and feature_size are 1024 and 0; at least 1 each."),

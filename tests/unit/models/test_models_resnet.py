@@ -35,6 +35,23 @@ def test_zero_gamma_starts_each_block_as_its_shortcut():
     assert registry.create("resnet18", options={"width": 8}).layer1[0].bn2.weight.min() == 1
 
 
+def test_branches_fold_into_the_plain_network():
+    plain, branched = (
+        registry.create("resnet18", options={"width": 8, "stem": "small", "use_branches": use}) for use in (False, True)
+    )
+    counts = [sum(each.numel() for each in network.folded().parameters()) for network in (plain, branched)]
+    assert counts[0] == counts[1]
+    assert sum(each.numel() for each in branched.parameters()) > sum(each.numel() for each in plain.parameters())
+    images = torch.randn(4, 1, 32, 32)
+    for _ in range(3):
+        branched(images)  # running statistics
+    with torch.no_grad():
+        torch.testing.assert_close(branched.folded()(images), branched.eval()(images), rtol=1e-3, atol=1e-4)
+    kinds = [type(module).__name__ for module in branched.folded().modules()]
+    assert "RepConv" not in kinds
+    assert "BatchNorm2d" not in kinds
+
+
 def test_weights_are_initialized_by_fan_out():
     torch.manual_seed(0)
     weight = registry.create("resnet18", options={"width": 64}).layer4[1].conv2.weight

@@ -12,6 +12,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.layers.rep_conv import RepConv
 from mien.models.network import Network, NetworkSpec, Stage
 
 Stem = Literal["imagenet", "small", "full"]
@@ -24,17 +25,16 @@ class BasicBlock(nn.Module):
 
     .. math:: y = \mathrm{ReLU}(\mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 * x))) + s(x))
 
-    where :math:`s` is the identity, or a 1 x 1 convolution with batch norm if the shape changes.
+    where :math:`s` is the identity, or a 1 x 1 convolution with batch norm if the shape changes. With `use_branches`,
+    each 3 x 3 convolution and its norm are a `RepConv`.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, use_branches: bool = False) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv1, self.bn1 = _convolution(in_channels, out_channels, stride, use_branches=use_branches)
+        self.conv2, self.bn2 = _convolution(out_channels, out_channels, 1, use_branches=use_branches)
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = nn.Sequential(
@@ -46,6 +46,13 @@ class BasicBlock(nn.Module):
         shortcut = maps if self.downsample is None else self.downsample(maps)
         hidden = F.relu(self.bn1(self.conv1(maps)))
         return F.relu(self.bn2(self.conv2(hidden)) + shortcut)
+
+
+def _convolution(before: int, after: int, stride: int, *, use_branches: bool) -> tuple[nn.Module, nn.Module]:
+    """Return a 3 x 3 convolution and its batch norm; the norms are part of a `RepConv`."""
+    if use_branches:
+        return RepConv(before, after, 3, stride=stride), nn.Identity()
+    return nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after)
 
 
 class ResNet(Network):
@@ -63,6 +70,8 @@ class ResNet(Network):
         stem: "imagenet": 7x7, stride 2, max pool; "small": 3x3, stride 2; "full": 3x3, stride 1.
         dropout: Probability before the linear layer.
         use_zero_gamma: Initialize each block as its shortcut: the last batch norm's scale is 0 (Goyal et al. 2017).
+        use_branches: Train each 3 x 3 convolution of the blocks as parallel branches, which fold into one convolution
+            (Ding et al. 2021, RepVGG). Weights files of plain networks then fit only in part.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -77,7 +86,10 @@ class ResNet(Network):
         stem: Stem = "imagenet",
         dropout: float = 0.0,
         use_zero_gamma: bool = False,
+        use_branches: bool = False,
     ) -> None:
+        if use_zero_gamma and use_branches:
+            raise ValueError("use_zero_gamma and use_branches exclude each other; a RepConv has no last norm.")
         channels = _checked_channels(depths, width, multipliers, strides)
         kernel, stride, use_pool = STEMS[stem]
         rows = [*enumerate(zip(depths, strides, channels, strict=True), start=1)]
@@ -90,7 +102,8 @@ class ResNet(Network):
         self.use_pool = use_pool
         before = width
         for number, (depth, step, out) in rows:
-            blocks = [BasicBlock(before if i == 0 else out, out, step if i == 0 else 1) for i in range(depth)]
+            shapes = [(before if i == 0 else out, out, step if i == 0 else 1) for i in range(depth)]
+            blocks = [BasicBlock(*shape, use_branches=use_branches) for shape in shapes]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             before = out
         self.dropout = nn.Dropout(dropout)
@@ -98,7 +111,7 @@ class ResNet(Network):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, BasicBlock) and use_zero_gamma:
+            elif isinstance(module, BasicBlock) and use_zero_gamma and isinstance(module.bn2, nn.BatchNorm2d):
                 nn.init.zeros_(module.bn2.weight)
 
     def run_stage(self, name: str, maps: Tensor) -> Tensor:
