@@ -47,7 +47,7 @@ def reinforce(  # noqa: PLR0913, PLR0917 - one parameter per option
     made_from = manifest.made_from
     agreement = sum(view["agreement"] for view in manifest.views) / len(manifest.views)
     typer.echo(
-        f"{out}: {len(manifest.views)} views of {made_from['faces']:,} {made_from['dataset']} faces, "
+        f"{out}: {count(len(manifest.views), 'view')} of {made_from['faces']:,} {made_from['dataset']} faces, "
         f"{made_from['size']} pixels; {count(len(made_from['teachers']), 'network')}, right on "
         f"{100 * agreement:.2f} % of them"
     )

@@ -290,5 +290,5 @@ def test_the_command_stores_views_and_says_how_often_teachers_are_right(teachers
     words += ["--recipe", "resnet18/synthetic", *(word for each in settings for word in ("--set", each))]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert "1 views of" in done.output
+    assert "1 view of" in done.output
     assert "16 pixels; 1 network, right on" in done.output
