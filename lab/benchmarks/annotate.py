@@ -118,13 +118,13 @@ def measure(images: int, rounds: int) -> dict[str, Any]:
             bare.append(measure_bare(processes, 0.8 * images / archive[-1][0]))
             print(f"{number + 1}: {archive[-1][0] / bare[-1][0]:.1%}, {bare[-1][1] / archive[-1][1]:.1%}", flush=True)
     return {
-        "pictures": images,
+        "images": images,
         "rounds": rounds,
         "processes": processes,
         "chunk": CHUNK,
         "faces_a_pass": FACES,
         "bare_faces_a_second": round(statistics.median(rate for rate, _ in bare), 1),
-        "archive_pictures_a_second": round(statistics.median(rate for rate, _, _ in archive), 1),
+        "archive_images_a_second": round(statistics.median(rate for rate, _, _ in archive), 1),
         "throughput_ratios": [round(a[0] / b[0], 4) for a, b in zip(archive, bare, strict=True)],
         "throughput_ratio": round(statistics.median(a[0] / b[0] for a, b in zip(archive, bare, strict=True)), 4),
         "bare_processor_us": round(1e6 * statistics.median(cost for _, cost in bare), 1),

@@ -71,7 +71,7 @@ def watch_memory(run: str, face: Path, folder: Path, images: int) -> dict[str, f
                 readings["mib_at_most"] = mib("VmHWM", process.pid)
     if process.returncode or len(readings) < 3:
         sys.exit(f"mien explain ended with exit code {process.returncode} after {len(readings)} readings.")
-    return {"pictures": images, **readings}
+    return {"images": images, **readings}
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def main() -> None:
             "torch": version("torch"),
             "rounds": given.rounds,
             "one_face": time_one_face(given.run, face, given.rounds),
-            "many_pictures": watch_memory(given.run, face, folder, given.images),
+            "many_images": watch_memory(given.run, face, folder, given.images),
         }
     write_record(record, given.out)
 

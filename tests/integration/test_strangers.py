@@ -167,11 +167,11 @@ class TestWrongVideoTrack:
             ("unmarked.nut", "libx264", 0),
         ],
     )
-    def test_a_picture_that_is_not_marked_as_cover(self, tmp_path, name, codec, flag):
-        picture = Track([COVER], "mjpeg", flag)
-        assert len(read_frames(write_tracks(tmp_path / name, [picture, Track(FILM, codec)]))) == 12
+    def test_a_cover_that_is_not_marked_as_cover(self, tmp_path, name, codec, flag):
+        cover = Track([COVER], "mjpeg", flag)
+        assert len(read_frames(write_tracks(tmp_path / name, [cover, Track(FILM, codec)]))) == 12
 
-    def test_a_film_with_an_attached_picture(self, tmp_path):
+    def test_a_film_with_an_attached_cover(self, tmp_path):
         with av.open(str(tmp_path / "a.mkv"), "w") as container:
             film = container.add_stream("libx264", rate=25)
             film.height, film.width, film.pix_fmt = 48, 64, "yuv420p"
@@ -205,7 +205,7 @@ class TestWrongVideoTrack:
         song = write_tracks(tmp_path / name, [track], sound=1, format=format)
         code, printed, error = recognize(song, write_video(tmp_path / "film.mp4", FILM), "--format", "json")
         assert code == 1
-        assert "has no video, only audio and a cover picture" in error
+        assert "has no video, only audio and a cover image" in error
         assert {json.loads(line)["source"] for line in printed.splitlines()} == {str(tmp_path / "film.mp4")}
 
     def test_an_audio_file_leaves_no_results(self, recognize, tmp_path):
@@ -393,7 +393,7 @@ class TestTiffVariants:
     )
 
     @staticmethod
-    def picture(samples: int) -> NDArray[np.float64]:
+    def sample(samples: int) -> NDArray[np.float64]:
         """Shades that no two samples share, from 0 to 1: (19, 23) or (19, 23, samples)."""
         y, x, sample = np.indices((19, 23, samples))
         values = (11 * x + 7 * y + 83 * sample) % 256 / 255
@@ -425,7 +425,7 @@ class TestTiffVariants:
             is_float = np.issubdtype(kind, np.floating)
             if samples not in needed or (is_planar and samples == 1) or (is_float and "predictor" in storage):
                 continue
-            values = self.picture(samples)
+            values = self.sample(samples)
             stored = values if is_float else np.round(values * np.iinfo(kind).max)
             extra = {"extrasamples": ["unassalpha"]} if (colours, samples) == ("rgb", 4) else {}
             data = write_tiff(
@@ -449,7 +449,7 @@ class TestTiffVariants:
 
     @pytest.mark.parametrize("big", [False, True])
     def test_planar_16_bits_are_read(self, big):
-        values = self.picture(3)
+        values = self.sample(3)
         for storage, order in itertools.product(({}, {"rowsperstrip": 5}, {"compression": "zlib"}), "<>"):
             stored = np.round(values * 65535).astype(np.uint16)
             pixels = decode_image(
@@ -466,7 +466,7 @@ class TestTiffVariants:
             write_tiff(np.zeros((32, 32, 3), np.uint16), photometric="rgb", is_planar=True, tile=(16, 16))
         )
 
-    def test_previews_of_raw_files_are_not_the_picture(self):
+    def test_previews_of_raw_files_are_not_the_image(self):
         preview = write_tiff(np.zeros((9, 9), np.uint8), subfiletype=1)
         assert "a camera's raw file" in error_of(preview)
         dng = write_tiff(np.zeros((9, 9), np.uint8), extratags=[(50706, 1, 4, (1, 4, 0, 0), True)])
@@ -575,33 +575,34 @@ class TestClocksThatJump:
         assert sum(len(line["faces"]) for line in lines) == 36
 
 
+def make_unreadable(name: str, kind: str) -> Path:
+    """Return a path in the current folder that is not a readable file, made unless its name rules that out."""
+    path = Path(name)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "dangling link":
+        path.symlink_to(f"nowhere{path.suffix}")
+    elif kind == "looping link":
+        path.symlink_to(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "link to a pipe":
+        os.mkfifo("pipe")
+        path.symlink_to("pipe")
+    elif kind == "long name":
+        path = Path(f"{'x' * 300}{path.suffix}")
+    elif kind == "line break":
+        path = Path(f"{path.stem}\n{path.suffix}")
+    return path
+
+
 class TestInaccessibleVideos:
     """Kind 7, videos: one that cannot be opened ended the run, was passed over in silence or waited for ever."""
-
-    def make(self, folder, kind):
-        """Return a path in the folder that is no readable file."""
-        path = folder / "bad.mp4"
-        if kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "socket":
-            with socket.socket(socket.AF_UNIX) as made:
-                made.bind(str(path))
-        elif kind == "folder":
-            path.mkdir()
-        elif kind == "dangling link":
-            path.symlink_to(folder / "nowhere.mp4")
-        elif kind == "looping link":
-            path.symlink_to(path)
-        elif kind == "device":
-            path.symlink_to("/dev/zero")
-        elif kind == "link to a pipe":
-            os.mkfifo(folder / "pipe")
-            path.symlink_to(folder / "pipe")
-        elif kind == "long name":
-            path = folder / ("x" * 300 + ".mp4")
-        elif kind == "line break":
-            path = folder / "bad\n.mp4"
-        return path
 
     KINDS = ("pipe", "socket", "folder", "dangling link", "looping link", "device", "link to a pipe", "long name")
 
@@ -609,7 +610,7 @@ class TestInaccessibleVideos:
     def test_one_line_and_the_others_are_read(self, recognize, tmp_path, monkeypatch, kind):
         monkeypatch.chdir(tmp_path)  # the name of a socket is at most 108 bytes long
         good = write_tracks(tmp_path / "good.mp4", [Track(FILM)])
-        bad = self.make(Path(), kind)
+        bad = make_unreadable("bad.mp4", kind)
         code, printed, error = recognize(bad, good, "--format", "json")
         assert code == 1
         (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
@@ -621,7 +622,7 @@ class TestInaccessibleVideos:
     def test_a_pattern_passes_over_nothing(self, recognize, tmp_path, monkeypatch, kind):
         monkeypatch.chdir(tmp_path)
         write_tracks(tmp_path / "good.mp4", [Track(FILM)])
-        self.make(Path(), kind)
+        make_unreadable("bad.mp4", kind)
         code, printed, error = recognize("*.mp4", "--format", "json", "--save", "out")
         assert code == 1
         assert error.count("error: bad.mp4") == 1
@@ -639,25 +640,6 @@ class TestInaccessibleSources:
 
     KINDS = ("pipe", "socket", "folder", "dangling link", "looping link", "device", "long name", "zero byte")
 
-    @staticmethod
-    def make(folder: Path, kind: str) -> Path:
-        """Return a path named like an image that is no readable file."""
-        path = folder / "bad.png"
-        if kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "socket":
-            with socket.socket(socket.AF_UNIX) as made:
-                made.bind(str(path))
-        elif kind == "folder":
-            path.mkdir()
-        elif kind == "dangling link":
-            path.symlink_to("nowhere.png")
-        elif kind == "looping link":
-            path.symlink_to(path)
-        elif kind == "device":
-            path.symlink_to("/dev/zero")
-        return folder / ("x" * 300 + ".png") if kind == "long name" else path
-
     @pytest.fixture
     def closed(self, monkeypatch):
         """Make folders named "closed" impossible to open, which the rights of root do not allow otherwise."""
@@ -673,7 +655,7 @@ class TestInaccessibleSources:
     @pytest.mark.parametrize("kind", KINDS[:-1])
     def test_named(self, mien, brightness, tmp_path, monkeypatch, kind):
         monkeypatch.chdir(save_grey(tmp_path / "in", SURE))
-        bad = self.make(Path(), kind)
+        bad = make_unreadable("bad.png", kind)
         code, printed, err = mien("recognize", bad, "0.png", *brightness, "--format", "json")
         assert code == 1
         assert err.startswith(f"error: {bad}")
@@ -684,7 +666,7 @@ class TestInaccessibleSources:
     @pytest.mark.parametrize("source", [".", "*.png", "**"])
     def test_found(self, mien, brightness, tmp_path, monkeypatch, kind, source):  # noqa: PLR0917
         monkeypatch.chdir(save_grey(tmp_path / "in", SURE))
-        self.make(Path(), kind)
+        make_unreadable("bad.png", kind)
         code, printed, err = mien("recognize", source, *brightness, "--format", "json")
         assert (code, err.count("\n")) == (1, 1)
         assert err.startswith("error: bad.png cannot be read (")
@@ -727,7 +709,7 @@ class TestInaccessibleSources:
         Path("closed").mkdir()
         Path("notes.txt").touch()
         for kind in ("pipe", "socket", "dangling link", "looping link", "device"):
-            self.make(Path(), kind).rename(f"{kind}.png")
+            make_unreadable("bad.png", kind).rename(f"{kind}.png")
         out = tmp_path / "out.parquet"
         with monkeypatch.context() as patch:  # in this process, where "closed" is closed
             patch.setattr(
@@ -746,7 +728,7 @@ class TestInaccessibleSources:
     @pytest.mark.parametrize("kind", KINDS[:1] + KINDS[3:7])
     def test_annotate_a_source_that_is_no_folder_or_list(self, mien, brightness, tmp_path, monkeypatch, kind):
         monkeypatch.chdir(tmp_path)
-        code, _, err = mien("annotate", self.make(Path(), kind), "-o", "out.parquet", *brightness)
+        code, _, err = mien("annotate", make_unreadable("bad.png", kind), "-o", "out.parquet", *brightness)
         assert (code, err.count("\n")) == (1, 1)
         assert "no such folder or list of images (" in err
 
@@ -766,7 +748,7 @@ class TestInaccessibleSources:
     @pytest.mark.parametrize("kind", KINDS)
     def test_python(self, tmp_path, monkeypatch, kind):
         monkeypatch.chdir(tmp_path)
-        path = "a\0b.png" if kind == "zero byte" else self.make(Path(), kind)
+        path = "a\0b.png" if kind == "zero byte" else make_unreadable("bad.png", kind)
         with pytest.raises(ImageError, match="cannot be read"):
             Recognizer(detector="none").recognize(path)
 
@@ -885,7 +867,7 @@ SHOWN_BY_VIEWERS = {
     "jpeg, short JFIF": with_jpeg_segment(JPEG, 0xE0, b"JFIF\0"),
     "jpeg, short Adobe": with_jpeg_segment(JPEG, 0xEE, b"Adobe\0"),
     "jpeg, short ICC": with_jpeg_segment(JPEG, 0xE2, b"ICC_PROFILE\0\5"),
-    "jpeg, broken list of pictures": with_jpeg_segment(JPEG, 0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff"),
+    "jpeg, broken list of images": with_jpeg_segment(JPEG, 0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff"),
     "bmp 5, empty alpha": bmp(INVISIBLE, MASKS),
     "bmp 4, empty alpha": bmp(INVISIBLE, MASKS, header=108),
     "bmp 3, empty alpha": bmp(INVISIBLE, MASKS, header=56),
@@ -1065,7 +1047,7 @@ class TestSeveralFrames:
         pages = b"".join(row[:-4] + struct.pack("<I", 8 + len(row) * (i + 1)) for i in range(100_000))
         begun = perf_counter()
         assert len(EncodedImage(many)) == 200_001
-        with pytest.raises(ImageError, match="no picture"):
+        with pytest.raises(ImageError, match="no image"):
             EncodedImage(b"II*\0\x08\0\0\0" + pages)
         assert perf_counter() - begun < 20
 
@@ -1805,7 +1787,7 @@ class TestResultsOfVideos:
         bright = [(frame.time, bool(frame.pixels[30:].mean() > 100)) for frame in read_frames(path)]
         return [time for (_, before), (time, now) in itertools.pairwise(bright) if now and not before]
 
-    def test_sound_of_joined_clips_stays_with_the_pictures(self, recognize, tmp_path):
+    def test_sound_of_joined_clips_stays_with_the_frames(self, recognize, tmp_path):
         part = write_flashes(tmp_path / "a.ts", "libx264", "aac").read_bytes()
         (tmp_path / "b.ts").write_bytes(part * 3)
         assert recognize(tmp_path / "b.ts", "--save", tmp_path / "out")[0] == 0

@@ -1,4 +1,4 @@
-"""Open files that people name: what is no file, and could block or never end, is refused before it is opened."""
+"""Open files that people name; what is not a regular file, and could block or never end, is refused first."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Page:
         return (self.values(tag, 1) or (default,))[0]
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         """Whether the page is neither a preview nor a mask of another one."""
         return not self.value(SUBFILE, 0) & (PREVIEW | MASK)
 
@@ -207,7 +207,7 @@ def read_pages(data: bytes) -> list[Page]:
         pass
     if pages and (pages[0].values(DNG) or data[8:10] == b"CR"):
         raise ImageError("This is a camera's raw file; develop it to JPEG or PNG.")
-    pictures = [page for page in pages if page.is_picture]
-    if not pictures:
-        raise ImageError("This TIFF file has no picture: it is damaged, or a camera's raw file.")
-    return pictures
+    images = [page for page in pages if page.is_image]
+    if not images:
+        raise ImageError("This TIFF file holds no image: it is damaged, or a camera's raw file.")
+    return images

@@ -25,10 +25,10 @@ AROUND = CropSpec(scale=3, shift_x=0, shift_y=0)
 
 @dataclass(frozen=True)
 class _Tile:
-    """A picture (TILE, TILE, 3) and two lines of text; the highest rank is shown first."""
+    """An image (TILE, TILE, 3) and two lines of text; the highest rank is shown first."""
 
     rank: float
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     lines: tuple[str, str]
 
 
@@ -77,7 +77,7 @@ class MistakeSheet:
         for row, tiles in enumerate(rows):
             for column, tile in enumerate(tiles):
                 x, y = column * TILE, row * (TILE + CAPTION)
-                sheet.paste(Image.fromarray(tile.picture), (x, y))
+                sheet.paste(Image.fromarray(tile.image), (x, y))
                 for line, text in enumerate(tile.lines):
                     shown = text if len(text) <= LONGEST_LINE else f"...{text[3 - LONGEST_LINE :]}"
                     draw.text((x + 3, y + TILE + 1 + 14 * line), shown, font=font, fill="white")

@@ -75,13 +75,13 @@ def _heading(number: int, face: Face) -> str:
 
 
 def _panel(number: int, face: Face, pixels: NDArray[np.uint8] | None) -> str:
-    picture = ""
+    tag = ""
     if pixels is not None:
         file = io.BytesIO()
         Image.fromarray(_portrait(face, pixels)).save(file, "JPEG", quality=85)
         data = base64.b64encode(file.getvalue()).decode()
         look = f"width:{SIDE}px;height:{SIDE}px;border-radius:4px"
-        picture = f'<img alt="face {number}" style="{look}" src="data:image/jpeg;base64,{data}">'
+        tag = f'<img alt="face {number}" style="{look}" src="data:image/jpeg;base64,{data}">'
     colours = colours_of(list(face.probabilities))
     rows = "".join(
         f'<tr style="background:none"><td style="padding:0 6px 0 0;text-align:left">{escape(label)}</td>'
@@ -92,7 +92,7 @@ def _panel(number: int, face: Face, pixels: NDArray[np.uint8] | None) -> str:
     )
     return (
         f'<figure style="margin:0"><figcaption style="font-weight:bold">{escape(_heading(number, face))}</figcaption>'
-        f'<div style="display:flex;gap:8px;align-items:center">{picture}'
+        f'<div style="display:flex;gap:8px;align-items:center">{tag}'
         f'<table style="border-collapse:collapse;font-size:11px;margin:0">{rows}</table></div></figure>'
     )
 

@@ -49,7 +49,7 @@ class Result(ABC):
         """Return the result as JSON values."""
 
     @abstractmethod
-    def picture(self) -> NDArray[np.uint8]:
+    def read_image(self) -> NDArray[np.uint8]:
         """Return the upright image, RGB (h, w, 3); `ImageError` if it is not known or cannot be read any more."""
 
     @property
@@ -97,13 +97,13 @@ class Result(ABC):
             The path.
 
         Raises:
-            ImageError: The name has another ending, the file cannot be written, or `picture` cannot be read.
+            ImageError: The name has another ending, the file cannot be written, or `read_image` cannot be read.
         """
         file = Path(path)
         kind = file.suffix.lower()
         if kind in DRAWINGS:
             buffer = io.BytesIO()
-            Image.fromarray(draw_still(self.picture(), self.faces)).save(buffer, DRAWINGS[kind], quality=92)
+            Image.fromarray(draw_still(self.read_image(), self.faces)).save(buffer, DRAWINGS[kind], quality=92)
             content: bytes | str = buffer.getvalue()
         elif kind == ".json":
             content = json.dumps(self.to_json(), indent=1) + "\n"
@@ -123,15 +123,15 @@ class Result(ABC):
         A notebook shows what is returned; `plot().show()` opens a window.
 
         Raises:
-            ImageError: As in `picture`.
+            ImageError: As in `read_image`.
         """
-        pixels = self.picture()
+        pixels = self.read_image()
         return Image.fromarray(plot_panels(draw_still(pixels, self.faces), pixels, self.faces))
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: each face with a bar for every probability."""
         try:
-            pixels = self.picture()
+            pixels = self.read_image()
         except ImageError:
             pixels = None
         return show_panels(self.name, pixels, self.faces)
@@ -166,7 +166,7 @@ class ImageResult(Result):
         frame = {"frame": self.frame, "frames": self.frames} if self.frames > 1 else {}
         return {"source": self.source, **frame, **_image_json(self)}
 
-    def picture(self) -> NDArray[np.uint8]:
+    def read_image(self) -> NDArray[np.uint8]:
         """Return the upright image, RGB (h, w, 3), read once more; `ImageError` if that fails."""
         if self.image is None:
             raise ImageError(f"The result for {self.name} does not hold its image; `Recognizer.recognize` returns it.")
@@ -199,7 +199,7 @@ class FrameResult(Result):
         """Return the result as JSON values."""
         return {"frame": self.index, "time": round(self.time, 4), **_image_json(self)}
 
-    def picture(self) -> NDArray[np.uint8]:
+    def read_image(self) -> NDArray[np.uint8]:
         """Return the frame, RGB (h, w, 3); `ImageError` if it is not kept."""
         if self.pixels is None:
             raise ImageError(f"The frame at {self.name} is not kept.")

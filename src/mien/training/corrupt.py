@@ -26,7 +26,7 @@ class Corruption(nn.Module):
     """Corrupts faces as a recipe says; see `CorruptionSettings`.
 
     In a batch of n, a corruption of probability p hits n p faces, rounded up or down at random. The order is that in
-    which a picture comes about: pose, obstacle, lens, light, sensor, file.
+    which an image comes about: pose, obstacle, lens, light, sensor, file.
 
     Args:
         settings: Probabilities and limits.

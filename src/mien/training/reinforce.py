@@ -23,11 +23,11 @@ from mien.training.faces import Faces, make_faces, measure_input
 from mien.training.hardware import precision_here
 from mien.training.reinforcement import (
     MANIFEST,
-    SMALL_PICTURES,
+    SMALL_IMAGES,
     Manifest,
     describe,
     digest,
-    small_pictures,
+    small_images,
 )
 from mien.training.stored_views import image_name, logits_name
 
@@ -97,8 +97,8 @@ def _begin(folder: Path, made_from: dict[str, Any], views: int, faces: Faces) ->
             raise MienError(f"{folder} holds something else; name a new or empty folder with --out.")
         folder.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(made_from, views, commit=current_commit())
-        with whole_file(folder / SMALL_PICTURES) as file:
-            np.save(file, small_pictures(faces), allow_pickle=False)
+        with whole_file(folder / SMALL_IMAGES) as file:
+            np.save(file, small_images(faces), allow_pickle=False)
     manifest.save(folder)
     return manifest
 

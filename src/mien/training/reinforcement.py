@@ -2,7 +2,7 @@
 
 A student then learns from an ensemble at the cost of a network without a teacher (Faghri et al., "Reinforce Data,
 Multiply Impact", ICCV 2023). `mien.training.reinforce` writes the folder. `reinforcement.json` says what it holds,
-`images-K.npy` and `logits-K.npy` are view K, and `faces.npy` has small pictures of the original faces, by which a
+`images-K.npy` and `logits-K.npy` are view K, and `faces.npy` has small images of the original faces, by which a
 student's faces are recognized at any size.
 """
 
@@ -31,9 +31,9 @@ from mien.training.stored_views import StoredViews, ViewFiles, image_name, logit
 
 MANIFEST = "reinforcement.json"
 FORMAT = 1
-SMALL_PICTURES = "faces.npy"
+SMALL_IMAGES = "faces.npy"
 SMALL_SIDE = 4
-# Grey levels by which a face's small picture may differ if the face was loaded at another size.
+# Grey levels by which a face's small image may differ if the face was loaded at another size.
 LARGEST_DIFFERENCE = 8
 # A student may blend views, which blends the teachers' probabilities too.
 OWN_AUGMENTATION = {"mixup", "cutmix"}
@@ -143,7 +143,7 @@ def open_reinforcement(recipe: Recipe, dataset: FaceDataset, faces: Faces, spec:
         )
     for number, view in enumerate(manifest.views):
         check_view(folder, number, view)
-    if not _are_same(np.load(folder / SMALL_PICTURES), small_pictures(faces)):
+    if not _are_same(np.load(folder / SMALL_IMAGES), small_images(faces)):
         raise MienError(f"{folder} has views of other faces; make views of these with `mien reinforce`.")
     return Reinforcement(folder, manifest)
 
@@ -176,7 +176,7 @@ def check_view(folder: Path, number: int, view: Mapping[str, Any]) -> None:
             raise MienError(f"{folder / name} is missing or damaged; remove the folder and run `mien reinforce` again.")
 
 
-def small_pictures(faces: Faces) -> NDArray[np.uint8]:
+def small_images(faces: Faces) -> NDArray[np.uint8]:
     """Return the faces at 4 x 4 pixels, grey: (n, 4, 4) uint8."""
     chunks = []
     for start in range(0, len(faces), FACES_PER_CHUNK):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -44,6 +45,24 @@ async def get_engine(connection: HTTPConnection) -> Engine:
 
 
 LoadedEngine = Annotated[Engine, Depends(get_engine)]
+
+
+@asynccontextmanager
+async def read_video(
+    request: Request, engine: Engine, options: StreamOptions
+) -> AsyncIterator[tuple[Work, Callable[[int], None]]]:
+    """Read an uploaded video, which counts among the server's bytes in memory until the context ends.
+
+    Yields:
+        The work on the video, and a function that counts more bytes.
+    """
+    recognizer = engine.recognizer(options.model, options.detector)
+    upload = Upload("video", "video", 1, engine.settings.limits.video_bytes)
+    check_type(request, upload)
+    engine.videos.check()
+    with engine.bytes.share() as take:
+        ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
+        yield Work(recognizer, options.stream_settings(), data, engine.settings.limits), take
 
 
 @router.post(
@@ -90,15 +109,8 @@ async def recognize_video(
 
     Send the video as the body, or a form with one file named `video`. It is only kept in memory.
     """
-    recognizer = engine.recognizer(options.model, options.detector)
-    upload = Upload("video", "video", 1, engine.settings.limits.video_bytes)
-    check_type(request, upload)
-    engine.videos.check()
-    with engine.bytes.share() as take:
-        ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
-        results = process_video(
-            engine, Work(recognizer, options.stream_settings(), data, engine.settings.limits).lines()
-        )
+    async with read_video(request, engine, options) as (work, _):
+        results = process_video(engine, work.lines())
         # the first frame comes before the status, which can then report an unreadable video
         return JsonLines(await anext(results), results)
 
@@ -117,13 +129,8 @@ async def annotate_video(
 
     Send the video as the body, or a form with one file named `video`. Both are only kept in memory.
     """
-    recognizer = engine.recognizer(options.model, options.detector)
-    upload = Upload("video", "video", 1, engine.settings.limits.video_bytes)
-    check_type(request, upload)
-    engine.videos.check()
-    with engine.bytes.share() as take:
-        ((_, data),) = await read_files(request, upload, engine.settings.timeouts, take)
-        work, file = Work(recognizer, options.stream_settings(), data, engine.settings.limits), BytesIO()
+    async with read_video(request, engine, options) as (work, take):
+        file = BytesIO()
         async with aclosing(process_video(engine, work.draw(file))) as frames:
             async for added in frames:
                 take(added)

@@ -133,7 +133,7 @@ def is_video(source: str) -> bool:
 
 
 def expand_video(source: str) -> list[str]:
-    """Return what matches a glob, sorted, or any other source as it is; whatever is no video is rejected when opened.
+    """Return what matches a glob, sorted, or any other source as it is; what is not a video is rejected when opened.
 
     Raises:
         ImageError: No file matches.

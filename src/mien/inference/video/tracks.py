@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-# Codecs of pictures. Covers are stored with them, often without being marked as covers, and so are old cameras' films.
-PICTURE_CODECS = {"mjpeg", "png", "apng", "gif", "bmp", "webp", "tiff", "jpeg2000", "jpegls", "jpegxl"}
+# Codecs of still images. Covers are stored with them, often without being marked as covers; so are old cameras' films.
+IMAGE_CODECS = {"mjpeg", "png", "apng", "gif", "bmp", "webp", "tiff", "jpeg2000", "jpegls", "jpegxl"}
 
 
 def find_film(container: InputContainer, name: str) -> VideoStream:
-    """Return the video track to read: not a cover picture or thumbnails, and the default one of several.
+    """Return the video track to read: not a cover or thumbnails, and the default one of several.
 
     Raises:
         VideoError: There is none, or none that can be decoded. The error says what the file contains instead.
@@ -40,14 +40,14 @@ def find_sound(container: InputContainer, film: VideoStream) -> AudioStream | No
 
 
 def may_be_cover(container: InputContainer, film: VideoStream) -> bool:
-    """Return whether a track is a cover unless it has more than one frame: a picture beside sound."""
-    return bool(container.streams.audio) and film.codec_context.name in PICTURE_CODECS
+    """Return whether a track is a cover unless it has more than one frame: an image beside sound."""
+    return bool(container.streams.audio) and film.codec_context.name in IMAGE_CODECS
 
 
 def no_video(container: InputContainer, name: str) -> VideoError:
     """Return the error that says what a file without a film contains."""
     kinds: list[str] = sorted({stream.type for stream in container.streams if stream.type != "video"})
-    kinds += ["a cover picture"] if container.streams.video else []
+    kinds += ["a cover image"] if container.streams.video else []
     return VideoError(f"{name} has no video, only {' and '.join(kinds) or 'an empty container'}.")
 
 
@@ -62,7 +62,7 @@ def _rank(stream: Stream, best: Stream | None) -> tuple[bool, ...]:
     secondary |= Disposition.hearing_impaired | Disposition.visual_impaired
     return (
         stream.codec_context is not None,
-        stream.codec_context is not None and stream.codec_context.name not in PICTURE_CODECS,
+        stream.codec_context is not None and stream.codec_context.name not in IMAGE_CODECS,
         stream.frames != 1,
         not stream.disposition & secondary,
         bool(stream.disposition & Disposition.default),
@@ -71,7 +71,7 @@ def _rank(stream: Stream, best: Stream | None) -> tuple[bool, ...]:
 
 
 def _is_extra(stream: Stream) -> bool:
-    """Return whether a video track is no film but a cover, thumbnails, or a still picture for one."""
+    """Return whether a video track is not a film but a cover, thumbnails or a still image."""
     from av.stream import Disposition
 
     extras = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
