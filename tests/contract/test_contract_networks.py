@@ -109,11 +109,12 @@ def test_the_smallest_input_works_and_a_smaller_one_is_an_error(network):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gradients_reach_every_parameter(name):
+def test_gradients_reach_every_trained_parameter(name):
     torch.manual_seed(0)
     network = registry.create(name).train()
     F.cross_entropy(network(images_for(network, 4)), torch.arange(4)).backward()
-    idle = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    trained = {key: p for key, p in network.named_parameters() if p.requires_grad}
+    idle = [key for key, p in trained.items() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not idle
 
 
@@ -173,7 +174,8 @@ def test_an_ablation_changes_something(name, change):
     if count_parameters(plain) == count_parameters(changed):
         images = images_for(plain, 1)
         with torch.no_grad():
-            assert not torch.allclose(plain.eval()(images), changed.eval()(images))
+            # as initialized, where some changes are too small to see, or with norms as after training
+            assert any(not torch.allclose(p(plain)(images), p(changed)(images)) for p in (nn.Module.eval, randomize))
 
 
 def test_every_built_in_network_has_ablations():

@@ -8,6 +8,7 @@ import torch
 from numpy_layers import Array, as_array, check, conv_of, excite, linear, map_of, relative_error, sigmoid
 from torch import nn
 
+from mien.models.layers.folding import fold
 from mien.models.modulators.spam import SPAM
 from mien.models.network import Stage
 
@@ -52,7 +53,7 @@ def pairwise(x: Array, module, use_multi_scale: bool) -> tuple[Array, Array]:
         )
     else:
         query, key = conv_of(x, module.query), conv_of(x, module.key)
-    values = conv_of(modulated_spectrum(x, module.value), module.value.mix)
+    values = conv_of(spectrum(x, module.value.use_fft), module.value.mix)
     values = values * channel_gate(values.mean((2, 3)), module.value.excitation)
     n, channels, height, width = x.shape
     flat = [maps.reshape(n, channels, -1) for maps in (query, key, values)]
@@ -77,14 +78,22 @@ def elementwise(x: Array, module, use_multi_scale: bool) -> tuple[Array, Array]:
     z = modulated_spectrum(x, module.value)
     values = conv_of(z, module.value.mix) * channel_gate(z.mean((2, 3)), module.value.excitation)
     attention = sigmoid(query * values)
-    return attention, attention * values * channel_gate(values.mean((2, 3)), module.excitation) + x
+    source = values if module.gate_source == "values" else attention * values
+    return attention, attention * values * channel_gate(source.mean((2, 3)), module.excitation) + x
 
 
-@pytest.mark.parametrize(("form", "reference"), [("pairwise", pairwise), ("elementwise", elementwise)])
+FORMS = [
+    ({"form": "pairwise"}, pairwise),
+    ({"form": "elementwise"}, elementwise),
+    ({"form": "elementwise", "gate_source": "fused"}, elementwise),
+]
+
+
+@pytest.mark.parametrize(("form", "reference"), FORMS)
 @pytest.mark.parametrize(("use_fft", "use_multi_scale"), SWITCHES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_module_is_its_equations(form, reference, use_fft, use_multi_scale, shape):
-    modulator = module_of(form=form, use_fft=use_fft, use_multi_scale=use_multi_scale)
+    modulator = module_of(**form, use_fft=use_fft, use_multi_scale=use_multi_scale)
     x = map_of(CHANNELS, shape)
     attention, wanted = reference(as_array(x), modulator.fusion, use_multi_scale)
     assert relative_error(modulator.attention(x), attention) < 1e-10
@@ -99,13 +108,28 @@ def test_gradients_are_right(form, use_fft, use_multi_scale):
     modulator = SPAM(stage, form=form, use_fft=use_fft, use_multi_scale=use_multi_scale, reduction=1).double()
     x = torch.randn(2, 3, 3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(modulator, (x,))
-    parameters = tuple(modulator.parameters())
-    names = [name for name, _ in modulator.named_parameters()]
+    trained = {name: parameter for name, parameter in modulator.named_parameters() if parameter.requires_grad}
+    names, parameters = list(trained), tuple(trained.values())
 
     def run(*values):
         return torch.func.functional_call(modulator, dict(zip(names, values, strict=True)), (x.detach(),))
 
     assert torch.autograd.gradcheck(run, parameters)
+
+
+def test_the_unused_norm_has_no_effect_no_gradient_and_is_dropped_by_folding():
+    modulator = module_of()
+    x = map_of(CHANNELS, (1, 3, 4))
+    before, norm = modulator(x), modulator.fusion.norm
+    nn.init.normal_(norm.weight)
+    assert torch.equal(modulator(x), before)
+    assert not any(parameter.requires_grad for parameter in norm.parameters())
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in fold(modulator, x).modules())
+
+
+def test_only_the_elementwise_form_has_the_gate_of_equation_9():
+    with pytest.raises(ValueError, match=r"only form = .elementwise. has the gate"):
+        SPAM(Stage("stage3", CHANNELS, 16), gate_source="fused")
 
 
 def test_the_gate_of_the_spectrum_depends_on_the_top_left_position_alone():

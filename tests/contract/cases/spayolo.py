@@ -16,6 +16,7 @@ ABLATIONS = {
         spam(use_multi_scale=False),  # row 4
         spam(use_fft=False, use_multi_scale=False),
         spam(form="elementwise"),
+        spam(form="elementwise", gate_source="fused"),
         spam(form="elementwise", use_fft=False),
         spam(form="elementwise", use_multi_scale=False),
         spam(reduction=8),

@@ -64,7 +64,7 @@ def test_options_reach_the_optimizer_and_lists_become_tuples(module):
         ("adan", 0.1, {"betas": [0.9, 0.99]}, "Optimizer 'adan' has 3 betas, not 2: (0.98, 0.92, 0.99)."),
         ("adamw", 0.1, {"betas": [0.9, 0.99, 0.9]}, "Optimizer 'adamw' has 2 betas, not 3"),
         ("adabob", 0.1, {"betas": [0.9, 1.0]}, "betas are (0.9, 1.0); both must be in [0, 1)."),
-        ("adabob", 0.1, {"gamma": 0.0}, "final_lr and gamma are 0.1 and 0.0; both must be above 0."),
+        ("adabob", 0.1, {"gamma": 0.0}, "final_lr and gamma are 0.0001 and 0.0; both must be above 0."),
         ("adabob", 0.1, {"eps": -1.0}, "lr, eps and weight_decay are 0.1, -1.0 and 0; each must be at least 0."),
     ],
 )
@@ -82,7 +82,7 @@ DECOUPLED, PROXIMAL = 1 - 0.05, 1 / 1.05
 @pytest.mark.parametrize(
     ("name", "options", "left"),
     [
-        ("adabob", {}, DECOUPLED),
+        ("adabob", {"use_decoupled_decay": True}, DECOUPLED),
         ("adamw", {}, DECOUPLED),
         ("lion", {}, DECOUPLED),
         ("adan", {}, PROXIMAL),
@@ -100,7 +100,7 @@ def test_decoupled_decay_shrinks_every_weight_by_its_share(name, options, left):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("adam", {}), ("adamax", {}), ("adabob", {"use_decoupled_decay": False}), ("lion", {"weight_decouple": False})],
+    [("adam", {}), ("adamax", {}), ("adabob", {}), ("lion", {"weight_decouple": False})],
 )
 def test_decay_in_the_gradient_is_a_gradient_like_any_other(name, options):
     start = torch.tensor([3.0, -0.01], dtype=torch.float64)
@@ -144,4 +144,4 @@ def test_a_missing_package_is_an_error(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(RecipeError, match="Optimizer 'lion' needs the package pytorch-optimizer"):
         create_optimizer("lion", module.parameters(), lr=0.1, weight_decay=0)
-    assert create_optimizer("adabob", module.parameters(), lr=0.1, weight_decay=0).defaults["final_lr"] == 0.1
+    assert create_optimizer("adabob", module.parameters(), lr=0.1, weight_decay=0).defaults["final_lr"] == 1e-4

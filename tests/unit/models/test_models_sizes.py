@@ -60,7 +60,7 @@ MODULATORS = [
     ("sldcnn_spatial", {}, 64, 98 + 1),
     ("sldcnn_spatial", {"maps": 3, "kernel": 3}, 64, 54 + 3),
     ("spam", {}, 256, 655_936),
-    ("spam", {"use_fft": False}, 256, 655_936 - 2 * 256),
+    ("spam", {"use_fft": False}, 256, 655_936),
     ("spam", {"use_multi_scale": False}, 256, 296_768),
     ("spam", {"form": "elementwise"}, 256, 351_236),
     ("spam", {"reduction": 8}, 256, 655_936 - 32 * 513),

@@ -41,43 +41,69 @@ class MultiScale(nn.Module):
 
 
 class SpectralValues(nn.Module):
-    r"""The real part of a map's spectrum, mixed over channels and weighted by channel.
+    r"""Values from the real part of a map's spectrum; the subclasses say how.
 
-    .. math::
-        z &= \gamma \odot \mathrm{Re}\, \mathcal{F}(x) + \beta \qquad \text{Eq. (3), (4)} \\
-        F_c &= W * z + b \qquad \text{Eq. (5)} \\
-        V &= F_c \odot \varphi(u) \qquad \text{Eq. (6), (7)}
-
-    where :math:`\mathcal{F}` is the orthonormal transform over the positions, :math:`\gamma` (from 1) and
-    :math:`\beta` (from 0) have one value for each channel, :math:`W` is 1 x 1 and :math:`\varphi` is `Excitation.gate`
-    with `hidden` middle channels: of :math:`u = F_c` and with biases where `use_mixed_gate`, else of :math:`u = z`
-    without, as in Eq. (6). There is no inverse transform: positions of V are frequencies, the zero frequency first.
-
-    The mean of a whole spectrum is the map's first value, by the inverse transform at position 0:
-    :math:`\mathrm{GAP}(\mathrm{Re}\, \mathcal{F}(x)) = x_{00} / \sqrt{HW}`. So the gate depends on nothing in the map
-    but its top left corner; without FFT it depends on the mean.
-
-    Without `use_fft`, :math:`z = x`.
+    :math:`\mathcal{F}` is the orthonormal transform over the positions. There is no inverse transform: positions of the
+    values are frequencies, the zero frequency first. Without `use_fft` the map takes the place of its spectrum.
 
     Shape: (N, channels, H, W), kept.
     """
 
-    def __init__(self, channels: int, hidden: int, *, use_fft: bool, use_mixed_gate: bool) -> None:
+    def __init__(self, channels: int, hidden: int, *, use_fft: bool, use_bias: bool) -> None:
         super().__init__()
         self.use_fft = use_fft
-        self.use_mixed_gate = use_mixed_gate
-        if use_fft:
-            self.gamma = nn.Parameter(torch.ones(channels, 1, 1))
-            self.beta = nn.Parameter(torch.zeros(channels, 1, 1))
         self.mix = nn.Conv2d(channels, channels, 1)
-        self.excitation = Excitation(channels, hidden, use_bias=use_mixed_gate)
+        self.excitation = Excitation(channels, hidden, use_bias=use_bias)
 
     def spectrum(self, maps: Tensor) -> Tensor:
         """Return Re F(x), or the map itself without `use_fft`."""
         return observe(self, "spectrum", dft2(maps)[0]) if self.use_fft else observe(self, "values", maps)
 
+
+class ReleasedValues(SpectralValues):
+    r"""As released: mixed over channels and weighted by the mixed map's own squeeze and excitation, with biases.
+
+    .. math:: F_c = W * \mathrm{Re}\, \mathcal{F}(x) + b, \qquad V = F_c \odot \varphi(F_c)
+
+    where :math:`W` is 1 x 1 and :math:`\varphi` is `Excitation.gate` with `hidden` middle channels.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, use_fft: bool) -> None:
+        super().__init__(channels, hidden, use_fft=use_fft, use_bias=True)
+
     def forward(self, maps: Tensor) -> Tensor:
         """Return V."""
-        modulated = self.spectrum(maps) * self.gamma + self.beta if self.use_fft else self.spectrum(maps)
+        mixed: Tensor = self.mix(self.spectrum(maps))
+        return mixed * self.excitation.gate(mixed)
+
+
+class WrittenValues(SpectralValues):
+    r"""As written: scaled and shifted by channel, mixed over channels, and weighted by channel.
+
+    .. math::
+        z &= \gamma \odot \mathrm{Re}\, \mathcal{F}(x) + \beta \qquad \text{Eq. (3), (4)} \\
+        F_c &= W * z + b \qquad \text{Eq. (5)} \\
+        V &= F_c \odot \varphi(z) \qquad \text{Eq. (6), (7)}
+
+    where :math:`\gamma` (from 1) and :math:`\beta` (from 0) have one value for each channel, :math:`W` is 1 x 1 and
+    :math:`\varphi` is `Excitation.gate` with `hidden` middle channels, without biases.
+
+    The mean of a whole spectrum is the map's first value, by the inverse transform at position 0:
+    :math:`\mathrm{GAP}(\mathrm{Re}\, \mathcal{F}(x)) = x_{00} / \sqrt{HW}`. So the gate depends on nothing in the map
+    but its top left corner; without FFT, where :math:`z = x`, it depends on the mean. The same holds for
+    `ReleasedValues`, whose :math:`F_c` has the mean of a mixed spectrum.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, use_fft: bool) -> None:
+        super().__init__(channels, hidden, use_fft=use_fft, use_bias=False)
+        if use_fft:
+            self.gamma = nn.Parameter(torch.ones(channels, 1, 1))
+            self.beta = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return V."""
+        modulated = self.spectrum(maps)
+        if self.use_fft:
+            modulated = modulated * self.gamma + self.beta
         mixed: Tensor = self.mix(modulated)
-        return mixed * self.excitation.gate(mixed if self.use_mixed_gate else modulated)
+        return mixed * self.excitation.gate(modulated)

@@ -6,8 +6,8 @@ parameter theta at learning rate lr:
 
 | optimizer | weight decay |
 |---|---|
-| adabob | decoupled: theta (1 - lr w) before the step; `use_decoupled_decay = false`: as adam |
 | adam, adamax, sgd | L2 term: w theta is added to the gradient, and so scaled with it |
+| adabob | L2 term; `use_decoupled_decay = true`: as adamw |
 | adamw | decoupled: theta (1 - lr w) before the step |
 | adan | decoupled, proximal: theta / (1 + lr w) after the step; `weight_decouple = true`: as adamw |
 | lion | decoupled: theta (1 - lr w) before the step; `weight_decouple = false`: as adam |
