@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
 
-.PHONY: help setup test lint lab demo clean
+.PHONY: help setup test lint lab docs demo clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ lint: setup
 lab: setup ## Check the result pages and run the tests of lab/
 	$(VENV)/bin/python -m lab pages --check
 	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile lab/tests
+
+docs: setup ## Build the site in build/site, and check its links
+	$(VENV)/bin/python -m lab site
 
 demo: $(DEMO)/.ready ## Recognize the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn

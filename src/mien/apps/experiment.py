@@ -106,16 +106,20 @@ def _show(summaries: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     from mien.apps.run_tables import print_runs
 
+    headings = ["ablation", "protocol", "runs", "split", "accuracy", "mean class", "without\nduplicates"]
     rows = [
-        (row["ablation"] or "(the recipe)", row["protocol"] or "recipe", f"{row['finished']}/{row['planned']}",
-         row["split"] or "-", *(_percent(row, key) for key in SCORES))
+        [row["ablation"] or "(the recipe)", row["protocol"] or "recipe", f"{row['finished']}/{row['planned']}",
+         row["split"] or "-", *(_percent(row, key) for key in SCORES)]
         for row in summaries
     ]  # fmt: skip
-    print_runs(("ablation", "protocol", "runs", "split", "accuracy", "mean class", "without\nduplicates"), rows)
+    if not any(row["protocol"] for row in summaries):  # a narrow terminal has no room for what says nothing
+        for cells in (headings, *rows):
+            del cells[1]
+    print_runs(headings, rows)
 
 
 def _percent(row: dict[str, Any], key: str) -> str:
     if row[key] is None:
         return points(None)
     deviation = row.get(f"{key}_deviation")
-    return points(row[key]) + ("" if deviation is None else f" +- {points(deviation)}") + " %"
+    return points(row[key]) + ("" if deviation is None else f" ± {points(deviation)}") + " %"

@@ -220,7 +220,7 @@ def explain(  # noqa: PLR0913 - the options, by name
     Raises:
         MienError: The model, an image, the method, the layer or the label cannot be used.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import mien
         >>> (result,) = mien.explain("default", np.full((64, 64), 128, np.uint8), detector="none")

@@ -44,7 +44,7 @@ class FoundFaces:
 class Recognizer:
     """A face detector and an expression network. Safe to share between threads, and to send to other processes.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mien import Recognizer
         >>> result = Recognizer(detector="none").recognize(np.zeros((48, 48), np.uint8))

@@ -15,7 +15,7 @@ def assign(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
     Returns:
         min(n, m) pairs (row, column), sorted by row. Each row and each column occurs at most once.
 
-    Example:
+    Examples:
         >>> assign(np.array([[1.0, 2.0], [0.0, 3.0]]))
         [(0, 1), (1, 0)]
     """

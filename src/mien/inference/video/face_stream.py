@@ -192,7 +192,7 @@ def stream(
             results of all readable frames.
         MissingExtraError: The source requires PyAV, which is not installed.
 
-    Example:
+    Examples:
         >>> import mien, numpy as np
         >>> images = np.zeros((2, 120, 160, 3), np.uint8)
         >>> for frame in mien.stream(images, mien.Recognizer(detector="none", use_rejection=False)):

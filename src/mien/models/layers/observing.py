@@ -38,7 +38,7 @@ def observing(network: nn.Module) -> Iterator[Observations]:
     The network continues with the very same tensors, so gradients by them can be taken. Of a part that computes
     something twice, the last is kept. One observer at a time, in one thread.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mien.models import registry
         >>> network = registry.create("despam", in_channels=3).eval()
