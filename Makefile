@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
 
-.PHONY: help setup test lint lab docs demo clean
+.PHONY: help setup test lint lab docs browser browser-test demo clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,16 @@ lab: setup ## Check the result pages and run the tests of lab/
 docs: setup ## Build the site in build/site, and check its links
 	$(VENV)/bin/python -m lab site
 
+browser: browser/node_modules/.ready ## Build mien-web and its page in browser/build and browser/dist (needs Node.js)
+	cd browser && node build.mjs
+
+browser-test: browser/node_modules/.ready ## Check mien-web's types and run its tests (needs Node.js)
+	cd browser && npx --no-install tsc && node test.mjs
+
+browser/node_modules/.ready: browser/package-lock.json
+	cd browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 demo: $(DEMO)/.ready ## Recognize the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn
 
@@ -47,5 +57,5 @@ $(DEMO)/.ready: pyproject.toml constraints.txt
 	rm -r $(DEMO)/unpacked $(DEMO)/wheels
 	@touch $@
 
-clean: ## Remove both environments and all caches
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+clean: ## Remove environments, builds and caches
+	rm -rf $(VENV) $(DEMO) browser/node_modules browser/build browser/dist .mypy_cache .ruff_cache .pytest_cache

@@ -2,10 +2,11 @@
 
 import { Announcer } from "./announcer.js";
 import { drawCard } from "./card.js";
-import { Client, ServerProblem } from "./client.js";
 import { save } from "./download.js";
+import { Engine } from "./engine.js";
 import { ImageSource } from "./image_source.js";
 import { LiveSource } from "./live_source.js";
+import { Problem } from "./problem.js";
 import { Session } from "./session.js";
 import { VideoSource } from "./video_source.js";
 import { View } from "./view.js";
@@ -17,7 +18,7 @@ const RETRY_MODELS = 3000; // milliseconds
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 const fields = page.settings.elements;
 const announcer = new Announcer(page.status, page.problem, page.summary);
-const parts = { page, announcer, view: new View(page, announcer), session: new Session(), client: new Client() };
+const parts = { page, announcer, view: new View(page, announcer), session: new Session(), client: new Engine() };
 const { view, session, client } = parts;
 const live = new LiveSource(parts);
 const images = new ImageSource(parts);
@@ -110,7 +111,7 @@ async function loadModels() {
     announcer.warn("");
     showModel();
   } catch (error) {
-    if (!(error instanceof ServerProblem)) throw error;
+    if (!(error instanceof Problem)) throw error;
     if (error.status === 401) return askForKey();
     announcer.warn(error.message);
     setTimeout(loadModels, RETRY_MODELS);

@@ -1,21 +1,14 @@
-// The server's API: images, videos, models.
+// The server's API: images, videos, cameras, models.
+
+import { LiveConnection } from "./live.js";
+import { Problem } from "./problem.js";
 
 const MAX_TRIES = 6;
 const BROKEN = "The connection broke before the end of the video.";
 
-// A problem that the server (RFC 9457) or the network reports; `status` is 0 when no answer came.
-export class ServerProblem extends Error {
-  constructor(status, detail, retryAfter = null) {
-    super(detail);
-    this.status = status;
-    this.retryAfter = retryAfter;
-  }
-}
-
 export class Client {
-  constructor() {
-    this.key = "";
-  }
+  canAnnotate = true; // draw faces into a video
+  key = "";
 
   async models() {
     return (await this.#ask("v1/models")).json();
@@ -39,26 +32,31 @@ export class Client {
     for (;;) {
       const { done, value } = await reader.read().catch((error) => {
         if (error.name === "AbortError") throw error;
-        throw new ServerProblem(0, BROKEN);
+        throw new Problem(0, BROKEN);
       });
       const lines = (rest + (value ?? "")).split("\n");
       rest = done ? "" : lines.pop();
       for (const line of lines) {
         const result = line.trim() ? JSON.parse(line) : {};
         if (result.type === "frame") yield result;
-        if (result.type === "error") throw new ServerProblem(result.problem.status, result.problem.detail);
+        if (result.type === "error") throw new Problem(result.problem.status, result.problem.detail);
         if (result.type === "end") {
-          if (!result.is_complete) throw new ServerProblem(0, `The server processes only ${result.frames} frames of a video; this one has more.`);
+          if (!result.is_complete) throw new Problem(0, `The server processes only ${result.frames} frames of a video; this one has more.`);
           return;
         }
       }
-      if (done) throw new ServerProblem(0, BROKEN);
+      if (done) throw new Problem(0, BROKEN);
     }
   }
 
   // The response with a video whose faces are drawn into it.
   async annotateVideo(file, choice, { signal, onWait }) {
     return this.#retry(`v1/recognize/video/annotated?${query(choice)}`, file, signal, onWait);
+  }
+
+  // A connection for the frames of a camera.
+  connect(settings) {
+    return new LiveConnection(settings, this.key);
   }
 
   async #retry(path, file, signal, onWait) {
@@ -83,7 +81,7 @@ export class Client {
       answer = await fetch(path, { ...options, headers: { ...headers, ...key }, cache: "no-store" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ServerProblem(0, "The server does not answer. Is it still running?");
+      throw new Problem(0, "The server does not answer. Is it still running?");
     }
     if (!answer.ok) throw await readProblem(answer);
     return answer;
@@ -94,7 +92,7 @@ async function readProblem(answer) {
   const problem = await answer.json().catch(() => ({}));
   const seconds = Number(answer.headers.get("Retry-After"));
   const detail = problem.detail ?? problem.title ?? `The server answered ${answer.status}.`;
-  return new ServerProblem(answer.status, detail, Number.isFinite(seconds) && seconds > 0 ? seconds : null);
+  return new Problem(answer.status, detail, Number.isFinite(seconds) && seconds > 0 ? seconds : null);
 }
 
 function query(values) {

@@ -1,7 +1,7 @@
-// Images as a source: sent to the server one after the other, shown as thumbnails.
+// Images as a source: recognized one after the other, shown as thumbnails.
 
-import { ServerProblem } from "./client.js";
 import { readResult } from "./expressions.js";
+import { Problem } from "./problem.js";
 
 const MAX_IMAGES = 50;
 
@@ -50,7 +50,7 @@ export class ImageSource {
         this.announcer.warn(problems.join("\n"));
       } catch (error) {
         if (abort.signal.aborted) return;
-        if (!(error instanceof ServerProblem)) throw error;
+        if (!(error instanceof Problem)) throw error;
         problems.push(`${file.name}: ${error.message}`);
         this.announcer.warn(problems.join("\n"));
         if (error.status === 0 || error.status === 401) break;

@@ -33,12 +33,16 @@ export class LiveConnection extends EventTarget {
   }
 
   // Send the frame it was claimed for: the time of its capture in milliseconds (big-endian float64), then the image file.
-  send(time, bytes) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+  // Returns the settings that it is recognized with.
+  async send(time, camera) {
+    const bytes = await camera.grab();
+    const { settings } = this;
+    if (this.#socket?.readyState !== WebSocket.OPEN) return settings;
     const message = new Uint8Array(TIMESTAMP_BYTES + bytes.byteLength);
     new DataView(message.buffer).setFloat64(0, time);
     message.set(new Uint8Array(bytes), TIMESTAMP_BYTES);
     this.#socket.send(message);
+    return settings;
   }
 
   change(settings) {

@@ -1,8 +1,7 @@
-// The camera as a source: sends frames to the server, shows the results and their delay.
+// The camera as a source: has its frames recognized, shows the results and their delay.
 
 import { Camera } from "./camera.js";
-import { readResult } from "./expressions.js";
-import { LiveConnection } from "./live.js";
+import { percent, readResult } from "./expressions.js";
 
 const PACE_SPAN = 2000; // milliseconds that delay and frames/s are measured over
 const PACE_EVERY = 500;
@@ -59,7 +58,7 @@ export class LiveSource extends EventTarget {
   }
 
   #connect(settings) {
-    const connection = new LiveConnection(settings, this.client.key);
+    const connection = this.client.connect(settings);
     this.#connection = connection;
     this.#hasProblem = false;
     connection.addEventListener("ready", () => {
@@ -92,12 +91,10 @@ export class LiveSource extends EventTarget {
     const frame = this.#frame;
     if (!frame || !connection?.isReady) return;
     this.#frame = null;
-    if (frame.time <= this.#sentAt) return; // the server accepts only later ones
+    if (frame.time <= this.#sentAt) return; // time only runs forward
     this.#sentAt = frame.time;
     connection.claim();
-    const bytes = await this.camera.grab();
-    this.#sentWith = connection.settings;
-    connection.send(frame.time, bytes);
+    this.#sentWith = await connection.send(frame.time, this.camera);
   }
 
   #show(answer, connection) {
@@ -109,7 +106,7 @@ export class LiveSource extends EventTarget {
     this.session.add(result, this.#sentWith);
     this.view.timeline.add(result);
     this.view.showMoment(result);
-    this.#showPace(answer.time);
+    this.#showPace(answer.time, answer.worker_ms);
     this.#sendNext();
   }
 
@@ -118,11 +115,12 @@ export class LiveSource extends EventTarget {
     this.announcer.warn(status === 429 ? "The server is busy; some frames are skipped." : text);
   }
 
-  #showPace(captured) {
+  // `work`: how long a worker of this page took, in milliseconds, if one did.
+  #showPace(captured, work) {
     // the boxes just drawn appear with the next repaint
     requestAnimationFrame(() => {
       const now = performance.now();
-      this.#pace.push({ at: now, delay: now - captured });
+      this.#pace.push({ at: now, delay: now - captured, work });
       while (this.#pace[0].at < now - PACE_SPAN) this.#pace.shift();
       if (now - this.#paceAt < PACE_EVERY) return;
       this.#paceAt = now;
@@ -130,6 +128,10 @@ export class LiveSource extends EventTarget {
       const span = (now - this.#pace[0].at) / 1000;
       this.page.delay.textContent = `${Math.round(delays[delays.length >> 1])} ms`;
       this.page.rate.textContent = span > 0 ? ((this.#pace.length - 1) / span).toFixed(0) : "-";
+      if (work === undefined || span === 0) return;
+      const busy = this.#pace.slice(1).reduce((sum, one) => sum + one.work, 0) / 1000 / span;
+      this.page["busy-row"].hidden = false;
+      this.page.busy.textContent = percent(Math.min(busy, 1));
     });
   }
 

@@ -1,8 +1,8 @@
-// A video file as a source: the server processes it, the browser plays it, boxes follow the playback.
+// A video file as a source: it is processed, the browser plays it, boxes follow the playback.
 
-import { ServerProblem } from "./client.js";
 import { save } from "./download.js";
 import { readResult } from "./expressions.js";
+import { Problem } from "./problem.js";
 import { SeekBar } from "./seek_bar.js";
 
 const AHEAD = 1; // seconds of results required before playback continues
@@ -20,7 +20,7 @@ export class VideoSource {
   #isShown = false; // whether the browser can play it
   #position = 0; // seconds
   #isHeld = false; // whether the user has chosen the position
-  #took = 0; // seconds that the server needed
+  #took = 0; // seconds that processing needed
 
   constructor({ page, view, announcer, session, client }) {
     Object.assign(this, { page, view, announcer, session, client });
@@ -67,7 +67,7 @@ export class VideoSource {
       await this.#read(file, choice, abort.signal);
     } catch (error) {
       if (abort.signal.aborted) return;
-      if (!(error instanceof ServerProblem)) throw error;
+      if (!(error instanceof Problem)) throw error;
       this.announcer.warn(`${file.name}: ${error.message}`);
     }
     this.#took = (performance.now() - start) / 1000;
@@ -147,7 +147,7 @@ export class VideoSource {
     else this.#follow(seconds);
   }
 
-  // Show the last result that is not later than the playback; pause where the server has no result yet.
+  // Show the last result that is not later than the playback; pause where there is no result yet.
   #follow(seconds) {
     if (this.#results.length === 0) return;
     this.#position = seconds;
@@ -172,7 +172,7 @@ export class VideoSource {
 
   #report(file) {
     const frames = this.#results.length;
-    this.page.annotate.hidden = frames === 0;
+    this.page.annotate.hidden = frames === 0 || !this.client.canAnnotate;
     if (frames === 0) this.announcer.say("");
     else if (this.#isShown) this.announcer.say(`${file.name}: ${frames} frames.`);
     else this.announcer.say(`${file.name}: ${frames} frames. The browser cannot play this video; the annotated one can be played.`);
@@ -192,7 +192,7 @@ export class VideoSource {
       this.announcer.say(`${name} is saved${isWhole ? "" : "; it ends where the server stops"}.`);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof ServerProblem)) throw error;
+      if (!(error instanceof Problem)) throw error;
       this.announcer.say("");
       this.announcer.warn(`${file.name}: ${error.message}`);
     } finally {
