@@ -27,6 +27,7 @@ FORMS = [
     {"norm_position": "hidden", "combination": "product"},
     {"use_batch_norm": False, "use_spatial_bias": False},
     {"reduction": 4, "dilation": 2},
+    {"combination": "product", "use_residual": False},
 ]
 
 
@@ -56,7 +57,7 @@ def test_module_is_its_equations(shape, options):
     assert spatial.shape[1:] == (1, *shape[1:])
     both = channel * spatial if options.get("combination") == "product" else channel + spatial
     assert relative_error(modulator.gate(x), sigmoid(both)) < 1e-10
-    wanted = as_array(x) * (1 + sigmoid(both))
+    wanted = as_array(x) * (options.get("use_residual", True) + sigmoid(both))
     assert relative_error(fold(modulator, x)(x), wanted) < 1e-10
     check(modulator, x, wanted)
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy_layers import SHAPES, as_array, check, conv2d, map_of, relative_error, relu, sigmoid
+from numpy_layers import (
+    SHAPES,
+    as_array,
+    batch_norm,
+    check,
+    conv2d,
+    conv_of,
+    made,
+    map_of,
+    relative_error,
+    relu,
+    sigmoid,
+)
 
 from mien.models.modulators.sldcnn_channel import SLDCNNChannel
 from mien.models.modulators.sldcnn_spatial import SLDCNNSpatial
@@ -39,6 +51,17 @@ def test_spatial_unit_is_its_equations(shape, stage, sizes):
     assert mask.shape == (shape[0], 1, *shape[1:])
     assert relative_error(unit.mask(x), mask) < 1e-10
     check(unit, x, (1 + mask) * as_array(x))
+
+
+def test_the_main_branch_is_the_bottleneck_of_the_weighted_map():
+    unit = made(SLDCNNSpatial(DENSE, use_main_branch=True, reduction=3))
+    x = map_of(15, SHAPES[0])
+    mask = mask_of(as_array(x), unit, DENSE.parts, dilation=1, shared=True, maps=1)
+    hidden = as_array(x)
+    for norm, conv in zip(unit.main[::3], unit.main[2::3], strict=True):
+        hidden = conv_of(relu(batch_norm(hidden, norm)), conv)
+    assert [conv.kernel_size for conv in unit.main[2::3]] == [(1, 1), (3, 3), (1, 1)]
+    check(unit, x, (1 + mask) * hidden)
 
 
 def test_separate_kernels_that_are_equal_are_the_shared_kernel():

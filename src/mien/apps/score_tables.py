@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Cells = Sequence[str | Text]
 
 MAIN_SCORES = (("accuracy", "accuracy"), ("mean_class_accuracy", "mean class accuracy"), ("macro_f1", "macro F1"))
-OTHER_SHARES = (("weighted_f1", "weighted F1"), ("top2", "top-2 accuracy"))
+OTHER_SHARES = (("weighted_f1", "weighted F1"), ("top2", "top-2 accuracy"), ("top5", "top-5 accuracy"))
 CALIBRATION = (("nll", "NLL (nats)"), ("ece", "ECE"), ("brier", "Brier score"))
 INTERVALS = "Brackets: 95 % bootstrap intervals."
 

@@ -1,8 +1,9 @@
 """CK+, the extended Cohn-Kanade set: people posing from a neutral face to the peak of one of seven expressions.
 
 Lucey et al., "The extended Cohn-Kanade dataset (CK+)", CVPR Workshops 2010. Two layouts are read: the original
-(593 sequences of whole frames, 327 of them labelled), of which the last three frames of each labelled sequence
-are used, 981 in all, as is usual; and `CK+48`, the same 981 frames as face crops of 48 pixels.
+(593 sequences of whole frames, 327 of them labelled), of which the last frames of each labelled sequence are used, by
+default three, 981 in all, as is usual; and `CK+48`, the same 981 frames as face crops of 48 pixels. With
+`options.frames` 1, the peak of each of the 327 sequences is used alone.
 
 The frames of the original are cropped around the set's own 68 landmarks or, without `Landmarks`, to a central square,
 which shows more around the face. Neither depends on a face detector, so no frame is lost.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +42,6 @@ NEEDS_PATH = True
 ORIGIN = "CK+ is available on request: http://www.jeffcohn.net/Resources/."
 # Emotion codes 1 to 7, in that order (Lucey et al., ReadMe of the set); 0 is neutral and labels no sequence.
 LABELS = LabelSet.of(["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"])
-LAST_FRAMES = 3
 IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
 EMOTIONS = ("Emotion", "Emotion_labels/Emotion")
 LANDMARKS = ("Landmarks", "Landmarks/Landmarks")
@@ -71,23 +72,36 @@ def load(path: Path, options: LoadOptions) -> FaceDataset:
         DataError: A file is missing or unreadable, an emotion code, a landmark file, a folder or a file name is
             invalid, or a frame or an emotion is listed twice.
     """
-    images = list(_list(path))
+    if options.frames < 1:
+        raise DataError(f"frames is {options.frames}; expected 1 or more of each sequence.")
+    images = list(_list(path, options.frames))
     if not images:
         raise DataError(f"No CK+ at {path}: expected {EXPECTS}.")
     return build_dataset("ckplus", images, LABELS, options)
 
 
-def _list(path: Path) -> Iterator[LabelledImage]:
+def _list(path: Path, count: int) -> Iterator[LabelledImage]:
     images, emotions, crops = _innermost(path, IMAGES), _innermost(path, EMOTIONS), _crops_folder(path)
     if images and emotions:
-        yield from _list_sequences(images, emotions, _innermost(path, LANDMARKS))
+        yield from _list_sequences(images, emotions, _innermost(path, LANDMARKS), count)
     elif images or emotions:
         raise DataError(f"{path} has only one of the folders {IMAGES[0]} and {EMOTIONS[0]}; unpack both there.")
     elif crops:
-        for folder in list_folders(crops):
-            label = parse_word(folder.name, folder, LABELS)
-            for file in list_images(folder):
-                yield LabelledImage(file, file.stem, label, metadata=_parse_name(file))
+        yield from _last_crops(crops, count)
+
+
+def _last_crops(root: Path, count: int) -> Iterator[LabelledImage]:
+    """Yield the last crops of each sequence, label by label."""
+    labelled = [
+        LabelledImage(file, file.stem, parse_word(folder.name, folder, LABELS), metadata=_parse_name(file))
+        for folder in list_folders(root)
+        for file in list_images(folder)
+    ]
+    frames: dict[str, set[str]] = defaultdict(set)
+    for image in labelled:
+        frames[image.metadata["sequence"]].add(image.metadata["frame"])
+    last = {sequence: sorted(numbers)[-count:] for sequence, numbers in frames.items()}
+    yield from (image for image in labelled if image.metadata["frame"] in last[image.metadata["sequence"]])
 
 
 def _innermost(path: Path, names: tuple[str, ...]) -> Path | None:
@@ -95,22 +109,22 @@ def _innermost(path: Path, names: tuple[str, ...]) -> Path | None:
     return next((path / name for name in reversed(names) if (path / name).is_dir()), None)
 
 
-def _list_sequences(root: Path, emotions: Path, landmarks: Path | None) -> Iterator[LabelledImage]:
+def _list_sequences(root: Path, emotions: Path, landmarks: Path | None, count: int) -> Iterator[LabelledImage]:
     for sequence in (sequence for subject in list_folders(emotions) for sequence in list_folders(subject)):
         files = [file for file in list_entries(sequence) if file.suffix == ".txt"]
         if len(files) > 1:
             raise DataError(f"{sequence} has two emotions, {files[0].name} and {files[1].name}; expected one.")
         for file in files:  # most sequences of the original have none
-            yield from _list_frames(root / sequence.parent.name / sequence.name, file, landmarks)
+            yield from _list_frames(root / sequence.parent.name / sequence.name, file, landmarks, count)
 
 
-def _list_frames(folder: Path, emotion_file: Path, landmarks: Path | None) -> Iterator[LabelledImage]:
+def _list_frames(folder: Path, emotion_file: Path, landmarks: Path | None, count: int) -> Iterator[LabelledImage]:
     label = parse_number(read_text(emotion_file), LABELS, emotion_file)
     peak = emotion_file.stem.removesuffix("_emotion")
     frames = list_images(folder)
     if peak not in {frame.stem for frame in frames}:
         raise DataError(f"{folder / peak}.png: no such file, but {emotion_file} labels it.")
-    for frame in frames[-LAST_FRAMES:]:
+    for frame in frames[-count:]:
         metadata, box = _parse_name(frame), CENTRAL_BOX
         if landmarks is not None:
             box = _read_landmarks(landmarks / folder.parent.name / folder.name / f"{frame.stem}_landmarks.txt")

@@ -19,6 +19,7 @@ class LoadOptions:
         validation_share: Share of the training images set aside for validation if the data set has no validation
             split, 0 to below 1. Drawn per label, or by whole subjects (`ckplus`, `jaffe`).
         faces_per_class: Training faces per label that `synthetic` draws; a third as many for validation.
+        frames: Images of each sequence that are used, the last ones, by data sets of sequences (`ckplus`); 1 or more.
         use_lazy_images: Leave image files on disk and read each one when it is needed.
 
     Raises:
@@ -31,6 +32,7 @@ class LoadOptions:
     seed: int = 0
     validation_share: float = 0.2
     faces_per_class: int = 60
+    frames: int = 3
     use_lazy_images: bool = False
 
     def __post_init__(self) -> None:

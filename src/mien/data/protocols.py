@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DataError
 from mien.data.dataset import SPLITS, SUBJECT, FaceDataset
 from mien.data.duplicates import identical_groups
-from mien.data.splits import LEFT_OUT, apportion, assign_subjects, stratified_mask
+from mien.data.splits import LEFT_OUT, apportion, assign_groups, stratified_mask, subject_mask
 
 ProtocolName = Literal["official", "ratio", "random", "k-fold", "subject-k-fold"]
 FOLDED = ("k-fold", "subject-k-fold")
@@ -37,6 +37,8 @@ class Protocol:
         counts: Numbers of images instead of `shares`; images beyond their sum are left out.
         folds: Number of folds of the two k-folds.
         fold: The held-out fold, from 0.
+        keep_together: For "ratio", "random" and "k-fold": the metadata column whose images stay in one part, "subject"
+            or "sequence"; the parts then have their sizes only nearly. "": every image for itself.
         seed: Seed of the drawn splits.
         held_out: Use of the held-out images. "test": they are scored, and the epoch is selected on others: the next
             fold, or a stratified tenth of the training images. "validation": the epoch is selected on the scored images
@@ -53,6 +55,7 @@ class Protocol:
     counts: tuple[int, ...] = ()
     folds: int = 10
     fold: int = 0
+    keep_together: Literal["", "sequence", "subject"] = ""
     seed: int = 0
     held_out: Literal["test", "validation"] = "test"
     validation_from: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ class Protocol:
             raise DataError(f"The protocol '{self.name}' has no shares or counts; 'ratio' and 'random' have.")
         if self.name in FOLDED:
             self._check_folds()
+        if self.keep_together and self.name not in (*SHARED, "k-fold"):
+            raise DataError(f"keep_together is for ratio, random and k-fold; the protocol is '{self.name}'.")
         if self.validation_from and self.name != "official":
             raise DataError(f"validation_from joins official splits; the protocol '{self.name}' draws its own.")
         unknown = sorted(set(self.validation_from) - set(SPLITS))
@@ -94,7 +99,8 @@ class Protocol:
 
     def describe(self) -> dict[str, Any]:
         """Return the values that matter to this protocol, for a record."""
-        drawn = {"seed", "held_out"} | ({"folds", "fold"} if self.name in FOLDED else {"shares", "counts"})
+        drawn = {"seed", "held_out"} | ({"keep_together"} if self.keep_together else set())
+        drawn |= {"folds", "fold"} if self.name in FOLDED else {"shares", "counts"}
         wanted = {"name", "use_clean"} | ({"validation_from"} if self.name == "official" else drawn)
         values = {key: value for key, value in dataclasses.asdict(self).items() if key in wanted and value != ()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
@@ -158,25 +164,36 @@ def _draw(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     sizes = _sizes(len(dataset), protocol)
     # "random" ignores labels
     labels = dataset.labels if protocol.name == "ratio" else np.zeros_like(dataset.labels)
-    parts = apportion(labels, sizes, protocol.seed)
+    groups = _groups(dataset, protocol.keep_together)
+    if groups is None:
+        parts = apportion(labels, sizes, protocol.seed)
+    else:
+        left = len(dataset) - sum(sizes)
+        parts = assign_groups(groups, labels, [*sizes, *([left] if left else [])], protocol.seed)
     names = ("train", "validation", "test") if len(sizes) == 3 else ("train", protocol.held_out)
     splits = np.array([*names, LEFT_OUT], dtype="<U10")[parts]
     if "validation" not in names:
         train = np.flatnonzero(splits == "train")
-        splits[train[stratified_mask(dataset.labels[train], VALIDATION_SHARE, protocol.seed)]] = "validation"
+        labels = dataset.labels[train]
+        if groups is None:
+            aside = stratified_mask(labels, VALIDATION_SHARE, protocol.seed)
+        else:
+            aside = subject_mask(groups[train], labels, VALIDATION_SHARE, protocol.seed)
+        splits[train[aside]] = "validation"
     return splits
 
 
 def _draw_fold(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     folds = protocol.folds
-    if protocol.name == "k-fold":
-        if folds > len(dataset):
-            raise DataError(
-                f"{folds} folds need at least as many images; the data set has {len(dataset)}. Lower data.folds."
-            )
+    groups = _groups(dataset, SUBJECT if protocol.name == "subject-k-fold" else protocol.keep_together)
+    kind, present = ("images", len(dataset)) if groups is None else ("groups", len(np.unique(groups)))
+    if folds > present:
+        kind = "subjects" if groups is not None and protocol.keep_together != "sequence" else kind
+        raise DataError(f"{folds} folds need as many {kind}; the data set has {present}. Lower data.folds.")
+    if groups is None:
         number = apportion(dataset.labels, [(len(dataset) + k) // folds for k in range(folds)], protocol.seed)
     else:
-        number = _subject_folds(dataset, protocol)
+        number = assign_groups(groups, dataset.labels, [1] * folds, protocol.seed)
     splits = np.full(len(dataset), "train", dtype="<U10")
     if protocol.held_out == "test":
         splits[number == (protocol.fold + 1) % folds] = "validation"
@@ -184,20 +201,22 @@ def _draw_fold(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.str_]:
     return splits
 
 
-def _subject_folds(dataset: FaceDataset, protocol: Protocol) -> NDArray[np.int64]:
-    if SUBJECT not in dataset.metadata:
+def _groups(dataset: FaceDataset, column: str) -> NDArray[np.str_] | None:
+    """Return the column (n,) whose images stay together; None for "", where each image is for itself."""
+    if not column:
+        return None
+    if column not in dataset.metadata:
         raise DataError(
-            f"Data set '{dataset.name}' does not say who is in its images (no column '{SUBJECT}'); use the protocol "
-            "'k-fold', in which the same person may be trained on and scored."
+            f"Data set '{dataset.name}' does not say which {column} its images belong to (no column '{column}'); use a "
+            "protocol that divides images, in which the same person may be trained on and scored."
         )
-    subjects = dataset.metadata[SUBJECT]
-    unknown = int((subjects == "").sum())
+    values = dataset.metadata[column]
+    unknown = int((values == "").sum())
     if unknown:
-        raise DataError(f"Data set '{dataset.name}' does not say who is in {unknown} of its {len(dataset)} images.")
-    present = len(np.unique(subjects))
-    if protocol.folds > present:
-        raise DataError(f"{protocol.folds} folds need as many subjects; the data set has {present}. Lower data.folds.")
-    return assign_subjects(subjects, dataset.labels, protocol.folds, protocol.seed)
+        raise DataError(
+            f"Data set '{dataset.name}' does not say the {column} of {unknown} of its {len(dataset)} images."
+        )
+    return values
 
 
 def _sizes(n: int, protocol: Protocol) -> list[int]:

@@ -1,4 +1,4 @@
-"""Draws splits: a share per label, parts of exact sizes, and folds by subject."""
+"""Draws splits: a share per label, parts of exact sizes, and parts that keep groups of images together."""
 
 from __future__ import annotations
 
@@ -64,36 +64,39 @@ def apportion(labels: NDArray[np.int64], sizes: Sequence[int], seed: int) -> NDA
     return parts
 
 
-def assign_subjects(subjects: NDArray[np.str_], labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Assign every person to one fold, so that the folds and the labels in them are about equally large.
+def assign_groups(
+    groups: NDArray[np.str_], labels: NDArray[np.int64], sizes: Sequence[float], seed: int
+) -> NDArray[np.int64]:
+    """Assign every group of images (a person's, a sequence's) to one part, so that parts have about their sizes.
 
-    People are assigned in descending order of their number of images (ties at random), each to the fold in which the
-    sum of squared shares of the labels grows least.
+    Groups are assigned in descending order of their number of images (ties at random), each to the part in which the
+    sum of squared shares of the labels, divided by the part's size, grows least.
 
     Args:
-        subjects: (n,) the person in each image.
+        groups: (n,) the group of each image.
         labels: (n,) class numbers, 0 or more.
-        folds: At most the number of people.
+        sizes: (p,) in any unit, above 0; at most as many as there are groups.
         seed: 0 or more.
 
     Returns:
-        (n,) fold of each row, 0 to folds - 1; none is empty.
+        (n,) part of each row, 0 to p - 1; none is empty.
     """
-    _, person = np.unique(subjects, return_inverse=True)
-    table = np.zeros((person.max() + 1, labels.max() + 1))
-    np.add.at(table, (person, labels), 1)
+    _, number_of = np.unique(groups, return_inverse=True)
+    table = np.zeros((number_of.max() + 1, labels.max() + 1))
+    np.add.at(table, (number_of, labels), 1)
     shuffled = np.random.default_rng(seed).permutation(len(table))
     order = shuffled[np.argsort(-table[shuffled].sum(axis=1), kind="stable")]
     totals = np.maximum(table.sum(axis=0), 1)
-    filled = np.zeros((folds, table.shape[1]))
-    fold_of = np.empty(len(table), dtype=np.int64)
+    shares = np.asarray(sizes, dtype=np.float64) / np.mean(sizes)
+    filled = np.zeros((len(shares), table.shape[1]))
+    part_of = np.empty(len(table), dtype=np.int64)
     for place, number in enumerate(order.tolist()):
-        growth = (((filled + table[number]) ** 2 - filled**2) / totals**2).sum(axis=1)
-        # the first people go to one fold each, so that none stays empty
-        fold = place if place < folds else int(np.argmin(growth))
-        filled[fold] += table[number]
-        fold_of[number] = fold
-    return fold_of[person]
+        growth = (((filled + table[number]) ** 2 - filled**2) / totals**2).sum(axis=1) / shares
+        # the first groups go to one part each, so that none stays empty
+        part = place if place < len(shares) else int(np.argmin(growth))
+        filled[part] += table[number]
+        part_of[number] = part
+    return part_of[number_of]
 
 
 def subject_mask(subjects: NDArray[np.str_], labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -102,4 +105,4 @@ def subject_mask(subjects: NDArray[np.str_], labels: NDArray[np.int64], share: f
     if share <= 0 or people < 2:
         return np.zeros(len(subjects), dtype=np.bool_)
     folds = min(max(round(1 / share), 2), people)
-    return np.asarray(assign_subjects(subjects, labels, folds, seed) == 0, dtype=np.bool_)
+    return np.asarray(assign_groups(subjects, labels, [1] * folds, seed) == 0, dtype=np.bool_)

@@ -160,10 +160,10 @@ def brier(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.square(errors).sum(axis=1).mean())
 
 
-def top2(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the share of images whose true class is among the two most probable; in ties, the lowest numbers."""
+def top(count: int, probabilities: Probabilities, labels: Labels) -> float:
+    """Return the share of images whose true class is among the `count` most probable; in ties, the lowest numbers."""
     _check(probabilities)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return float((order == labels[:, None]).any(axis=1).mean())
 
 

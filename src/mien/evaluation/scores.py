@@ -18,10 +18,10 @@ def score(predictions: Predictions) -> dict[str, Any]:
     """Score predictions with every metric.
 
     Returns:
-        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` are shares in [0, 1];
-        `nll` is in nats; `confusion` has the truth in rows; an undefined per-class value is None. `without_duplicates`
-        holds the same keys for the images without a pixel-identical image in the training split; if every image has
-        one, `n` is 0 there and all else None.
+        A JSON-ready dict. `accuracy`, `mean_class_accuracy`, `macro_f1`, `weighted_f1`, `top2` and `top5` are shares in
+        [0, 1]; `nll` is in nats; `confusion` has the truth in rows; an undefined per-class value is None.
+        `without_duplicates` holds the same keys for the images without a pixel-identical image in the training split;
+        if every image has one, `n` is 0 there and all else None.
 
     Raises:
         DataError: There are no images.
@@ -119,7 +119,8 @@ def _score_images(predictions: Predictions) -> dict[str, Any]:
         **{name: float(value) for name, value in metrics.main_scores(counts).items()},
         "weighted_f1": float(metrics.weighted_f1(counts)),
         **_score_calibration(probabilities, labels),
-        "top2": metrics.top2(probabilities, labels),
+        "top2": metrics.top(2, probabilities, labels),
+        "top5": metrics.top(5, probabilities, labels),
         "intervals": {key: list(bounds) for key, bounds in bootstrap_intervals(probabilities, labels).items()},
         "labels": list(names),
         "per_class": {

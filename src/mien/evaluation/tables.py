@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 from mien.core.dotted import finite, group
+from mien.evaluation.plateau import plateau_epoch
 from mien.evaluation.reported import ReportedFigure
 from mien.recipes.departures import Record, RunSettings, read_settings
 from mien.recipes.record import name_hardware
 
-LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "ckplus", "jaffe", "own"})
-# Metrics of the network itself, whatever its training.
-UNTRAINED = frozenset({"parameters"})
+# Only available from their authors on request; CK+ is public as crops of 48 pixels.
+LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "jaffe"})
+# Metrics of the network itself, whatever its training and data.
+UNTRAINED = frozenset(
+    {"parameters", "added_parameters", "gflops", "epoch_seconds", "latency_ms", "memory_mb", "step_ms"}
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,23 @@ def measure(record: Record, metric: str) -> float | None:
         return _percent(group(group(scores, "per_class"), label).get("recall"))
     if kind == "parameters":
         return finite(record.get("parameters"))
+    if kind == "top5":
+        return _percent(scores.get("top5"))
+    return _measure_curve(record, kind)
+
+
+def _measure_curve(record: Record, kind: str) -> float | None:
+    """Return what a run's curves say: the epoch selected, the loss of the last epoch, or where the plateau begins."""
     if kind == "best_epoch":
         epoch = finite(group(record, "selection").get("epoch"))
         return None if epoch is None else epoch + 1
+    curves = record.get("curves")
+    points = [point for point in curves if isinstance(point, Mapping)] if isinstance(curves, list) else []
+    if kind == "final_loss" and points:
+        return finite(points[-1].get("train_loss"))
+    if kind == "plateau_epoch":
+        values = [finite(point.get("validation_accuracy")) for point in points]
+        return plateau_epoch([value for value in values if value is not None])
     return None
 
 
@@ -127,6 +145,8 @@ def _why_not_run(figure: ReportedFigure) -> str:
         return "not run: the images are not published"
     if not figure.recipe:
         return "another method"
+    if figure.metric in UNTRAINED:
+        return "not measured"
     dataset = figure.dataset or figure.recipe.partition("/")[2]
     return "not run: licence-gated" if dataset in LICENCE_GATED else "not run"
 

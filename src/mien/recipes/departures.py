@@ -17,7 +17,8 @@ Record = Mapping[str, Any]
 COMPARED = (
     "network.", "loss.", "optimizer.", "schedule.", "augmentation.", "corruption.", "distillation.",
     "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
-    "training.batch_size", "training.ema_decay", "training.gradient_clip", "training.selection", "training.patience",
+    "training.batch_size", "training.ema_decay", "training.ema_ramp_steps", "training.gradient_clip",
+    "training.selection", "training.patience",
 )  # fmt: skip
 # A run with less of these than its recipe counts as shortened, not as changed.
 SHORTENED_BY = frozenset({"schedule.epochs", "network.input_size"})
@@ -115,6 +116,10 @@ def describe_protocol(record: Record) -> str:
     words = [f"{name} {':'.join(_show(part) for part in parts)}" if parts else name]
     if name in FOLDED:
         words = [f"{data.get('folds', '')} folds{' by subject' if name == 'subject-k-fold' else ''}"]
+    if data.get("keep_together"):
+        words.append(f"each {data['keep_together']} in one part")
+    if data.get("dataset") == "ckplus":
+        words.append(f"last {_show(data.get('frames', 3))} of each sequence")
     if data.get("validation_from"):
         words.append(f"validation from {' and '.join(map(str, data['validation_from']))}")
     words += ["no duplicates in training"] if data.get("use_clean") else []

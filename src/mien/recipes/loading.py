@@ -1,11 +1,12 @@
 """Reading recipes: by name from this package or from a TOML file, with ablations and single settings merged in.
 
 A recipe is named `<network or paper>/<data set>`. `key.subkey=value` (`--set`) replaces one setting, an
-`[ablation.<name>]` table several.
+`[ablation.<name>]` table several. A table with `extends = "<another>"` adds its keys to those of an earlier one.
 """
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -137,7 +138,25 @@ def _take_ablations(content: dict[str, Any], source: str) -> dict[str, dict[str,
     tables = content.pop("ablation", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise RecipeError(f"Recipe {source}: 'ablation' holds tables, [ablation.NAME] with settings below each.")
-    return tables
+    return _extend(tables, source)
+
+
+def _extend(tables: dict[str, dict[str, Any]], source: str) -> dict[str, dict[str, Any]]:
+    """Put into each table with a key `extends` the settings of the earlier table that it names, below its own."""
+    known: dict[str, dict[str, Any]] = {}
+    for name, table in tables.items():
+        merged: dict[str, Any] = {}
+        base = table.pop("extends", None)
+        if base is not None:
+            if base not in known:
+                raise RecipeError(
+                    f"Recipe {source}: the ablation '{name}' extends '{base}', which is not an earlier ablation."
+                    f"{did_you_mean(str(base), known)}"
+                )
+            _merge(merged, copy.deepcopy(known[base]))
+        _merge(merged, table)
+        known[name] = merged
+    return known
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from mien.core.errors import RecipeError, did_you_mean
 from mien.core.text import read_text
+from mien.data.protocols import FOLDED
 from mien.recipes.loading import load_recipe
 from mien.recipes.schema import Recipe
 from mien.recipes.settings import Settings
@@ -22,9 +23,10 @@ from mien.recipes.settings import Settings
 class QueueEntry(Settings):
     """One `[[run]]` table: a recipe, what is changed in it, and the seeds to run it with.
 
-    `name` replaces the recipe's own in records and model files. `hardware` "accelerator" or "cpu" skips the entry
-    on the other kind, unless it is requested by name. `teachers` names earlier entries; the finished runs of all their
-    seeds become its `distillation.teachers`. `reinforced` is a folder of `mien reinforce` beside the runs.
+    `name` replaces the recipe's own in records and model files. `hardware` "accelerator" or "cpu" skips the entry on
+    the other kind, unless it is requested by name. `teachers` names earlier entries; the finished runs of all their
+    seeds become its `distillation.teachers`. `reinforced` is a folder of `mien reinforce` beside the runs. `folds`
+    makes one run for every fold of its protocol, named NAME-fold0 and so on.
     """
 
     name: str = Field(pattern=r"^[\w.+-]+(/[\w.+-]+)*$")
@@ -35,6 +37,7 @@ class QueueEntry(Settings):
     hardware: Literal["any", "accelerator", "cpu"] = "any"
     teachers: list[str] = Field(default_factory=list)
     reinforced: str = ""
+    folds: bool = False
     why: str = ""
 
 
@@ -138,7 +141,7 @@ def choose_jobs(entries: Sequence[QueueEntry], only: Sequence[str] = (), *, has_
         has_accelerator: Whether this machine trains on one.
 
     Raises:
-        RecipeError: A pattern matches no entry.
+        RecipeError: A pattern matches no entry, or an entry asks for folds that its protocol does not have.
     """
     names = [entry.name for entry in entries]
     for pattern in only:
@@ -150,7 +153,27 @@ def choose_jobs(entries: Sequence[QueueEntry], only: Sequence[str] = (), *, has_
     by_name = {entry.name: entry for entry in entries}
     return [
         Job(entry, seed, tuple(Job(by_name[name], each) for name in entry.teachers for each in by_name[name].seeds))
-        for entry in entries
-        if (any(fnmatchcase(entry.name, pattern) for pattern in only) if only else entry.hardware in here)
+        for whole in entries
+        if (any(fnmatchcase(whole.name, pattern) for pattern in only) if only else whole.hardware in here)
+        for entry in _split_folds(whole)
         for seed in entry.seeds
+    ]
+
+
+def _split_folds(entry: QueueEntry) -> list[QueueEntry]:
+    """Return an entry for every fold, or the entry itself unless it asks for folds."""
+    if not entry.folds:
+        return [entry]
+    data = Job(entry, 0).load_recipe().data
+    if data.protocol not in FOLDED:
+        raise RecipeError(f"The queue's run '{entry.name}' asks for folds; its protocol '{data.protocol}' has none.")
+    return [
+        entry.model_copy(
+            update={
+                "name": f"{entry.name}-fold{fold}",
+                "overrides": [*entry.overrides, f"data.fold={fold}"],
+                "folds": False,
+            }
+        )
+        for fold in range(data.folds)
     ]

@@ -40,7 +40,8 @@ class RunRecord:
         teachers: Name, accuracy and hash of each network that was distilled.
         finished: False while epochs are left to run.
         selection: Rule and epoch of the selected weights.
-        curves: One point per epoch: epoch, train loss, validation accuracy and loss, learning rate, minutes so far.
+        curves: One point per epoch: epoch, train loss, validation accuracy, top-5 accuracy and loss, learning rate,
+            minutes so far.
         scores: Of the scored split; empty until the run is published.
         explanations: What `mien faithfulness` measured, by data set and split.
         format: Version of this layout.

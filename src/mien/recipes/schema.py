@@ -23,7 +23,8 @@ class DataSettings(Settings):
     else `validation_split`. `ferplus_weight` w mixes the data set's label y and the annotators' votes v into the target
     (1 - w) y + w v. `not_a_face_share` adds that share of synthetic non-faces to every batch, and one output to the
     network. `class_balance` b weights the images of a class of n with n^(-b): with 0 an epoch shows every image at most
-    once, with 1 all classes equally often. Images that the annotators call "not a face" keep their share.
+    once, with 1 all classes equally often. Images that the annotators call "not a face" keep their share. `frames` is
+    the number of last images of each sequence that are used, for data sets of sequences (`ckplus`).
     """
 
     dataset: str = "fer2013"
@@ -32,6 +33,7 @@ class DataSettings(Settings):
     counts: list[int] = Field(default_factory=list)
     folds: int = 10
     fold: int = 0
+    keep_together: Literal["", "sequence", "subject"] = ""
     split_seed: int | None = Field(None, ge=0)
     held_out: Literal["test", "validation"] = "test"
     validation_from: list[str] = Field(default_factory=list)
@@ -42,6 +44,7 @@ class DataSettings(Settings):
     ferplus_weight: Fraction = 0.0
     not_a_face_share: Fraction = 0.0
     class_balance: Fraction = 0.0
+    frames: int = Field(3, ge=1)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -59,6 +62,7 @@ class DataSettings(Settings):
             counts=tuple(self.counts),
             folds=self.folds,
             fold=self.fold,
+            keep_together=self.keep_together,
             seed=seed if self.split_seed is None else self.split_seed,
             held_out=self.held_out,
             validation_from=tuple(self.validation_from),
@@ -121,13 +125,14 @@ class OptimizerSettings(Settings):
 class ScheduleSettings(Settings):
     """The schedule of the learning rate.
 
-    "cosine" and "constant" are updated every step, after a linear warm-up: a half cosine from the peak to
+    "cosine", "linear" and "constant" are updated every step, after a linear warm-up: a half cosine from the peak to
     `final_lr_share` of it, restarted every `cycle_epochs` (0: once over the whole run), or the peak throughout.
-    "plateau" multiplies the rate by `plateau_factor` once the validation loss has not fallen for more than
-    `plateau_patience` epochs; it has no warm-up.
+    "linear" is a straight line over the whole run, which the warm-up multiplies, as in the YOLO framework. "plateau"
+    multiplies the rate by `plateau_factor` once the validation loss has not fallen for more than `plateau_patience`
+    epochs; it has no warm-up.
     """
 
-    name: Literal["cosine", "constant", "plateau"] = "cosine"
+    name: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
     epochs: int = Field(30, ge=1, le=10_000)
     warmup_epochs: NonNegative = 1.0
     final_lr_share: Fraction = 0.0
@@ -146,11 +151,12 @@ class AugmentationSettings(Settings):
     """How much a training face may be changed; 0 turns a change off.
 
     Rotation is in degrees; scale and translation are shares of the side, brightness and contrast shares of their value.
-    `erasing` is the probability of erasing a patch, `erasing_area` its largest share of the area. `noise`: standard
-    deviation of Gaussian noise as a share of the range, added with probability 1/2. `grayscale`: the probability of
-    removing colour. `randaugment`: number of random operations of RandAugment per face, at `randaugment_magnitude`.
-    `mixup`, `cutmix`: alpha of Beta(alpha, alpha), from which the share of the blend is drawn; with both, each batch
-    uses one of them at random.
+    Contrast multiplies the distance of each pixel from `contrast_about`: "black", which is a gain, or the image's
+    "mean". `erasing` is the probability of erasing a patch, `erasing_area` its largest share of the area. `noise`:
+    standard deviation of Gaussian noise as a share of the range, added with probability 1/2. `grayscale`: the
+    probability of removing colour. `randaugment`: number of random operations of RandAugment per face, at
+    `randaugment_magnitude`. `mixup`, `cutmix`: alpha of Beta(alpha, alpha), from which the share of the blend is drawn;
+    with both, each batch uses one of them at random.
     """
 
     flip: Fraction = 0.5
@@ -159,6 +165,7 @@ class AugmentationSettings(Settings):
     translate: Fraction = 0.0
     brightness: Fraction = 0.0
     contrast: Fraction = 0.0
+    contrast_about: Literal["black", "mean"] = "black"
     erasing: Fraction = 0.0
     erasing_area: float = Field(0.2, gt=0.02, le=1)
     noise: Fraction = 0.0
@@ -174,19 +181,23 @@ class TrainingSettings(Settings):
 
     `batch_size` is the total over all processes: `devices` on each of `nodes` machines. On accelerators, batch norms
     use the statistics of all processes. On CPUs, 16-bit `precision` means bf16, or 32 bits if bf16 would be emulated.
-    With `threads` 0 torch chooses their number; with `ema_decay` 0 the weights are not averaged. `gradient_clip` limits
-    the norm of the gradient; 0: no limit. `use_compile` is ignored if there is no C++ compiler; on CUDA it uses CUDA
-    graphs. The run ends after `patience` epochs without a better validation accuracy; 0: never. With `workers` above 0,
-    that many processes per loader read images from their files when needed: for data larger than memory.
+    With `threads` 0 torch chooses their number; with `ema_decay` 0 the weights are not averaged. `ema_ramp_steps` r
+    lets the average follow fast at first: at step t the decay is `ema_decay` (1 - exp(-t / r)); 0: the same at every
+    step. `gradient_clip` limits the norm of the gradient; 0: no limit. `use_compile` is ignored if there is no C++
+    compiler; on CUDA it uses CUDA graphs. The run ends after `patience` epochs without a better validation accuracy, or
+    without a lower validation loss if `patience_on` is "loss"; 0: never. With `workers` above 0, that many processes
+    per loader read images from their files when needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Precision = "32-true"
     ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_ramp_steps: int = Field(0, ge=0)
     gradient_clip: NonNegative = 0.0
     selection: Literal["best", "last"] = "best"
     patience: int = Field(0, ge=0)
+    patience_on: Literal["accuracy", "loss"] = "accuracy"
     use_compile: bool = False
     use_deterministic: bool = False
     threads: int = Field(0, ge=0)

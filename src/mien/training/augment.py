@@ -48,7 +48,8 @@ class Augmentation(nn.Module):
         if s.brightness:
             images = (images + _between(images, -s.brightness, s.brightness)).clamp(0, 1)
         if s.contrast:
-            images = (images * _between(images, 1 - s.contrast, 1 + s.contrast)).clamp(0, 1)
+            middle = _brightness(images) if s.contrast_about == "mean" else 0.0
+            images = (middle + (images - middle) * _between(images, 1 - s.contrast, 1 + s.contrast)).clamp(0, 1)
         if s.grayscale and self.has_colour:
             images = torch.where(_chosen(images, s.grayscale), without_colour(images), images)
         if s.noise:
@@ -95,6 +96,12 @@ def without_colour(images: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey[:, None].expand_as(images)
+
+
+def _brightness(images: Tensor) -> Tensor:
+    """Return the mean of each image (N, C, H, W) in grey, (N, 1, 1, 1)."""
+    grey = without_colour(images) if images.shape[1] == 3 else images
+    return grey.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def _patches(images: Tensor, settings: AugmentationSettings) -> Tensor:

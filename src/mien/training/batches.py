@@ -55,6 +55,7 @@ def make_options(recipe: Recipe) -> LoadOptions:
         image_size=recipe.network.input_size,
         channels=recipe.network.channels,
         crop=recipe.crop.make_spec(),
+        frames=recipe.data.frames,
         use_lazy_images=recipe.training.workers > 0,
     )
 

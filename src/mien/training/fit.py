@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError
 from mien.data.dataset import FaceDataset
+from mien.data.siblings import count_siblings, describe_siblings
 from mien.models.network import Network
 from mien.models.weights import load_weights
 from mien.recipes import DetectorRecipe, Recipe
@@ -66,6 +67,9 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     dataset.require_split(recipe.data.scored_split)  # hours of training would be lost without it
+    siblings = count_siblings(dataset, recipe.data.train_split, recipe.data.scored_split)
+    if warning := describe_siblings(siblings, recipe.data.scored_split):
+        note(warning)
     train = make_faces(dataset.split(recipe.data.train_split), recipe)
     validation = make_faces(dataset.split(recipe.data.validation_split), recipe, use_own_labels=True)
     spec = measure_input(train, recipe)
@@ -73,6 +77,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     batches = FaceBatches(stored.faces(train, recipe) if stored else train, validation, recipe)
     network = create_network(recipe, len(dataset.label_set))
     record = new_record(recipe, dataset, train.targets, network, spec)
+    record.data |= {"siblings": siblings} if siblings else {}
     record.data |= {"reinforced": stored.description} if stored else {}
     record.weights = _load_weights(network, weights)
     if (folder / RECORD).exists():
@@ -173,7 +178,9 @@ def _make_trainer(recipe: Recipe | DetectorRecipe, keeper: RecordKeeper, *, quie
         keeper,
     ]
     if recipe.training.patience:
-        callbacks.append(EarlyStopping("validation/accuracy", mode="max", patience=recipe.training.patience))
+        on = recipe.training.patience_on
+        mode = "min" if on == "loss" else "max"
+        callbacks.append(EarlyStopping(f"validation/{on}", mode=mode, patience=recipe.training.patience))
     if not quiet:
         callbacks.append(RichProgressBar(leave=True))
     logger = TensorBoardLogger(folder, name="tensorboard", version="")

@@ -138,6 +138,7 @@ class RecordKeeper(Callback):
                 "train_loss": round(metrics["train/loss"], 5),
                 "validation_accuracy": round(metrics["validation/accuracy"], 5),
                 "validation_loss": round(metrics["validation/loss"], 5),
+                **({"validation_top5": round(metrics["validation/top5"], 5)} if "validation/top5" in metrics else {}),
                 "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
                 "minutes": self.record.minutes,
             }

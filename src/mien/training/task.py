@@ -45,8 +45,9 @@ class Task(L.LightningModule):
 
     Of stored views, a batch has the teachers' logits (N, labels) as well.
 
-    Logs the mean training loss of an epoch as `train/loss`, and accuracy and cross-entropy of the expressions as
-    `validation/accuracy` and `validation/loss`, which leave out a "not a face" output.
+    Logs the mean training loss of an epoch as `train/loss`, and accuracy, accuracy of the five most probable and
+    cross-entropy of the expressions as `validation/accuracy`, `validation/top5` and `validation/loss`, which leave out
+    a "not a face" output.
 
     Args:
         network: Trained in place.
@@ -74,6 +75,7 @@ class Task(L.LightningModule):
         self.distillation = Distillation(recipe.distillation, labels, self.memory_format) if has_teachers else None
         # no validate_args: checking the labels would wait for the device at every batch
         self.accuracy = MulticlassAccuracy(self.classes, average="micro", validate_args=False)
+        self.top5 = MulticlassAccuracy(self.classes, min(5, self.classes), average="micro", validate_args=False)
         self.epoch_loss = torch.zeros(())
         # validation batches have other shapes and stay uncompiled
         if recipe.training.use_compile and self.loss.can_compile and has_compiler():
@@ -120,8 +122,10 @@ class Task(L.LightningModule):
         logits = self.network(self._normalized(images.float() / 255))[:, : self.classes].float()
         labels = targets[:, : self.classes].argmax(1)
         self.accuracy(logits, labels)
+        self.top5(logits, labels)
         loss = F.cross_entropy(logits, labels)
         self.log("validation/loss", loss, on_epoch=True, batch_size=len(images), sync_dist=True)
+        self.log("validation/top5", self.top5, on_epoch=True, batch_size=len(images))
         self.log("validation/accuracy", self.accuracy, on_epoch=True, prog_bar=True, batch_size=len(images))
 
     def on_train_epoch_end(self) -> None:
@@ -231,11 +235,14 @@ def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> f
     """Return the share of the peak learning rate at an optimizer step.
 
     A linear warm-up, then half cosines with a restart every `cycle_epochs` (Loshchilov and Hutter, "SGDR", ICLR 2017,
-    Eq. 5).
+    Eq. 5); or a straight line over the whole run, times the warm-up.
     """
     warmup = schedule.warmup_epochs * steps_per_epoch
+    risen = (step + 1) / (warmup + 1) if step < warmup else 1.0
+    if schedule.name == "linear":
+        return risen * (1 - (1 - schedule.final_lr_share) * min(1.0, step / (schedule.epochs * steps_per_epoch)))
     if step < warmup:
-        return (step + 1) / (warmup + 1)
+        return risen
     if schedule.name == "constant":
         return 1.0
     cycle = (schedule.cycle_epochs or schedule.epochs - schedule.warmup_epochs) * steps_per_epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def create_trainer(
     if torch.cuda.is_available() and settings.devices > accelerators:
         raise MienError(f"training.devices is {settings.devices}; this machine has {accelerators} accelerator(s).")
     keep_freed_memory()
-    own: list[Callback] = [MovingAverage(settings.ema_decay)] if settings.ema_decay else []
+    own: list[Callback] = [MovingAverage(settings.ema_decay, settings.ema_ramp_steps)] if settings.ema_decay else []
     precision: Any = precision_here(settings)
     return L.Trainer(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",
@@ -103,11 +104,15 @@ class MovingAverage(WeightAveraging):
     Lightning's `EMAWeightAveraging` is placed before the network reaches its device and stays in the processor's
     memory, so every step waits for copies. This one also updates all weights in one kernel without waiting for the
     device, where torch's own update looks up every weight by name.
+
+    Args:
+        decay: Share of the average that stays at each step.
+        ramp_steps: At step t the decay is multiplied by 1 - exp(-t / ramp_steps); 0: never.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: float, ramp_steps: int = 0) -> None:
         super().__init__("cuda" if torch.cuda.is_available() else "cpu", use_buffers=True)
-        self.decay = decay
+        self.decay, self.ramp_steps = decay, ramp_steps
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look up the tensors, which stay the same during an epoch; integers are copied instead of averaged."""
@@ -125,8 +130,11 @@ class MovingAverage(WeightAveraging):
         """Move the average; the first step of a run sets it."""
         if trainer.global_step <= self._latest_update_step:
             return
+        decay = self.decay
+        if self.ramp_steps:
+            decay *= 1 - math.exp(-trainer.global_step / self.ramp_steps)
         with torch.no_grad():
-            torch._foreach_lerp_(*self.moving, 1 - self.decay if self._latest_update_step else 1.0)
+            torch._foreach_lerp_(*self.moving, 1 - decay if self._latest_update_step else 1.0)
             for mean, now in self.copied:
                 mean.copy_(now)
             cast(AveragedModel, self._average_model).n_averaged += 1

@@ -32,6 +32,7 @@ ABLATIONS = {
         _everywhere({"name": "sldcnn_spatial", "kernel": 3}),
         _everywhere({"name": "sldcnn_spatial", "dilation": 2}),
         _everywhere({"name": "sldcnn_spatial", "maps": 2}),
+        _everywhere({"name": "sldcnn_spatial", "use_main_branch": True}),
         _everywhere({"name": "sldcnn_spatial", "use_shared_kernel": False}),
         *(_everywhere(name) for name in ("se", "cbam", "gam")),
         _everywhere({"name": "cbam", "version": "released"}),

@@ -8,6 +8,7 @@ import pytest
 from data_sets import assert_refused, write_image
 
 from mien.core.card import CropSpec
+from mien.core.errors import DataError
 from mien.data import registry
 from mien.data.options import LoadOptions
 
@@ -85,6 +86,18 @@ def test_crops_of_48_pixels(tmp_path: Path) -> None:
         assert faces.images.shape == (21, 48, 48)
         assert np.array_equal(faces.images[:, 24, 24] // 10, faces.labels)
         assert faces.metadata["subject"][0] == "S000"
+
+
+@pytest.mark.parametrize("make", [make_original, make_crops])
+def test_fewer_frames_are_the_last_ones_of_each_sequence(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    make(tmp_path)
+    last = "00000005" if make is make_original else "00000006"
+    alone = registry.load("ckplus", tmp_path, LoadOptions(validation_share=0, frames=1))
+    assert alone.metadata["frame"].tolist() == [last] * 7
+    assert len(set(alone.metadata["sequence"])) == 7
+    assert len(registry.load("ckplus", tmp_path, LoadOptions(validation_share=0, frames=2))) == 14
+    with pytest.raises(DataError, match="frames is 0"):
+        registry.load("ckplus", tmp_path, LoadOptions(frames=0))
 
 
 EMOTION = "Emotion/S003/001/S003_001_00000005_emotion.txt"

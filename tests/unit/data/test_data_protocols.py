@@ -11,6 +11,7 @@ from mien.core.errors import DataError
 from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.data.protocols import Protocol, divide, original_rows
+from mien.data.siblings import count_siblings, describe_siblings
 
 SUBJECTS = 23
 
@@ -109,6 +110,50 @@ def test_no_person_is_in_two_splits(folds, seed):
         assert sum(len(side) for side in sides) == len(set(subjects))
 
 
+GROUPED = [
+    Protocol("ratio", shares=(7, 2, 1), keep_together="subject"),
+    Protocol("ratio", counts=(225, 75), held_out="validation", keep_together="subject"),
+    Protocol("random", shares=(8, 2), keep_together="subject"),
+    Protocol("k-fold", folds=5, fold=2, keep_together="subject"),
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("protocol", GROUPED)
+def test_images_that_stay_together_are_in_one_split(protocol, seed):
+    divided = divide(FACES, dataclasses.replace(protocol, seed=seed))
+    subjects = divided.metadata["subject"]
+    for subject in np.unique(subjects):
+        assert len(set(divided.splits[subjects == subject])) == 1
+    scored = "validation" if protocol.scores_its_validation else "test"
+    wanted = 300 * {"ratio": 0.1, "random": 0.2, "k-fold": 0.2}[protocol.name] if not protocol.counts else 75
+    assert abs((divided.splits == scored).sum() - wanted) < 30
+    assert protocol.describe()["keep_together"] == "subject"
+
+
+def test_parts_with_groups_have_their_sizes_nearly_also_if_images_are_left_out():
+    divided = divide(FACES, Protocol("random", counts=(150, 60), held_out="validation", keep_together="subject"))
+    assert abs(len(divided) - 210) < 30
+    assert abs((divided.splits == "validation").sum() - 60) < 25
+
+
+def test_siblings_on_both_sides_are_counted():
+    people = np.repeat(FACES.metadata["subject"][:100], 3)
+    sequence = np.array([f"{person}_{i // 3}" for i, person in enumerate(people)])
+    faces = dataclasses.replace(FACES, metadata={**FACES.metadata, "sequence": sequence})
+    leaky = divide(faces, Protocol("random", shares=(8, 2)))
+    counts = count_siblings(leaky, "train", "test")
+    inside = set(leaky.metadata["sequence"][leaky.splits == "train"])
+    expected = sum(name in inside for name in leaky.metadata["sequence"][leaky.splits == "test"])
+    assert counts["sequence"] == expected > 0
+    assert f"{expected} have a frame of the same sequence in training" in describe_siblings(counts, "test")
+    apart = divide(faces, Protocol("random", shares=(8, 2), keep_together="sequence"))
+    assert count_siblings(apart, "train", "test")["sequence"] == 0
+    strict = divide(FACES, Protocol("subject-k-fold", folds=5))
+    assert describe_siblings(count_siblings(strict, "train", "test"), "test") == ""
+    assert count_siblings(make_dataset(metadata=False), "train", "test") == {}
+
+
 def test_counts_below_the_number_of_images_leave_the_rest_out():
     divided = divide(FACES, Protocol("ratio", counts=(120, 60), held_out="validation"))
     assert {name: (divided.splits == name).sum() for name in divided.split_names} == {"train": 120, "validation": 60}
@@ -154,6 +199,9 @@ def test_clean_takes_duplicates_of_other_splits_out_of_training(protocol):
         ({"name": "official", "shares": (8, 2)}, "has no shares"),
         ({"name": "k-fold", "validation_from": ("test",)}, "joins official splits"),
         ({"validation_from": ("train",)}, "names 'train'"),
+        ({"keep_together": "subject"}, "keep_together is for ratio, random and k-fold; the protocol is 'official'"),
+        ({"name": "k-fold", "keep_together": "sequence"}, "no column 'sequence'"),
+        ({"name": "k-fold", "keep_together": "subject", "folds": 24}, "24 folds need as many subjects; .* has 23"),
         ({"name": "k-fold", "held_out": "validation", "use_clean": True}, "selects and scores on different images"),
         ({"name": "ratio", "counts": (290, 2)}, "Label 'disgust' has 20 images, none of which is in"),
     ],
@@ -169,7 +217,7 @@ def test_subjects_must_be_known():
         divide(make_dataset(metadata=False), Protocol("subject-k-fold"))
     subject = FACES.metadata["subject"].copy()
     subject[:4] = ""
-    with pytest.raises(DataError, match="who is in 4 of its 300 images"):
+    with pytest.raises(DataError, match="the subject of 4 of its 300 images"):
         divide(dataclasses.replace(FACES, metadata={"subject": subject}), Protocol("subject-k-fold"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -68,8 +69,9 @@ def test_probability_metrics_agree_with_scikit_learn() -> None:
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     assert metrics.nll(exact, labels) == pytest.approx(sk.log_loss(labels, exact, labels=range(CLASSES)))
-    top2 = sk.top_k_accuracy_score(labels, probabilities, k=2, labels=range(CLASSES))
-    assert metrics.top2(probabilities, labels) == pytest.approx(top2)
+    for k in (2, 5):
+        expected = sk.top_k_accuracy_score(labels, probabilities, k=k, labels=range(CLASSES))
+        assert metrics.top(k, probabilities, labels) == pytest.approx(expected)
     probabilities, labels = draw(100, classes=2)
     # scikit-learn's binary score counts one of the two classes
     brier = 2 * sk.brier_score_loss(labels, probabilities[:, 1].astype(np.float64))
@@ -87,7 +89,7 @@ def test_the_worst_values_are_finite_and_the_input_is_kept() -> None:
 def test_ties_go_to_the_lowest_class() -> None:
     even = np.full((2, 4), 0.25)
     np.testing.assert_array_equal(metrics.predicted(even), [0, 0])
-    assert metrics.top2(even, np.array([1, 2])) == 0.5
+    assert metrics.top(2, even, np.array([1, 2])) == 0.5
 
 
 def plain_ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
@@ -110,7 +112,7 @@ def test_ece_agrees_with_a_plain_loop() -> None:
     assert metrics.ece(probabilities, labels) == pytest.approx(plain_ece(probabilities, labels))
 
 
-@pytest.mark.parametrize("metric", [metrics.nll, metrics.ece, metrics.brier, metrics.top2])
+@pytest.mark.parametrize("metric", [metrics.nll, metrics.ece, metrics.brier, partial(metrics.top, 2)])
 def test_no_images_and_nan_are_refused(metric: Callable[..., float]) -> None:
     empty = np.zeros(0, dtype=np.int64)
     with pytest.raises(DataError, match="no images"):

@@ -15,7 +15,7 @@ from mien.evaluation.predictions import Predictions
 from mien.evaluation.scores import score, score_calibrated
 
 MAIN = {"accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece"}
-DETAILS = {"n", "brier", "top2", "weighted_f1", "per_class", "confusion", "labels", "intervals"}
+DETAILS = {"n", "brier", "top2", "top5", "weighted_f1", "per_class", "confusion", "labels", "intervals"}
 ORIGIN = {"left_out", "model", "dataset", "split", "selection", "views", "fingerprint"}
 KEYS = MAIN | DETAILS | ORIGIN
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from mien.evaluation.reported import load_reported
-from mien.evaluation.tables import LICENCE_GATED, compare_reported, measure
+from mien.evaluation.tables import LICENCE_GATED, UNTRAINED, compare_reported, measure
 from mien.recipes import load_recipe
 from mien.recipes.departures import describe_protocol, read_settings
 
@@ -47,9 +47,11 @@ def test_without_runs_every_figure_has_one_row_and_a_reason():
         assert (row.ours, row.difference, row.n) == (None, None, 0)
         if not row.figure.recipe:
             assert row.remark in {"another method", "not run: the images are not published"}
+        elif row.figure.metric in UNTRAINED:
+            assert row.remark == "not measured"
         elif row.figure.dataset in LICENCE_GATED:
             assert row.remark == "not run: licence-gated"
-        elif row.figure.dataset in {"fer2013", "ferplus"}:
+        elif row.figure.dataset in {"fer2013", "ferplus", "ckplus"}:
             assert row.remark == "not run"
 
 
@@ -135,6 +137,14 @@ def test_what_a_record_lacks_is_not_measured():
     assert row.ours == 50
     (row,) = rows_for([make_record()], column="Best Epoch")
     assert row.ours == 42
+
+
+def test_loss_and_plateau_come_from_the_curves():
+    record = copy.deepcopy(make_record())
+    assert measure(record, "final_loss") is None
+    record["curves"] = [{"train_loss": 2 - e / 20, "validation_accuracy": min(0.6, 0.1 * e)} for e in range(20)]
+    assert measure(record, "final_loss") == pytest.approx(1.05)
+    assert measure(record, "plateau_epoch") == 11
 
 
 @pytest.mark.parametrize("value", [None, "0.7", True, float("nan")])

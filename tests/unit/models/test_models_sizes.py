@@ -9,6 +9,7 @@ from mien.models import registry
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.modulators.registry import create_modulator
 from mien.models.network import Stage
+from mien.recipes import load_recipe
 
 PLAIN = {"composite": "plain", "growth": 24, "compression": 0.75, "stem_channels": 32}
 NETWORKS = [
@@ -58,6 +59,7 @@ MODULATORS = [
     ("gam", {}, 64, 2 * 64 * 16 + 80 + 2 * 64 * 16 * 49 + 80 + 2 * 80),
     ("gam", {"groups": 4}, 64, 2 * 64 * 16 + 80 + 2 * 64 * 16 * 49 // 4 + 80 + 2 * 80),
     ("sldcnn_spatial", {}, 64, 98 + 1),
+    ("sldcnn_spatial", {"use_main_branch": True}, 64, 98 + 1 + 128 + 64 * 4 + 8 + 4 * 4 * 9 + 8 + 4 * 64),
     ("sldcnn_spatial", {"maps": 3, "kernel": 3}, 64, 54 + 3),
     ("spam", {}, 256, 655_936),
     ("spam", {"use_fft": False}, 256, 655_936),
@@ -100,3 +102,9 @@ def test_costs():
 def test_folded_parameters():
     assert count_parameters(on_meta("despam", in_channels=3).folded()) == 1_279_439
     assert count_parameters(on_meta("daf_mhsca", in_channels=3).folded()) == 25_014_836
+
+
+def test_the_reading_of_sldcnn_with_a_main_branch():
+    recipe = load_recipe("sldcnn/fer2013", ablation="main_branch").network
+    network = on_meta(recipe.name, in_channels=1, options=recipe.options, modulators=recipe.modulators)
+    assert count_parameters(network) == 1_782_966  # 1.78 M

@@ -56,6 +56,7 @@ def test_unknown_names_are_one_clear_line(name, message):
         (MINIMAL + "[augmentation]\nmixup = inf\n", r"'augmentation.mixup' = inf: .*finite"),
         (MINIMAL + "[augmentation]\nrandaugment_magnitude = 30\n", r"'augmentation.randaugment_magnitude' = 30"),
         ("ablation = 5\n" + MINIMAL, r"'ablation' holds tables, \[ablation\.NAME\]"),
+        (MINIMAL + "[ablation.a]\nextends = 'b'\n[ablation.b]\n", r"'a' extends 'b', which is not an earlier ablation"),
         (MINIMAL + "[ablation]\ny = 5\n", r"'ablation' holds tables, \[ablation\.NAME\]"),
     ],
 )
@@ -88,3 +89,17 @@ def test_ablation_replaces_and_unknown_ablation_lists():
     assert load_recipe("despam/fer2013", ablation="no_modulator").network.modulators == {"stage2": "none"}
     with pytest.raises(RecipeError, match=r"Did you mean 'no_modulator'\? Ablations: no_modulator"):
         load_recipe("despam/fer2013", ablation="no_modulators")
+
+
+def test_an_ablation_extends_an_earlier_one(recipe_file):
+    tables = (
+        "[ablation.long]\nschedule.epochs = 90\noptimizer.options = { momentum = 0.5 }\n"
+        "[ablation.long_adam]\nextends = 'long'\noptimizer.name = 'adam'\n"
+        "[ablation.longer_adam]\nextends = 'long_adam'\nschedule.epochs = 99\n"
+    )
+    path = recipe_file(MINIMAL + tables)
+    recipe = load_recipe(path, ablation="longer_adam")
+    assert (recipe.schedule.epochs, recipe.optimizer.name) == (99, "adam")
+    assert recipe.optimizer.options == {"momentum": 0.5}
+    assert load_recipe(path, ablation="long").schedule.epochs == 90
+    assert load_recipe(path).schedule.epochs == 30

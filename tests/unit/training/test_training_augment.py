@@ -29,6 +29,7 @@ def test_certain_flip_mirrors_left_and_right(faces):
         {"translate": 0.1},
         {"brightness": 0.3},
         {"contrast": 0.3},
+        {"contrast": 0.3, "contrast_about": "mean"},
         {"erasing": 1.0},
         {"noise": 0.1},
         {"randaugment": 2, "randaugment_magnitude": 20},
@@ -128,6 +129,18 @@ def test_brightness_is_added_and_contrast_multiplied():
     assert torch.allclose(stronger[:, :, 0] / stronger[:, :, 1], torch.tensor(1.25), atol=1e-5)
     assert stronger[:, :, 0].min() == pytest.approx(0.25, abs=0.01)
     assert stronger[:, :, 0].max() == pytest.approx(0.75, abs=0.01)
+
+
+def test_contrast_about_the_mean_keeps_the_mean():
+    torch.manual_seed(0)
+    faces = torch.rand(100, 3, 6, 6) * 0.4 + 0.3
+    changed = Augmentation(AugmentationSettings(flip=0, contrast=0.3, contrast_about="mean"), 3)(faces)
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    before, after = ((luma * images).sum(1).flatten(1) for images in (faces, changed))
+    assert torch.allclose(before.mean(1), after.mean(1), atol=1e-5)
+    spread = after.std(1) / before.std(1)
+    assert spread.min() == pytest.approx(0.7, abs=0.02)
+    assert spread.max() == pytest.approx(1.3, abs=0.02)
 
 
 def test_mixup_blends_images_and_targets_alike():

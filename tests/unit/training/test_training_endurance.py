@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from interrupted import break_off
+from lightning.pytorch.callbacks import EarlyStopping
 from safetensors.torch import save_file
 from tiny_recipe import tiny_recipe
 
 from mien.core.errors import DataError, MienError
 from mien.training import checkpoints
+from mien.training import fit as fit_module
 from mien.training.fit import fit
 from mien.training.run import create_network
 from mien.training.task import Task
@@ -38,6 +40,9 @@ def record_of(folder):
     return json.loads((folder / "record.json").read_text())
 
 
+KEEP_ON = EarlyStopping("validation/loss", patience=99)
+
+
 def epoch_of(folder, name):
     return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
 
@@ -50,6 +55,13 @@ def test_a_run_out_of_patience_is_finished(faces, tmp_path):
     assert run.record.finished
     assert record_of(tmp_path)["finished"]
     assert fit(wanted, faces, tmp_path, resume=True, quiet=True).record.curves == run.record.curves
+
+
+def test_patience_may_follow_the_validation_loss(faces, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(fit_module, "EarlyStopping", lambda *given, **named: seen.append((given, named)) or KEEP_ON)
+    fit(recipe(training={"patience": 3, "patience_on": "loss"}), faces, tmp_path, quiet=True)
+    assert seen == [(("validation/loss",), {"mode": "min", "patience": 3})]
 
 
 def test_a_run_is_finished_only_after_its_last_checkpoint(faces, tmp_path, monkeypatch):

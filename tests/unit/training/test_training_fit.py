@@ -85,6 +85,12 @@ class TestSchedule:
         assert shares[0] == 1
         assert 0.1 < shares[29] < 0.11
 
+    def test_linear_is_a_line_over_the_whole_run_times_the_warm_up(self):
+        schedule = ScheduleSettings(name="linear", epochs=10, warmup_epochs=2, final_lr_share=0.1)
+        shares = [lr_share(step, 10, schedule) for step in range(101)]
+        assert shares[20:] == pytest.approx([1 - 0.9 * step / 100 for step in range(20, 101)])
+        assert shares[9] == pytest.approx(10 / 21 * (1 - 0.9 * 0.09))
+
     def test_plateau_has_no_warm_up(self):
         with pytest.raises(RecipeError, match="'schedule': a plateau schedule has no warm-up"):
             parse_recipe(TINY | {"schedule": {"name": "plateau"}}, "x")

@@ -235,6 +235,15 @@ class TestStoredViews:
         assert world.rows()["student", 0]["overrides"] == ["schedule.epochs=4", 'distillation.reinforced="views"']
 
 
+def test_folds_are_runs_of_their_own():
+    folded = entry("cv", set=["data.protocol=k-fold", "data.folds=3"], folds=True, seeds=[0, 1])
+    jobs = choose_jobs([folded, entry("b")], ["cv"], has_accelerator=False)
+    assert [job.label for job in jobs] == [f"cv-fold{fold} seed {seed}" for fold in range(3) for seed in (0, 1)]
+    assert [job.load_recipe().data.fold for job in jobs] == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(RecipeError, match="'whole' asks for folds; its protocol 'official' has none"):
+        choose_jobs([entry("whole", folds=True)], has_accelerator=False)
+
+
 def test_name_and_seed_reach_the_recipe():
     settings = Job(entry("despam/fer2013-short"), 4).load_recipe()
     assert (settings.name, settings.training.seed, settings.schedule.epochs) == ("despam/fer2013-short", 4, 4)

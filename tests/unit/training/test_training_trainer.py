@@ -1,5 +1,6 @@
 """The trainer, the moving average of the weights, and what only an accelerator does."""
 
+import math
 import warnings
 from types import SimpleNamespace
 
@@ -72,12 +73,12 @@ class Devices(Callback):
         self.seen = {weight.device.type for weight in (*pl_module.parameters(), *average._average_model.parameters())}
 
 
-def train_watched(callback):
+def train_watched(callback, **training):
     """Train three steps, with a moving average of 0.9."""
     faces = load("synthetic", None).split("train")
     batches = FaceBatches(*2 * [make_faces(faces, tiny())], tiny())
     made = task(tiny())
-    trainer = create_trainer(tiny().training, [callback], steps=3)
+    trainer = create_trainer(tiny(training=training).training, [callback], steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice
         trainer.fit(made, datamodule=batches)
@@ -87,19 +88,22 @@ def train_watched(callback):
 class Average(Callback):
     """Calculates the moving average of one weight and one buffer by its definition."""
 
-    def __init__(self):
+    def __init__(self, ramp_steps=0):
         self.expected = None
+        self.ramp_steps = ramp_steps
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         network = pl_module.network
         now = [network.fc.weight.detach().clone(), network.bn1.running_mean.clone()]
         before = self.expected or now
-        self.expected = [0.9 * old + 0.1 * new for old, new in zip(before, now, strict=True)]
+        decay = 0.9 * (1 - math.exp(-trainer.global_step / self.ramp_steps)) if self.ramp_steps else 0.9
+        self.expected = [decay * old + (1 - decay) * new for old, new in zip(before, now, strict=True)]
 
 
-def test_the_moving_average_follows_its_definition_and_becomes_the_network():
-    watch = Average()
-    network = train_watched(watch).lightning_module.network
+@pytest.mark.parametrize("ramp_steps", [0, 2])
+def test_the_moving_average_follows_its_definition_and_becomes_the_network(ramp_steps):
+    watch = Average(ramp_steps)
+    network = train_watched(watch, ema_ramp_steps=ramp_steps).lightning_module.network
     assert torch.allclose(network.fc.weight, watch.expected[0], atol=1e-6)
     assert torch.allclose(network.bn1.running_mean, watch.expected[1], atol=1e-6)
 

@@ -61,12 +61,15 @@ SETTINGS = {
     "training.gradient_clip": 0.01,
     "network.options.dropout": 0.5,
     "network.modulators.stage4": "se",
+    "schedule.name": "linear",
 }
 CASES = [({}, key, value) for key, value in SETTINGS.items()]
 CASES += [
     ({"augmentation.randaugment": 1}, "augmentation.randaugment", 3),
     ({"augmentation.randaugment": 1}, "augmentation.randaugment_magnitude", 25),
     ({"augmentation.erasing": 1.0}, "augmentation.erasing_area", 0.6),
+    ({"augmentation.contrast": 0.5}, "augmentation.contrast_about", "mean"),
+    ({"training.ema_decay": 0.9}, "training.ema_ramp_steps", 3),
 ]
 CASES += [
     ({f"corruption.{kind}": 0.5}, f"corruption.{kind}_{limit}", value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.layers.initialization import initialize_by_fan_out
 from mien.models.layers.rep_conv import RepConv
 from mien.models.network import Network, Stage
 
@@ -43,7 +44,8 @@ class DeSpaMBackbone(Network):
     """Stem to stride 2, three stages at strides 2, 4 and 8, then a 1 x 1 convolution to the features.
 
     Stages (defaults, 112 x 112 image): `stem` 48 x 56 x 56, `stage1` 48 x 56 x 56, `stage2` 96 x 28 x 28, `stage3`
-    160 x 14 x 14. The second and third begin with a RepConv 3 x 3 of stride 2. ReLU follows every RepConv.
+    160 x 14 x 14. The second and third begin with a RepConv 3 x 3 of stride 2. ReLU follows every RepConv. As in the
+    public code, all convolutions are drawn from He's normal distribution by their fan-out.
 
     Args:
         num_classes: Number of logits.
@@ -99,6 +101,7 @@ class DeSpaMBackbone(Network):
         self.head = nn.Sequential(nn.Conv2d(before, features, 1, bias=False), nn.BatchNorm2d(features), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(features, num_classes)
+        initialize_by_fan_out(self)
 
     def pool(self, maps: Tensor) -> Tensor:
         """Return the features (N, D): 1 x 1 convolution, batch norm, ReLU, mean over all positions."""

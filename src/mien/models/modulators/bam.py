@@ -33,8 +33,10 @@ class BAM(Modulator):
 
     Deviations: the equations do not show the ReLUs; they are those of the authors' released code. It differs from the
     paper in two more points: the batch norms follow the hidden layers (`norm_position = "hidden"`), and the gate is the
-    sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with BAM may use another
-    form again, as `mien.models.papers.hfc` does. In training, the channel branch's batch norm needs at least two
+        sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with BAM may use
+        another form again, as `mien.models.papers.hfc` does; the one in DeSpaM's public code multiplies the branches
+        and has no residual (`combination = "product"`, `use_residual = false`), so :math:`F' = F \odot M(F)`. In
+        training, the channel branch's batch norm needs at least two
     images. The channel branch's biases are initialized to zero (ours).
 
     Args:
@@ -45,6 +47,7 @@ class BAM(Modulator):
         norm_position: "output": one after each branch; "hidden": one after each hidden layer.
         use_spatial_bias: Use biases in the convolutions of the spatial branch.
         combination: How the branches are merged before the sigmoid.
+        use_residual: Add the map itself to the gated map.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
@@ -57,6 +60,7 @@ class BAM(Modulator):
         norm_position: NormPosition = "output",
         use_spatial_bias: bool = True,
         combination: Combination = "sum",
+        use_residual: bool = True,
     ) -> None:
         super().__init__(stage)
         if dilation < 1:
@@ -78,7 +82,7 @@ class BAM(Modulator):
             nn.ReLU(),
             *_layer(nn.Conv2d(middle, 1, 1, bias=use_spatial_bias), use_norm=use_output),
         )
-        self.combination = combination
+        self.combination, self.use_residual = combination, use_residual
         # 16 channels leave the channel branch one ReLU, which a random bias could switch off.
         for module in self.channel:
             if isinstance(module, nn.Conv2d):
@@ -91,7 +95,8 @@ class BAM(Modulator):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the modulated map (N, C, H, W)."""
-        return maps + maps * self.gate(maps)
+        gated = maps * self.gate(maps)
+        return maps + gated if self.use_residual else gated
 
 
 def _layer(conv: nn.Conv2d, *, use_norm: bool) -> list[nn.Module]:

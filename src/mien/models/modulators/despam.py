@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.layers.initialization import initialize_by_fan_out
 from mien.models.layers.observing import observe
 from mien.models.layers.rep_conv import RepConv
 from mien.models.modulators import Modulator, check_odd
@@ -52,6 +53,7 @@ class DeSpaM(Modulator):
         self.gate_dropout = nn.Dropout2d(gate_dropout)
         self.score = nn.Conv2d(middle, 1, gate_kernel, padding=gate_kernel // 2, bias=False)
         self.dropout = nn.Dropout2d(dropout)
+        initialize_by_fan_out(self)  # as the public code does with all convolutions
 
     def gate(self, maps: Tensor) -> Tensor:
         """Return A, (N, 1, H, W) in (0, 1), of a map (N, C, H, W)."""

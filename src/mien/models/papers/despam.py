@@ -13,9 +13,11 @@ Ablations: remove the modulator with `modulators = {stage2 = "none"}`, replace i
 move it to another stage, or change its `reduction`, `kernel` and dropouts. The backbone's `depths`, `channels`,
 `kernel` and `expansion` are options.
 
-Deviations: built from the letter's abstract, figure and released code. ReLU follows the RepConvs of the stem and of the
-down-sampling, as it follows those of the blocks and the modulator; no count depends on it. Weights have PyTorch's
-default initialization.
+Found where: the gate, its place and the comparison in the letter's figure and abstract; depths, channels, RepConv, the
+ReLU after the stem, He's initialization by fan-out, and all settings of the recipes in the authors' public code.
+
+Deviations: ReLU follows the RepConvs of the down-sampling too, as it follows those of the stem, the blocks and the
+modulator; no count depends on it.
 """
 
 from __future__ import annotations
