@@ -6,7 +6,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /source
 RUN python -m venv /opt/mien
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY src src
 ARG EXTRAS=web
 RUN /opt/mien/bin/pip install --no-cache-dir --constraint constraints.txt ".[$EXTRAS]"

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
 
-.PHONY: help setup test lint lab docs browser browser-test demo clean
+.PHONY: help setup test lint lab docs package browser browser-test demo clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ browser-test: browser/node_modules/.ready ## Check mien-web's types and run its 
 browser/node_modules/.ready: browser/package-lock.json
 	cd browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
+
+package: setup ## Build dist/ from the committed files, check it, and try it in empty environments
+	$(VENV)/bin/python -m lab package
 
 demo: $(DEMO)/.ready ## Recognize the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn
