@@ -32,7 +32,7 @@ docs: setup ## Build the site in build/site, and check its links
 	$(VENV)/bin/python -m lab site
 
 browser: browser/node_modules/.ready ## Build mien-web and its page in browser/build and browser/dist (needs Node.js)
-	cd browser && node build.mjs
+	node browser/build.mjs $(MODELS)
 
 browser-test: browser/node_modules/.ready ## Check mien-web's types and run its tests (needs Node.js)
 	cd browser && npx --no-install tsc && node test.mjs

@@ -44,12 +44,20 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         typer.Option(metavar="NAME", help="Accept this host name in addition to localhost. Repeatable."),
     ] = None,
     drain: Annotated[float, typer.Option(min=0, help="After SIGTERM, accept connections for this many seconds.")] = 1.0,
+    on_device: Annotated[
+        bool,
+        typer.Option("--on-device", help="Serve the page that recognizes in the browser instead, without the API."),
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The built page of --on-device [default: browser/dist]")
+    ] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Serve the web page and the HTTP API.
 
     They take images, videos and cameras, from a browser or a program. Only this machine can connect unless --host says
-    otherwise, and then a key is required. No image is stored or logged. The result says how a face looks, not what a
+    otherwise, and then a key is required. No image is stored or logged. With --on-device, images do not even reach the
+    server: the browser recognizes them. The result says how a face looks, not what a
     person feels.
     """
     try:
@@ -62,6 +70,15 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         raise MissingExtraError(f"mien serve (it uses {error.name})", "web") from None
     from mien.apps.web.settings import ServerLimits, ServerSettings, Timeouts, read_key
 
+    def announce(lines: list[str]) -> None:
+        typer.echo("\n".join(lines))
+
+    if on_device or page is not None:
+        from mien.apps.web.on_device import serve_page
+
+        only_page = ServerSettings(host=host, port=port, allow_no_key=True, hosts=tuple(allow_host or ()))
+        serve_page(page, only_page, announce)
+        return
     load_plugin_files(plugin)
     settings = ServerSettings(
         host=host,
@@ -85,4 +102,4 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
         ),
         timeouts=Timeouts(drain=drain),
     )
-    run(settings, lambda lines: typer.echo("\n".join(lines)))
+    run(settings, announce)

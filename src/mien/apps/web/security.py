@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -35,8 +36,16 @@ class Guard:
     browsers send a simple POST or open a WebSocket from any page without asking.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        headers: Mapping[str, str] = HEADERS,
+        is_kept: Callable[[str], bool] = lambda path: path.startswith("/static/"),
+    ) -> None:
+        """Protect an application; `is_kept` says of a path whether browsers may keep the response."""
         self._app = app
+        self._headers = headers
+        self._is_kept = is_kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an allowed request on."""
@@ -47,10 +56,10 @@ class Guard:
         async def protect(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 # browsers keep the page's files, and ask whether they have changed
-                headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                headers["Cache-Control"] = "no-cache" if self._is_kept(scope["path"]) else "no-store"
             await send(message)
 
         try:

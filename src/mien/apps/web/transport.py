@@ -8,19 +8,27 @@ import signal
 import socket
 import threading
 from types import FrameType
+from typing import Protocol
 
 import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mien.apps.web.engine import Engine
 from mien.apps.web.live import HEADER
 from mien.apps.web.security import MAX_HEADER_BYTES
+from mien.apps.web.settings import ServerSettings
 from mien.core.errors import MienError
 
 MAX_CONNECTIONS = 256  # open at the same time; more get 503
 SECONDS_TO_FINISH = 30  # for the requests in progress when no more connections are accepted
+
+
+class Served(Protocol):
+    """What a process serves: its settings, and whether a signal to end has arrived."""
+
+    settings: ServerSettings
+    is_draining: bool
 
 
 class Connection(H11Protocol):
@@ -62,22 +70,22 @@ class Connection(H11Protocol):
 class Server(uvicorn.Server):
     """Keeps accepting connections for a moment after SIGTERM, so that a load balancer sees `/readyz` change."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, config: uvicorn.Config, served: Served) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._served = served
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal: the first SIGTERM takes effect after `Timeouts.drain`."""
-        is_first, self._engine.is_draining = not self._engine.is_draining, True
+        is_first, self._served.is_draining = not self._served.is_draining, True
         if is_first and sig == signal.SIGTERM:
-            threading.Timer(self._engine.settings.timeouts.drain, super().handle_exit, (sig, frame)).start()
+            threading.Timer(self._served.settings.timeouts.drain, super().handle_exit, (sig, frame)).start()
         else:
             super().handle_exit(sig, frame)
 
 
-def make_server(app: ASGIApp, engine: Engine) -> Server:
-    """Return a server for an application, with the limits of the engine's settings."""
-    settings = engine.settings
+def make_server(app: ASGIApp, served: Served) -> Server:
+    """Return a server for an application, with the limits of its settings."""
+    settings = served.settings
     # uvicorn logs this error for every WebSocket that is refused with a response
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: record.msg != "ASGI callable returned without completing handshake."
@@ -98,7 +106,7 @@ def make_server(app: ASGIApp, engine: Engine) -> Server:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
-    return Server(config, engine)
+    return Server(config, served)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ import { View } from "./view.js";
 
 const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|ts|mts|wmv)$/i;
 const IMAGE_NAMES = /\.(jpe?g?|jfif|mpo|a?png|webp|avif|heic|heif|hif|bmp|dib|gif|tiff?|jp2|j2k|jpf|jpx|p[pgbnf]m)$/i;
+const MODEL_NAMES = /\.onnx$/i;
 const RETRY_MODELS = 3000; // milliseconds
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
@@ -66,7 +67,11 @@ async function showDevices() {
   page["device-row"].hidden = devices.length < 2;
 }
 
-async function open(files) {
+async function open(given) {
+  const isModel = (file) => client.addModel && MODEL_NAMES.test(file.name);
+  for (const file of given.filter(isModel)) await addModel(file);
+  const files = given.filter((file) => !isModel(file));
+  if (files.length === 0) return;
   const videos = files.filter((file) => kindOf(file) === "video");
   const stills = files.filter((file) => kindOf(file) === "image");
   const others = files.filter((file) => kindOf(file) === null);
@@ -103,18 +108,38 @@ function setOptions(select, options, current) {
 }
 
 async function loadModels() {
+  announcer.say(client.waiting ?? "");
   try {
     const answer = await client.models();
     models = answer.models;
-    setOptions(fields.model, models.map(({ name }) => [name, name]), models[0].name);
-    setOptions(fields.detector, answer.detectors.map((name) => [name, name]), answer.detectors[0]);
+    setOptions(fields.model, models.map(({ name }) => [name, name]), fields.model.value || models[0].name);
+    setOptions(fields.detector, answer.detectors.map((name) => [name, name]), fields.detector.value || answer.detectors[0]);
     announcer.warn("");
     showModel();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.status === 401) return askForKey();
     announcer.warn(error.message);
-    setTimeout(loadModels, RETRY_MODELS);
+    if (client.canRetry) setTimeout(loadModels, RETRY_MODELS);
+  } finally {
+    if (client.waiting) announcer.say("");
+  }
+}
+
+// Use a model file of the user's own, where the page itself runs models.
+async function addModel(file) {
+  announcer.warn("");
+  announcer.say(`Loading ${file.name}…`);
+  try {
+    const name = await client.addModel(file);
+    await loadModels();
+    fields.model.value = name;
+    fields.model.dispatchEvent(new Event("change", { bubbles: true }));
+    announcer.say(`The model ${name} is loaded and selected.`);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    announcer.say("");
+    announcer.warn(error.message);
   }
 }
 
@@ -167,6 +192,7 @@ function listen() {
     return view.setStage(null);
   });
   live.addEventListener("ended", showCameraState);
+  if (client.addModel) page.files.accept += ",.onnx";
   page.choose.addEventListener("click", () => page.files.click());
   page.files.addEventListener("change", () => {
     const files = [...page.files.files];

@@ -8,6 +8,7 @@ const BROKEN = "The connection broke before the end of the video.";
 
 export class Client {
   canAnnotate = true; // draw faces into a video
+  canRetry = true; // it may answer later
   key = "";
 
   async models() {

@@ -53,7 +53,7 @@ export class ImageSource {
         if (!(error instanceof Problem)) throw error;
         problems.push(`${file.name}: ${error.message}`);
         this.announcer.warn(problems.join("\n"));
-        if (error.status === 0 || error.status === 401) break;
+        if (error.isGeneral) break;
       }
     }
     this.announcer.say(this.#items.length ? `Done: ${this.#where() || this.#items[0].result.source}, ${this.#count()}.` : "");

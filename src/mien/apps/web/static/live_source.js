@@ -3,6 +3,7 @@
 import { Camera } from "./camera.js";
 import { percent, readResult } from "./expressions.js";
 
+const ON = "The camera is on. Frames are not stored.";
 const PACE_SPAN = 2000; // milliseconds that delay and frames/s are measured over
 const PACE_EVERY = 500;
 
@@ -23,6 +24,7 @@ export class LiveSource extends EventTarget {
     this.camera = new Camera(page.video);
     this.camera.addEventListener("frame", (event) => this.#take(event.detail));
     this.camera.addEventListener("ended", () => this.#end());
+    document.addEventListener("visibilitychange", () => this.isOn && this.#showWhetherHidden());
     page.video.addEventListener("resize", () => this.isOn && this.#shape()); // a phone was rotated
   }
 
@@ -63,7 +65,7 @@ export class LiveSource extends EventTarget {
     this.#hasProblem = false;
     connection.addEventListener("ready", () => {
       this.announcer.warn("");
-      this.announcer.say("The camera is on. Frames are not stored.");
+      this.announcer.say(ON);
     });
     connection.addEventListener("frame", (event) => this.#show(event.detail, connection));
     connection.addEventListener("problem", (event) => this.#showProblem(event.detail));
@@ -72,6 +74,11 @@ export class LiveSource extends EventTarget {
       const seconds = Math.max(1, Math.round(event.detail));
       this.announcer.warn(`The connection to the server is lost. Trying again in ${seconds} s; the camera stays on.`);
     });
+  }
+
+  // Browsers show a hidden page no frames.
+  #showWhetherHidden() {
+    this.announcer.say(document.hidden ? "Paused while this tab is hidden; it continues when you come back." : ON);
   }
 
   #shape() {
