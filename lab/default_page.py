@@ -33,7 +33,7 @@ def make_default_page(shipped: Record, runs: Sequence[Record], measured: Mapping
     Args:
         shipped: The run record that is shipped with the model.
         runs: All committed run records; those whose name begins with "default/" are listed.
-        measured: The records `robustness`, `latency` and `memory`; an empty one was not measured.
+        measured: The records `robustness`, `groups`, `latency` and `memory`; an empty one was not measured.
     """
     family = [run for run in runs if str(run["name"]).startswith(f"{FAMILY}/")]
     by_settings: dict[RunSettings, list[Record]] = {}
@@ -53,6 +53,7 @@ def make_default_page(shipped: Record, runs: Sequence[Record], measured: Mapping
             *_classes(group(shipped, "scores")),
             *_seeds(averaged, shipped),
             *_others(others),
+            *_groups(measured["groups"]),
             *_robustness(measured["robustness"]),
             *_latency(measured["latency"]),
             *_memory(measured["memory"]),
@@ -181,6 +182,34 @@ def _robustness(record: Mapping[str, Any]) -> list[str]:
         "",
         *make_table(["corruption", "kept", *severities], rows),
         "Record: [robustness.json](../../results/robustness.json).",
+        "",
+    ]
+
+
+def _groups(record: Mapping[str, Any]) -> list[str]:
+    if not record:
+        return ["## Groups without labels", "", "Not run.", ""]
+    rows = []
+    for column, scored in record["columns"].items():
+        for name, row in scored["groups"].items():
+            interval = " to ".join(percent(bound, 1).removesuffix(" %") for bound in row["interval"])
+            accuracy = f"{percent(row['accuracy'], 1)} ({interval})"
+            p_value = "-" if row["p_corrected"] is None else decimal(row["p_corrected"])
+            group_name = "not found" if name == "(unknown)" else name
+            expected = percent(row["expected"], 1)
+            rows.append([column.replace("_", " "), group_name, f"{row['n']:,}", accuracy, expected, p_value])
+    return [
+        "## Groups without labels",
+        "",
+        f"Accuracy on the {record['n']:,} images of {record['dataset']}, split {record['split']}, in groups that need",
+        "no labels of people: fifths of a measure of the image, and clusters of what the network sees besides the",
+        "expression ([what they are](../evaluation.md#groups-without-labels)).",
+        "Expected: the accuracy that the labels of the group let expect, as some expressions are easier.",
+        f"p: how often, in {record['permutations']:,} random assignments, any group of its measure deviates as much",
+        "from what is expected. It is corrected for the groups of one measure, not for the number of measures.",
+        "",
+        *make_table(["measure", "group", "images", "accuracy (95 %)", "expected", "p"], rows),
+        "Record: [groups.json](../../results/groups.json).",
         "",
     ]
 

@@ -32,7 +32,7 @@ def make_pages(root: Path) -> dict[str, str]:
     runs = _read_runs(results)
     measured = {
         name: read_json(results / f"{name}.json") if (results / f"{name}.json").exists() else {}
-        for name in ("robustness", "latency", "memory")
+        for name in ("robustness", "groups", "latency", "memory")
     }
     shipped = read_json(root / "src" / "mien" / "assets" / "default.json")
     pages = {f"{paper}.md": make_paper_page(paper, load_reported(), runs) for paper in PAPERS}

@@ -130,7 +130,7 @@ def test_without_runs_no_page_has_a_figure_of_ours(checkout):
         assert "No run of its recipes is committed." in pages[f"{paper}.md"]
         assert "| A |" not in pages[f"{paper}.md"]
     assert "| AffectNet-7 | as above | - | - | not run: licence-gated |" in pages["spayolo.md"]
-    assert pages["default.md"].count("Not run.") == 3
+    assert pages["default.md"].count("Not run.") == 4
 
 
 def test_runs_are_shown_beside_their_figures(checkout):
@@ -191,14 +191,16 @@ def test_hostile_names_stay_text(checkout):
     assert "\n## Table 9" not in page
 
 
-def test_robustness_latency_and_memory_are_shown_if_measured(checkout):
-    for name in ("robustness.json", "latency.json", "memory.json"):
+def test_further_measurements_are_shown_if_there_are_any(checkout):
+    for name in ("robustness.json", "groups.json", "latency.json", "memory.json"):
         make_parent(checkout / "results" / name).write_bytes((ROOT / "results" / name).read_bytes())
     page = make_pages(checkout)["default.md"]
     record = read_json(ROOT / "results" / "robustness.json")
     curve = record["corruptions"]["low_light"]
     shown = " | ".join(f"{100 * point['accuracy']:.1f} %" for point in curve["points"])
     assert f"| low light | {100 * curve['kept']:.1f} % | {shown} |" in page
+    group = read_json(ROOT / "results" / "groups.json")["columns"]["brightness"]["groups"]
+    assert all(f"| brightness | {name} | {row['n']} |" in page for name, row in group.items())
     assert f"1/{read_json(ROOT / 'results' / 'latency.json')['ratio']:.1f} of" in page
     peak = read_json(ROOT / "results" / "memory.json")["models"][0]
     assert f"{peak['mib']:.1f} MiB | {peak['ratio']:.1f} |" in page

@@ -113,3 +113,17 @@ def test_most_false_boxes_are_dropped(name):
         kept += len(result.faces)
     assert total > 60
     assert kept / total < 0.25
+
+
+def test_groups_without_labels(mien, tmp_path):
+    words = ["evaluate", "default", "--dataset", "synthetic", "--out", tmp_path]
+    code, _, err = mien(*words, "--sheet", tmp_path / "a.png")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "--measure" in err
+    assert mien(*words, "--measure", "--sheet", tmp_path / "a.png")[0] == 0
+    assert (tmp_path / "a.png").is_file()
+    (predictions,) = tmp_path.glob("*.npz")
+    for column in ("feature_group", "brightness"):
+        code, printed, _ = mien("score", predictions, "--by", column)
+        assert code == 0
+        assert f"By {column}" in printed

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mien.core.card import ModelCard
     from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import Predictions
+    from mien.inference.model import OnnxModel
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -39,6 +40,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder to write the predictions file to.")] = Path(),
     views: ViewsName = "one",
+    measure: Annotated[bool, typer.Option("--measure", help="Also measure each image: see `mien score --by`.")] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --measure: draw faces of each feature group to a .png or .jpg."),
+    ] = None,
     threads: Threads = 1,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
@@ -50,6 +56,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     includes the ablation and the seed of the training run. An ensemble averages its members' probabilities.
     """
     from mien.apps.score_tables import show_members, show_scores
+    from mien.core.errors import DataError
     from mien.evaluation.ensemble import average, describe_members, short_name
     from mien.evaluation.plain_argmax import score_plain_argmax
     from mien.evaluation.predict import predict_split
@@ -57,6 +64,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.inference.model import OnnxModel
     from mien.inference.views import check_views
 
+    if sheet is not None and not measure:
+        raise DataError(f"--sheet {sheet} shows the groups of --measure; give both.")
     load_plugin_files(plugin)
     chosen_views = check_views(views)
     members, pairs, name = [], [], ""
@@ -74,6 +83,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if len(members) > 1:
         predictions, of_members = average(members), {"members": describe_members(members)}
         name = short_name(predictions, len(members))
+    if measure:
+        predictions = _measured(predictions, *pairs[0], split or "", sheet)
     path = out / _file_name(name, predictions)
     predictions.save(path)
     scores = compute_scores(predictions) | of_members
@@ -85,6 +96,29 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         show_members(**of_members)
     typer.echo(f"Predictions: {path}", err=True)
     _say_what_was_scored(faces, split or "", len(predictions))
+
+
+def _measured(
+    predictions: Predictions, model: OnnxModel, faces: FaceDataset, split: str, sheet: Path | None
+) -> Predictions:
+    """Return the predictions with columns for measures of the images and the groups of the model's features."""
+    import dataclasses
+
+    import numpy as np
+
+    from mien.evaluation import image_groups
+    from mien.evaluation.predict import predict_features
+    from mien.inference.detectors.registry import create_detector
+
+    chosen = faces.split(split)
+    with show_progress(len(chosen), "measures") as progress:
+        columns = image_groups.measure_images(chosen.images, create_detector("auto"), progress)
+    features, logits = predict_features(model, chosen)
+    groups = np.array([f"group {number + 1}" for number in image_groups.group_features(features, logits)])
+    if sheet is not None:
+        image_groups.save_group_sheet(sheet, chosen.images, groups)
+    columns[image_groups.FEATURE_GROUP] = groups
+    return dataclasses.replace(predictions, metadata={**predictions.metadata, **columns})
 
 
 def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:

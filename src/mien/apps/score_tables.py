@@ -115,14 +115,17 @@ def show_slices(slices: dict[str, Any]) -> None:
     smallest, gap = slices["smallest"], slices["gap"]
     rows = (
         (value, f"{row['n']}{' *' if row['is_small'] else ''}",
-         *(points(row[key], 1, row["intervals"].get(key)) for key, _ in MAIN_SCORES))
+         points(row["accuracy"], 1, row["intervals"].get("accuracy")), points(row["expected"], digits=1),
+         "-" if row["p_corrected"] is None else f"{row['p_corrected']:.3f}",
+         *(points(row[key], digits=1) for key, _ in MAIN_SCORES[1:]))
         for value, row in slices["groups"].items()
     )  # fmt: skip
     print_table(
         f"By {slices['column']}, in %",
-        (slices["column"], "images", *(name for _, name in MAIN_SCORES)),
+        (slices["column"], "images", "accuracy", "expected", "p", *(name for _, name in MAIN_SCORES[1:])),
         rows,
-        caption=f"{INTERVALS} *: fewer than {smallest} images, not part of the gap.",
+        caption=f"{INTERVALS} Expected: what the group's labels let expect. p: that some group deviates as much by "
+        f"chance. *: fewer than {smallest} images, not tested.",
     )
     if gap is None:
         print_line(f"Largest gap: none; fewer than two groups have {smallest} images.")

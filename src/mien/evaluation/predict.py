@@ -15,7 +15,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.duplicates import duplicate_mask
 from mien.data.protocols import original_rows
 from mien.evaluation.predictions import Predictions
-from mien.inference.model import Model, Scores
+from mien.inference.model import Model, OnnxModel, Scores
 from mien.inference.views import Views, predict_views
 
 BATCH_SIZE = 256
@@ -56,6 +56,16 @@ def predict_scores(
         if progress is not None:
             progress(len(images))
     return Scores(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
+
+
+def predict_features(model: OnnxModel, faces: FaceDataset) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what the network's last layer gets for each image, (n, d), and the logits, (n, k)."""
+    batches = []
+    for start in range(0, len(faces), BATCH_SIZE):
+        batch = to_batch(list(faces.images[start : start + BATCH_SIZE]), model.card.input)
+        batches.append((model.features(batch), model.predict(batch).logits))
+    features, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return features, logits
 
 
 def predict_split(  # noqa: PLR0913 - what is predicted, and how

@@ -73,3 +73,43 @@ def test_bad_input() -> None:
     many = make({str(i): 1 for i in range(1001)}, {str(i): 1 for i in range(1001)})
     with pytest.raises(DataError, match="1001 values"):
         score_slices(many, "subject")
+
+
+def test_decimal_numbers_are_divided_into_ranges() -> None:
+    answers = np.array([0] * 90 + [1] * 10)
+    numbers = np.array([f"{value / 100:.2f}" for value in range(99)] + [""])
+    given = score_slices(certain(answers, [0] * 100, ["happy", "sad"], metadata={"light": numbers}), "light", 10)
+    assert list(given["groups"]) == [
+        "(unknown)", "1: 0 to 0.19", "2: 0.2 to 0.39", "3: 0.4 to 0.58", "4: 0.59 to 0.78", "5: 0.79 to 0.98",
+    ]  # fmt: skip
+    assert [row["n"] for row in given["groups"].values()] == [1, 20, 20, 19, 20, 20]
+    assert given["groups"]["(unknown)"]["p_corrected"] is None
+    assert given["groups"]["5: 0.79 to 0.98"]["p_corrected"] < 0.01 < given["groups"]["2: 0.2 to 0.39"]["p_corrected"]
+
+
+def test_numbers_without_a_point_are_names() -> None:
+    given = score_slices(make({"7": 40, "8": 40}, {"7": 40, "8": 40}), "subject")
+    assert list(given["groups"]) == ["7", "8"]
+
+
+def test_a_group_of_hard_expressions_is_not_a_badly_treated_one() -> None:
+    """Happy faces are all recognized, sad ones by halves, equally in both groups: the gap is the mix alone."""
+    labels = np.array(([0] * 180 + [1] * 20) + ([0] * 20 + [1] * 180))
+    groups = np.array(["mostly happy"] * 200 + ["mostly sad"] * 200)
+    answers = np.where((labels == 1) & (np.arange(400) % 2 == 0), 0, labels)
+    given = score_slices(certain(answers, labels.tolist(), ["happy", "sad"], metadata={"place": groups}), "place")
+    rows = given["groups"]
+    assert rows["mostly happy"]["accuracy"] == 0.95
+    assert rows["mostly happy"]["expected"] == pytest.approx(0.95, abs=0.01)
+    assert rows["mostly sad"]["expected"] == pytest.approx(0.55, abs=0.01)
+    assert min(row["p_corrected"] for row in rows.values()) > 0.5
+    assert given["gap"]["accuracy"] == pytest.approx(0.4)
+    assert given["gap"]["p_value"] > 0.3
+
+
+def test_one_of_many_groups_stands_out_after_correction() -> None:
+    sizes = {f"s{i:02}": 50 for i in range(20)}
+    right = dict.fromkeys(sizes, 35) | {"s07": 20}
+    rows = score_slices(make(sizes, right), "subject")["groups"]
+    assert rows["s07"]["p_corrected"] < 0.01
+    assert all(row["p_corrected"] > 0.05 for name, row in rows.items() if name != "s07")
