@@ -4,6 +4,8 @@ import { MienError, Recognizer, type DetectorName, type FaceStream, type FrameRe
 import { unsureBelow } from "../src/card.js";
 import { Problem } from "./problem.js";
 
+export { Recognizer }; // for the console, and for measurements
+
 interface Choice {
   model: string | null;
   detector: DetectorName | null;
