@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import ABLATIONS, BACKBONES, SLIM
+from cases import ABLATIONS, BACKBONES, SLIM, SMALL
 from torch import nn
 
 from mien.core.errors import ModelError
@@ -21,6 +21,12 @@ from mien.models.network import Network
 
 NETWORKS = registry.names()
 CLASSES = 7
+
+
+def create(name: str, **arguments) -> Network:
+    """Make a network; one that is large with its small options, over which those given win."""
+    options = {**SMALL.get(name, {}), **(arguments.pop("options", None) or {})}
+    return registry.create(name, options=options, **arguments)
 
 
 def randomize(network: Network) -> Network:
@@ -47,7 +53,7 @@ def _one_thread():
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request) -> Network:
     torch.manual_seed(0)
-    return randomize(registry.create(request.param))
+    return randomize(create(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +90,7 @@ def test_output_and_features(network, n, height, width):
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.no_grad()
 def test_channels_and_classes_are_free(name):
-    network = registry.create(name, in_channels=3, num_classes=8).eval()
+    network = create(name, in_channels=3, num_classes=8).eval()
     assert network(images_for(network, 1)).shape == (1, 8)
 
 
@@ -111,8 +117,13 @@ def test_the_smallest_input_works_and_a_smaller_one_is_an_error(network):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_reach_every_trained_parameter(name):
     torch.manual_seed(0)
-    network = registry.create(name).train()
-    F.cross_entropy(network(images_for(network, 4)), torch.arange(4)).backward()
+    network = create(name).train()
+    for parameter in network.parameters():
+        if parameter.ndim > 1 and not parameter.any():  # zero at first, so that nothing would reach what it reads
+            nn.init.normal_(parameter, std=0.01)
+    outputs = network.outputs(images_for(network, 4))
+    attended = 0 if outputs.attention is None else outputs.attention.square().mean()
+    (F.cross_entropy(outputs.logits, torch.arange(4)) + attended).backward()
     trained = {key: p for key, p in network.named_parameters() if p.requires_grad}
     idle = [key for key, p in trained.items() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not idle
@@ -120,7 +131,7 @@ def test_gradients_reach_every_trained_parameter(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_state_round_trip(name):
-    network, other = randomize(registry.create(name)), registry.create(name).eval()
+    network, other = randomize(create(name)), create(name).eval()
     buffer = io.BytesIO()
     torch.save(network.state_dict(), buffer)
     buffer.seek(0)
@@ -168,9 +179,9 @@ def test_onnx_agrees_with_torch(folded):
 @pytest.mark.parametrize(("name", "change"), [(name, c) for name, cs in ABLATIONS.items() for c in cs])
 def test_an_ablation_changes_something(name, change):
     torch.manual_seed(0)
-    plain = registry.create(name)
+    plain = create(name)
     torch.manual_seed(0)
-    changed = registry.create(name, **change)
+    changed = create(name, **change)
     if count_parameters(plain) == count_parameters(changed):
         images = images_for(plain, 1)
         with torch.no_grad():

@@ -37,6 +37,15 @@ NETWORKS = [
     ("sldcnn", 1, 7, PLAIN, 1_781_579),
     ("ldcnn", 1, 7, {}, 1_772_611),
     ("cldcnn", 1, 7, {}, 2_089_639),
+    # the comparators, as their publications or the papers that compare with them print them
+    ("resemotenet", 3, 7, {}, 80_238_599),  # 80.24 M
+    ("emonext_tiny", 3, 7, {}, 30_564_331),  # 30.56 M
+    ("dan", 3, 7, {}, 19_723_733),  # 19.72 M
+    ("ddamfn", 3, 7, {}, 4_105_999),  # 4.11 M
+    ("resnet18_cbam", 3, 1000, {}, 11_779_392),  # 11.78 M
+    ("resnet18_cbam", 3, 7, {}, 11_269_983),
+    ("efficientnet_b2", 3, 1000, {}, 9_109_994),
+    ("efficientnet_b2", 3, 7, {}, 7_710_857),
     # docs/papers/daf_mhsca.md
     ("daf_mhsca", 3, 7, {}, 25_020_148),
     ("daf_mhsca", 3, 7, {"heads": 16}, 27_041_944),

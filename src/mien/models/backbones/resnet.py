@@ -7,7 +7,7 @@ the stages are `stem`, `stage1` ... as in every backbone.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -74,6 +74,9 @@ class ResNet(Network):
             (Ding et al. 2021, RepVGG). Weights files of plain networks then fit only in part.
     """
 
+    block: ClassVar[type[BasicBlock]] = BasicBlock
+    """What the stages consist of; networks with another block derive from this class."""
+
     def __init__(  # noqa: PLR0913 - each is an option that recipes set by name
         self,
         *,
@@ -103,7 +106,7 @@ class ResNet(Network):
         before = width
         for number, (depth, step, out) in rows:
             shapes = [(before if i == 0 else out, out, step if i == 0 else 1) for i in range(depth)]
-            blocks = [BasicBlock(*shape, use_branches=use_branches) for shape in shapes]
+            blocks = [self.block(*shape, use_branches=use_branches) for shape in shapes]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             before = out
         self.dropout = nn.Dropout(dropout)

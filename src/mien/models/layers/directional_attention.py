@@ -73,7 +73,7 @@ class GlobalConvolution(nn.Conv2d):
         """Return one value for each channel and position of the kept axis."""
         height, width = map_size(maps)
         new_length = width if self.axis == "height" else height
-        return F.conv2d(maps, self._kernel(new_length), groups=self.groups)
+        return F.conv2d(maps, self._kernel(new_length), self.bias, groups=self.groups)
 
     def _kernel(self, new_length: int) -> Tensor:
         if new_length == self.length:

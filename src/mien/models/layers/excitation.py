@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,20 +14,28 @@ class Excitation(nn.Module):
 
     .. math:: e = W_2\, \mathrm{ReLU}(W_1 z + b_1) + b_2
 
-    where :math:`W_1` has `hidden` rows, and there are biases only with `use_bias`. The sigmoid is in `gate`: CBAM adds
-    two scores first.
+    where :math:`W_1` has `hidden` rows, there are biases only with `use_bias`, and another `activation` can take the
+    place of ReLU. The sigmoid is in `gate`: CBAM adds two scores first.
 
     Shape: (..., C) -> (..., C).
     """
 
-    def __init__(self, channels: int, hidden: int, *, use_bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        *,
+        use_bias: bool = False,
+        activation: Callable[[Tensor], Tensor] = F.relu,
+    ) -> None:
         super().__init__()
+        self.activation = activation
         self.reduce = nn.Linear(channels, hidden, bias=use_bias)
         self.expand = nn.Linear(hidden, channels, bias=use_bias)
 
     def forward(self, descriptors: Tensor) -> Tensor:
         """Return the scores, any real number each."""
-        scores: Tensor = self.expand(F.relu(self.reduce(descriptors)))
+        scores: Tensor = self.expand(self.activation(self.reduce(descriptors)))
         return scores
 
     def gate(self, maps: Tensor) -> Tensor:
