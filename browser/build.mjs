@@ -22,7 +22,15 @@ const ORT_FILES = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-s
 const ORT_GPU_FILES = ["ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
 // Of the server's page: what talks to the server, and the page of its API.
 const SERVER_ONLY = new Set(["client.js", "live.js", "engine.js", "docs.html", "docs.js", "docs.css", "schema_text.js", "index.html"]);
-const SETTINGS = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
+const SETTINGS = {
+  absWorkingDir: here,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+};
 
 function readOptions(words) {
   const options = { detector: join(ASSETS, "detectors/mien.onnx"), models: [] };
@@ -61,7 +69,13 @@ async function buildPage({ detector, models }) {
     names[name] = { url: `models/${name}.onnx`, licence: relative(ASSETS, model).startsWith("..") ? null : "Apache-2.0" };
     cpSync(model, join(DIST, names[name].url));
   }
-  await build({ ...SETTINGS, entryPoints: ["page/engine.ts"], outfile: join(DIST, "static/engine.js"), external: ["./problem.js"], define: { MODELS: JSON.stringify(names) } });
+  await build({
+    ...SETTINGS,
+    entryPoints: ["page/engine.ts"],
+    outfile: join(DIST, "static/engine.js"),
+    external: ["./problem.js"],
+    define: { MODELS: JSON.stringify(names) },
+  });
   writeFileSync(join(DIST, "index.html"), makeHtml());
   writeFileSync(join(DIST, "manifest.webmanifest"), JSON.stringify(MANIFEST, null, 1));
   writeServiceWorker();
@@ -98,14 +112,22 @@ function writeServiceWorker() {
 }
 
 function listFiles(folder) {
-  return readdirSync(folder, { recursive: true }).map(String).filter((file) => statSync(join(folder, file)).isFile()).sort();
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => statSync(join(folder, file)).isFile())
+    .sort();
 }
 
 function describe() {
   const size = (files) => `${(files.reduce((sum, file) => sum + statSync(join(DIST, file)).size, 0) / 1e6).toFixed(2)} MB`;
   const files = listFiles(DIST);
-  const [ort, own] = [files.filter((file) => file.startsWith(join("static", "ort"))), files.filter((file) => !file.startsWith(join("static", "ort")))];
-  console.log(`${relative(process.cwd(), DIST) || "."}: page and models ${size(own)}; onnxruntime-web ${size(ort.filter((file) => !ORT_GPU_FILES.includes(basename(file))))}, with WebGPU ${size(ort)}`);
+  const [ort, own] = [
+    files.filter((file) => file.startsWith(join("static", "ort"))),
+    files.filter((file) => !file.startsWith(join("static", "ort"))),
+  ];
+  console.log(
+    `${relative(process.cwd(), DIST) || "."}: page and models ${size(own)}; onnxruntime-web ${size(ort.filter((file) => !ORT_GPU_FILES.includes(basename(file))))}, with WebGPU ${size(ort)}`,
+  );
 }
 
 const options = readOptions(process.argv.slice(2)); // their paths are relative to where the command was called

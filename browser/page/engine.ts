@@ -1,6 +1,14 @@
 // What the page recognizes with: this device. It has the methods of src/mien/apps/web/static/client.js, whose place it takes.
 
-import { MienError, Recognizer, type DetectorName, type FaceStream, type FrameResult, type ImageResult, type StreamOptions } from "../src/index.js";
+import {
+  MienError,
+  Recognizer,
+  type DetectorName,
+  type FaceStream,
+  type FrameResult,
+  type ImageResult,
+  type StreamOptions,
+} from "../src/index.js";
 import { unsureBelow } from "../src/card.js";
 import { Problem } from "./problem.js";
 
@@ -127,7 +135,10 @@ class Connection extends EventTarget {
     private readonly recognizer: (model: string | null) => Promise<Recognizer>,
   ) {
     super();
-    this.#open().then(() => this.dispatchEvent(new Event("ready")), (error: unknown) => this.#reportProblem(error));
+    this.#open().then(
+      () => this.dispatchEvent(new Event("ready")),
+      (error: unknown) => this.#reportProblem(error),
+    );
   }
 
   get isReady(): boolean {
@@ -174,7 +185,8 @@ class Connection extends EventTarget {
       if (this.#isClosed || stream !== this.#stream) return;
       this.#isClaimed = false;
       this.#notBefore = performance.now() + PAUSE_AFTER_ERROR;
-      this.#reportProblem(error);
+      const isEarly = error instanceof MienError && error.kind === "image"; // the camera has no frame yet
+      if (!isEarly) this.#reportProblem(error);
     }
   }
 

@@ -49,7 +49,12 @@ export function cropFace(image: Plane, box: Box, crop: CropSpec, roll = 0): Plan
   const corner = (step - side) / 2; // of the crop's first pixel's centre from the square's
   const firstX = x - x0 + step / 2 + (cosine - 1) * corner - sine * corner;
   const firstY = y - y0 + step / 2 + (cosine - 1) * corner + sine * corner;
-  return warp(region, n, [cosine * step * fx, -sine * step * fx, firstX * fx - 0.5], [sine * step * fy, cosine * step * fy, firstY * fy - 0.5]);
+  return warp(
+    region,
+    n,
+    [cosine * step * fx, -sine * step * fx, firstX * fx - 0.5],
+    [sine * step * fy, cosine * step * fy, firstY * fy - 0.5],
+  );
 }
 
 /** Resize a face crop to a network's size and channels; for a network trained on grey images, its colour is removed. */

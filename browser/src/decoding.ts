@@ -15,7 +15,8 @@ export const DEFAULT_LIMITS: Limits = { bytes: 64 * 2 ** 20, pixels: 25_000_000 
 /** The pixels of an image file, upright as its EXIF says; `source` is its name in errors. */
 export async function decodeFile(file: Blob, source: string, limits: Limits): Promise<Plane> {
   if (file.size === 0) throw new MienError("image", `${source} is empty (0 bytes); expected an image.`);
-  if (file.size > limits.bytes) throw new MienError("image", `${source} is larger than ${limits.bytes / 2 ** 20} MiB; use a smaller image.`);
+  if (file.size > limits.bytes)
+    throw new MienError("image", `${source} is larger than ${limits.bytes / 2 ** 20} MiB; use a smaller image.`);
   const { kind, isImage, size } = readHeader(new Uint8Array(await file.arrayBuffer()));
   if (!isImage) throw new MienError("image", `${source} is ${kind}; expected an image, such as JPEG, PNG or WebP.`);
   if (size) checkSize(size, source, limits);
@@ -24,7 +25,10 @@ export async function decodeFile(file: Blob, source: string, limits: Limits): Pr
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" });
   } catch {
     const isCommon = /JPEG image|PNG|GIF|BMP|WebP/.test(kind);
-    throw new MienError("image", `${source} is ${kind} that ${isCommon ? "is damaged or truncated" : "this browser cannot read; save it as JPEG or PNG"}.`);
+    throw new MienError(
+      "image",
+      `${source} is ${kind} that ${isCommon ? "is damaged or truncated" : "this browser cannot read; save it as JPEG or PNG"}.`,
+    );
   }
   checkSize(bitmap, source, limits);
   return readBitmap(bitmap, bitmap.width, bitmap.height);

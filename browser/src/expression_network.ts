@@ -25,7 +25,8 @@ export class ExpressionNetwork {
   static async load(runtime: Runtime, data: Uint8Array, source: string): Promise<ExpressionNetwork> {
     const card = readModelCard(data, source);
     const { size, channels } = card.input;
-    const zeros = (count: number) => new runtime.ort.Tensor("float32", new Float32Array(count * channels * size ** 2), [count, channels, size, size]);
+    const zeros = (count: number) =>
+      new runtime.ort.Tensor("float32", new Float32Array(count * channels * size ** 2), [count, channels, size, size]);
     const network = await Network.start(runtime, data, source, { [INPUT]: zeros(1) });
     let shape: string;
     try {
@@ -34,7 +35,8 @@ export class ExpressionNetwork {
       throw new MienError("model", `${source} does not take the faces that its card says (${firstLine(error)}); export it again.`);
     }
     const expected = `2 x ${outputsOf(card)}`;
-    if (shape !== expected) throw new MienError("model", `${source} returns logits of shape ${shape} for 2 faces; its card says ${expected}. Export it again.`);
+    if (shape !== expected)
+      throw new MienError("model", `${source} returns logits of shape ${shape} for 2 faces; its card says ${expected}. Export it again.`);
     return new ExpressionNetwork(runtime, network, card);
   }
 

@@ -39,7 +39,8 @@ export function readHeader(bytes: Uint8Array): ImageHeader {
     const text = typeof start === "string" ? start : String.fromCharCode(...start);
     if (begin.startsWith(text)) return { kind, isImage: true, size: reader && attempt(() => reader(data)) };
   }
-  if (begin.startsWith("RIFF") && begin.startsWith("WEBP", 8)) return { kind: "a WebP image", isImage: true, size: attempt(() => webpSize(data, begin)) };
+  if (begin.startsWith("RIFF") && begin.startsWith("WEBP", 8))
+    return { kind: "a WebP image", isImage: true, size: attempt(() => webpSize(data, begin)) };
   if (begin.startsWith("ftyp", 4)) return isoHeader(data, begin);
   const other = OTHERS.find(([start]) => begin.trimStart().toLowerCase().startsWith(start.toLowerCase()));
   return { kind: other?.[1] ?? "not an image", isImage: false, size: null };

@@ -4,19 +4,27 @@ import { DEFAULT_LIMITS, type Limits } from "./decoding.js";
 import type { ModelCard } from "./card.js";
 import type { DetectorOptions } from "./detector.js";
 import { MienError, type ErrorKind } from "./errors.js";
-import type { Answer, DetectorName, Loaded, ModelFile, ProcessedFrame, Reply, Request, StreamOptions } from "./protocol.js";
+import { nextFrame, readVideo, toFrame, toModelFile, type FrameInput, type ImageInput, type ModelSource } from "./inputs.js";
+import type { Answer, DetectorName, Loaded, ProcessedFrame, Reply, Request, StreamOptions } from "./protocol.js";
 import type { FaceResult, FrameResult, ImageResult, TrackedFaceResult } from "./results.js";
 import type { Backend } from "./runtime.js";
 
 export { MienError };
-export type { DetectorName, ErrorKind, FaceResult, FrameResult, ImageResult, Limits, ModelCard, ProcessedFrame, StreamOptions, TrackedFaceResult };
-
-/** A model file: its address, its content, or a file that the user has chosen. */
-export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob;
-/** What `recognize` takes: a file's content, or whatever the browser can draw. */
-export type ImageInput = Blob | HTMLImageElement | FrameInput;
-/** What a stream takes. */
-export type FrameInput = HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas | ImageBitmap | ImageData | VideoFrame;
+export type {
+  FrameInput,
+  ImageInput,
+  ModelSource,
+  DetectorName,
+  ErrorKind,
+  FaceResult,
+  FrameResult,
+  ImageResult,
+  Limits,
+  ModelCard,
+  ProcessedFrame,
+  StreamOptions,
+  TrackedFaceResult,
+};
 
 export interface LoadOptions extends DetectorOptions {
   /** An expression network that mien exported. */
@@ -101,7 +109,10 @@ export class Recognizer {
   }
 
   /** The faces of one image, from left to right. Files are turned as their EXIF says. */
-  async recognize(image: ImageInput, { source, detector = this.#defaultDetector, limits = {} }: RecognizeOptions = {}): Promise<ImageResult> {
+  async recognize(
+    image: ImageInput,
+    { source, detector = this.#defaultDetector, limits = {} }: RecognizeOptions = {},
+  ): Promise<ImageResult> {
     const name = source ?? ("name" in image && typeof image.name === "string" && image.name ? image.name : "image");
     const given = image instanceof Blob ? image : await toFrame(image);
     const request: Request = { type: "recognize", image: given, source: name, limits: { ...DEFAULT_LIMITS, ...limits }, detector };
@@ -111,7 +122,10 @@ export class Recognizer {
   /** Faces over time, of one camera or video: with tracker ids and smoothed probabilities. */
   stream(options: StreamOptions = {}): FaceStream {
     this.#lastStream += 1;
-    return new FaceStream((request, transfer) => this.#ask(request, transfer), this.#lastStream, { detector: this.#defaultDetector, ...options });
+    return new FaceStream((request, transfer) => this.#ask(request, transfer), this.#lastStream, {
+      detector: this.#defaultDetector,
+      ...options,
+    });
   }
 
   /** End the worker; requests in progress are rejected. */
@@ -169,17 +183,8 @@ export class FaceStream {
   }
 
   /** The faces of the next frame; `time` in seconds from any fixed moment. Skip frames while it is not `isReady`. */
-  async process(frame: FrameInput, time: number): Promise<ProcessedFrame> {
-    if (this.#isClosed) throw new MienError("usage", "The stream is closed; start another one.");
-    if (this.#isBusy) throw new MienError("usage", "A frame is still being processed; skip frames while isReady is false.");
-    this.#isBusy = true;
-    try {
-      await this.#started;
-      const given = await toFrame(frame);
-      return (await this.ask({ type: "process", stream: this.id, frame: given, time, longestSide: LONGEST_SIDE }, [given])) as ProcessedFrame;
-    } finally {
-      this.#isBusy = false;
-    }
+  process(frame: FrameInput, time: number): Promise<ProcessedFrame> {
+    return this.#process(() => toFrame(frame), time);
   }
 
   /** Yields the faces of a playing video's newest frames, until it ends or the stream is closed. */
@@ -187,7 +192,21 @@ export class FaceStream {
     for (;;) {
       const time = await nextFrame(video);
       if (time === null || this.#isClosed) return;
-      yield await this.process(video, time);
+      const frame = await readVideo(video);
+      if (frame) yield await this.#process(async () => frame, time);
+    }
+  }
+
+  async #process(read: () => Promise<ImageBitmap | VideoFrame>, time: number): Promise<ProcessedFrame> {
+    if (this.#isClosed) throw new MienError("usage", "The stream is closed; start another one.");
+    if (this.#isBusy) throw new MienError("usage", "A frame is still being processed; skip frames while isReady is false.");
+    this.#isBusy = true;
+    try {
+      await this.#started;
+      const frame = await read();
+      return (await this.ask({ type: "process", stream: this.id, frame, time, longestSide: LONGEST_SIDE }, [frame])) as ProcessedFrame;
+    } finally {
+      this.#isBusy = false;
     }
   }
 
@@ -195,36 +214,4 @@ export class FaceStream {
     if (!this.#isClosed) this.ask({ type: "stop", stream: this.id }).catch(() => {});
     this.#isClosed = true;
   }
-}
-
-/** The time of the next frame that a video shows, in seconds; null at its end. */
-function nextFrame(video: HTMLVideoElement): Promise<number | null> {
-  return new Promise((resolve) => {
-    const end = () => resolve(null);
-    if (video.ended) return end();
-    video.addEventListener("ended", end, { once: true });
-    video.requestVideoFrameCallback((_, { mediaTime }) => {
-      video.removeEventListener("ended", end);
-      resolve(mediaTime);
-    });
-  });
-}
-
-async function toFrame(image: HTMLImageElement | FrameInput): Promise<ImageBitmap | VideoFrame> {
-  if (typeof VideoFrame === "function") {
-    if (image instanceof VideoFrame) return image.clone();
-    if (image instanceof HTMLVideoElement && image.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) return new VideoFrame(image);
-  }
-  try {
-    return await createImageBitmap(image);
-  } catch {
-    throw new MienError("image", "The image has no pixels yet; wait until it is loaded, or until the video plays.");
-  }
-}
-
-async function toModelFile(source: ModelSource, name: string): Promise<ModelFile> {
-  if (typeof source === "string" || source instanceof URL) return { url: new URL(source, document.baseURI).href };
-  if (source instanceof Blob) return { data: await source.arrayBuffer(), name: "name" in source && typeof source.name === "string" ? source.name : name };
-  // a copy: what is sent to a worker must not be a view of something larger
-  return { data: source instanceof Uint8Array ? source.slice().buffer as ArrayBuffer : source, name };
 }

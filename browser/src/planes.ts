@@ -81,7 +81,13 @@ export function reduce(image: Plane, width: number, height: number, scales?: [nu
   return result;
 }
 
-function reduceRow({ data, width, channels }: Plane, row: number, { count, first, shares }: Coverage, line: Float32Array, kept: number): void {
+function reduceRow(
+  { data, width, channels }: Plane,
+  row: number,
+  { count, first, shares }: Coverage,
+  line: Float32Array,
+  kept: number,
+): void {
   const start = row * width * channels;
   for (let channel = 0; channel < kept; channel += 1) {
     for (let x = 0, share = 0, to = channel; x < count.length; x += 1, to += kept) {
@@ -104,7 +110,8 @@ function reduceEvenly({ data, width: stride, channels }: Plane, width: number, h
       for (let channel = 0; channel < kept; channel += 1, at += 1) {
         let sum = 0;
         for (let row = y * down; row < (y + 1) * down; row += 1) {
-          for (let from = (row * stride + x * across) * channels + channel, step = 0; step < across; step += 1, from += channels) sum += data[from];
+          for (let from = (row * stride + x * across) * channels + channel, step = 0; step < across; step += 1, from += channels)
+            sum += data[from];
         }
         result.data[at] = across === 2 && down === 2 ? (sum + 2) >> 2 : rounded(Math.fround(sum * share));
       }
@@ -170,7 +177,8 @@ function enlargeRow({ data, width, channels }: Plane, row: number, { near, far, 
   const start = row * width * channels;
   for (let x = 0, to = 0; x < near.length; x += 1) {
     const [left, right] = [start + near[x] * channels, start + far[x] * channels];
-    for (let channel = 0; channel < kept; channel += 1, to += 1) line[to] = first[x] * data[left + channel] + second[x] * data[right + channel];
+    for (let channel = 0; channel < kept; channel += 1, to += 1)
+      line[to] = first[x] * data[left + channel] + second[x] * data[right + channel];
   }
   return line;
 }

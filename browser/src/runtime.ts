@@ -54,7 +54,9 @@ function threadCount(asked: number): number {
 }
 
 async function hasWebGpu(): Promise<boolean> {
-  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<{ isFallbackAdapter?: boolean; info?: { isFallbackAdapter?: boolean } } | null> } };
+  const { gpu } = navigator as {
+    gpu?: { requestAdapter(): Promise<{ isFallbackAdapter?: boolean; info?: { isFallbackAdapter?: boolean } } | null> };
+  };
   const adapter = await gpu?.requestAdapter().catch(() => null);
   return adapter != null && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
@@ -75,14 +77,19 @@ export class Network {
     let problem: unknown;
     for (const backend of backends) {
       try {
-        const session = await ort.InferenceSession.create(data, { executionProviders: [backend], logSeverityLevel: 4, extra: { session: settingsFor(data) } });
+        const session = await ort.InferenceSession.create(data, {
+          executionProviders: [backend],
+          logSeverityLevel: 4,
+          extra: { session: settingsFor(data) },
+        });
         const network = new Network(session, backend);
         started.push({ network, time: backends.length > 1 ? await network.#time(trial) : 0 });
       } catch (error) {
         problem = error;
       }
     }
-    if (started.length === 0) throw new MienError("model", `${source} cannot be used (${firstLine(problem)}); expected an .onnx file that mien exported.`);
+    if (started.length === 0)
+      throw new MienError("model", `${source} cannot be used (${firstLine(problem)}); expected an .onnx file that mien exported.`);
     const [best, ...others] = started.sort((a, b) => a.time - b.time);
     for (const { network } of others) await network.close();
     return best.network;

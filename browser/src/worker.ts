@@ -15,7 +15,11 @@ const streams = new Map<number, FaceStream>();
 let last: Promise<void> = Promise.resolve();
 
 async function load(message: LoadMessage): Promise<Loaded> {
-  const [runtime, model, file] = await Promise.all([startRuntime(message.runtime), read(message.model), message.detector && read(message.detector)]);
+  const [runtime, model, file] = await Promise.all([
+    startRuntime(message.runtime),
+    read(message.model),
+    message.detector && read(message.detector),
+  ]);
   const network = await ExpressionNetwork.load(runtime, model.data, model.name);
   let detector: Detector = new WholeImage();
   if (file) detector = await MienDetector.load(runtime, file.data, file.name, message.detectorOptions);
@@ -43,7 +47,8 @@ async function read(file: ModelFile): Promise<{ data: Uint8Array; name: string }
 
 function pipelineOf(detector: DetectorName): Pipeline {
   const pipeline = pipelines.get(detector);
-  if (!pipeline) throw new MienError("usage", `The detector '${detector}' is not loaded; loaded: ${[...pipelines.keys()].join(", ") || "none yet"}.`);
+  if (!pipeline)
+    throw new MienError("usage", `The detector '${detector}' is not loaded; loaded: ${[...pipelines.keys()].join(", ") || "none yet"}.`);
   return pipeline;
 }
 
@@ -57,7 +62,10 @@ async function answer(request: Request): Promise<Answer> {
       return pipelineOf(detector).recognize(pixels, source);
     }
     case "start":
-      streams.set(request.stream, new FaceStream(pipelineOf(request.options.detector ?? (pipelines.has("mien") ? "mien" : "none")), request.options));
+      streams.set(
+        request.stream,
+        new FaceStream(pipelineOf(request.options.detector ?? (pipelines.has("mien") ? "mien" : "none")), request.options),
+      );
       return null;
     case "process":
       return process(request);
@@ -81,7 +89,10 @@ async function reply(id: number, request: Request): Promise<void> {
     message = { id, answer: await answer(request) };
   } catch (error) {
     const kind = error instanceof MienError ? error.kind : "browser";
-    message = { id, error: { kind, message: error instanceof MienError ? error.message : `The browser failed (${firstLine(error)}); reload the page.` } };
+    message = {
+      id,
+      error: { kind, message: error instanceof MienError ? error.message : `The browser failed (${firstLine(error)}); reload the page.` },
+    };
   }
   self.postMessage(message);
 }

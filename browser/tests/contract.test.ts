@@ -32,7 +32,8 @@ function assertSameFaces(ours: FaceResult[], theirs: FaceResult[], where = ""): 
   for (const [index, face] of ours.entries()) {
     const other = theirs[index];
     assert.deepEqual(Object.keys(face).sort(), Object.keys(other).sort());
-    for (const side of ["x", "y", "width", "height"] as const) assert.ok(Math.abs(face[side] - other[side]) <= PIXELS, `${side}${where}: ${face[side]}, ${other[side]}`);
+    for (const side of ["x", "y", "width", "height"] as const)
+      assert.ok(Math.abs(face[side] - other[side]) <= PIXELS, `${side}${where}: ${face[side]}, ${other[side]}`);
     assert.ok(Math.abs(face.roll - other.roll) < 1 && Math.abs(face.score - other.score) < PROBABILITY, `roll and score${where}`);
     const difference = apart(Object.values(face.probabilities), Object.values(other.probabilities));
     assert.ok(difference <= PROBABILITY, `probabilities${where} differ by ${difference}`);
@@ -43,7 +44,10 @@ function assertSameFaces(ours: FaceResult[], theirs: FaceResult[], where = ""): 
 test("levels agree with Python's to the bit", () => {
   const card = readDetectorCard(readModel("detectors/mien"), "mien.onnx");
   const ours = [...levels(toGrey(readImage("scene")), card, 24, 4_000_000)];
-  assert.deepEqual(ours.map(({ scale }) => scale), golden.scales);
+  assert.deepEqual(
+    ours.map(({ scale }) => scale),
+    golden.scales,
+  );
   for (const [number, { image }] of ours.entries()) assert.equal(apart(image.data, readImage(`level${number}`).data), 0, `level ${number}`);
 });
 
@@ -73,7 +77,12 @@ for (const name of Object.keys(golden.logits)) {
     for (const [row, { probabilities }] of scores.entries()) {
       const powers = golden.logits[name][row].slice(0, labels.length).map((logit: number) => Math.exp(logit / temperature));
       const total = powers.reduce((sum: number, power: number) => sum + power, 0);
-      assert.ok(apart(probabilities, powers.map((power: number) => power / total)) < 1e-3);
+      assert.ok(
+        apart(
+          probabilities,
+          powers.map((power: number) => power / total),
+        ) < 1e-3,
+      );
     }
   });
 }
@@ -95,7 +104,9 @@ function streamFrame(index: number): Plane {
   const background = readImage("background");
   const { width, height } = background;
   const frame = { ...background, data: new Uint8Array(background.data) };
-  if (index >= cut) for (let y = 0; y < height; y += 1) frame.data.set(background.data.subarray(3 * (height - 1 - y) * width, 3 * (height - y) * width), 3 * y * width);
+  if (index >= cut)
+    for (let y = 0; y < height; y += 1)
+      frame.data.set(background.data.subarray(3 * (height - 1 - y) * width, 3 * (height - y) * width), 3 * y * width);
   for (const [number, x, y] of drawn[index]) {
     const sprite = number < 0 ? null : readImage(`sprite${number}`);
     for (let row = 0; row < (sprite?.height ?? height); row += 1) {
@@ -123,7 +134,8 @@ test("smoothing agrees in every mode", () => {
   const { probabilities, times, smoothed } = golden.smoothing;
   for (const [mode, rows] of Object.entries(smoothed)) {
     const smoother = new Smoother(mode as SmoothingMode);
-    for (const [index, row] of (rows as number[][]).entries()) assert.ok(apart(smoother.update(probabilities[index], times[index]), row) < 1e-8, mode);
+    for (const [index, row] of (rows as number[][]).entries())
+      assert.ok(apart(smoother.update(probabilities[index], times[index]), row) < 1e-8, mode);
   }
 });
 

@@ -11,7 +11,28 @@ test("the size of every format is read before it is decoded", () => {
     "a GIF image": [...text("GIF89a"), 144, 1, 44, 1],
     "a BMP image": [...text("BM"), ...Array(12).fill(0), 40, 0, 0, 0, 144, 1, 0, 0, 212, 254, 255, 255],
     "a WebP image": [...text("RIFF\0\0\0\0WEBPVP8X"), ...Array(8).fill(0), 143, 1, 0, 43, 1, 0],
-    "an AVIF image": [0, 0, 0, 24, ...text("ftypavif"), ...Array(12).fill(0), ...text("ispe"), 0, 0, 0, 0, 0, 0, 1, 144, 0, 0, 1, 44, ...Array(16).fill(0)],
+    "an AVIF image": [
+      0,
+      0,
+      0,
+      24,
+      ...text("ftypavif"),
+      ...Array(12).fill(0),
+      ...text("ispe"),
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      1,
+      144,
+      0,
+      0,
+      1,
+      44,
+      ...Array(16).fill(0),
+    ],
   };
   for (const [kind, bytes] of Object.entries(files)) {
     assert.deepEqual(readHeader(Uint8Array.from(bytes)), { kind, isImage: true, size: { width: 400, height: 300 } });
@@ -25,7 +46,14 @@ test("a file that ends before its size is left to the decoder", () => {
 });
 
 test("other files are named", () => {
-  const kinds = { "%PDF-1.7": "a PDF document", "<svg xmlns": "an SVG drawing", " <!DOCTYPE html>": "a web page", "\0\0\0 ftypisom": "a video", hello: "not an image" };
-  for (const [start, kind] of Object.entries(kinds)) assert.deepEqual(readHeader(Uint8Array.from(text(start))), { kind, isImage: false, size: null });
+  const kinds = {
+    "%PDF-1.7": "a PDF document",
+    "<svg xmlns": "an SVG drawing",
+    " <!DOCTYPE html>": "a web page",
+    "\0\0\0 ftypisom": "a video",
+    hello: "not an image",
+  };
+  for (const [start, kind] of Object.entries(kinds))
+    assert.deepEqual(readHeader(Uint8Array.from(text(start))), { kind, isImage: false, size: null });
   assert.equal(readHeader(new Uint8Array()).isImage, false);
 });

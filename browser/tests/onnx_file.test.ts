@@ -20,7 +20,11 @@ function withCard(card: object | string): Uint8Array {
 }
 
 const CARD = {
-  format: 1, name: "tiny", network: "tiny", labels: ["happy", "sad"], crop: { scale: 1, shift_x: 0, shift_y: 0.02 },
+  format: 1,
+  name: "tiny",
+  network: "tiny",
+  labels: ["happy", "sad"],
+  crop: { scale: 1, shift_x: 0, shift_y: 0.02 },
   input: { size: 48, channels: 1, mean: 0.5, std: 0.25, is_grey: false },
 };
 
@@ -37,7 +41,12 @@ test("a card is read among other fields, with its defaults", () => {
 });
 
 test("what is not an ONNX file is refused in one line", () => {
-  const garbage = [new TextEncoder().encode("<html>not a model</html>"), Uint8Array.of(114, 255, 255, 255, 255, 15), new Uint8Array(40).fill(255), readModel("default-int8").subarray(0, 5000)];
+  const garbage = [
+    new TextEncoder().encode("<html>not a model</html>"),
+    Uint8Array.of(114, 255, 255, 255, 255, 15),
+    new Uint8Array(40).fill(255),
+    readModel("default-int8").subarray(0, 5000),
+  ];
   for (const data of garbage) assert.throws(() => readMetadata(data, "a.onnx"), /a\.onnx is not an ONNX file/);
 });
 
@@ -45,6 +54,15 @@ test("a file without a card, or with one that does not fit, is named with its fi
   assert.throws(() => readModelCard(new Uint8Array(), "a.onnx"), /no mien model card/);
   assert.throws(() => readModelCard(withCard("{"), "a.onnx"), /not JSON/);
   assert.throws(() => readModelCard(withCard({ ...CARD, format: 2 }), "a.onnx"), /format 1/);
-  const wrong = [{ labels: ["one", "one"] }, { input: { ...CARD.input, size: 4096 } }, { input: { ...CARD.input, channels: 2 } }, { input: { ...CARD.input, std: 0 } }, { crop: { scale: 0 } }, { temperature: 0 }, { reject_threshold: 7 }];
-  for (const fields of wrong) assert.throws(() => readModelCard(withCard({ ...CARD, ...fields }), "a.onnx"), /a\.onnx: the card's \S+.* cannot be used/);
+  const wrong = [
+    { labels: ["one", "one"] },
+    { input: { ...CARD.input, size: 4096 } },
+    { input: { ...CARD.input, channels: 2 } },
+    { input: { ...CARD.input, std: 0 } },
+    { crop: { scale: 0 } },
+    { temperature: 0 },
+    { reject_threshold: 7 },
+  ];
+  for (const fields of wrong)
+    assert.throws(() => readModelCard(withCard({ ...CARD, ...fields }), "a.onnx"), /a\.onnx: the card's \S+.* cannot be used/);
 });

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,8 @@ from mien.inference.recognizer import Recognizer
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 pytestmark = [needs_page, needs_chromium]
 MODEL = next((file for file in sorted((DIST / "models").glob("*.onnx")) if file.name != "mien.onnx"), DIST)
-GOLDEN = Path(__file__).parents[2] / "browser" / "golden"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "browser" / "golden"
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 RECOGNIZE = """async ([content, name, type]) => {
   const { Engine } = await import("./static/engine.js");
@@ -251,6 +256,34 @@ def test_one_thread_is_used_without_isolation(browser: Any, served: ServedPage, 
     page.set_input_files("#files", [upload("one.jpg", jpeg(astronaut), "image/jpeg")])
     wait_for_text(page, "#faces button", "happy")
     context.close()
+
+
+def test_the_lines_of_the_documentation_work_on_any_server(browser: Any, tmp_path: Path) -> None:
+    lines = re.search(r"```html\n(.*?)```", (ROOT / "docs" / "browser.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert lines
+    (tmp_path / "index.html").write_text(f"<!doctype html>{lines[1]}", encoding="utf-8")
+    package, assets = ROOT / "browser", ROOT / "src" / "mien" / "assets"
+    for file in (*(package / "build").glob("*.js"), assets / "default-int8.onnx", assets / "detectors" / "mien.onnx"):
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "ort").symlink_to(package / "node_modules" / "onnxruntime-web" / "dist")
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    context = browser.new_context()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        page = context.new_page()
+        try:
+            with page.expect_console_message(lambda message: "happy" in message.text, timeout=PATIENCE):
+                page.goto(f"http://127.0.0.1:{server.server_port}/")
+        finally:
+            context.close()
+            server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def test_hidden_tabs_and_unplugged_cameras_are_reported(page: Any) -> None:

@@ -47,7 +47,8 @@ function subsample(frame: Plane, step: number, box: Box, side: number): Plane {
   const [width, height] = [Math.ceil(frame.width / step), Math.ceil(frame.height / step)];
   const result = newPlane(width, height, 3);
   const [x, y] = centreOf(box);
-  const range = (middle: number, length: number) => [middle - side / 2, middle + side / 2].map((place, end) => Math.min(Math.max(Math.floor(place / step) + (end ? 3 : -3), 0), length));
+  const range = (middle: number, length: number) =>
+    [middle - side / 2, middle + side / 2].map((place, end) => Math.min(Math.max(Math.floor(place / step) + (end ? 3 : -3), 0), length));
   const [[left, right], [top, bottom]] = [range(x, width), range(y, height)];
   const [first, last] = [Math.min(left, width - 1), Math.max(right, 1)];
   for (let row = Math.min(top, height - 1); row < Math.max(bottom, 1); row += 1) {
@@ -77,7 +78,7 @@ function countColours({ data, width }: Plane): Int32Array {
   for (let y = FACE; y < WINDOW - FACE; y += 1) {
     for (let at = 3 * (y * width + FACE), end = 3 * (y * width + WINDOW - FACE); at < end; at += 3) {
       const [red, green, blue] = [data[at], data[at + 1], data[at + 2]];
-      counts[((((red * BINS) >> 8) * BINS + ((green * BINS) >> 8)) * BINS) + ((blue * BINS) >> 8)] += 1;
+      counts[(((red * BINS) >> 8) * BINS + ((green * BINS) >> 8)) * BINS + ((blue * BINS) >> 8)] += 1;
     }
   }
   return counts;

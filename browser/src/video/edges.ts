@@ -57,9 +57,14 @@ const PLACES = Array.from({ length: BLOCK * BLOCK }, (_, index) => {
   const parts = (place: number) => {
     const exact = (place + 0.5) / CELL - 0.5;
     const floor = Math.floor(exact);
-    return [[floor, 1 - exact + floor], [floor + 1, exact - floor]].filter(([cell]) => cell >= 0 && cell < CELLS);
+    return [
+      [floor, 1 - exact + floor],
+      [floor + 1, exact - floor],
+    ].filter(([cell]) => cell >= 0 && cell < CELLS);
   };
-  return parts(x).flatMap(([column, across]) => parts(y).map(([row, down]) => ({ x, y, cell: column * CELLS + row, weight: across * down * gauss })));
+  return parts(x).flatMap(([column, across]) =>
+    parts(y).map(([row, down]) => ({ x, y, cell: column * CELLS + row, weight: across * down * gauss })),
+  );
 }).flat();
 
 function normalize(histogram: Float32Array): void {

@@ -38,7 +38,10 @@ export class FaceStream {
   #processed = 0;
   #histories = new Map<number, History>();
 
-  constructor(pipeline: Pipeline, { detectEvery = DETECT_EVERY, smoothing = "adaptive", timeConstant = TIME_CONSTANT }: StreamSettings = {}) {
+  constructor(
+    pipeline: Pipeline,
+    { detectEvery = DETECT_EVERY, smoothing = "adaptive", timeConstant = TIME_CONSTANT }: StreamSettings = {},
+  ) {
     if (!(detectEvery >= 1)) throw new MienError("usage", `detectEvery is ${detectEvery}; expected 1 frame or more.`);
     this.#pipeline = pipeline;
     this.#settings = { detectEvery, smoothing, timeConstant };

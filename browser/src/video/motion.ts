@@ -38,10 +38,11 @@ export function measureShift(before: Window, after: Window): Shift | null {
   const scale = before.side / WINDOW;
   const moved = [0, 1].map((axis) => median(second.map((point, index) => point[axis] - first[index][axis])) * scale);
   const half = Math.floor(good.length / 2);
-  const lengths = (points: Point[]) => points.slice(0, half).map(([x, y], index) => {
-    const [otherX, otherY] = points[points.length - half + index];
-    return Math.hypot(x - otherX, y - otherY);
-  });
+  const lengths = (points: Point[]) =>
+    points.slice(0, half).map(([x, y], index) => {
+      const [otherX, otherY] = points[points.length - half + index];
+      return Math.hypot(x - otherX, y - otherY);
+    });
   const old = lengths(first);
   const growth = median(lengths(second).map((length, index) => length / Math.max(old[index], 1)));
   return { x: after.left - before.left + moved[0], y: after.top - before.top + moved[1], growth: Math.min(Math.max(growth, 0.8), 1.25) };
@@ -126,7 +127,9 @@ export class Motion {
 
   /** Adapt to a frame size that has changed by these factors. */
   rescale(factors: Point): void {
-    [this.centre, this.sides, this.velocity, this.#measured] = [this.centre, this.sides, this.velocity, this.#measured].map((value) => scaled(value, factors));
+    [this.centre, this.sides, this.velocity, this.#measured] = [this.centre, this.sides, this.velocity, this.#measured].map((value) =>
+      scaled(value, factors),
+    );
     this.#detected = this.#detected.map((value) => scaled(value, factors)) as [Point, Point, Point];
   }
 

@@ -22,7 +22,8 @@ export class Smoother {
     private readonly mode: SmoothingMode = "adaptive",
     private readonly timeConstant = TIME_CONSTANT,
   ) {
-    if (!SMOOTHING_MODES.includes(mode)) throw new MienError("usage", `No smoothing mode named '${mode}'. Modes: ${SMOOTHING_MODES.join(", ")}.`);
+    if (!SMOOTHING_MODES.includes(mode))
+      throw new MienError("usage", `No smoothing mode named '${mode}'. Modes: ${SMOOTHING_MODES.join(", ")}.`);
     if (!(timeConstant > 0 && timeConstant < Infinity)) {
       throw new MienError("usage", `timeConstant is ${timeConstant}; expected a number of seconds above 0.`);
     }

@@ -42,7 +42,11 @@ export class Track {
   #window: Window; // of the last frame in which the face was seen
   #missedAt: number | null = null;
 
-  constructor(detection: Detection, window: Window, readonly startedAt: number) {
+  constructor(
+    detection: Detection,
+    window: Window,
+    readonly startedAt: number,
+  ) {
     this.motion = new Motion(detection.box);
     this.#memory = [window];
     this.#window = window;
@@ -130,7 +134,8 @@ export class Track {
     if (shift === null) return false;
     const box = this.motion.shifted(shift);
     const window = cutWindow(frame, box);
-    const isSame = similarity(this.#window, window) >= MIN_FRAME_SIMILARITY && isInside(box, frame) && this.#similarity(window) >= MIN_SIMILARITY;
+    const isSame =
+      similarity(this.#window, window) >= MIN_FRAME_SIMILARITY && isInside(box, frame) && this.#similarity(window) >= MIN_SIMILARITY;
     if (isSame) {
       this.motion.shift(shift, !this.isOverlapped);
       this.#window = window;
