@@ -17,7 +17,8 @@ import numpy as np
 
 from lab.benchmarks.command import describe_runtime, make_parser, write_record
 from mien.evaluation.latency import time_in_turns
-from mien.inference.model import INPUT_NAME, OUTPUT_NAME, OnnxModel, read_model
+from mien.inference.model import INPUT_NAME, OUTPUT_NAME, OnnxModel
+from mien.inference.model_files import read_model
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime

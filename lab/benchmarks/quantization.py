@@ -31,7 +31,8 @@ from mien.data.registry import load
 from mien.evaluation.latency import time_in_turns
 from mien.export.model_file import with_card
 from mien.export.quantization import QUANTIZED, CalibrationFaces, halve, quantize
-from mien.inference.model import OnnxModel, optimize_model, read_model
+from mien.inference.model import OnnxModel, optimize_model
+from mien.inference.model_files import read_model
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static

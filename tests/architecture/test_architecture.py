@@ -139,7 +139,7 @@ for words in (
 
 
 def test_training_without_its_extra_says_what_to_install():
-    done = run(WITHOUT_EXTRAS + "import sys; sys.argv = ['mien', 'train', 'default']\nimport mien.__main__")
+    done = run(WITHOUT_EXTRAS + "import sys; sys.argv = ['mien', 'train', 'resnet18/synthetic']\nimport mien.__main__")
     assert done.returncode == 1
     assert "requires the extra 'train': pip install " in done.stderr
     assert "Traceback" not in done.stderr

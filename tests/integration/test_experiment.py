@@ -149,7 +149,7 @@ def test_mistakes_end_it_before_the_first_run(recipe, wanted, message):
 def test_missing_data_end_it_before_the_first_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["experiment", "resnet18/fer2013", "--out", "out"])
-    assert (done.exit_code, "--data DIR" in str(done.exception)) == (1, True)
+    assert (done.exit_code, "--data PATH" in str(done.exception)) == (1, True)
     assert not (tmp_path / "out").exists()
 
 

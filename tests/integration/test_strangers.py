@@ -1019,6 +1019,12 @@ class TestSeveralFrames:
         assert "4 images, 4 faces" in printed
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "a-2.jpg", "a-3.jpg", "a.jpg"]
 
+    def test_explanations(self, mien, brightness, tmp_path):
+        (tmp_path / "a.gif").write_bytes(self.animation("GIF"))
+        code, printed, err = mien("explain", brightness[1], tmp_path / "a.gif", "--detector", "none")
+        assert (code, "face 1, appears happy" in printed) == (0, True)
+        assert err == f"note: {tmp_path / 'a.gif'} has 3 frames or pages; only the first was used.\n"
+
     def test_previews_are_no_frames(self):
         preview = Image.fromarray(GRADIENT[::2, ::2])
         mpo = encoded(Image.fromarray(GRADIENT), "MPO", save_all=True, append_images=[preview])
@@ -1140,6 +1146,16 @@ class TestListsFromWindows:
         with pytest.raises(ImageError, match="it is an address"):
             Recognizer(detector="none").recognize(address)
 
+    def test_an_address_that_does_not_look_like_an_image_s(self, mien, brightness, folder):
+        (folder / "photo").write_bytes(JPEG)
+        handler = functools.partial(QuietHandler, directory=folder)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            code, _, err = mien("recognize", f"http://127.0.0.1:{server.server_port}/photo", *brightness)
+            server.shutdown()
+        assert code == 1
+        assert "/photo is not a stream of video that FFmpeg can read; download an image, and name the file." in err
+
 
 class TestEndingsOfVideos:
     """Kind 10, videos: endings that the decoder knows were taken for images."""
@@ -1216,6 +1232,8 @@ class TestInterface:
             ("mien recognize --model default-", ["default-int8"]),
             ("mien recognize --detector ", ["auto", "haar", "mien", "none", "yunet"]),
             ("mien recognize --format ", ["table", "json", "csv"]),
+            ("mien train fine", ["finetune/folder"]),
+            ("mien experiment despam/f", ["despam/fer2013"]),
         ],
     )
     def test_completion(self, mien, monkeypatch, line, expected):

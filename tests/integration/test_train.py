@@ -55,4 +55,4 @@ def test_a_data_set_without_files_trains_without_a_path_on_the_crop_in_the_card(
     assert trained["fingerprint"] == load_faces(model, None, "stripes").fingerprint
     assert trained["fingerprint"] != registry.load("stripes", None, LoadOptions()).fingerprint
     shown = CliRunner().invoke(app, ["train", "resnet18/fer2013", "--out", "other"])
-    assert "name its folder with --data" in str(shown.exception)
+    assert "name it with --data" in str(shown.exception)

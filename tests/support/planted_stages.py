@@ -15,8 +15,7 @@ from mien.core.expressions import FER2013_LABELS
 from mien.models import registry
 from mien.models.network import Network, Stage
 from mien.recipes import Recipe
-from mien.recipes.record import RECORD, RunRecord
-from mien.training.run import CHECKPOINTS
+from mien.recipes.record import CHECKPOINTS, RECORD, RunRecord
 
 HAPPY, SAD = 3, 4
 SIZE = 48

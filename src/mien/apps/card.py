@@ -45,12 +45,12 @@ def card(
 
 def _renew(models: list[str], recipe: str | None) -> None:
     from mien.export.model_file import renew_card
-    from mien.inference.model import model_files
+    from mien.inference.model_files import find_model
     from mien.recipes import load_recipe
 
     crop = None if recipe is None else load_recipe(recipe).crop.make_spec()
     for name in models:
-        path = Path(str(model_files().get(name, name)))
+        path = Path(str(find_model(name)[0]))
         typer.echo(f"{path}: {'renewed' if renew_card(path, crop) else 'unchanged'}", err=True)
 
 

@@ -46,6 +46,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option(metavar="FILE", help="With --measure: draw faces of each feature group to a .png or .jpg."),
     ] = None,
     threads: Threads = 1,
+    plot: Annotated[bool, typer.Option("--plot", help="Also draw confusion and reliability, as PNG.")] = False,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +68,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if sheet is not None and not measure:
         raise DataError(f"--sheet {sheet} shows the groups of --measure; give both.")
     load_plugin_files(plugin)
+    if plot:
+        from mien.evaluation.report.charts import save_scores  # imports matplotlib, which may be missing
     chosen_views = check_views(views)
     members, pairs, name = [], [], ""
     for loaded in [OnnxModel.load(model, threads=threads) for model in models]:
@@ -95,6 +98,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         show_scores(scores)
         show_members(**of_members)
     typer.echo(f"Predictions: {path}", err=True)
+    if plot:
+        save_scores(predictions, path.with_suffix(".png"))
+        typer.echo(f"Chart: {path.with_suffix('.png')}", err=True)
     _say_what_was_scored(faces, split or "", len(predictions))
 
 
@@ -132,7 +138,9 @@ def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:
 
 
 def score(  # noqa: PLR0913, PLR0917 - one parameter per option
-    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="File that `mien evaluate` wrote.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="File of `mien evaluate`, or a run folder.")
+    ],
     by: Annotated[str | None, typer.Option(help="Also score each group of this column, such as subject.")] = None,
     smallest: Annotated[int, typer.Option(help="Minimum images of a group that counts for the largest gap.")] = 30,
     calibrate: Annotated[

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.data_sets import DatasetOption
+from mien.apps.options import recipe_names
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
+from mien.apps.training import Choices, gather_overrides, settle_overrides
 from mien.core.text import count, points
 
 if TYPE_CHECKING:
@@ -23,14 +26,22 @@ SCORES = ("accuracy", "mean_class_accuracy", "without_duplicates_accuracy")
 
 def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Recipe by name (despam/fer2013 ...) or a .toml file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="Recipe by name (finetune, despam/fer2013 ...) or a .toml file.",
+            autocompletion=recipe_names,
+        ),
     ],
     data: Annotated[Path | None, typer.Option(help="Folder or file of the data set.")] = None,
+    dataset: DatasetOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs [default: results/RECIPE].")] = None,
     ablations: Annotated[str, typer.Option(help="Also run these ablations, separated by commas.")] = "",
     use_all: Annotated[bool, typer.Option("--all", help="Also run all ablations of the recipe.")] = False,
     seeds: Annotated[str, typer.Option(help="Run each with these seeds, separated by commas.")] = "0",
-    folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol.")] = False,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Run every fold of the protocol; 5 if the recipe has none.")
+    ] = False,
     protocol: Annotated[str, typer.Option(help="recipe, paper, clean or both (paper and clean).")] = "recipe",
     minutes: Annotated[float | None, typer.Option(min=0, help="Time budget [default: none].")] = None,
     settings: Annotated[
@@ -47,18 +58,17 @@ def experiment(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes  # it includes the imports below
     load_plugin_files(plugin)
+    overrides = settle_overrides(Choices(recipe, gather_overrides(settings, dataset=dataset), None, data), folds=folds)
     from mien.recipes import load_recipe
-    from mien.training.batches import check_data
     from mien.training.experiment import ablations_of, plan_jobs, summarize
     from mien.training.ledger import Ledger
+    from mien.training.loading import check_data
     from mien.training.rehearsal import rehearse
     from mien.training.worker import Worker
 
     chosen = ablations_of(recipe) if use_all else [name.strip() for name in ablations.split(",") if name.strip()]
     numbers = _read_seeds(seeds)
-    jobs, variants = plan_jobs(
-        recipe, chosen, numbers, protocol=protocol, use_all_folds=folds, overrides=settings or ()
-    )
+    jobs, variants = plan_jobs(recipe, chosen, numbers, protocol=protocol, use_all_folds=folds, overrides=overrides)
     firsts = {variant.names[0] for variant in variants}  # the other folds and seeds fit if these do
     for job in {job.entry.name: job for job in jobs if job.entry.name in firsts}.values():
         check_data(job.load_recipe(), data)
@@ -76,7 +86,8 @@ def publish_run(run: Run, dataset: FaceDataset) -> dict[str, Any]:
     import numpy as np
 
     from mien.core.whole_file import whole_file
-    from mien.export.publish import MODEL, publish
+    from mien.export.publish import publish
+    from mien.inference.model_files import MODEL
     from mien.training.experiment import compute_features, sample_rows
 
     measured = publish(run, dataset, run.folder / MODEL)

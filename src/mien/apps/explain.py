@@ -88,6 +88,9 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
                 files = (
                     [save_face(image, i, explainer.card.name, save) for i in range(len(image.faces))] if save else []
                 )
+                if image.frames > 1:
+                    note = f"{image.source} has {image.frames:,} frames or pages; only the first was used."
+                    typer.echo(f"note: {note}", err=True)
                 _show(image, files or [[]] * len(image.faces), as_json=format == "json")
     failures.finish()
 

@@ -61,8 +61,9 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 
 def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: WeightBits) -> None:
     from mien.data.registry import needs_path
-    from mien.export.publish import MODEL, MODEL_8_BITS, publish, write_unmeasured
-    from mien.training.batches import load_data
+    from mien.export.publish import MODEL_8_BITS, publish, write_unmeasured
+    from mien.inference.model_files import MODEL
+    from mien.training.loading import load_data
     from mien.training.run import load_run
 
     run = load_run(Path(source))

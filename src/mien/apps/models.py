@@ -27,7 +27,7 @@ def models(
 
     --plugin lists the networks of your files too, and prints everything that they add to standard error.
     """
-    from mien.inference.model import model_files
+    from mien.inference.model_files import model_files
 
     found = [(name, str(file), len(file.read_bytes())) for name, file in model_files().items()]
     if files and as_json:

@@ -8,9 +8,16 @@ import typer
 
 
 def _model_names(incomplete: str) -> list[str]:
-    from mien.inference.model import model_files
+    from mien.inference.model_files import model_files
 
     return [name for name in model_files() if name.startswith(incomplete)]
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """Return the shipped recipes that begin with a word, for completion."""
+    from mien.recipes.loading import names
+
+    return [name for name in names() if name.startswith(incomplete)]
 
 
 def _detector_names(incomplete: str) -> list[str]:
@@ -21,7 +28,9 @@ def _detector_names(incomplete: str) -> list[str]:
 
 ModelName = Annotated[
     str,
-    typer.Option(metavar="NAME|FILE", help="A shipped model or an .onnx file.", autocompletion=_model_names),
+    typer.Option(
+        metavar="NAME|FILE|RUN", help="A shipped model, an .onnx file or a run folder.", autocompletion=_model_names
+    ),
 ]
 DetectorName = Annotated[
     str,

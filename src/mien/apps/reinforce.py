@@ -34,7 +34,7 @@ def reinforce(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     from mien.apps.data_sets import show_progress
     from mien.recipes import load_recipe
-    from mien.training.batches import load_data
+    from mien.training.loading import load_data
     from mien.training.reinforce import reinforce as store
 
     settled = load_recipe(recipe, settings or (), ablation)

@@ -28,8 +28,9 @@ def report(
 ) -> None:
     """Write an HTML report of a results folder.
 
-    Shows the papers' figures beside ours, learning curves, confusion and calibration of all runs. The page needs no
-    network and no script. Files that cannot be read are named on standard error and left out.
+    Shows scores, learning curves, confusion and calibration of all runs, side by side, and the figures of papers whose
+    networks are among them. The page needs no network and no script. Files that cannot be read are named on standard
+    error and left out.
     """
     from mien.evaluation.report.page import write_report
 

@@ -48,7 +48,8 @@ def train_all(  # noqa: PLR0913, PLR0917 - one parameter per option
     if show_list:
         _show(jobs, ledger, as_json=as_json)
         return
-    from mien.export.publish import MODEL, publish  # after training's own imports: a missing extra is named by those
+    from mien.export.publish import publish  # after training's own imports: a missing extra is named by those
+    from mien.inference.model_files import MODEL
 
     worker = Worker(
         ledger, data, lambda run, faces: publish(run, faces, run.folder / MODEL).scores, typer.echo, deadline

@@ -60,7 +60,8 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 # Words that results, tables and the page use beside the labels.
-RESERVED = {*table_columns(()), *table_columns((), is_video=True), "non-face", "not a face", "raw", "shares", "unsure"}
+NON_FACE = "non-face"
+RESERVED = {*table_columns(()), *table_columns((), is_video=True), NON_FACE, "not a face", "raw", "shares", "unsure"}
 LONGEST_NAME = 40
 KNOWN = tuple(e.value for e in Expression)
 
@@ -147,6 +148,11 @@ class LabelSet:
         if missing:
             raise DataError(f"Missing labels {', '.join(missing)}; there are only {', '.join(other.names)}.")
         return np.array([other.names.index(name) for name in self], dtype=np.intp)
+
+
+def output_names(labels: Iterable[str], *, rejects: bool) -> tuple[str, ...]:
+    """Return what a network's logits are of, in order: its labels, then "non-face" if it can reject."""
+    return (*labels, NON_FACE) if rejects else tuple(labels)
 
 
 # The ICML 2013 challenge's order: class numbers 0 to 6 of fer2013.csv.

@@ -68,6 +68,12 @@ def detect(path: Path) -> str:
     raise DataError(f"No data set found at {path}. Expected one of - {expected}.")
 
 
+def fits(name: str, path: Path) -> bool:
+    """Return whether a file or folder looks like a data set; `DataError` if it, or the name, does not exist."""
+    _check_exists(path)
+    return _find(name).matches(path)
+
+
 def load(name: str, path: Path | None, options: LoadOptions = LoadOptions()) -> FaceDataset:  # noqa: B008 - immutable
     """Load a data set.
 
@@ -85,6 +91,16 @@ def load(name: str, path: Path | None, options: LoadOptions = LoadOptions()) -> 
             raise DataError(f"Data set '{name}' needs a path: {adapter.EXPECTS}.")
         _check_exists(path)
     return adapter.load(path, options)
+
+
+def expects(name: str) -> str:
+    """Return the layout of a data set in one line; `DataError` if the name is unknown."""
+    return _find(name).EXPECTS
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether a data set is one of this package's."""
+    return name in _built_in()
 
 
 def needs_path(name: str) -> bool:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from mien.core.errors import MienError, ModelError
-from mien.inference.model import OnnxModel, read_model
+from mien.inference.model import OnnxModel
+from mien.inference.model_files import read_model
 
 MIB = 2**20
 

@@ -18,6 +18,8 @@ from mien.evaluation.arrays import read_arrays
 
 FORMAT = "mien-predictions-1"
 KIND = "a predictions file of `mien evaluate`"
+# Its name in a run folder.
+PREDICTIONS = "predictions.npz"
 ROW_SUM_TOLERANCE = 1e-3
 # A column of metadata is stored under this and its position, as its name may contain any character.
 COLUMN = "metadata_"
@@ -128,12 +130,13 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path | str) -> Predictions:
-        """Read a file that `save` wrote.
+        """Read a file that `save` wrote, or the one in a run folder.
 
         Raises:
             DataError: The file is missing, damaged, too large or something else.
         """
-        arrays = read_arrays(Path(path), KIND)
+        path = Path(path)
+        arrays = read_arrays(path / PREDICTIONS if path.is_dir() else path, KIND)
         try:
             about = json.loads(str(arrays["about"]))
             if about["format"] != FORMAT:

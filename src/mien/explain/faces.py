@@ -18,8 +18,9 @@ from mien.core.types import Box, Face
 from mien.explain.maps import ExplanationMap
 from mien.explain.methods import PARTS, STAGE_METHODS, Explainer, check_name
 from mien.inference.detectors.registry import DetectorSpec
-from mien.inference.images import ImageLike, image_name, is_one_image, read_pixels, several
-from mien.inference.model import OnnxModel, model_files
+from mien.inference.images import ImageLike, image_name, is_one_image, read_first, several
+from mien.inference.model import OnnxModel
+from mien.inference.model_files import model_files
 from mien.inference.recognizer import Recognizer
 
 
@@ -73,11 +74,15 @@ class ExplainedFace:
 
 @dataclass(frozen=True)
 class ExplainedImage:
-    """The explained faces of one image, from left to right; `pixels` is the image, (h, w, 3) RGB."""
+    """The explained faces of one image, from left to right; `pixels` is the image, (h, w, 3) RGB.
+
+    If its file has several `frames` or pages, this is the first.
+    """
 
     source: str
     pixels: NDArray[np.uint8] = field(repr=False)
     faces: list[ExplainedFace]
+    frames: int = 1
 
     def to_json(self) -> dict[str, object]:
         """Return the image and its faces as JSON values."""
@@ -139,11 +144,11 @@ class FaceExplainer:
             ModelError: "parts" is requested, but the network has no part with maps, or not the requested one.
         """
         name = image_name(image) if source is None else source
-        pixels = read_pixels(image, name)
+        pixels, frames = read_first(image, name)
         found = self.recognizer.find(pixels, name)
         faces = self.recognizer.classify([found])[0].faces
         if not faces:
-            return ExplainedImage(name, pixels, [])
+            return ExplainedImage(name, pixels, [], frames)
         kept = {face.box for face in faces}
         crops = [crop for one, crop in zip(found.detections, found.crops, strict=True) if one.box in kept]
         images = to_batch(crops, self.explainer.card.input)
@@ -161,7 +166,7 @@ class FaceExplainer:
             )
             for i, face in enumerate(faces)
         ]
-        return ExplainedImage(name, pixels, explained)
+        return ExplainedImage(name, pixels, explained, frames)
 
     def _explain(self, images: NDArray[np.float32], method: str, labels: Sequence[int]) -> list[list[ExplanationMap]]:
         if method != PARTS:

@@ -20,9 +20,10 @@ from mien.export.model_file import with_card, write_file
 from mien.export.onnx import make_onnx
 from mien.export.publish import check_labels, measure
 from mien.export.quantization import check_parity, halve, quantize
-from mien.inference.model import OnnxModel, Scores, read_model
+from mien.inference.model import OnnxModel, Scores
+from mien.inference.model_files import read_model
 from mien.recipes import Recipe, parse_recipe
-from mien.training.batches import load_data
+from mien.training.loading import load_data
 from mien.training.run import load_run, run_card
 
 Target = Literal["float16", "int8"]

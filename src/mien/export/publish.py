@@ -19,12 +19,10 @@ from mien.export.model_file import with_card, write_file
 from mien.export.onnx import make_onnx
 from mien.export.weights import WeightBits
 from mien.inference.model import OnnxModel, Scores
-from mien.inference.onnx_session import RUN_MODEL
 from mien.recipes import Recipe
 from mien.recipes.record import RECORD
 from mien.training.run import Run, brief_scores, run_card
 
-MODEL = RUN_MODEL
 MODEL_8_BITS = "model8.onnx"
 
 

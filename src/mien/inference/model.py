@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -19,15 +17,15 @@ from mien.core.card import ModelCard
 from mien.core.errors import MissingExtraError, ModelError, did_you_mean
 from mien.core.paths import AnyPath
 from mien.core.text import first_line
+from mien.inference.model_files import read_model
 from mien.inference.onnx_graph import with_features
-from mien.inference.onnx_session import PROVIDERS, read_file, start_session
+from mien.inference.onnx_session import PROVIDERS, start_session
 
 if TYPE_CHECKING:
     from mien.inference.openvino import OpenvinoSession
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
-WEIGHTS_VARIABLE = "MIEN_WEIGHTS"
 
 Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network: images (n, channels, size, size) -> logits (n, outputs)."""
@@ -99,7 +97,7 @@ class OnnxModel:
 
     @classmethod
     def load(cls, name_or_path: AnyPath, threads: int = 1, provider: str = "cpu") -> OnnxModel:
-        """Load a model by its name (see `model_files`) or from a file.
+        """Load a model by its name (see `model_files`), from a file or from a run folder.
 
         A name takes precedence over a file of the same name; a path separator or the ending .onnx means a file.
 
@@ -188,47 +186,6 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
-
-
-def model_files() -> dict[str, Traversable]:
-    """Return the model files that can be used by name: NAME.onnx is NAME.
-
-    They are in the package, in the folder that the environment variable MIEN_WEIGHTS names, and in `weights/` of the
-    checkout that mien runs from; of files with the same name, the first counts. `ModelError`: MIEN_WEIGHTS is not a
-    folder.
-    """
-    package = resources.files("mien")
-    folders: list[Traversable] = [package / "assets"]
-    if chosen := os.environ.get(WEIGHTS_VARIABLE):
-        folders.append(Path(chosen))
-        if not Path(chosen).is_dir():
-            raise ModelError(f"{WEIGHTS_VARIABLE} is {chosen}, which is not a folder; expected one with .onnx files.")
-    root = Path(str(package)).parents[1]
-    if Path(str(package)).parent.name == "src" and (root / "pyproject.toml").is_file():
-        folders.append(root / "weights")
-    found: dict[str, Traversable] = {}
-    for folder in folders:
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if file.name.endswith(".onnx"):
-                found.setdefault(file.name.removesuffix(".onnx"), file)
-    return dict(sorted(found.items()))
-
-
-def read_model(name_or_path: AnyPath) -> tuple[bytes, str]:
-    """Return a model's bytes, and what errors call it; see `OnnxModel.load` for the errors it raises."""
-    path, name = Path(name_or_path), os.fspath(name_or_path)
-    is_name = isinstance(name_or_path, str) and path.name == name and not name.endswith(".onnx")
-    known = model_files() if is_name else {}
-    if name in known:
-        return read_file(known[name], f"model '{name}'"), f"model '{name}'"
-    if is_name and not path.exists():
-        if name == "default":
-            raise ModelError("This installation has no default model; name an .onnx file with --model FILE.")
-        raise ModelError(
-            f"No model named '{name}'.{did_you_mean(name, known)} Models: {', '.join(known) or 'none'}, or an .onnx "
-            f"file written by `mien export`; {WEIGHTS_VARIABLE} may name a folder of more."
-        )
-    return read_file(path, str(path)), str(path)
 
 
 def optimize_model(data: bytes, source: str) -> bytes:

@@ -13,8 +13,6 @@ from mien.core.text import first_line
 if TYPE_CHECKING:
     import onnxruntime
 
-RUN_MODEL = "model.onnx"
-"""The model file in the folder of a training run."""
 LARGEST_FILE = 512 * 2**20
 # The bytes that mark a weight stored in another file (onnx.proto, TensorProto.external_data).
 EXTERNAL_WEIGHT = b"\x0a\x08location\x12"
@@ -27,14 +25,13 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "op
 
 
 def read_file(path: Traversable, source: str) -> bytes:
-    """Return the content of an .onnx file, or of the one in a run's folder.
+    """Return the content of an .onnx file.
 
     Raises:
-        ModelError: There is no such file, it is another folder, cannot be read, or has more than 512 MiB.
+        ModelError: There is no such file, it is a folder, cannot be read, or has more than 512 MiB.
     """
-    in_folder = path / RUN_MODEL
     try:
-        with (in_folder if in_folder.is_file() else path).open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ModelError(f"{source}: no such model file.") from None

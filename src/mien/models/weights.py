@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.errors import ModelError
+from mien.core.expressions import NON_FACE
 from mien.models.network import Network
 
 LARGEST_FILE = 2 * 2**30  # bytes
@@ -20,9 +22,15 @@ LARGEST_FILE = 2 * 2**30  # bytes
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.", "network.", "model.", "backbone.")
 SHOWN = 4
+# How many batches a batch norm has seen, which nothing depends on: files may lack it.
+COUNTER = "num_batches_tracked"
+# The key of a safetensors file's metadata that names the classifier's rows, as a JSON list.
+OUTPUTS = "outputs"
 
 
-def load_weights(network: Network, path: Path) -> list[str]:
+def load_weights(
+    network: Network, path: Path, outputs: Sequence[str] = (), file_outputs: Sequence[str] = ()
+) -> list[str]:
     """Load a weights file into `network`; if a required tensor does not fit, load nothing.
 
     Reads safetensors files, and torch files of plain tensors: a file that contains code is refused. The weights may be
@@ -32,12 +40,18 @@ def load_weights(network: Network, path: Path) -> list[str]:
     - the file lacks a modulator, or a part that a paper adds to its backbone (`Network.added_names`);
     - the file's classifier is absent or has another shape, for other classes.
 
+    If the outputs of both are known by name and differ, the classifier keeps the rows of names that both have, less
+    the mean of all labels' rows, which changes no probability. Its other rows become 0: a new label starts with an
+    average logit.
+
     Convolutions that read the image are adapted between 3 channels and 1: from 3 to 1 by a sum, the same function as
     of a grey image repeated three times; from 1 to 3 by a third for each.
 
     Args:
         network: Changed in place.
         path: The file, at most 2 GiB.
+        outputs: What the network's logits are of, in order: labels, then perhaps "non-face".
+        file_outputs: The same of the file; empty for what the file says, or unknown.
 
     Returns:
         One sentence about the file, then one for each thing left out or adapted.
@@ -55,6 +69,7 @@ def load_weights(network: Network, path: Path) -> list[str]:
         )
     notes = [f"ignored {len(unknown)} that the network does not have: {_list(unknown)}"] if unknown else []
     notes += _adapt_to_channels(network, found)
+    notes += _fit_classifier(network, found, outputs, file_outputs or _read_outputs(path))
     notes += _drop_unfit_classifier(network, found, own)
     optional = ("modulators", *network.added_names)
     absent = [name for name in own if name not in found and _is_in(name, optional)]
@@ -62,7 +77,8 @@ def load_weights(network: Network, path: Path) -> list[str]:
         notes.append(f"not in the file, initial values kept: {_list(absent)}")
     _check(path, found, own, optional=(*optional, network.classifier_name))
     network.load_state_dict(found, strict=False)
-    return [f"loaded {len(found)} of the network's {len(own)} tensors from {path.name}", *notes]
+    loaded, all_of_them = (sum(not name.endswith(COUNTER) for name in names) for names in (found, own))
+    return [f"loaded {loaded} of the network's {all_of_them} tensors from {path.name}", *notes]
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -164,6 +180,40 @@ def _adapt_to_channels(network: Network, found: dict[str, Tensor]) -> list[str]:
     return notes
 
 
+def _read_outputs(path: Path) -> list[str]:
+    """Return what the rows of a file's classifier are of, if it says so."""
+    if path.suffix != ".safetensors":
+        return []
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(OUTPUTS, "[]")
+    try:
+        outputs = json.loads(text)
+    except ValueError:
+        return []
+    return [str(name) for name in outputs] if isinstance(outputs, list) else []
+
+
+def _fit_classifier(
+    network: Network, found: dict[str, Tensor], outputs: Sequence[str], file_outputs: Sequence[str]
+) -> list[str]:
+    """Rearrange the classifier's rows in `found` by the names of the outputs; nothing if these are equal or unknown."""
+    names = [name for name in found if _is_in(name, (network.classifier_name,))]
+    rows = {len(found[name]) if found[name].ndim else 0 for name in names}
+    if not outputs or list(outputs) == list(file_outputs) or rows != {len(file_outputs)}:
+        return []
+    labels = [i for i, name in enumerate(file_outputs) if name != NON_FACE]
+    for name in names:
+        old = found[name].float()
+        old = old - old[labels].mean(0)
+        rest = torch.zeros_like(old[0])
+        found[name] = torch.stack([old[file_outputs.index(o)] if o in file_outputs else rest for o in outputs])
+    kept = [name for name in outputs if name in file_outputs]
+    new = [name for name in outputs if name not in file_outputs]
+    return [f"the classifier keeps {_list(kept) or 'no label'} of the file; new: {_list(new) or 'none'}"]
+
+
 def _drop_unfit_classifier(network: Network, found: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     """Drop the classifier from `found` unless all of it fits."""
     names = [name for name in own if _is_in(name, (network.classifier_name,))]
@@ -179,11 +229,7 @@ def _drop_unfit_classifier(network: Network, found: dict[str, Tensor], own: Mapp
 
 def _check(path: Path, found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, optional: tuple[str, ...]) -> None:
     """Raise `ModelError` unless every required tensor is there and fits."""
-    missing = [
-        name
-        for name in own
-        if name not in found and not _is_in(name, optional) and not name.endswith("num_batches_tracked")
-    ]
+    missing = [name for name in own if name not in found and not _is_in(name, optional) and not name.endswith(COUNTER)]
     misshapen = [
         f"{name} is {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
         for name, tensor in found.items()

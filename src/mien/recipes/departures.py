@@ -15,8 +15,8 @@ from mien.recipes.schema import NetworkSettings, Recipe
 Record = Mapping[str, Any]
 # Prefixes of the settings that decide the experiment; the others concern the machine, the seed, the split or the crop.
 COMPARED = (
-    "network.", "loss.", "optimizer.", "schedule.", "augmentation.", "corruption.", "distillation.",
-    "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
+    "weights", "fit_classifier", "network.", "loss.", "optimizer.", "schedule.", "augmentation.", "corruption.",
+    "distillation.", "data.ferplus_weight", "data.not_a_face_share", "data.class_balance",
     "training.batch_size", "training.ema_decay", "training.ema_ramp_steps", "training.gradient_clip",
     "training.selection", "training.patience",
 )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from mien.recipes.detector_schema import DetectorRecipe
 from mien.recipes.schema import Recipe
 
 DETECTOR_FOLDER = "detector/"
+# Folders whose recipes are listed first.
+FIRST = ("finetune", "default")
 
 
 def names() -> list[str]:
@@ -40,14 +43,39 @@ def detector_names() -> list[str]:
     return sorted(name for name in _shipped() if name.startswith(DETECTOR_FOLDER))
 
 
+def describe_recipes() -> list[dict[str, str]]:
+    """Return name, data set and a few words on each shipped recipe, those to start with first."""
+    rows = []
+    for name, file in sorted(_shipped().items(), key=_rank):
+        content = read_recipe(name)
+        comment = " ".join(
+            line.removeprefix("# ") for line in takewhile(_is_comment, file.read_text("utf-8").splitlines())
+        )
+        # a paper's comment quotes its title: the name and the authors are enough
+        what = comment.split(', "')[0] if content.get("paper") else comment.split(". ")[0]
+        rows.append(
+            {"recipe": name, "dataset": content.get("data", {}).get("dataset", "fer2013"), "what": what.rstrip(".")}
+        )
+    return rows
+
+
+def _rank(item: tuple[str, Path]) -> tuple[int, str]:
+    folder = item[0].split("/")[0]
+    return FIRST.index(folder) if folder in FIRST else len(FIRST), item[0]
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
+
+
 def is_detector_recipe(name_or_path: str) -> bool:
     """Return whether a recipe trains a face detector; `RecipeError` if there is no such recipe."""
-    return _read(name_or_path).get("task") == "detector"
+    return read_recipe(name_or_path).get("task") == "detector"
 
 
 def load_detector_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> DetectorRecipe:
     """Read and validate the recipe of a face detector; see `load_recipe`."""
-    content = _read(name_or_path)
+    content = read_recipe(name_or_path)
     for override in overrides:
         _merge(content, _parse_override(override))
     return parse_detector_recipe(content, name_or_path)
@@ -67,7 +95,7 @@ def load_ablations(name_or_path: str) -> dict[str, dict[str, Any]]:
     Raises:
         RecipeError: No such recipe, or not TOML.
     """
-    return _take_ablations(_read(name_or_path), name_or_path)
+    return _take_ablations(read_recipe(name_or_path), name_or_path)
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str | None = None) -> Recipe:
@@ -84,7 +112,7 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = (), ablation: str 
     Raises:
         RecipeError: No such recipe or ablation, not TOML, an unknown key, or a value out of range.
     """
-    content = _read(name_or_path)
+    content = read_recipe(name_or_path)
     ablations = _take_ablations(content, name_or_path)
     if ablation is not None:
         if ablation not in ablations:
@@ -113,7 +141,8 @@ def _shipped() -> dict[str, Path]:
     return {f"{file.parent.name}/{file.stem}": file for file in Path(__file__).parent.glob("*/*.toml")}
 
 
-def _read(name_or_path: str) -> dict[str, Any]:
+def read_recipe(name_or_path: str) -> dict[str, Any]:
+    """Return the content of a recipe's file; `RecipeError` if there is none or it is not TOML."""
     source = Path(name_or_path)
     if not name_or_path.endswith(".toml"):
         shipped = _shipped()

@@ -12,10 +12,15 @@ from typing import Any
 
 import mien
 from mien.core.errors import MienError
+from mien.core.expressions import output_names
 from mien.core.upgrade import upgrade
 from mien.core.whole_file import write_json
 
+# Of a run folder.
 RECORD = "record.json"
+CHECKPOINTS = "checkpoints"
+# The epoch of a run's start in a selection; others count from 0.
+START = -1
 # Raised when a key is renamed or changes its meaning. A new key with a default needs no new format.
 FORMAT = 2
 
@@ -39,7 +44,7 @@ class RunRecord:
         weights: The file that the run started from, its SHA-256 and notes; empty for random weights.
         teachers: Name, accuracy and hash of each network that was distilled.
         finished: False while epochs are left to run.
-        selection: Rule and epoch of the selected weights.
+        selection: Rule and epoch of the selected weights; epochs count from 0, and -1 is the start of the run.
         curves: One point per epoch: epoch, train loss, validation accuracy, top-5 accuracy and loss, learning rate,
             minutes so far.
         scores: Of the scored split; empty until the run is published.
@@ -69,6 +74,19 @@ class RunRecord:
     scores: dict[str, Any] = field(default_factory=dict)
     explanations: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def checkpoint(self) -> str:
+        """The file of the selected weights, relative to the run folder."""
+        if self.selection.get("epoch") == START:
+            return f"{CHECKPOINTS}/start.ckpt"
+        selection = self.recipe.get("training", {}).get("selection", "best")
+        return f"{CHECKPOINTS}/{'last' if selection == 'last' else 'best'}.ckpt"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the network's logits are of, in order."""
+        return output_names(self.labels, rejects=bool(self.recipe.get("data", {}).get("not_a_face_share")))
 
     def save(self, path: Path) -> None:
         """Write the record in one step: a reader finds the old one or the new one, never half of it."""

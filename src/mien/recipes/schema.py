@@ -111,13 +111,15 @@ class LossSettings(Settings):
 class OptimizerSettings(Settings):
     """An optimizer by name, its peak learning rate, and its weight decay: decoupled or L2, as the optimizer defines it.
 
-    A `sam_rho` above 0 turns on sharpness-aware minimization (Foret et al. 2021): each gradient is taken where the loss
-    is largest within that distance of the weights, so a step costs two passes.
+    `backbone_lr_share` scales the rate of all layers but the classifier. Below 1, their batch norms keep their
+    statistics; with 0 they are frozen. A `sam_rho` above 0 turns on sharpness-aware minimization (Foret et al. 2021):
+    each gradient is taken where the loss is largest within that distance of the weights, so a step costs two passes.
     """
 
     name: str = "sgd"
     lr: float = Field(0.1, gt=0)
     weight_decay: NonNegative = 5e-4
+    backbone_lr_share: Fraction = 1.0
     sam_rho: NonNegative = 0.0
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -184,9 +186,10 @@ class TrainingSettings(Settings):
     With `threads` 0 torch chooses their number; with `ema_decay` 0 the weights are not averaged. `ema_ramp_steps` r
     lets the average follow fast at first: at step t the decay is `ema_decay` (1 - exp(-t / r)); 0: the same at every
     step. `gradient_clip` limits the norm of the gradient; 0: no limit. `use_compile` is ignored if there is no C++
-    compiler; on CUDA it uses CUDA graphs. The run ends after `patience` epochs without a better validation accuracy, or
-    without a lower validation loss if `patience_on` is "loss"; 0: never. With `workers` above 0, that many processes
-    per loader read images from their files when needed: for data larger than memory.
+    compiler; on CUDA it uses CUDA graphs. `selection` keeps the weights of the epoch with the best validation accuracy,
+    the lowest validation loss, or of the last. The run ends after `patience` epochs without a better validation
+    accuracy, or without a lower validation loss if `patience_on` is "loss"; 0: never. With `workers` above 0, that many
+    processes per loader read images from their files when needed: for data larger than memory.
     """
 
     batch_size: int = Field(128, ge=2)
@@ -195,7 +198,7 @@ class TrainingSettings(Settings):
     ema_decay: float = Field(0.0, ge=0, lt=1)
     ema_ramp_steps: int = Field(0, ge=0)
     gradient_clip: NonNegative = 0.0
-    selection: Literal["best", "last"] = "best"
+    selection: Literal["best", "lowest-loss", "last"] = "best"
     patience: int = Field(0, ge=0)
     patience_on: Literal["accuracy", "loss"] = "accuracy"
     use_compile: bool = False
@@ -238,11 +241,18 @@ class DistillationSettings(Settings):
 
 
 class Recipe(Settings):
-    """All settings of a training run; `ablation` names the ablation whose changes were applied."""
+    """All settings of a training run.
+
+    `ablation` names the ablation whose changes were applied; `weights` what the network starts from: "default" (the
+    shipped model's), a run folder or a file, "" for random weights. With `fit_classifier`, the classifier is first
+    fitted to the features of the training images, as a logistic regression.
+    """
 
     name: str
     paper: str = ""
     ablation: str = ""
+    weights: str = ""
+    fit_classifier: bool = False
     data: DataSettings = DataSettings()
     network: NetworkSettings
     crop: CropSettings = CropSettings()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import cv2
@@ -13,51 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from mien.core.errors import DataError
-from mien.data.dataset import FaceDataset
-from mien.data.options import LoadOptions
-from mien.data.protocols import divide
-from mien.data.registry import load, needs_path
 from mien.recipes import Recipe
 from mien.training.faces import Faces, ImageFiles
 
 VALIDATION_BATCH = 256
-
-
-def load_data(recipe: Recipe, path: Path | None) -> FaceDataset:
-    """Load a recipe's data set at its input size, divided by its protocol.
-
-    Raises:
-        DataError: The data set needs a path, cannot be read, or does not fit the protocol.
-    """
-    return divide(load_faces(recipe, path), recipe.data.make_protocol(recipe.training.seed))
-
-
-def load_faces(recipe: Recipe, path: Path | None) -> FaceDataset:
-    """Load a recipe's data set at its input size, in the data set's own splits.
-
-    Raises:
-        DataError: The data set needs a path or cannot be read.
-    """
-    check_data(recipe, path)
-    return load(recipe.data.dataset, path, make_options(recipe))
-
-
-def check_data(recipe: Recipe, path: Path | None) -> None:
-    """Raise `DataError` if the recipe's data set needs a path and there is none."""
-    if path is None and needs_path(recipe.data.dataset):
-        raise DataError(f"The recipe trains on {recipe.data.dataset}: name its folder with --data DIR.")
-
-
-def make_options(recipe: Recipe) -> LoadOptions:
-    """Return how a recipe's data set is read."""
-    # the default seed: a validation split drawn here must be the one that `mien evaluate` draws
-    return LoadOptions(
-        image_size=recipe.network.input_size,
-        channels=recipe.network.channels,
-        crop=recipe.crop.make_spec(),
-        frames=recipe.data.frames,
-        use_lazy_images=recipe.training.workers > 0,
-    )
 
 
 class FaceSampler(Sampler[int]):
@@ -68,8 +26,8 @@ class FaceSampler(Sampler[int]):
 
     Args:
         labels: (n,) class numbers; images of -1 are in no class, and are drawn as if nothing were balanced.
-        class_balance: b in [0, 1]. 0: a permutation, every image once. Above: draws with replacement, an image of a
-            class with m images in proportion to m^(-b).
+        class_balance: b in [0, 1]. Above 0, and if the classes differ in size: draws with replacement, an image of a
+            class with m images in proportion to m^(-b). Else a permutation, every image once.
         seed: Of the run.
         rank: This process, from 0.
         world_size: Number of processes R; the last n mod R draws of an epoch are left out.
@@ -94,8 +52,9 @@ class FaceSampler(Sampler[int]):
         if class_balance:
             of_class = labels[labels >= 0]
             weights = of_class.bincount().double().pow(-class_balance)[of_class]
-            self.weights = torch.ones(self.total, dtype=torch.double)
-            self.weights[labels >= 0] = weights / weights.mean()
+            if (weights != weights[:1]).any():
+                self.weights = torch.ones(self.total, dtype=torch.double)
+                self.weights[labels >= 0] = weights / weights.mean()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next; the trainer calls this."""

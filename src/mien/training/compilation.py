@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.models.network import Network, Outputs
+from mien.training.processes import note
 
 
 def choose_memory_format(network: nn.Module) -> torch.memory_format:
@@ -20,7 +21,8 @@ def choose_memory_format(network: nn.Module) -> torch.memory_format:
 
 
 def compile_outputs(network: Network) -> Callable[[Tensor], Outputs]:
-    """Return a network's `outputs`, compiled by torch."""
+    """Return a network's `outputs`, compiled by torch at the first step; a note says that this takes a while."""
+    note("compiling the network: the first step takes up to two minutes; training.use_compile=false starts at once")
     if torch.cuda.is_available():
         # CUDA graphs, because a small network's kernels take less time than their launches by the CPU
         return torch.compile(network.outputs, mode="reduce-overhead")

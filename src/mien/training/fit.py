@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mien.core.errors import DataError, InterruptedTrainingError, MienError
@@ -18,20 +18,26 @@ from mien.data.siblings import count_siblings, describe_siblings
 from mien.models.network import Network
 from mien.models.weights import load_weights
 from mien.recipes import DetectorRecipe, Recipe
-from mien.recipes.record import RECORD, RunRecord
+from mien.recipes.record import CHECKPOINTS, RECORD, START, RunRecord
+from mien.recipes.weights import find_weights
 from mien.training.batches import FaceBatches
 from mien.training.checkpoints import MovableCheckpoint
-from mien.training.faces import class_counts, make_faces, measure_input
+from mien.training.classifier import fit_classifier, is_start_kept, save_start
+from mien.training.faces import Faces, class_counts, make_faces, measure_input
 from mien.training.hardware import precision_here
-from mien.training.processes import check_processes, is_first_process, note
+from mien.training.processes import check_folder, check_processes, is_first_process, note
+from mien.training.progress import Progress
 from mien.training.recording import RecordKeeper, check_teachers, continue_record, new_record
 from mien.training.reinforcement import open_reinforcement
-from mien.training.run import CHECKPOINTS, Run, create_network, load_run
+from mien.training.run import Run, create_network, load_run
 from mien.training.task import NOT_A_NUMBER, Task
 from mien.training.trainer import create_trainer, without_advice
 
 # Errors of a full disk, an exceeded quota and a limit on the size of files.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# By which measure a better epoch is recognized, for each rule of selection.
+ACCURACY, LOSS = ("validation/accuracy", "max"), ("validation/loss", "min")
+MONITORED = {"best": ACCURACY, "lowest-loss": LOSS, "last": ACCURACY}
 LOST_CONNECTION = ("gloo", "nccl", "connection reset", "connection closed", "broken pipe")
 
 
@@ -40,7 +46,6 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     dataset: FaceDataset,
     folder: Path,
     *,
-    weights: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
     quiet: bool = False,
@@ -51,7 +56,6 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         recipe: Validated settings.
         dataset: A data set with the recipe's splits.
         folder: Where everything is written; must not hold a run unless `resume`.
-        weights: File with the initial weights; None: random ones.
         resume: Continue after the last completed epoch in `folder`; start over if there is none.
         minutes: Time limit: the run stops before an epoch that would exceed it, and `resume` continues it. The
             record's `finished` says whether the run is complete.
@@ -79,11 +83,14 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     record = new_record(recipe, dataset, train.targets, network, spec)
     record.data |= {"siblings": siblings} if siblings else {}
     record.data |= {"reinforced": stored.description} if stored else {}
-    record.weights = _load_weights(network, weights)
+    record.weights = _load_weights(network, recipe, record)
     if (folder / RECORD).exists():
         record = continue_record(RunRecord.load(folder / RECORD), record, folder)
         if record.finished:
-            return load_run(folder)
+            return _selected(folder, validation)
+    if recipe.fit_classifier and not record.curves:
+        fit_classifier(network, train, spec, recipe)
+        save_start(network, folder)
     wanted, given = recipe.training.precision, precision_here(recipe.training)
     if given != wanted:
         note(f"this processor does not compute in {wanted}; training continues in {given}")
@@ -99,28 +106,29 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
         keeper.save()
         if keeper.has_time():
             train_to_end(task, batches, keeper, recipe, resume=resume, quiet=quiet)
+    return _selected(folder, validation)
+
+
+def _selected(folder: Path, validation: Faces) -> Run:
+    """Load the selected weights of a run, and write into its record which these are."""
     run = load_run(folder)
+    if run.recipe.fit_classifier and run.record.finished and is_start_kept(run, validation):
+        run.record.selection["epoch"] = START
+        run.record.save(folder / RECORD)
+        run = load_run(folder)
     if is_first_process():
         run.record.save(folder / RECORD)
     return run
 
 
-def check_folder(folder: Path, *, resume: bool) -> None:
-    """Raise `MienError` if `fit` would overwrite a run or cannot write; commands call this before they read data."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise MienError(f"{nearest} is a file; name a folder with --out.")
-    if (folder / RECORD).exists() and not resume and is_first_process():
-        raise MienError(f"{folder} already holds a run; add --resume to continue it or name another --out.")
-
-
-def _load_weights(network: Network, path: Path | None) -> dict[str, Any]:
-    """Load the initial weights; return their entry in the run record."""
-    if path is None:
+def _load_weights(network: Network, recipe: Recipe, record: RunRecord) -> dict[str, Any]:
+    """Load the recipe's initial weights; return their entry in the run record."""
+    if not recipe.weights:
         return {}
-    notes = load_weights(network, path)
-    with path.open("rb") as file:
-        return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest(), "notes": notes}
+    found = find_weights(recipe.weights)
+    notes = load_weights(network, found.path, record.outputs, found.outputs)
+    with found.path.open("rb") as file:
+        return {"file": found.path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest(), "notes": notes}
 
 
 def train_to_end(  # noqa: PLR0913 - the run's parts and how to run it
@@ -142,7 +150,7 @@ def train_to_end(  # noqa: PLR0913 - the run's parts and how to run it
         checkpoint = last if resume and last.exists() else None
         trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # infinities reached a decomposition before the loss
-        raise MienError(NOT_A_NUMBER.format(epoch=trainer.current_epoch)) from None
+        raise MienError(NOT_A_NUMBER.format(epoch=trainer.current_epoch + 1)) from None
     except (RuntimeError, MemoryError) as error:
         if trainer.world_size > 1 and any(words in str(error).lower() for words in LOST_CONNECTION):
             raise MienError(f"Another process of this run has ended. {advice}") from None
@@ -150,7 +158,7 @@ def train_to_end(  # noqa: PLR0913 - the run's parts and how to run it
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
         raise MienError(
-            f"The device ran out of memory in epoch {trainer.current_epoch}; earlier checkpoints are intact. "
+            f"The device ran out of memory in epoch {trainer.current_epoch + 1}; earlier checkpoints are intact. "
             "Lower training.batch_size or network.input_size."
         ) from None
     except DataError as error:
@@ -169,11 +177,10 @@ def train_to_end(  # noqa: PLR0913 - the run's parts and how to run it
 def _make_trainer(recipe: Recipe | DetectorRecipe, keeper: RecordKeeper, *, quiet: bool) -> L.Trainer:
     folder = keeper.path.parent
     checkpoints = folder / CHECKPOINTS
+    monitor, mode = MONITORED[recipe.training.selection]
     # Two callbacks, because `save_last` of the first would write only when the best epoch changes.
     callbacks: list[Callback] = [
-        MovableCheckpoint(
-            checkpoints, filename="best", monitor="validation/accuracy", mode="max", enable_version_counter=False
-        ),
+        MovableCheckpoint(checkpoints, filename="best", monitor=monitor, mode=mode, enable_version_counter=False),
         MovableCheckpoint(checkpoints, filename="last", enable_version_counter=False),
         keeper,
     ]
@@ -182,6 +189,6 @@ def _make_trainer(recipe: Recipe | DetectorRecipe, keeper: RecordKeeper, *, quie
         mode = "min" if on == "loss" else "max"
         callbacks.append(EarlyStopping(f"validation/{on}", mode=mode, patience=recipe.training.patience))
     if not quiet:
-        callbacks.append(RichProgressBar(leave=True))
+        callbacks.append(Progress())
     logger = TensorBoardLogger(folder, name="tensorboard", version="")
     return create_trainer(recipe.training, callbacks, epochs=recipe.schedule.epochs, logger=logger)

@@ -11,7 +11,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities import rank_zero_only
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -22,12 +21,13 @@ from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.network import Network
 from mien.recipes import Recipe, parse_recipe
-from mien.recipes.record import RECORD, RunRecord, current_commit, now
+from mien.recipes.record import CHECKPOINTS, RECORD, RunRecord, current_commit, now
 from mien.training.hardware import describe_hardware, precision_here
-from mien.training.run import CHECKPOINTS, load_checkpoint
+from mien.training.processes import is_first_process
+from mien.training.run import load_checkpoint
 
-# Settings that may change when a run is resumed: those of speed, and folders whose content is compared.
-MAY_CHANGE = frozenset({"training.threads", "distillation.teachers", "distillation.reinforced"})
+# Settings that may change when a run is resumed: those of speed, and files and folders whose content is compared.
+MAY_CHANGE = frozenset({"training.threads", "distillation.teachers", "distillation.reinforced", "weights"})
 
 
 def new_record(recipe: Recipe, dataset: FaceDataset, targets: Tensor, network: Network, spec: InputSpec) -> RunRecord:
@@ -102,7 +102,9 @@ def continue_record(
     # the run may have been killed between the record of an epoch and its checkpoint
     old.curves = [point for point in old.curves if point["epoch"] < done]
     old.minutes = old.curves[-1]["minutes"] if old.curves else 0.0
-    old.recipe = new.recipe
+    # the file is no longer needed, and what it was stays known
+    weights = {"weights": old.recipe["weights"]} if old.recipe.get("weights") and not new.recipe.get("weights") else {}
+    old.recipe = new.recipe | weights
     return old
 
 
@@ -161,7 +163,7 @@ class RecordKeeper(Callback):
         self.record.finished = is_out_of_patience or self.record.curves[-1]["epoch"] + 1 == trainer.max_epochs
         self.save()
 
-    @rank_zero_only
     def save(self) -> None:
         """Write the record; of several processes the first does."""
-        self.record.save(self.path)
+        if is_first_process():
+            self.record.save(self.path)

@@ -15,9 +15,15 @@ from mien.core.expressions import LabelSet
 from mien.models import registry
 from mien.models.network import Network
 from mien.recipes import Recipe, parse_recipe
-from mien.recipes.record import RECORD, RunRecord
+from mien.recipes.record import RECORD, START, RunRecord
 
-CHECKPOINTS = "checkpoints"
+RULES = {
+    "best": "best epoch on {split} accuracy",
+    "lowest-loss": "lowest loss on {split}",
+    "last": "last epoch",
+}
+STARTED = "fitted classifier, as no epoch was clearly better on {split}"
+PREFIX = "network."
 
 
 @dataclass(frozen=True)
@@ -46,19 +52,16 @@ def load_run(folder: Path) -> Run:
         raise MienError(f"{folder} holds no run: {RECORD} is missing; name the --out of `mien train`.")
     record = RunRecord.load(folder / RECORD)
     recipe = parse_recipe(record.recipe, str(folder / RECORD))
-    best = recipe.training.selection == "best"
-    path = folder / CHECKPOINTS / ("best.ckpt" if best else "last.ckpt")
+    path = folder / record.checkpoint
     if not path.is_file():
-        raise MienError(f"{folder} holds no completed epoch: {CHECKPOINTS}/{path.name} is missing; train it further.")
+        raise MienError(f"{folder} holds no completed epoch: {record.checkpoint} is missing; train it further.")
     checkpoint = load_checkpoint(path)
     network = create_network(recipe, len(record.labels))
-    prefix = "network."
     state = checkpoint["state_dict"]
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    record.selection = {
-        "rule": f"best epoch on {recipe.data.validation_split} accuracy" if best else "last epoch",
-        "epoch": int(checkpoint["epoch"]),
-    }
+    network.load_state_dict({k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)})
+    epoch = int(checkpoint["epoch"])
+    rule = STARTED if epoch == START else RULES[recipe.training.selection]
+    record.selection = {"rule": rule.format(split=recipe.data.validation_split), "epoch": epoch}
     return Run(folder, record, recipe, network.eval())
 
 

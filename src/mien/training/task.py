@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,14 +20,16 @@ from mien.core.image import normalize
 from mien.models.losses import Problem
 from mien.models.losses.registry import create_loss
 from mien.models.network import Network, Outputs
-from mien.models.optimizers.registry import create_optimizer, decay_groups
+from mien.models.optimizers.registry import create_optimizer
 from mien.recipes import Recipe
-from mien.recipes.schema import OptimizerSettings, ScheduleSettings
+from mien.recipes.schema import OptimizerSettings
 from mien.training.augment import Augmentation, make_not_faces, mix
+from mien.training.backbone import freeze_backbone, keep_statistics, parameter_groups
 from mien.training.compilation import choose_memory_format, compile_outputs
 from mien.training.corrupt import Corruption, consistency
 from mien.training.distillation import Distillation
 from mien.training.hardware import has_compiler
+from mien.training.schedule import lr_share
 
 NOT_A_NUMBER = (
     "The loss of epoch {epoch} is not a number; the checkpoints before it are intact. "
@@ -61,6 +62,7 @@ class Task(L.LightningModule):
         self, network: Network, recipe: Recipe, spec: InputSpec, labels: Sequence[str], class_counts: Tensor
     ) -> None:
         super().__init__()
+        freeze_backbone(network, recipe.optimizer)
         self.memory_format = choose_memory_format(network)
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.outputs: Callable[[Tensor], Outputs] = network.outputs
@@ -80,6 +82,10 @@ class Task(L.LightningModule):
         # validation batches have other shapes and stay uncompiled
         if recipe.training.use_compile and self.loss.can_compile and has_compiler():
             self.outputs = compile_outputs(network)
+
+    def on_train_epoch_start(self) -> None:
+        """Keep the statistics of a backbone that is trained slowly; a validation has set the network's mode."""
+        keep_statistics(self.network, self.recipe.optimizer)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Return the mean loss of one augmented batch."""
@@ -114,7 +120,7 @@ class Task(L.LightningModule):
 
     def _check_finite(self, loss: Any) -> None:
         if not torch.isfinite(loss):
-            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
+            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch + 1))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count correct expressions of one batch, unaugmented, and measure their cross-entropy."""
@@ -227,26 +233,9 @@ class Task(L.LightningModule):
 def make_optimizer(network: Network, settings: OptimizerSettings, options: Mapping[str, Any]) -> Optimizer:
     """Make a recipe's optimizer for a network's weights; `options` are passed to the optimizer's constructor."""
     return create_optimizer(
-        settings.name, decay_groups(network), lr=settings.lr, weight_decay=settings.weight_decay, options=options
+        settings.name,
+        parameter_groups(network, settings),
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        options=options,
     )
-
-
-def lr_share(step: int, steps_per_epoch: float, schedule: ScheduleSettings) -> float:
-    """Return the share of the peak learning rate at an optimizer step.
-
-    A linear warm-up, then half cosines with a restart every `cycle_epochs` (Loshchilov and Hutter, "SGDR", ICLR 2017,
-    Eq. 5); or a straight line over the whole run, times the warm-up.
-    """
-    warmup = schedule.warmup_epochs * steps_per_epoch
-    risen = (step + 1) / (warmup + 1) if step < warmup else 1.0
-    if schedule.name == "linear":
-        return risen * (1 - (1 - schedule.final_lr_share) * min(1.0, step / (schedule.epochs * steps_per_epoch)))
-    if step < warmup:
-        return risen
-    if schedule.name == "constant":
-        return 1.0
-    cycle = (schedule.cycle_epochs or schedule.epochs - schedule.warmup_epochs) * steps_per_epoch
-    done = step - warmup
-    progress = done % cycle / cycle if schedule.cycle_epochs else min(1.0, done / max(1.0, cycle))
-    floor = schedule.final_lr_share
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))

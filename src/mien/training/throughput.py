@@ -17,9 +17,10 @@ from mien.core.expressions import FER2013_LABELS
 from mien.data.dataset import FaceDataset
 from mien.models.complexity import count_macs
 from mien.recipes import Recipe
-from mien.training.batches import FaceBatches, load_data
+from mien.training.batches import FaceBatches
 from mien.training.faces import Faces, class_counts, make_faces, measure_input
 from mien.training.hardware import describe_hardware, precision_here
+from mien.training.loading import load_data
 from mien.training.run import create_network
 from mien.training.task import Task
 from mien.training.trainer import create_trainer, without_advice

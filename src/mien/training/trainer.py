@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from torch.optim.swa_utils import AveragedModel
 
@@ -58,7 +58,7 @@ def create_trainer(
 
     Args:
         settings: A recipe's `training`.
-        callbacks: Checkpoints and a progress bar only if they are among these.
+        callbacks: Checkpoints only if they are among these.
         epochs: Number of epochs to train for, each with a validation.
         steps: Or the number of optimizer steps, without validation.
         logger: Of the curves.
@@ -93,7 +93,7 @@ def create_trainer(
         limit_val_batches=1.0 if steps is None else 0,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_model_summary=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_progress_bar=False,
         log_every_n_steps=50,
     )
 

@@ -22,10 +22,11 @@ from mien.data.dataset import FaceDataset
 from mien.data.options import LoadOptions
 from mien.data.protocols import divide
 from mien.recipes import Recipe
+from mien.recipes.adaptation import adapt_steps, chosen_settings
 from mien.recipes.queue import Job
-from mien.training.batches import load_faces, make_options
 from mien.training.fit import fit
 from mien.training.ledger import Ledger, LedgerRow
+from mien.training.loading import load_faces, make_options
 from mien.training.reinforcement import MANIFEST, Manifest
 from mien.training.run import Run, brief_scores
 
@@ -103,6 +104,7 @@ class Worker:
             recipe = job.load_recipe(self.ledger.folder)
             row.epochs_planned = recipe.schedule.epochs
             dataset = self._load(recipe)
+            recipe = self._adapt(job, recipe, dataset)
             self._clear_memory()
             minutes = None if self.deadline is None else (self.deadline - time.monotonic()) / 60
             run = fit(recipe, dataset, self.ledger.folder / job.folder, resume=True, minutes=minutes, quiet=True)
@@ -119,6 +121,16 @@ class Worker:
             self.ledger.add(row)
             self.report(_summary(job, row))
         return row
+
+    def _adapt(self, job: Job, recipe: Recipe, dataset: FaceDataset) -> Recipe:
+        """Return the recipe with settings for the number of training images, if these are files."""
+        if self.data is None:
+            return recipe
+        chosen = chosen_settings(job.entry.recipe, job.overrides(), job.entry.ablation)
+        adapted = adapt_steps(recipe, int((dataset.splits == recipe.data.train_split).sum()), chosen)
+        for note in adapted.notes:
+            self.report(f"{job.label}: {note}")
+        return adapted.recipe
 
     def _load(self, recipe: Recipe) -> FaceDataset:
         """Return the recipe's data set in its splits; the last one loaded stays in memory."""

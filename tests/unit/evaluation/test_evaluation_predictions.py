@@ -119,7 +119,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
             Predictions.load(path)
     with pytest.raises(DataError, match="does not exist"):
         Predictions.load(tmp_path / "none.npz")
-    with pytest.raises(DataError, match="not a predictions file"):
+    with pytest.raises(DataError, match=r"predictions\.npz does not exist"):
         Predictions.load(tmp_path)
     with pytest.raises(DataError, match="Cannot write"):
         make().save(tmp_path / "no" / "p.npz")

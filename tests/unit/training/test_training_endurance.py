@@ -128,30 +128,30 @@ class TestWeightsToStartFrom:
         state = create_network(recipe(), 7).state_dict()
         save_file(state, tmp_path / "one.safetensors")
         save_file({name: tensor + 1 for name, tensor in state.items()}, tmp_path / "two.safetensors")
-        return tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+        return str(tmp_path / "one.safetensors"), str(tmp_path / "two.safetensors")
 
     def test_a_run_killed_in_its_first_epoch_needs_the_same_again(self, faces, files, tmp_path):
         step = Task.training_step
         for first, second, line in (
-            (files[0], None, r"started from one\.safetensors, not from random weights"),
-            (None, files[0], r"started from random weights, not from one\.safetensors"),
+            (files[0], "", r"started from one\.safetensors, not from random weights"),
+            ("", files[0], r"started from random weights, not from one\.safetensors"),
             (files[0], files[1], r"started from one\.safetensors, not from two\.safetensors"),
         ):
-            folder = tmp_path / f"{first is None} {second is None}"
+            folder = tmp_path / f"{bool(first)} {bool(second)}"
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(Task, "training_step", lambda *arguments: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
-                    fit(recipe(), faces, folder, weights=first, quiet=True)
+                    fit(recipe(weights=first), faces, folder, quiet=True)
             assert Task.training_step is step
             with pytest.raises(MienError, match=line):
-                fit(recipe(), faces, folder, weights=second, resume=True, quiet=True)
-            assert fit(recipe(), faces, folder, weights=first, resume=True, quiet=True).record.finished
+                fit(recipe(weights=second), faces, folder, resume=True, quiet=True)
+            assert fit(recipe(weights=first), faces, folder, resume=True, quiet=True).record.finished
 
     def test_a_run_with_an_epoch_no_longer_needs_them_but_refuses_others(self, faces, files, tmp_path):
         folder = tmp_path / "run"
-        fit(recipe(), faces, folder, weights=files[0], minutes=1e-9, quiet=True)
+        fit(recipe(weights=files[0]), faces, folder, minutes=1e-9, quiet=True)
         with pytest.raises(MienError, match=r"started from one\.safetensors, not from two\.safetensors"):
-            fit(recipe(), faces, folder, weights=files[1], resume=True, quiet=True)
+            fit(recipe(weights=files[1]), faces, folder, resume=True, quiet=True)
         assert fit(recipe(), faces, folder, resume=True, quiet=True).record.weights["file"] == "one.safetensors"
 
 

@@ -25,7 +25,8 @@ from mien.training.checkpoints import WholeFiles
 from mien.training.faces import Faces, make_faces, make_targets, measure_input
 from mien.training.fit import check_folder, fit
 from mien.training.run import create_network, load_run, run_card
-from mien.training.task import Task, lr_share
+from mien.training.schedule import lr_share
+from mien.training.task import Task
 
 TINY = {
     "name": "tiny",
@@ -269,7 +270,7 @@ def test_out_of_memory_is_one_line_and_keeps_the_checkpoint(faces, tmp_path, err
     prepare = Task._prepare
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Task, "_prepare", exhaust)
-        with pytest.raises(MienError, match=r"ran out of memory in epoch 1; .* Lower training\.batch_size"):
+        with pytest.raises(MienError, match=r"ran out of memory in epoch 2; .* Lower training\.batch_size"):
             fit(Recipe.model_validate(TINY), faces, tmp_path, quiet=True)
     assert len(load_run(tmp_path).record.curves) == 1
 
@@ -300,7 +301,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(face
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Task, "_prepare", diverge)
-        with pytest.raises(MienError, match="loss of epoch 1 is not a number"):
+        with pytest.raises(MienError, match="loss of epoch 2 is not a number"):
             fit(recipe, faces, tmp_path, quiet=True)
     assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path).values())
     assert [p["epoch"] for p in json.loads((tmp_path / "record.json").read_text())["curves"]] == [0]
@@ -309,7 +310,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(face
 def test_weights_of_an_epoch_that_diverged_in_its_last_step_are_not_kept(faces, tmp_path):
     tiny = TINY | {"optimizer": {"name": "sgd", "lr": 1e30}, "schedule": {"epochs": 1, "warmup_epochs": 0}}
     tiny["training"] = TINY["training"] | {"batch_size": len(faces.split("train")), "ema_decay": 0}
-    with pytest.raises(MienError, match="loss of epoch 0 is not a number"):
+    with pytest.raises(MienError, match="loss of epoch 1 is not a number"):
         fit(Recipe.model_validate(tiny), faces, tmp_path, quiet=True)
     assert not list(tmp_path.glob("checkpoints/*"))
     record = json.loads((tmp_path / "record.json").read_text())

@@ -24,7 +24,8 @@ from mien.core.errors import ImageError, MienError, ModelError, did_you_mean
 from mien.core.types import Detection
 from mien.inference.detectors import Detector
 from mien.inference.detectors.registry import create_detector
-from mien.inference.model import OnnxModel, model_files
+from mien.inference.model import OnnxModel
+from mien.inference.model_files import model_files
 from mien.inference.recognizer import FoundFaces, Recognizer
 from mien.inference.results import ImageResult
 

@@ -6,24 +6,20 @@ import statistics
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mien.core.dotted import finite
-from mien.evaluation.metrics import ECE_BINS, confidence_gaps, ece
-from mien.evaluation.report.drawing import COLOURS, DASHES, INK, MARKERS, new_figure, set_percent, to_markup
+from mien.evaluation.metrics import ECE_BINS, ece
+from mien.evaluation.report.charts import MIN_IN_BIN, draw_confusion, draw_line, draw_reliability, points_of
+from mien.evaluation.report.drawing import COLOURS, INK, MARKERS, new_figure, set_percent, to_markup
 from mien.evaluation.report.groups import NONE, Group, percent
-from mien.evaluation.report.markup import NOTHING, Markup, join, table
+from mien.evaluation.report.markup import NOTHING, Markup, element, join, table
 from mien.evaluation.report.mistakes import confident_mistakes
-from mien.evaluation.report.runs import Run, look_up
+from mien.evaluation.report.runs import Run
 
 # A mistake with at least this probability counts as confident.
 CONFIDENT = 0.8
-# Bins with fewer predictions get no dot: their mean is mostly noise.
-MIN_IN_BIN = 10
-# From transparent to blue, so that text on it is readable in the page's light and dark themes.
-SHADES = LinearSegmentedColormap.from_list("shades", [(0, 0.45, 0.7, 0), (0, 0.45, 0.7, 0.68)])
 # Numbers in `COLOURS`; other labels get the colour of their position.
 LABEL_COLOURS = {
     "angry": 1,
@@ -35,50 +31,68 @@ LABEL_COLOURS = {
     "neutral": 7,
     "contempt": 6,
 }
-CURVES = (
-    ("validation_accuracy", "Validation accuracy", "validation accuracy, %", 100.0),
-    ("train_loss", "Training loss", "loss", 1.0),
-)
+# More curves in one chart could not be told apart.
+MOST_OVERLAID = len(COLOURS)
 
 
 def learning_curves(group: Group) -> Markup:
-    """Draw validation accuracy and training loss over the epochs, one line per run."""
+    """Draw the losses and the validation accuracy over the epochs, one line per run and quantity."""
+    losses, loss_axes = new_figure()
+    scores, score_axes = new_figure()
+    loss_axes.set_ylabel("loss")
+    score_axes.set_ylabel("validation accuracy, %")
+    for i, run in enumerate(group.runs):
+        curves, name = run.record["curves"], f"seed {run.text('recipe.training.seed', '?')}"
+        draw_line(score_axes, points_of(curves, "validation_accuracy", 100), name, i, i)
+        prefix = f"{name}, " if len(group.runs) > 1 else ""
+        draw_line(loss_axes, points_of(curves, "train_loss"), f"{prefix}training", 0, i)
+        draw_line(loss_axes, points_of(curves, "validation_loss"), f"{prefix}validation", 1, i)
+    return join(
+        (
+            _curves_markup(scores, score_axes, f"Validation accuracy of {group.title}", "Validation accuracy"),
+            _curves_markup(losses, loss_axes, f"Losses of {group.title}", "Training and validation loss"),
+        )
+    )
+
+
+def overlaid_curves(groups: Sequence[Group]) -> Markup:
+    """Draw the validation accuracy and loss of several groups in one chart each: the first run of each group.
+
+    Of more than eight groups, those with the best accuracy are drawn.
+    """
+    best = sorted(groups, key=lambda group: -max(group.scores("accuracy"), default=0.0))
+    chosen = [group for group in groups if group in best[:MOST_OVERLAID] and group.first.record["curves"]]
+    if len(chosen) < 2:
+        return NOTHING
     charts = []
-    for key, title, label, factor in CURVES:
-        figure, axes = new_figure()
-        axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        for i, run in enumerate(group.runs):
-            pairs = ((finite(look_up(row, "epoch")), finite(look_up(row, key))) for row in run.record["curves"])
-            points = [(epoch + 1, factor * value) for epoch, value in pairs if epoch is not None and value is not None]
-            if points:
-                name = f"seed {run.text('recipe.training.seed', '?')}"
-                axes.plot(*zip(*points, strict=True), DASHES[i % 4], marker="o" * (len(points) == 1), label=name)
-        if len(axes.lines) > 1:
-            axes.legend()
-        if axes.lines:
-            charts.append(to_markup(figure, f"{title} of {group.title} over the epochs", f"{title} after each epoch."))
-    return join(charts)
+    for key, title, factor in (
+        ("validation_accuracy", "Validation accuracy, %", 100.0),
+        ("validation_loss", "Validation loss", 1.0),
+    ):
+        figure, axes = new_figure(height=4.2)
+        axes.set_ylabel(title.lower())
+        for i, group in enumerate(chosen):
+            draw_line(axes, points_of(group.first.record["curves"], key, factor), group.title, i, i)
+        charts.append(_curves_markup(figure, axes, f"{title} of {len(chosen)} recipes", title.split(",")[0]))
+    note = f"The {len(chosen)} most accurate of {len(groups)}." if len(groups) > len(chosen) else ""
+    return join((element("div", *charts, class_="figures"), element("p", note, class_="soft") if note else NOTHING))
+
+
+def _curves_markup(figure: Figure, axes: Axes, title: str, what: str) -> Markup:
+    if not axes.lines:
+        return NOTHING
+    if len(axes.lines) > 1:
+        axes.legend()
+    return to_markup(figure, f"{title} over the epochs", f"{what} after each epoch.")
 
 
 def confusion_matrix(group: Group) -> Markup:
-    """Draw the confusion matrix of all runs together: each cell's share of its row, shaded, and its count."""
+    """Draw the confusion matrix of all runs together."""
     counts, labels = group.confusion(), group.labels()
     if counts is None:
         return NOTHING
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = new_figure(height=4.2)
-    axes.grid(visible=False)
-    axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1)
-    middles = np.arange(len(labels)) + 0.5
-    axes.set_xticks(middles, labels, rotation=30)
-    axes.set_yticks(middles, labels)
-    axes.set(xlabel="apparent expression", ylabel="annotation")
-    axes.invert_yaxis()
-    for (i, j), share in np.ndenumerate(shares):
-        weight = "bold" if i == j else "normal"
-        axes.text(j + 0.5, i + 0.47, f"{100 * share:.0f}", ha="center", weight=weight)
-        axes.text(j + 0.5, i + 0.8, f"({counts[i, j]:,})", ha="center", size=7)
+    draw_confusion(axes, counts, labels)
     total = f", sum of {len(group.runs)} runs" if len(group.runs) > 1 else ""
     caption = f"Confusion{total}: rows are the annotation, columns the apparent expression; % of the row (images)."
     return to_markup(figure, f"Confusion matrix of {group.title}", caption)
@@ -123,26 +137,12 @@ def reliability_diagram(group: Group) -> Markup:
     if not found:
         return NOTHING
     figure, axes = new_figure()
-    set_percent(axes.xaxis)
-    set_percent(axes.yaxis)
-    axes.set(xlabel="confidence", ylabel="accuracy")
-    bins, gaps = map(np.concatenate, zip(*(confidence_gaps(p.probabilities, p.labels) for p in found), strict=True))
-    confidence = np.concatenate([p.probabilities.max(axis=1) for p in found]).astype(np.float64)
-    counts = np.bincount(bins, minlength=ECE_BINS)
-    axes.bar(
-        np.arange(ECE_BINS) / ECE_BINS, counts / counts.sum(), 1 / ECE_BINS, align="edge", color=COLOURS[5], alpha=0.55
-    )
-    axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
-    means = [
-        (confidence[bins == b].mean(), (gaps + confidence)[bins == b].mean())
-        for b in np.flatnonzero(counts >= MIN_IN_BIN)
-    ]
-    axes.plot(*np.reshape(means, (-1, 2)).T, "o-", color=COLOURS[0])
+    number = draw_reliability(axes, found)
     error = statistics.fmean(ece(p.probabilities, p.labels) for p in found)
     return to_markup(
         figure,
         f"Reliability of {group.title}",
-        f"Reliability on {int(counts.sum()):,} predictions: dots are means of bins with {MIN_IN_BIN} or more,"
+        f"Reliability on {number:,} predictions: dots are means of bins with {MIN_IN_BIN} or more,"
         " the dashed line is perfect calibration, bars are the share of the predictions in each bin."
         f" ECE {error:.3f}, {ECE_BINS} bins.",
     )

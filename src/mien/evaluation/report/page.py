@@ -12,7 +12,7 @@ import mien
 from mien.core.whole_file import write_whole
 from mien.evaluation.report.drawing import STYLE
 from mien.evaluation.report.efficiency import efficiency_table, own_points, quality_plane
-from mien.evaluation.report.figures import recall_table
+from mien.evaluation.report.figures import overlaid_curves, recall_table
 from mien.evaluation.report.groups import group_runs
 from mien.evaluation.report.markup import Markup, element, join
 from mien.evaluation.report.measurements import read_footprints, read_robustness_of_models
@@ -23,11 +23,14 @@ from mien.evaluation.report.sections import Embed, group_section, summary
 from mien.evaluation.reported import PAPERS, load_reported
 
 PAGE = "index.html"
-TITLE = "Recognizing apparent facial expressions: reported and ours"
+TITLE = "Training runs: {folder}"
 INTRODUCTION = (
-    "Apparent expression: how a face looks to the people who annotated the images, not what anybody feels. Reported "
-    "figures are quoted from the papers; ours come from the run records of this folder. Both are given with their "
-    "protocol, because figures that were selected on their own test set are not comparable with others."
+    "Apparent expression: how a face looks to the people who annotated the images, not what anybody feels. Scores come "
+    "from the run records of this folder."
+)
+REPORTED = (
+    "Reported figures are quoted from the papers. They and ours are given with their protocol, because figures that "
+    "were selected on their own test set are not comparable with others."
 )
 
 
@@ -56,22 +59,24 @@ def write_report(results: Path, out: Path, data: Path | None, embed: Embed, warn
 def _build_page(runs: Sequence[Run], results: Path, data: Path | None, embed: Embed, warn: Warn) -> str:
     reported = load_reported()
     groups = group_runs(runs)
-    plane = quality_plane(reported_points(reported), own_points(groups))
+    papers = [(f"paper-{key}", title, paper_tables(key, runs, reported)) for key, title in PAPERS.items()]
+    papers = [(key, title, body) for key, title, body in papers if body]
+    plane = [quality_plane(reported_points(reported), own_points(groups))] if papers else []
     sections = [
-        ("summary", "Summary", [summary(groups, reported), recall_table(groups)]),
-        *((f"paper-{key}", title, [paper_tables(key, runs, reported)]) for key, title in PAPERS.items()),
-        ("efficiency", "Efficiency", [efficiency_table(groups, read_footprints(results, warn)), plane]),
-        ("robustness", "Robustness of other models", map(robustness_section, read_robustness_of_models(results, warn))),
+        ("summary", "Summary", [summary(groups, reported), overlaid_curves(groups), recall_table(groups)]),
         ("runs", "Runs", [group_section(group, data, embed, warn) for group in groups]),
+        ("efficiency", "Efficiency", [efficiency_table(groups, read_footprints(results, warn)), *plane]),
+        ("robustness", "Robustness of other models", map(robustness_section, read_robustness_of_models(results, warn))),
+        *((key, title, [body]) for key, title, body in papers),
     ]
     used = [(anchor, title, body) for anchor, title, content in sections if (body := join(content))]
     links = (element("li", element("a", title, href=f"#{anchor}")) for anchor, title, _ in used)
     counts = f"Runs: {len(runs)}; recipes, ablations and protocols: {len(groups)}; mien {mien.__version__}."
     header = element(
         "header",
-        element("h1", TITLE),
+        element("h1", TITLE.format(folder=results.resolve().name)),
         element("p", counts, class_="soft"),
-        element("p", INTRODUCTION),
+        element("p", f"{INTRODUCTION} {REPORTED}" if papers else INTRODUCTION),
         element("nav", element("ul", *links), aria_label="Sections"),
     )
     main = element("main", *(element("section", element("h2", title), body, id=key) for key, title, body in used))

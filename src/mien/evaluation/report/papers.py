@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mien.evaluation.report.efficiency import PlanePoint
 from mien.evaluation.report.groups import MINUS, NONE, PLUS_MINUS, number
-from mien.evaluation.report.markup import Markup, element, join, table
+from mien.evaluation.report.markup import NOTHING, Markup, element, join, table
 from mien.evaluation.report.runs import Run
 from mien.evaluation.reported import DATASETS, ReportedFigure
 from mien.evaluation.tables import UNTRAINED, Row, compare_reported
@@ -20,12 +20,15 @@ ORIGIN = "origin"
 
 
 def paper_tables(paper: str, runs: Sequence[Run], reported: Iterable[ReportedFigure]) -> Markup:
-    """Return all tables of one paper, a key of `PAPERS`; those with one of our figures are expanded."""
+    """Return all tables of one paper, a key of `PAPERS`; nothing if no run has one of its figures.
+
+    Tables with one of our figures are expanded.
+    """
     tables: dict[str, list[Row]] = {}
     for row in compare_reported((figure for figure in reported if figure.paper == paper), (run.record for run in runs)):
         tables.setdefault(row.figure.table, []).append(row)
-    if not tables:
-        return element("p", "No figure of this paper is available.", class_="soft")
+    if all(row.ours is None for rows in tables.values() for row in rows):
+        return NOTHING
     return join(_table(name, rows) for name, rows in tables.items())
 
 

@@ -16,7 +16,7 @@ from mien.core.dotted import finite
 from mien.core.errors import DataError
 from mien.core.upgrade import upgrade
 from mien.evaluation.arrays import read_arrays
-from mien.evaluation.predictions import Predictions
+from mien.evaluation.predictions import PREDICTIONS, Predictions
 from mien.evaluation.report.markup import clean
 from mien.evaluation.tables import compare_reported
 from mien.recipes.departures import describe_changes, describe_protocol
@@ -127,7 +127,7 @@ def _read_run(path: Path, folder: str, warn: Warn) -> Run:
     return Run(
         folder,
         record,
-        read_optional(path.with_name("predictions.npz"), Predictions.load, warn),
+        read_optional(path.with_name(PREDICTIONS), Predictions.load, warn),
         read_optional(path.with_name("features.npz"), _load_features, warn),
         read_optional(path.with_name("robustness.json"), read_json, warn),
     )

@@ -29,17 +29,25 @@ MAIN_METRICS = ("accuracy", "mean_class_accuracy")
 MIN_FEATURES = 10
 HEADINGS = ("run", "data set", "metric", "reported", "ours", f"ours {MINUS} reported", "runs", "without duplicates",
             "protocol", "weights chosen by", "epochs", "hardware", "remark")  # fmt: skip
+# Columns that are left out if no row has anything in them.
+REPORTED, OPTIONAL, OWN = 3, (3, 5, 12), "score"
 CAPTION = (
     "Shares in %: mean and sample deviation over the runs (seeds or folds). Without duplicates: on the images without "
-    "a pixel-identical image in training. If a paper prints two figures for one thing, both are quoted; the difference "
-    "is to the first."
+    "a pixel-identical image in training."
 )
+REPORTED_CAPTION = "If a paper prints two figures for one thing, both are quoted; the difference is to the first."
 
 
 def summary(groups: Sequence[Group], reported: Sequence[ReportedFigure]) -> Markup:
-    """Return one row per group: reported, ours, their difference, and the conditions of our runs."""
+    """Return one row per group: its score, the conditions of its runs and, if a paper reports one, that figure."""
     main = [figure for figure in reported if figure.metric in MAIN_METRICS]
-    return table(CAPTION, HEADINGS, [_summary_row(group, main) for group in groups], range(3, 8))
+    rows = [_summary_row(group, main) for group in groups]
+    used = [i for i in range(len(HEADINGS)) if i not in OPTIONAL or any(row[i] not in ("", NONE) for row in rows)]
+    has_reported = REPORTED in used
+    headings = [OWN if i == REPORTED + 1 and not has_reported else HEADINGS[i] for i in used]
+    numeric = [place for place, i in enumerate(used) if i in range(3, 8)]
+    caption = f"{CAPTION} {REPORTED_CAPTION}" if has_reported else CAPTION
+    return table(caption, headings, [[row[i] for i in used] for row in rows], numeric)
 
 
 def group_section(group: Group, data: Path | None, embed: Embed, warn: Warn) -> Markup:

@@ -25,7 +25,8 @@ from mien.core.text import first_line
 from mien.core.whole_file import SUFFIX, write_json
 from mien.inference.archive.listing import find_images, no_images, root_of
 from mien.inference.detectors.registry import AUTO, split_spec
-from mien.inference.model import OnnxModel, model_files, read_model
+from mien.inference.model import OnnxModel
+from mien.inference.model_files import model_files, read_model
 from mien.inference.recognizer import Recognizer
 from mien.inference.sources import Skipped
 

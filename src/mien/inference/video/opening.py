@@ -57,7 +57,10 @@ def _open_address(address: str | BytesIO, name: str, options: dict[str, str]) ->
     av = import_av()
     try:
         container: InputContainer = av.open(address, options=options, timeout=TIMEOUT)
-    except av.InvalidDataError:
+    except (av.InvalidDataError, av.ArgumentError):
+        if options is STREAM_OPTIONS:
+            hint = "download an image, and name the file"
+            raise VideoError(f"{name} is not a stream of video that FFmpeg can read; {hint}.") from None
         raise VideoError(f"{name} is not a video that FFmpeg can read, or it is damaged or cut off.") from None
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{name} cannot be opened ({reason(error)}).") from None

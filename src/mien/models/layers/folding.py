@@ -36,16 +36,28 @@ def fold(module: M, inputs: Tensor) -> M:
     for name, part in list(module.named_modules()):
         if name and hasattr(part, "fold"):
             _replace(module, name, part.fold())
-    trace = _Trace(module)
-    with trace:
-        module(inputs)
-    for conv_name, norm_name in trace.pairs():
-        conv, norm = trace.modules[conv_name], trace.modules[norm_name]
+    modules: dict[str, Any] = dict(module.named_modules())
+    for conv_name, norm_name in folded_pairs(module, inputs):
+        conv, norm = modules[conv_name], modules[norm_name]
         rest = _after_normalizing(norm)
         if rest is not None:
             _replace(module, conv_name, convolution_like(conv, *folded_weight_and_bias(conv, norm)))
             _replace(module, norm_name, rest)
     return module
+
+
+@torch.no_grad()
+def folded_pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
+    """Return the names of the convolutions whose batch norm folds into them, each with the norm's.
+
+    Args:
+        module: Any module, in evaluation mode.
+        inputs: A batch that it accepts; the values do not matter.
+    """
+    trace = _Trace(module)
+    with trace:
+        module(inputs)
+    return trace.pairs()
 
 
 def _replace(module: nn.Module, name: str, part: nn.Module) -> None:

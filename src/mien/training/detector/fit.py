@@ -25,8 +25,9 @@ from mien.training.detector.batches import SceneBatches
 from mien.training.detector.mining import find_hard_places
 from mien.training.detector.run import DetectorRun, create_detector_network, load_detector_run, load_own_weights
 from mien.training.detector.task import DetectorTask
-from mien.training.fit import check_folder, train_to_end
+from mien.training.fit import train_to_end
 from mien.training.hardware import describe_hardware, precision_here
+from mien.training.processes import check_folder
 from mien.training.recording import RecordKeeper, continue_record
 from mien.training.trainer import without_advice
 

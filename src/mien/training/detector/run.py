@@ -10,8 +10,8 @@ from torch import nn
 from mien.core.errors import MienError
 from mien.models.face_detector import FaceDetector
 from mien.recipes import DetectorRecipe, parse_detector_recipe
-from mien.recipes.record import RECORD, RunRecord
-from mien.training.run import CHECKPOINTS, load_checkpoint
+from mien.recipes.record import CHECKPOINTS, RECORD, RunRecord
+from mien.training.run import load_checkpoint
 
 PREFIX = "network."
 

@@ -15,7 +15,8 @@ from mien.core.errors import MienError
 from mien.models.face_detector import FaceDetector
 from mien.models.optimizers.registry import create_optimizer, decay_groups
 from mien.recipes.detector_schema import DetectorLossSettings, DetectorRecipe
-from mien.training.task import NOT_A_NUMBER, lr_share
+from mien.training.schedule import lr_share
+from mien.training.task import NOT_A_NUMBER
 
 # Errors of a box below this many units count with their square, above linearly.
 BETA = 0.1
@@ -52,7 +53,7 @@ class DetectorTask(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Stop a run whose loss is not finite; log the mean loss of the epoch."""
         if not torch.isfinite(self.epoch_loss):
-            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch))
+            raise MienError(NOT_A_NUMBER.format(epoch=self.current_epoch + 1))
         self.log("train/loss", self.epoch_loss / self.trainer.num_training_batches)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

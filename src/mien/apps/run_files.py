@@ -1,0 +1,44 @@
+"""What `mien train` writes into a finished run's folder, and the line it prints. Imports torch and matplotlib."""
+
+from __future__ import annotations
+
+import typer
+
+from mien.apps.training import show_notes
+from mien.core.text import count, percent
+from mien.data.dataset import FaceDataset
+from mien.evaluation.predictions import PREDICTIONS
+from mien.evaluation.report.charts import save_curves, save_scores
+from mien.export.publish import publish
+from mien.inference.model_files import MODEL
+from mien.recipes.record import START
+from mien.training.run import Run
+
+CURVES, SCORES = "curves.png", "scores.png"
+# With fewer faces, the interval of the accuracy is more than about 10 points wide.
+FEW_FACES = 300
+
+
+def finish(run: Run, dataset: FaceDataset) -> None:
+    """Write model file, predictions and charts, and print the score, with its interval if the faces are few."""
+    folder, record = run.folder, run.record
+    measured = publish(run, dataset, folder / MODEL)
+    measured.predictions.save(folder / PREDICTIONS)
+    save_curves(record.curves, folder / CURVES, record.name)
+    save_scores(measured.predictions, folder / SCORES)
+    scores, rule = measured.scores, record.selection["rule"]
+    if record.selection["epoch"] != START:
+        rule += f": {record.selection['epoch'] + 1} of {len(record.curves)}"
+    typer.echo(
+        f"{folder / MODEL}: {percent(scores['accuracy'], 2)} of {count(scores['n'], scores['split'] + ' face')} "
+        f"({rule}), "
+        f"{record.minutes:.1f} minutes"
+    )
+    if scores["n"] < FEW_FACES:
+        low, high = scores["intervals"]["accuracy"]
+        show_notes(
+            [
+                f"with {count(scores['n'], 'face')}, the accuracy is uncertain: {percent(low)} to {percent(high)} "
+                "(95 % interval); mien experiment --folds scores every image"
+            ]
+        )
