@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import ROOT
+from lab.comparison_pages import make_comparison_pages
 from lab.default_page import make_default_page
 from lab.paper_page import make_paper_page
 from lab.practices import insert_practices
@@ -35,9 +36,11 @@ def make_pages(root: Path) -> dict[str, str]:
     """
     results = root / "results"
     runs = _read_runs(results)
-    measured = {name: _read_measured(results, name) for name in ("robustness", "groups", "latency", "memory")}
+    names = ("robustness", "groups", "latency", "memory", "efficiency")
+    measured = {name: _read_measured(results, name) for name in names}
     shipped = _read_shipped(root)
-    pages = {f"{paper}.md": make_paper_page(paper, load_reported(), runs) for paper in PAPERS}
+    pages = {f"{paper}.md": make_paper_page(paper, load_reported(), runs, measured["efficiency"]) for paper in PAPERS}
+    pages |= make_comparison_pages(root / "lab" / "queue.toml", runs)
     pages["default.md"] = make_default_page(shipped, [run.record for run in runs], measured)
     if weights := sorted((root / "weights").glob("*.onnx")):
         pages["weights.md"] = make_weights_page(weights, runs)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
+from lab.costs import make_cost_section, make_costs
 from lab.markdown import decimal, escape, make_page, make_table, percent
 from mien.core.dotted import flatten
 from mien.evaluation.report.runs import Run
@@ -13,6 +16,7 @@ from mien.evaluation.reported import DATASETS, PAPERS, ReportedFigure
 from mien.evaluation.tables import Row, compare_reported
 from mien.recipes.departures import read_settings
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 # How the papers obtained their figures, as far as they say.
 PROTOCOLS = {
     "spayolo": "FER2013: PublicTest and PrivateTest together (7,178 images) are used both for selection and for "
@@ -28,15 +32,19 @@ PROTOCOLS = {
 }
 
 
-def make_paper_page(paper: str, reported: Sequence[ReportedFigure], runs: Sequence[Run]) -> str:
+def make_paper_page(
+    paper: str, reported: Sequence[ReportedFigure], runs: Sequence[Run], efficiency: Mapping[str, Any] = NOTHING
+) -> str:
     """Return the page of one paper.
 
     Args:
         paper: A key of `PAPERS`.
         reported: The figures of all papers.
         runs: All committed runs.
+        efficiency: The record of `lab.benchmarks.efficiency`; empty if there is none.
     """
-    rows = compare_reported([figure for figure in reported if figure.paper == paper], [run.record for run in runs])
+    figures = [figure for figure in reported if figure.paper == paper]
+    rows = compare_reported(figures, [run.record for run in runs], make_costs(efficiency))
     lines = [
         f"# {PAPERS[paper]}: reported and ours",
         "",
@@ -50,6 +58,8 @@ def make_paper_page(paper: str, reported: Sequence[ReportedFigure], runs: Sequen
         lines += ["The available text of this paper, its abstract, gives no figures.", ""]
     for table, members in groupby(rows, key=lambda row: row.figure.table):
         lines += _make_section(table, list(members))
+    if paper == "spayolo":
+        lines += make_cost_section(efficiency)
     return make_page([*lines, "## Runs", "", *_list_runs(paper, runs)])
 
 
@@ -62,7 +72,9 @@ def _make_section(table: str, rows: Sequence[Row]) -> list[str]:
         for dataset in dict.fromkeys(figure.dataset for figure in figures):
             lines += [f"{DATASETS[dataset]}:", "", *_make_grid([f for f in figures if f.dataset == dataset])]
     lines += _list_ours(rows) + _list_notes(figures)
-    quoted = dict.fromkeys(escape(f.row) for f in figures if not f.recipe and not f.is_of_one_image)
+    measured = {row.figure for row in rows if row.ours is not None}
+    others = (f for f in figures if not f.recipe and not f.is_of_one_image and f not in measured)
+    quoted = dict.fromkeys(escape(f.row) for f in others)
     return [*lines, *([f"Quoted from the paper, not rerun: {', '.join(quoted)}.", ""] if quoted else [])]
 
 
@@ -83,7 +95,7 @@ def _list_ours(rows: Sequence[Row]) -> list[str]:
     """List our figures and those that were not run; letters refer to the runs behind the figures."""
     if all(row.figure.is_of_one_image for row in rows):
         return [f"Ours: {rows[0].remark}.", ""]
-    own = [row for row in rows if row.figure.recipe]
+    own = [row for row in rows if row.figure.recipe or row.ours is not None]
     if not own:
         return []
     origins: dict[str, str] = {}
@@ -116,7 +128,7 @@ def _make_line(row: Row, origins: Mapping[str, str]) -> list[str]:
 
 
 def _describe_origin(row: Row) -> str:
-    seeds = f"{row.n} run{'s' if row.n > 1 else ''} (seed {', '.join(map(str, row.seeds))})"
+    seeds = f"{row.n} run{'s' if row.n > 1 else ''} (seed {', '.join(map(str, row.seeds))})" if row.n else "measured"
     parts = (", ".join(row.runs), seeds, row.protocol, row.selection, row.hardware, row.remark)
     return "; ".join(filter(None, parts))
 

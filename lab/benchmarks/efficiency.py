@@ -150,6 +150,8 @@ def _create(case: Case) -> Network:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # equal biases would be stored once
             nn.init.normal_(module.bias, std=0.01)
+    # DAN's untrained features are large, and exporting compares logits absolutely
+    nn.init.normal_(network.get_submodule(network.classifier_name).weight, std=1e-4)
     return network
 
 

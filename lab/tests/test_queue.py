@@ -10,7 +10,7 @@ QUEUE = load_queue(ROOT / "lab" / "queue.toml")
 
 @pytest.mark.parametrize("entry", QUEUE, ids=lambda entry: entry.name)
 def test_every_entry_has_its_recipe_and_reason(entry):
-    assert Job(entry, 0).load_recipe().data.dataset in {"fer2013", "ferplus"}
+    assert Job(entry, 0).load_recipe().data.dataset in {"fer2013", "ferplus", "ckplus"}
     assert entry.why
     assert entry.why.startswith("shortened") == entry.name.endswith("-short")
 

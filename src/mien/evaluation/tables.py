@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from types import MappingProxyType
 from typing import Any
 
 from mien.core.dotted import finite, group
@@ -20,6 +21,20 @@ LICENCE_GATED = frozenset({"rafdb", "affectnet7", "affectnet8", "jaffe"})
 UNTRAINED = frozenset(
     {"parameters", "added_parameters", "gflops", "epoch_seconds", "latency_ms", "memory_mb", "step_ms"}
 )
+
+SIZES = frozenset({"parameters", "added_parameters", "gflops"})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs, measured: values by metric, how each was measured, and where."""
+
+    values: Mapping[str, float]
+    remarks: Mapping[str, str]
+    hardware: str
+
+
+NO_COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,9 @@ class Row:
         return self.remark.startswith("shortened")
 
 
-def compare_reported(reported: Iterable[ReportedFigure], records: Iterable[Record]) -> tuple[Row, ...]:
+def compare_reported(
+    reported: Iterable[ReportedFigure], records: Iterable[Record], costs: Mapping[tuple[str, str], Cost] = NO_COSTS
+) -> tuple[Row, ...]:
     """Join reported figures with run records.
 
     Runs of one recipe and ablation are averaged if they differ only by seed, fold and machine. A figure with several
@@ -67,6 +84,8 @@ def compare_reported(reported: Iterable[ReportedFigure], records: Iterable[Recor
         reported: Figures, in the order of the rows.
         records: Run records as read from JSON. Those without scores, or of a recipe that mien does not ship, are
             ignored.
+        costs: What networks cost, measured without runs, for the metrics in `UNTRAINED`: by the paper and the ablation
+            of a recipe, or by "" and the row of another method.
 
     Returns:
         One row or more per figure; whole runs before shortened ones.
@@ -81,6 +100,8 @@ def compare_reported(reported: Iterable[ReportedFigure], records: Iterable[Recor
     for figure in reported:
         place = (figure.recipe, figure.ablation)
         own = [_row(figure, *item) for item in ordered if (item[0].recipe, item[0].ablation) == place]
+        if figure.metric in UNTRAINED and all(row.ours is None for row in own):
+            own = _cost_rows(figure, costs) or own
         rows += own or [Row(figure, remark=_why_not_run(figure))]
     return tuple(rows)
 
@@ -138,6 +159,21 @@ def _row(figure: ReportedFigure, settings: RunSettings, records: list[Record]) -
         seeds=tuple(sorted(int(finite(training.get("seed")) or 0) for training in trainings)),
         runs=tuple(sorted({str(record.get("name", "")) for record in used})),
     )
+
+
+def _cost_rows(figure: ReportedFigure, costs: Mapping[tuple[str, str], Cost]) -> list[Row]:
+    """Return the row of a measured cost; none if it was not measured."""
+    key = (figure.paper, figure.ablation) if figure.recipe else ("", figure.row)
+    cost = costs.get(key)
+    if cost is None or figure.metric not in cost.values:
+        return []
+    ours = cost.values[figure.metric]
+    # times and memory are those of another machine
+    difference = ours - figure.value if figure.metric in SIZES else None
+    hardware = "" if figure.metric in SIZES else cost.hardware
+    return [
+        Row(figure, ours=ours, difference=difference, remark=cost.remarks.get(figure.metric, ""), hardware=hardware)
+    ]
 
 
 def _why_not_run(figure: ReportedFigure) -> str:
