@@ -26,6 +26,7 @@ from mien.training.run import Run
 PROTOCOLS = {"recipe": ("",), "paper": ("paper",), "clean": ("clean",), "both": ("paper", "clean")}
 # The ablation table that holds the protocol of a recipe's paper, if the recipe's own differs.
 PAPER_PROTOCOL = "paper_protocol"
+PAPER_DIVISIONS = "paper_"
 FEATURES_BATCH = 64
 
 
@@ -42,12 +43,14 @@ class Variant:
 
 
 def ablations_of(recipe: str) -> tuple[str, ...]:
-    """Return the names of a recipe's ablations, without its paper's protocol, which does not change the network.
+    """Return the names of a recipe's ablations, without those that divide the data as its paper does.
+
+    Their names begin with `paper_`; they change nothing else, and can still be named one by one.
 
     Raises:
         RecipeError: No such recipe.
     """
-    return tuple(name for name in load_ablations(recipe) if name != PAPER_PROTOCOL)
+    return tuple(name for name in load_ablations(recipe) if not name.startswith(PAPER_DIVISIONS))
 
 
 def plan_jobs(  # noqa: PLR0913 - what an experiment varies

@@ -9,7 +9,7 @@ from mien.models import registry
 from mien.models.complexity import count_macs, count_parameters
 from mien.models.modulators.registry import create_modulator
 from mien.models.network import Stage
-from mien.recipes import load_recipe
+from mien.recipes import load_ablations, load_recipe
 
 PLAIN = {"composite": "plain", "growth": 24, "compression": 0.75, "stem_channels": 32}
 NETWORKS = [
@@ -117,3 +117,18 @@ def test_the_reading_of_sldcnn_with_a_main_branch():
     recipe = load_recipe("sldcnn/fer2013", ablation="main_branch").network
     network = on_meta(recipe.name, in_channels=1, options=recipe.options, modulators=recipe.modulators)
     assert count_parameters(network) == 1_782_966  # 1.78 M
+
+
+@pytest.mark.parametrize(
+    "name", ["spayolo/fer2013", "daf_mhsca/fer2013", "sldcnn/ckplus", "hfc/ckplus", "despam/fer2013"]
+)
+def test_every_ablation_of_a_paper_has_a_network(name):
+    made = set()
+    for ablation in (None, *load_ablations(name)):
+        recipe = load_recipe(name, ablation=ablation).network
+        key = recipe.model_dump_json()
+        if key not in made:
+            options, modulators = recipe.options, recipe.modulators
+            on_meta(recipe.name, in_channels=recipe.channels, options=options, modulators=modulators)
+        made.add(key)
+    assert len(made) > 5
