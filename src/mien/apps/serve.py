@@ -75,7 +75,13 @@ def serve(  # noqa: PLR0913, PLR0917 (the options of the command)
 
     if on_device or page is not None:
         from mien.apps.web.on_device import serve_page
+        from mien.core.errors import MienError
 
+        if model or detector:
+            raise MienError(
+                "The page of --on-device has its networks built in: leave out --model and --detector; build it with "
+                'others, `make browser MODELS="own.onnx"`, or open model files on the page.'
+            )
         only_page = ServerSettings(host=host, port=port, allow_no_key=True, hosts=tuple(allow_host or ()))
         serve_page(page, only_page, announce)
         return

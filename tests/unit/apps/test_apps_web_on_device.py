@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mien.apps.cli import main
 from mien.apps.web import on_device
 from mien.apps.web.settings import ServerSettings
 from mien.core.errors import MienError
@@ -91,3 +93,25 @@ def test_an_installed_package_says_that_it_has_no_page(tmp_path: Path, monkeypat
     monkeypatch.setattr(on_device.resources, "files", lambda _: package)
     with pytest.raises(MienError, match=r"An installed mien has no page .*`make browser`.*--page DIR"):
         on_device.find_page()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--page", "EMPTY"], "has no built page; build it with `make browser`"),
+        (["--on-device", "--model", "default"], "leave out --model and --detector"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    words: list[str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [str(tmp_path) if word == "EMPTY" else word for word in words]
+    monkeypatch.setattr(sys, "argv", ["mien", "serve", *given])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert problem in capsys.readouterr().err
