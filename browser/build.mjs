@@ -7,7 +7,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -55,59 +55,67 @@ async function buildPackage() {
   execFileSync(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], { stdio: "inherit" });
 }
 
+/** The page: index.html, and all else in a folder whose name changes with its content, so that versions never mix. */
 async function buildPage({ detector, models }) {
   rmSync(DIST, { recursive: true, force: true });
-  for (const folder of ["static/ort", "models"]) mkdirSync(join(DIST, folder), { recursive: true });
-  for (const file of readdirSync(STATIC)) if (!SERVER_ONLY.has(file)) cpSync(join(STATIC, file), join(DIST, "static", file));
-  for (const file of [...ORT_FILES, ...ORT_GPU_FILES]) cpSync(join(ORT, file), join(DIST, "static/ort", file));
-  cpSync(join(BUILD, "mien-web.worker.js"), join(DIST, "static/mien-web.worker.js"));
-  cpSync(detector, join(DIST, "models/mien.onnx"));
+  const app = join(DIST, "app");
+  for (const folder of ["ort", "models"]) mkdirSync(join(app, folder), { recursive: true });
+  for (const file of readdirSync(STATIC)) if (!SERVER_ONLY.has(file)) cpSync(join(STATIC, file), join(app, file));
+  for (const file of [...ORT_FILES, ...ORT_GPU_FILES]) cpSync(join(ORT, file), join(app, "ort", file));
+  cpSync(join(BUILD, "mien-web.worker.js"), join(app, "mien-web.worker.js"));
+  cpSync(detector, join(app, "models/mien.onnx"));
+  const define = { MODELS: JSON.stringify(copyModels(models, app)) };
+  await build({ ...SETTINGS, entryPoints: ["page/engine.ts"], outfile: join(app, "engine.js"), external: ["./problem.js"], define });
+  const hash = createHash("sha256");
+  for (const file of listFiles(app)) hash.update(file).update(readFileSync(join(app, file)));
+  const folder = `app-${hash.digest("hex").slice(0, 12)}`;
+  renameSync(app, join(DIST, folder));
+  writeFileSync(join(DIST, "index.html"), makeHtml(folder));
+  writeFileSync(join(DIST, "manifest.webmanifest"), JSON.stringify(makeManifest(folder), null, 1));
+  writeServiceWorker(folder);
+}
+
+/** Copy model files; returns each one's address and licence by its name. */
+function copyModels(models, app) {
   const names = {};
   for (const model of models) {
     const name = basename(model).replace(/\.onnx$/, "");
     if (name in names || name === "mien") fail(`Two models are named '${name}'; rename one of the files.`);
     names[name] = { url: `models/${name}.onnx`, licence: relative(ASSETS, model).startsWith("..") ? null : "Apache-2.0" };
-    cpSync(model, join(DIST, names[name].url));
+    cpSync(model, join(app, names[name].url));
   }
-  await build({
-    ...SETTINGS,
-    entryPoints: ["page/engine.ts"],
-    outfile: join(DIST, "static/engine.js"),
-    external: ["./problem.js"],
-    define: { MODELS: JSON.stringify(names) },
-  });
-  writeFileSync(join(DIST, "index.html"), makeHtml());
-  writeFileSync(join(DIST, "manifest.webmanifest"), JSON.stringify(MANIFEST, null, 1));
-  writeServiceWorker();
+  return names;
 }
 
 /** The server's page with the other engine. */
-function makeHtml() {
+function makeHtml(folder) {
   const links = '  <link rel="manifest" href="manifest.webmanifest">\n  <meta name="theme-color" content="#14181d">\n';
-  const html = readFileSync(join(STATIC, "index.html"), "utf-8");
+  const html = readFileSync(join(STATIC, "index.html"), "utf-8").replaceAll('"static/', `"${folder}/`);
   const changed = html.replace('data-engine="server"', 'data-engine="device"').replace("</head>", `${links}</head>`);
-  if (!changed.includes('data-engine="device"') || !changed.includes("manifest")) fail("index.html has changed; adapt browser/build.mjs.");
+  if (!changed.includes('data-engine="device"') || !changed.includes(`"${folder}/app.js"`)) {
+    fail("index.html has changed; adapt browser/build.mjs.");
+  }
   return changed;
 }
 
-const MANIFEST = {
-  name: "mien: apparent expressions, on this device",
-  short_name: "mien",
-  description: "Shows which expression a face appears to have. Images never leave the device.",
-  start_url: "./",
-  scope: "./",
-  display: "standalone",
-  background_color: "#14181d",
-  theme_color: "#14181d",
-  icons: [{ src: "static/favicon.svg", sizes: "any", type: "image/svg+xml", purpose: "any" }],
-};
+function makeManifest(folder) {
+  return {
+    name: "mien: apparent expressions, on this device",
+    short_name: "mien",
+    description: "Shows which expression a face appears to have. Images never leave the device.",
+    start_url: "./",
+    scope: "./",
+    display: "standalone",
+    background_color: "#14181d",
+    theme_color: "#14181d",
+    icons: [{ src: `${folder}/favicon.svg`, sizes: "any", type: "image/svg+xml", purpose: "any" }],
+  };
+}
 
-function writeServiceWorker() {
+function writeServiceWorker(folder) {
   const files = listFiles(DIST).filter((file) => !ORT_GPU_FILES.includes(basename(file)));
-  const hash = createHash("sha256");
-  for (const file of files) hash.update(file).update(readFileSync(join(DIST, file)));
-  const addresses = files.map((file) => (file === "index.html" ? "./" : file));
-  const values = `const VERSION = "${hash.digest("hex").slice(0, 16)}";\nconst FILES = ${JSON.stringify(addresses)};\n\n`;
+  const addresses = files.map((file) => (file === "index.html" ? "./" : file.replaceAll("\\", "/")));
+  const values = `const FOLDER = "${folder}";\nconst FILES = ${JSON.stringify(addresses)};\n\n`;
   writeFileSync(join(DIST, "service-worker.js"), values + readFileSync(join(here, "page/service-worker.js"), "utf-8"));
 }
 
@@ -119,15 +127,12 @@ function listFiles(folder) {
 }
 
 function describe() {
-  const size = (files) => `${(files.reduce((sum, file) => sum + statSync(join(DIST, file)).size, 0) / 1e6).toFixed(2)} MB`;
+  const sizeOf = (files) => `${(files.reduce((sum, file) => sum + statSync(join(DIST, file)).size, 0) / 1e6).toFixed(2)} MB`;
   const files = listFiles(DIST);
-  const [ort, own] = [
-    files.filter((file) => file.startsWith(join("static", "ort"))),
-    files.filter((file) => !file.startsWith(join("static", "ort"))),
-  ];
-  console.log(
-    `${relative(process.cwd(), DIST) || "."}: page and models ${size(own)}; onnxruntime-web ${size(ort.filter((file) => !ORT_GPU_FILES.includes(basename(file))))}, with WebGPU ${size(ort)}`,
-  );
+  const isOrt = (file) => basename(dirname(file)) === "ort";
+  const ort = files.filter((file) => isOrt(file) && !ORT_GPU_FILES.includes(basename(file)));
+  const page = files.filter((file) => !isOrt(file));
+  console.log(`browser/dist: page and models ${sizeOf(page)}; onnxruntime-web ${sizeOf(ort)}, with WebGPU ${sizeOf(files.filter(isOrt))}`);
 }
 
 const options = readOptions(process.argv.slice(2)); // their paths are relative to where the command was called

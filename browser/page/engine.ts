@@ -29,7 +29,7 @@ declare const MODELS: Record<string, { url: string; licence: string | null }>;
 
 const PAUSE_AFTER_ERROR = 200; // milliseconds
 const DETECTORS: DetectorName[] = ["mien", "none"];
-const AT = (path: string) => new URL(path, document.baseURI);
+const AT = (path: string) => new URL(path, import.meta.url); // beside this script
 
 export class Engine {
   readonly canAnnotate = false;
@@ -197,7 +197,7 @@ class Connection extends EventTarget {
 }
 
 function load(model: URL | File): Promise<Recognizer> {
-  return Recognizer.load({ model, detector: AT("models/mien.onnx"), runtime: AT("static/ort/"), worker: AT("static/mien-web.worker.js") });
+  return Recognizer.load({ model, detector: AT("models/mien.onnx"), runtime: AT("ort/"), worker: AT("mien-web.worker.js") });
 }
 
 /** Throw an error as a `Problem`; 422 means that another image may do better. */
@@ -224,5 +224,5 @@ async function start(video: HTMLVideoElement, address: string): Promise<void> {
 
 /** Keep the page for times without a network, where the browser allows it. */
 function keepForOffline(): void {
-  navigator.serviceWorker?.register(AT("service-worker.js")).catch(() => {}); // without https, the page works all the same
+  navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)).catch(() => {}); // without https, the page works all the same
 }

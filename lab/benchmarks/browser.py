@@ -45,16 +45,16 @@ ROUNDS, WARM_UP, TURNS = 300, 100, 5
 PARTS = ("cold_start", "speed", "camera", "memory")
 STARTS = 5
 SAMPLES = 10  # of the memory
-FILES = {"onnxruntime": "static/ort/", "models": "models/", "page": ""}
+FILES = {"onnxruntime": "/ort/", "models": "/models/", "page": ""}
 GPU = "asyncify", "webgpu"  # onnxruntime-web's files that only browsers with WebGPU fetch
 
 # Load the networks with so many threads.
 LOAD = """async (threads) => {
-  const { Recognizer } = await import("./static/engine.js");
+  const at = (path) => new URL(path, document.querySelector("script[type=module]").src);
+  const { Recognizer } = await import(at("engine.js"));
   globalThis.recognizer?.close();
-  const at = (path) => new URL(path, document.baseURI);
   globalThis.recognizer = await Recognizer.load({ threads, backend: "wasm", model: at("models/MODEL.onnx"),
-    detector: at("models/mien.onnx"), runtime: at("static/ort/"), worker: at("static/mien-web.worker.js") });
+    detector: at("models/mien.onnx"), runtime: at("ort/"), worker: at("mien-web.worker.js") });
   return recognizer.threads;
 }"""
 # Process an image so many times, one face per image or not; what the worker took each time, in milliseconds.
@@ -195,7 +195,7 @@ def sizes() -> dict[str, float]:
     """Return the size of the built page's parts, in MB."""
     totals = dict.fromkeys((*FILES, "onnxruntime_webgpu"), 0)
     for file in filter(Path.is_file, DIST.rglob("*")):
-        part = next(name for name, start in FILES.items() if str(file.relative_to(DIST)).startswith(start))
+        part = next(name for name, start in FILES.items() if start in file.as_posix().removeprefix(DIST.as_posix()))
         is_gpu = part == "onnxruntime" and any(word in file.name for word in GPU)
         totals["onnxruntime_webgpu" if is_gpu else part] += file.stat().st_size
     return {name: round(total / 1e6, 3) for name, total in totals.items()}

@@ -28,12 +28,13 @@ from mien.inference.recognizer import Recognizer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 pytestmark = [needs_page, needs_chromium]
-MODEL = next((file for file in sorted((DIST / "models").glob("*.onnx")) if file.name != "mien.onnx"), DIST)
+APP = next(DIST.glob("app-*"), DIST)  # its name changes with its content
+MODEL = next((file for file in sorted((APP / "models").glob("*.onnx")) if file.name != "mien.onnx"), DIST)
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "browser" / "golden"
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 RECOGNIZE = """async ([content, name, type]) => {
-  const { Engine } = await import("./static/engine.js");
+  const { Engine } = await import("./APP/engine.js");
   globalThis.engine ??= new Engine();
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const file = new File([bytes], name, { type });
@@ -110,7 +111,7 @@ def test_results_are_those_of_python(page: Any, astronaut: np.ndarray, hopper: P
     recognizer = Recognizer(MODEL)
     for name, content in make_images(astronaut, hopper).items():
         theirs = json.loads(json.dumps(recognizer.recognize(content, source=name).to_json()))
-        ours = page.evaluate(RECOGNIZE, [base64.b64encode(content).decode(), name, ""])
+        ours = page.evaluate(RECOGNIZE.replace("APP", APP.name), [base64.b64encode(content).decode(), name, ""])
         assert ours.keys() == theirs.keys()
         assert {**ours, "faces": 0} == {**theirs, "faces": 0}, name
         assert len(ours["faces"]) == len(theirs["faces"]) > 0, name
@@ -161,6 +162,13 @@ def test_it_works_without_a_network_after_the_first_visit(browser: Any, portrait
     with serving() as served:
         page.goto(served.address)
         page.evaluate("navigator.serviceWorker.ready")
+        page.locator("#open-card:enabled").wait_for()
+        served.asked.clear()
+        page.reload()
+        page.locator("#open-card:enabled").wait_for()
+        # a newer page, or another server at this address, is noticed; its files are kept
+        assert set(served.asked) <= {"/", "/service-worker.js", "/manifest.webmanifest"}
+        assert "/" in served.asked
     context.set_offline(True)
     page.reload()
     page.locator("#open-card:enabled").wait_for()
@@ -224,7 +232,7 @@ def test_models_of_ones_own_are_loaded_from_a_file(page: Any, tiny_model: Path, 
 
 
 def test_a_browser_without_simd_is_told(browser: Any, served: ServedPage) -> None:
-    worker = (DIST / "static" / "mien-web.worker.js").read_text(encoding="utf-8")
+    worker = (APP / "mien-web.worker.js").read_text(encoding="utf-8")
     context = browser.new_context(service_workers="block")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
