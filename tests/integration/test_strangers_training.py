@@ -14,16 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 from rich.console import Console
 from tiny_recipe import tiny_recipe
 
 from mien.core.errors import ModelError
 from mien.core.image import to_batch
+from mien.core.types import Box, Face
 from mien.data import synthetic
 from mien.data.options import LoadOptions
 from mien.evaluation.predictions import Predictions
+from mien.inference.draw import draw_still
+from mien.inference.fonts import font_for
 from mien.inference.model import OnnxModel
+from mien.inference.video.drawing import Drawing, Text
 from mien.models.weights import load_weights
 from mien.recipes import load_recipe, parse_recipe
 from mien.recipes.adaptation import FEW_STEPS, adapt_dataset, adapt_steps, chosen_settings
@@ -193,6 +197,32 @@ class TestOwnImages:
         records = [RunRecord.load(path) for path in (tmp_path / "runs").rglob("record.json")]
         assert len(records) == 5
         assert sum(record.scores["n"] for record in records) == 20
+
+
+class TestLettersOfLabels:
+    """Kind 5 too: labels in other scripts were drawn as empty squares, umlauts included."""
+
+    @staticmethod
+    def drawing(label):
+        face = Face(Box(20, 40, 60, 60), 0.9, label, {label: 0.9, "b": 0.1})
+        return draw_still(np.full((160, 320, 3), 90, np.uint8), [face])
+
+    @staticmethod
+    def timeline(label):
+        drawing = Drawing(200, 60)
+        drawing.texts.append(Text(20, 30, label))
+        return np.asarray(Image.open(io.BytesIO(drawing.to_png())))
+
+    @pytest.mark.parametrize("kind", ["drawing", "timeline"])
+    @pytest.mark.parametrize("pair", [("müde", "möde"), ("λύπη", "λόγο"), ("спокоен", "спокоин"), ("très", "trôs")])
+    def test_every_letter_has_a_shape_of_its_own(self, kind, pair):
+        one, other = (getattr(self, kind)(label) for label in pair)
+        assert one.shape != other.shape or not np.array_equal(one, other)
+
+    def test_ascii_looks_the_same_everywhere(self):
+        assert font_for("happy 60 %", 12) is font_for("sad", 12)
+        assert font_for("happy", 12).getname() == ImageFont.load_default(size=12).getname()
+        assert font_for("müde", 12).getname() != font_for("mude", 12).getname()
 
 
 class TestStart:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mien.core.errors import ImageError
 from mien.core.expressions import colours_of
 from mien.core.types import Box, Face, TrackedFace
+from mien.inference.fonts import font_for
 from mien.inference.label_places import place_labels
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -136,7 +137,7 @@ def _draw_box(  # noqa: PLR0913, PLR0917 - what a line needs
 @lru_cache(maxsize=256)
 def _label(text: str, size: float, colour: tuple[int, int, int], pad: int) -> NDArray[np.uint8]:
     """Return a small RGB image of a text on its colour."""
-    font = ImageFont.load_default(size=size)
+    font = font_for(text, size)
     left, top, right, bottom = font.getbbox(text)
     label = Image.new("RGB", (ceil(right - left) + 2 * pad, ceil(bottom - top) + 2 * pad), colour)
     luma = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]  # ITU-R BT.601, 0 to 255

@@ -10,13 +10,14 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mien.core.card import CropSpec
 from mien.core.expressions import colours_of
 from mien.core.image import crop_face, resize_face, roll_to_undo
 from mien.core.text import count, percent
 from mien.core.types import Face
+from mien.inference.fonts import font_for
 
 MOST = 24  # faces shown
 SIDE = 112  # of a face, in pixels
@@ -56,7 +57,7 @@ def plot_panels(drawing: NDArray[np.uint8], pixels: NDArray[np.uint8], faces: Se
     for i, cell in enumerate(cells):
         sheet.paste(cell, (i % columns * PANEL, drawing.shape[0] + i // columns * height))
     if note:
-        ImageDraw.Draw(sheet).text((GAP, sheet.height - 1.5 * ROW), note.strip(" ()"), INK, _font())
+        ImageDraw.Draw(sheet).text((GAP, sheet.height - 1.5 * ROW), note.strip(" ()"), INK, font_for(note, TEXT))
     return np.asarray(sheet)
 
 
@@ -100,19 +101,17 @@ def _panel(number: int, face: Face, pixels: NDArray[np.uint8] | None) -> str:
 def _draw_panel(number: int, face: Face, pixels: NDArray[np.uint8]) -> Image.Image:
     bars, colours = len(face.probabilities), colours_of(list(face.probabilities))
     panel = Image.new("RGB", (PANEL, max(SIDE, bars * ROW) + ROW + 2 * GAP), "white")
-    draw, font = ImageDraw.Draw(panel), _font()
-    draw.text((GAP, GAP / 2), _heading(number, face), INK, font)
+    heading = _heading(number, face)
+    draw, font = ImageDraw.Draw(panel), font_for(heading, TEXT)
+    draw.text((GAP, GAP / 2), heading, INK, font)
     panel.paste(Image.fromarray(_portrait(face, pixels)), (GAP, GAP + ROW))
     start = 2 * GAP + SIDE
-    bar = start + max(round(font.getlength(label)) for label in face.probabilities) + GAP
+    fonts = {label: font_for(label, TEXT) for label in face.probabilities}
+    bar = start + max(round(font.getlength(label)) for label, font in fonts.items()) + GAP
     for i, (label, share) in enumerate(face.probabilities.items()):
         y = GAP + (i + 1) * ROW
-        draw.text((start, y), label, INK, font)
+        draw.text((start, y), label, INK, fonts[label])
         length = (PANEL - bar - 4 * GAP) * share
         draw.rectangle((bar, y + 3, bar + length, y + ROW - 3), colours[label], GREY)
-        draw.text((bar + length + GAP / 2, y), percent(share), INK, font)
+        draw.text((bar + length + GAP / 2, y), percent(share), INK, font_for("", TEXT))
     return panel
-
-
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=TEXT)

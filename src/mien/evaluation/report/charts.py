@@ -60,7 +60,7 @@ def draw_confusion(axes: Axes, counts: NDArray[np.int64], labels: Sequence[str])
     axes.grid(visible=False)
     axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1)
     middles = np.arange(len(labels)) + 0.5
-    axes.set_xticks(middles, labels, rotation=30)
+    axes.set_xticks(middles, labels, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(middles, labels)
     axes.set(xlabel="apparent expression", ylabel="annotation")
     axes.invert_yaxis()

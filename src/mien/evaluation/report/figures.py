@@ -111,7 +111,7 @@ def recall_chart(group: Group) -> Markup:
     for i, values in enumerate(recalls.values()):
         if len(values) > 1:
             axes.plot([i] * len(values), values, "_", color=INK)
-    axes.set_xticks(range(len(recalls)), list(recalls), rotation=30)
+    axes.set_xticks(range(len(recalls)), list(recalls), rotation=30, ha="right", rotation_mode="anchor")
     axes.set(ylabel="recall")
     words = ", ".join(f"{label} {percent(mean, 0)} %" for label, mean in zip(recalls, means, strict=True))
     return to_markup(figure, f"Recall of each class of {group.title}", f"Recall: {words}.")

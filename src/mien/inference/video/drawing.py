@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 from xml.sax.saxutils import escape
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from mien.inference.fonts import font_for
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -97,10 +98,10 @@ class Text:
         return f'<text {place} fill="{_hex(DARK)}" {outline}>{escape_text(self.text)}</text>'
 
     def paint(self, canvas: ImageDraw.ImageDraw) -> None:
-        """Draw it on an image with `SCALE` pixels per unit; the font has Latin letters only, others become `?`."""
-        text = self.text.encode("latin-1", "replace").decode("latin-1")
+        """Draw it on an image with `SCALE` pixels per unit."""
+        font = font_for(self.text, self.size * SCALE)
         place, anchor = (self.x * SCALE, self.y * SCALE), ANCHORS[self.anchor]
-        canvas.text(place, text, DARK, _font(self.size), anchor, stroke_width=SCALE, stroke_fill=WHITE)
+        canvas.text(place, self.text, DARK, font, anchor, stroke_width=SCALE, stroke_fill=WHITE)
 
 
 @dataclass
@@ -142,8 +143,3 @@ def escape_text(text: str) -> str:
 
 def _hex(colour: Colour) -> str:
     return f"#{bytes(colour).hex()}"
-
-
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size * SCALE)
