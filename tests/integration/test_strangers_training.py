@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib import resources
@@ -17,7 +18,9 @@ import torch
 from PIL import Image, ImageFont
 from rich.console import Console
 from tiny_recipe import tiny_recipe
+from typer.testing import CliRunner
 
+from mien.apps.cli import app
 from mien.core.errors import ModelError
 from mien.core.image import to_batch
 from mien.core.types import Box, Face
@@ -83,6 +86,19 @@ def recipe_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
     path.write_text(TINY, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="module")
+def trained(recipe_file):
+    """A run, with its data and what it said beside it."""
+    root, threads = recipe_file.parent, torch.get_num_threads()
+    own = write_faces(root / "own", OWN, 12)
+    words = ("--data", own, "--out", root / "run", "--epochs", 2, "--lr", 0.01, "--seed", 3)
+    done = CliRunner().invoke(app, ["train", *map(str, (recipe_file, *words))])
+    torch.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    (root / "said.txt").write_text(done.output, encoding="utf-8")
+    return root / "run"
 
 
 class TestOwnImages:
@@ -244,17 +260,14 @@ class TestStart:
         assert sum(file.stat().st_size for file in weights) < 8e6
 
     @pytest.mark.parametrize("source", ["default", "run", "best.ckpt", "torch"])
-    def test_every_kind_of_weights(self, mien, recipe_file, tmp_path, source):
+    def test_every_kind_of_weights(self, mien, recipe_file, trained, tmp_path, source):
         own = write_faces(tmp_path / "own", OWN[:2], 8)
-        first = tmp_path / "first"
         words = ("--data", own, "--epochs", 1, "--quiet")
         recipe = "finetune" if source == "default" else recipe_file
-        if source != "default":
-            assert mien("train", recipe, *words, "--out", first)[0] == 0
-        weights = {"default": "default", "run": first, "best.ckpt": first / "checkpoints" / "best.ckpt"}.get(source)
+        weights = {"run": trained, "best.ckpt": trained / "checkpoints" / "best.ckpt"}.get(source, "default")
         if source == "torch":
             weights = tmp_path / "weights.pt"
-            torch.save(load_run(first).network.state_dict(), weights)
+            torch.save(load_run(trained).network.state_dict(), weights)
         code, _, said = mien("train", recipe, *words, "--weights", weights, "--out", tmp_path / "second")
         assert code == 0, said
         assert record_of(tmp_path / "second").weights["sha256"]
@@ -448,18 +461,15 @@ class TestTrainingForPeople:
     """Kind 16: what starts, how it went, and one's own runs first."""
 
     @pytest.fixture
-    def own(self, tmp_path):
-        return write_faces(tmp_path / "own", OWN, 12)
+    def own(self, trained):
+        return trained.parent / "own"
 
     @pytest.fixture
-    def run(self, mien, own, recipe_file, tmp_path):
-        words = ("--data", own, "--out", tmp_path / "runs" / "mine", "--epochs", 2, "--lr", 0.01, "--seed", 3)
-        assert mien("train", recipe_file, *words, "--quiet")[0] == 0
-        return tmp_path / "runs" / "mine"
+    def run(self, trained, tmp_path):
+        return shutil.copytree(trained, tmp_path / "runs" / "mine")
 
-    def test_a_line_says_what_starts(self, mien, own, recipe_file, tmp_path):
-        code, _, said = mien("train", recipe_file, "--data", own, "--out", tmp_path / "run")
-        assert code == 0, said
+    def test_a_line_says_what_starts(self, trained):
+        said = (trained.parent / "said.txt").read_text(encoding="utf-8")
         for part in ("30 training images", f"{OWN[0]} 10", "6 for validation", "2 epochs of", "random weights", "CPU"):
             assert part in said
 
