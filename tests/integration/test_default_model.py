@@ -127,3 +127,23 @@ def test_groups_without_labels(mien, tmp_path):
         code, printed, _ = mien("score", predictions, "--by", column)
         assert code == 0
         assert f"By {column}" in printed
+
+
+def test_the_robust_model_ships_with_its_record():
+    card = OnnxModel.load("robust").card
+    record = RunRecord.load(RESULTS / "runs" / "default-fer2013-64px-robust-seed0" / "record.json")
+    assert card.recipe == record.recipe
+    assert card.scores["accuracy"] == record.scores["accuracy"] == pytest.approx(0.6918, abs=1e-4)
+    assert card.labels == OnnxModel.load("default").card.labels
+
+
+def test_the_robust_model_sees_through_noise():
+    portrait = skimage.data.astronaut()
+    noisy = np.clip(portrait + np.random.default_rng(0).normal(0, 40, portrait.shape), 0, 255).astype(np.uint8)
+    box = Recognizer("robust").recognize(portrait).faces[0].box
+    found = {}
+    for name in ("default", "robust"):
+        recognizer = Recognizer(name, detector="none")
+        scores = recognizer.score([recognizer.crop(noisy, box)])
+        found[name] = scores.probabilities[0][recognizer.card.labels.names.index("happy")]
+    assert found["robust"] > max(found["default"], 0.5)
