@@ -33,11 +33,10 @@ class BAM(Modulator):
 
     Deviations: the equations do not show the ReLUs; they are those of the authors' released code. It differs from the
     paper in two more points: the batch norms follow the hidden layers (`norm_position = "hidden"`), and the gate is the
-        sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with BAM may use
-        another form again, as `mien.models.papers.hfc` does; the one in DeSpaM's public code multiplies the branches
-        and has no residual (`combination = "product"`, `use_residual = false`), so :math:`F' = F \odot M(F)`. In
-        training, the channel branch's batch norm needs at least two
-    images. The channel branch's biases are initialized to zero (ours).
+    sigmoid of the *product* of the branches (`combination = "product"`). A paper that compares with BAM may use another
+    form again, as `mien.models.papers.hfc` does; the one in DeSpaM's public code multiplies the branches and has no
+    residual (`combination = "product"`, `use_residual = false`), so :math:`F' = F \odot M(F)`. In training, the channel
+    branch's batch norm needs at least two images. Its biases are initialized to zero (ours).
 
     Args:
         stage: The stage that it follows; C is its channels.

@@ -22,12 +22,12 @@ class SLDCNNSpatial(Modulator):
         m &= \sigma(W^p S) \in (0, 1)^{1 \times H \times W} & \text{Eq. (21) to (23)} \\
         F_j &= (1 + m) \odot G_j & \text{Eq. (24)}
 
+    where the parts :math:`H_j^i` are `Stage.parts`; a stage without parts is one part. As in the equations, neither
+    convolution has a bias.
+
     With `use_main_branch`, :math:`F_j = (1 + m) \odot B(G_j)`, where B is the bottleneck of section 4.3(2): 1 x 1 to
     C / `reduction` channels, 3 x 3, 1 x 1 back to C, with batch norm and ReLU before each. The mask is still computed
     from :math:`G_j`.
-
-    where the parts :math:`H_j^i` are `Stage.parts`; a stage without parts is one part. As in the equations, neither
-    convolution has a bias.
 
     Source: Li, Sun, Liu, Wang and Zhou 2025, section 3.3; full reference in `mien.models.papers.sldcnn`.
 
@@ -36,7 +36,7 @@ class SLDCNNSpatial(Modulator):
     convolution; another dilation has 3 times itself as padding. The one :math:`W` of Eq. (18) is shared by the parts.
     Section 4.3(2) gives the unit a main branch beside the mask branch, while section 4.3 says that it tracks regions
     "without increasing the number of parameters" and Eq. (24) weights :math:`G_j` itself: the branch is an option. Its
-    reduction of 4 is ours, as are its norms, those of the dense layers.
+    reduction of 16 is ours, as are its norms, those of the dense layers.
 
     Args:
         stage: The stage that it follows.
