@@ -9,9 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mien.evaluation.bootstrap import ROUNDS, percentile_interval
-
-# The normal quantile of a two-sided 95 % interval.
-Z = 1.959964
+from mien.evaluation.proportions import wilson_interval
 
 
 class Counted(NamedTuple):
@@ -34,19 +32,6 @@ class Estimate(NamedTuple):
     high: float
 
 
-def wilson(counted: Counted) -> tuple[float, float]:
-    """Return the Wilson score interval of an accuracy.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-
-    >>> [round(bound, 4) for bound in wilson(Counted(8, 10))]
-    [0.4902, 0.9433]
-    """
-    n, share = counted.n, counted.share
-    centre, width = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return (centre - width) / (1 + Z**2 / n), (centre + width) / (1 + Z**2 / n)
-
-
 def effect_of_part(part: Counted, rest: Counted) -> Estimate:
     """Return how much the accuracy of `rest` changes when the images of `part` are scored with it.
 
@@ -58,7 +43,10 @@ def effect_of_part(part: Counted, rest: Counted) -> Estimate:
     """
     weight = part.n / (part.n + rest.n)
     difference = part.share - rest.share
-    (part_low, part_high), (rest_low, rest_high) = wilson(part), wilson(rest)
+    (part_low, part_high), (rest_low, rest_high) = (
+        wilson_interval(part.share, part.n),
+        wilson_interval(rest.share, rest.n),
+    )
     below = math.hypot(part.share - part_low, rest_high - rest.share)
     above = math.hypot(part_high - part.share, rest.share - rest_low)
     return Estimate(weight * difference, weight * (difference - below), weight * (difference + above))

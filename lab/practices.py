@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lab.intervals import Counted, Estimate, effect_of_part, mean_over_runs, wilson
+from lab.intervals import Counted, Estimate, effect_of_part, mean_over_runs
 from lab.markdown import make_table, percent
 from mien.core.dotted import flatten, group
 from mien.core.errors import DataError
+from mien.evaluation.proportions import wilson_interval
 from mien.recipes.departures import Record
 
 START = "<!-- written by `python -m lab pages` from here -->"
@@ -152,7 +153,7 @@ def _duplicate_rows(scored: Sequence[Record]) -> list[list[str]]:
 
 
 def _bounds(counted: Counted) -> str:
-    low, high = wilson(counted)
+    low, high = wilson_interval(counted.share, counted.n)
     return f"{100 * low:.1f} to {100 * high:.1f}"
 
 

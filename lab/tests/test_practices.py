@@ -6,7 +6,7 @@ import math
 import pytest
 
 from lab import ROOT
-from lab.intervals import Counted, effect_of_part, mean_over_runs, wilson
+from lab.intervals import Counted, effect_of_part, mean_over_runs
 from lab.pages import AUDIT, main
 from lab.practices import END, START, insert_practices, make_practices, read_duplicates, read_gain
 from mien.core.errors import DataError
@@ -33,14 +33,6 @@ def make_measured():
         "networks": [{"model": "a", "n": 100, "right": right, "differences": differences}],
         "ferplus": {"model": "a", **votes},
     }
-
-
-def test_a_wilson_interval_holds_the_share_and_stays_within_0_and_1():
-    low, high = wilson(Counted(0, 20))
-    assert low == pytest.approx(0, abs=1e-9)
-    assert high == pytest.approx(0.1611, abs=1e-4)
-    low, high = wilson(Counted(90, 100))
-    assert low < 0.9 < high < 1
 
 
 def test_the_effect_of_a_part_is_the_difference_of_the_accuracies_of_all_and_of_the_rest():

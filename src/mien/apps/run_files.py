@@ -8,6 +8,7 @@ from mien.apps.training import show_notes
 from mien.core.text import count, percent
 from mien.data.dataset import FaceDataset
 from mien.evaluation.predictions import PREDICTIONS
+from mien.evaluation.proportions import wilson_interval
 from mien.evaluation.report.charts import save_curves, save_scores
 from mien.export.publish import publish
 from mien.inference.model_files import MODEL
@@ -35,7 +36,7 @@ def finish(run: Run, dataset: FaceDataset) -> None:
         f"{record.minutes:.1f} minutes"
     )
     if scores["n"] < FEW_FACES:
-        low, high = scores["intervals"]["accuracy"]
+        low, high = wilson_interval(scores["accuracy"], scores["n"])
         show_notes(
             [
                 f"with {count(scores['n'], 'face')}, the accuracy is uncertain: {percent(low)} to {percent(high)} "
