@@ -43,7 +43,9 @@ def load_faces(model: Model, data: Path | None, dataset: str | None) -> FaceData
             err=True,
         )
     spec = model.card.input
-    return load(dataset, data, LoadOptions(image_size=spec.size, channels=spec.channels, crop=model.card.crop))
+    frames = trained.get("frames", LoadOptions.frames) if trained.get("dataset") == dataset else LoadOptions.frames
+    options = LoadOptions(image_size=spec.size, channels=spec.channels, crop=model.card.crop, frames=frames)
+    return load(dataset, data, options)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,8 @@ def find_faces(run: Run, positions: NDArray[np.intp], data: Path | None, warn: W
     size, channels = run.number("recipe.network.input_size"), run.number("recipe.network.channels")
     crops = {f.name: run.number(f"recipe.crop.{f.name}") for f in dataclasses.fields(CropSpec)}
     crop = CropSpec(**{key: value for key, value in crops.items() if value is not None})
-    options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1), crop=crop)
+    frames = int(run.number("recipe.data.frames") or LoadOptions.frames)
+    options = LoadOptions(image_size=int(size or 48), channels=int(channels or 1), crop=crop, frames=frames)
     try:
         is_path_needed = needs_path(predictions.dataset)
         if data is None and is_path_needed:
