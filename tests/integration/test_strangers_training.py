@@ -21,7 +21,7 @@ from tiny_recipe import tiny_recipe
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
-from mien.core.errors import ModelError
+from mien.core.errors import DataError, ModelError
 from mien.core.image import to_batch
 from mien.core.types import Box, Face
 from mien.data import synthetic
@@ -204,6 +204,14 @@ class TestOwnImages:
             assert wanted == "fer2013" or not recipe.data.ferplus_weight  # folders have no votes
         chosen = adapt_dataset(load_recipe("default", ["data.dataset=rafdb"]), tmp_path, ("data.dataset",))
         assert chosen.recipe.data.dataset == "rafdb"
+
+    @pytest.mark.parametrize("name", ["finetune", "default", "despam/fer2013"])
+    def test_data_that_are_none_say_what_the_recipe_expects(self, tmp_path, name):
+        write_faces(tmp_path, OWN[:1], 1)  # one label
+        recipe = load_recipe(name)
+        with pytest.raises(DataError, match=f"holds no data set.*'{recipe.data.dataset}'") as caught:
+            adapt_dataset(recipe, tmp_path, ())
+        assert len(str(caught.value)) < 400
 
     def test_folds_score_every_image(self, mien, recipe_file, tmp_path):
         own = write_faces(tmp_path / "own", OWN[:2], 10)

@@ -16,7 +16,7 @@ from mien.data.image_files import LabelledImage, build_dataset
 from mien.data.label_files import list_entries, list_folders, list_images
 from mien.data.options import LoadOptions
 
-EXPECTS = "a folder of images as SPLIT/LABEL/* (such as train/angry/1.jpg) or LABEL/* (such as angry/1.jpg)"
+EXPECTS = "a folder of images as SPLIT/LABEL/* (train/angry/1.jpg) or LABEL/* (angry/1.jpg), two labels or more"
 NEEDS_PATH = True
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.dotted import flatten
+from mien.core.errors import DataError
 from mien.core.text import count
-from mien.data.registry import detect, fits, is_built_in
+from mien.data.registry import detect, expects, fits, is_built_in
 from mien.recipes.loading import load_ablations, read_recipe
 from mien.recipes.schema import Recipe
 
@@ -63,7 +64,7 @@ def adapt_dataset(recipe: Recipe, data: Path | None, chosen: Collection[str]) ->
     """
     settings, notes = recipe.data, []
     if data is not None and "data.dataset" not in chosen and not fits(settings.dataset, data):
-        name = detect(data)
+        name = _detect(data, settings.dataset)
         notes.append(f"{data} holds the data set '{name}', not '{settings.dataset}'; training on it")
         settings = settings.model_copy(update={"dataset": name})
     lacks_votes = is_built_in(settings.dataset) and settings.dataset not in WITH_VOTES
@@ -71,6 +72,17 @@ def adapt_dataset(recipe: Recipe, data: Path | None, chosen: Collection[str]) ->
         notes.append(f"'{settings.dataset}' has no votes of FER+'s annotators; training on its labels alone")
         settings = settings.model_copy(update={"ferplus_weight": 0.0})
     return Adapted(recipe.model_copy(update={"data": settings}), tuple(notes))
+
+
+def _detect(data: Path, expected: str) -> str:
+    """Return the data set that files hold; `DataError` says what the recipe's expects."""
+    try:
+        return detect(data)
+    except DataError:
+        raise DataError(
+            f"{data} holds no data set. The recipe trains on '{expected}': {expects(expected)}. "
+            "`mien data check` lists all layouts."
+        ) from None
 
 
 def adapt_steps(recipe: Recipe, images: int, chosen: Collection[str]) -> Adapted:
