@@ -1228,7 +1228,7 @@ class TestInterface:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("mien rec", ["recognize"]),
+            ("mien reco", ["recognize"]),
             ("mien recognize --model default-", ["default-int8"]),
             ("mien recognize --detector ", ["auto", "haar", "mien", "none", "yunet"]),
             ("mien recognize --format ", ["table", "json", "csv"]),

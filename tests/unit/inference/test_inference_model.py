@@ -10,7 +10,7 @@ from tiny_model import MakeModel, tiny_card, tiny_network
 
 from mien.core.card import METADATA_KEY
 from mien.core.errors import ModelError
-from mien.inference import model as module
+from mien.inference import model_files as module
 from mien.inference import onnx_session
 from mien.inference.model import OnnxModel, softmax
 from mien.inference.onnx_graph import add_output, find_features
