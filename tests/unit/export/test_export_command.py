@@ -148,7 +148,7 @@ def test_a_large_loss_writes_nothing(run: Path, tmp_path: Path) -> None:
         (["RUN", "--half", "--weights8"], "expected one of them"),
         (["RUN", "--allow-loss", "1"], "expected --int8 or --fp16"),
         (["default", "--int8"], "'default' is not a run folder; name the file to write with --out"),
-        (["default", "--int8", "-o", "x.onnx"], "trains on fer2013: name its folder with --data"),
+        (["default", "--int8", "-o", "x.onnx"], "trains on the data set 'fer2013': name it with --data"),
         (["defualt", "--int8", "-o", "x.onnx"], "No model named 'defualt'"),
         (["missing"], "holds no run"),
     ],
