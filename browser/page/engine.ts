@@ -60,16 +60,11 @@ export class Engine {
   /** Use a model file of the user's own; returns the name by which it can be selected. */
   async addModel(file: File): Promise<string> {
     const name = file.name.replace(/\.onnx$/i, "");
-    const before = this.#sources.get(name);
+    const loaded = await load(file).catch(report);
+    const before = this.#loaded.get(name);
     this.#sources.set(name, { model: file, licence: null });
-    this.#loaded.delete(name);
-    try {
-      await this.#recognizer(name);
-    } catch (error) {
-      if (before) this.#sources.set(name, before);
-      else this.#sources.delete(name);
-      throw error;
-    }
+    this.#loaded.set(name, Promise.resolve(loaded));
+    before?.then((recognizer) => recognizer.close()).catch(() => {});
     return name;
   }
 
