@@ -45,6 +45,7 @@ ROUNDS, WARM_UP, TURNS = 300, 100, 5
 PARTS = ("cold_start", "speed", "camera", "memory")
 STARTS = 5
 SAMPLES = 10  # of the memory
+CAMERA_START = 2  # seconds of the camera that are not counted
 FILES = {"onnxruntime": "/ort/", "models": "/models/", "page": ""}
 GPU = "asyncify", "webgpu"  # onnxruntime-web's files that only browsers with WebGPU fetch
 
@@ -80,7 +81,7 @@ WATCH = """async (seconds) => {
   let [start, frames, busy, withFace] = [0, 0, 0, 0];
   for await (const { worker_ms, faces } of stream.watch(video)) {
     const now = performance.now();
-    if (frames === 0 && start === 0) { start = now + 2000; }
+    if (start === 0) { start = now + 1000 * CAMERA_START; }
     if (now < start) continue;
     frames += 1;
     busy += worker_ms;
@@ -145,14 +146,32 @@ def compare(page: Page, rounds: int) -> dict[str, Any]:
     return record
 
 
-def watch(page: Page, seconds: float) -> dict[str, Any]:
-    """Measure the camera with one thread and with two."""
+def watch(browser: Browser, page: Page, seconds: float) -> dict[str, Any]:
+    """Measure the camera with one thread and with two.
+
+    Processor time per frame is that of the page's process, with its worker, and that of the whole browser; unlike the
+    frames per second, it hardly depends on what else the machine does.
+    """
     record = {}
     for threads in (1, 2):
         used = page.evaluate(LOAD.replace("MODEL", MODEL), threads)
-        readings = page.evaluate(WATCH, seconds)
+        before = processor_times(browser)
+        readings = page.evaluate(WATCH.replace("CAMERA_START", str(CAMERA_START)), seconds)
+        after = processor_times(browser)
+        frames = readings["frames_per_second"] * (seconds + CAMERA_START)
+        for name, kinds in (("page", ["renderer"]), ("browser", list(after))):
+            spent = sum(after.get(kind, 0) - before.get(kind, 0) for kind in kinds)
+            readings[f"{name}_processor_ms"] = 1000 * spent / frames
         record[f"threads_{used}"] = {key: round(value, 3) for key, value in readings.items()}
     return record
+
+
+def processor_times(browser: Browser) -> dict[str, float]:
+    """Return the processor time that the browser's processes have used, in seconds, by their kind."""
+    times: dict[str, float] = {}
+    for process in browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]:
+        times[process["type"]] = times.get(process["type"], 0) + process["cpuTime"]
+    return times
 
 
 def memory(browser: Browser, page: Page, frames: int) -> dict[str, Any]:
@@ -225,7 +244,7 @@ def measure(part: str, browser: Browser, address: str, options: argparse.Namespa
     if part == "speed":
         found = compare(page, ROUNDS)
     elif part == "camera":
-        found = {"width": SIZE[0], "height": SIZE[1], "frames_per_second": RATE} | watch(page, options.seconds)
+        found = {"width": SIZE[0], "height": SIZE[1], "frames_per_second": RATE} | watch(browser, page, options.seconds)
     else:
         found = memory(browser, page, options.frames)
     context.close()
