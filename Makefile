@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 DEMO := .demo
+DATA ?= FER2013
 
-.PHONY: help setup test lint lab docs package browser browser-test demo clean
+.PHONY: help setup test lint lab docs package peers browser browser-test demo clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +44,9 @@ browser/node_modules/.ready: browser/package-lock.json
 
 package: setup ## Build dist/ from the committed files, check it, and try it in empty environments
 	$(VENV)/bin/python -m lab package
+
+peers: setup ## Measure mien beside other tools (needs a network once, Node.js, and DATA: FER2013's folder)
+	$(VENV)/bin/python -m lab peers --data $(DATA)
 
 demo: $(DEMO)/.ready ## Recognize the faces of two real portraits (base environment only, no torch)
 	$(DEMO)/env/bin/mien recognize $(DEMO)/photos --save $(DEMO)/drawn

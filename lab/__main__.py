@@ -1,4 +1,4 @@
-"""`python -m lab pages|site|package`: write the result pages, build the site, build the package; each is checked."""
+"""`python -m lab pages|site|package|peers`: write the result pages, build the site or the package, measure peers."""
 
 import sys
 
@@ -10,4 +10,8 @@ if sys.argv[1:] == ["site"]:
     sys.exit(site.main())
 if sys.argv[1:] == ["package"]:
     sys.exit(package.main())
-sys.exit("usage: python -m lab pages [--check] [ROOT] | site | package")
+if sys.argv[1:2] == ["peers"]:
+    from lab.peers import command  # it imports what the others do without
+
+    sys.exit(command.main(sys.argv[2:]))
+sys.exit("usage: python -m lab pages [--check] [ROOT] | site | package | peers --data FER2013")

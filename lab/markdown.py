@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -15,6 +16,11 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str
 def make_page(lines: Iterable[str]) -> str:
     """Return a page's text, which ends with one line break."""
     return "\n".join(lines).rstrip() + "\n"
+
+
+def make_paragraph(*parts: str) -> list[str]:
+    """Return the lines of a paragraph, at most 120 characters wide, and an empty line."""
+    return [*wrap(" ".join(parts), 120, break_long_words=False, break_on_hyphens=False), ""]
 
 
 def escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/results/*.md: each paper's figures beside ours, the default model's scores, and those of weights/.
+"""Writes docs/results/*.md: each paper's figures beside ours, the default model's scores, those of weights/, peers.
 
 Of docs/protocol-audit.md it writes the measured section; the rest of that page is written by hand.
 
@@ -17,6 +17,7 @@ from lab import ROOT
 from lab.comparison_pages import make_comparison_pages
 from lab.default_page import make_default_page
 from lab.paper_page import make_paper_page
+from lab.peers.page import make_peers_page
 from lab.practices import insert_practices
 from lab.weights_page import make_weights_page
 from mien.core.errors import DataError, MienError
@@ -44,6 +45,8 @@ def make_pages(root: Path) -> dict[str, str]:
     pages["default.md"] = make_default_page(shipped, [run.record for run in runs], measured)
     if weights := sorted((root / "weights").glob("*.onnx")):
         pages["weights.md"] = make_weights_page(weights, runs)
+    if peers := _read_measured(results, "peers"):
+        pages["peers.md"] = make_peers_page(peers)
     return pages
 
 

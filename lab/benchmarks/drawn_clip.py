@@ -25,14 +25,22 @@ def draw_frames(detectors: Sequence[Detector], size: tuple[int, int], count: int
     drawings = _find_drawings(detectors, side)
     rng = np.random.default_rng(0)
     noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
-    background = cv2.GaussianBlur(noise, (0, 0), 4)
+    background = np.asarray(cv2.GaussianBlur(noise, (0, 0), 4), dtype=np.uint8)
+    yield from move_faces(drawings, background, count)
+
+
+def move_faces(
+    faces: Sequence[NDArray[np.uint8]], background: NDArray[np.uint8], count: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield RGB frames: faces (side, side, 3), next to each other, move in circles on a background (h, w, 3)."""
+    side, size = len(faces[0]), background.shape[1::-1]
     for index in range(count):
         frame = np.array(background)
-        for number, drawing in enumerate(drawings):
+        for number, face in enumerate(faces):
             angle = 2 * np.pi * index / (RATE * (4 + number))
-            x = round(size[0] * (2 * number + 1) / (2 * FACES) - side / 2 + 0.15 * side * np.sin(angle))
+            x = round(size[0] * (2 * number + 1) / (2 * len(faces)) - side / 2 + 0.15 * side * np.sin(angle))
             y = round(size[1] / 2 - side / 2 + 0.15 * side * np.cos(angle))
-            frame[y : y + side, x : x + side] = drawing
+            frame[y : y + side, x : x + side] = face
         yield frame
 
 

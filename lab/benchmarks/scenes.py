@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -55,10 +55,33 @@ def photographs() -> list[NDArray[np.uint8]]:
 def find_pasted(
     detector: Detector, faces: NDArray[np.uint8], *, use_border: bool = False, tilt: float = 0.0
 ) -> Iterator[FoundFrame]:
-    """Paste each face (n, 48, 48), enlarged 2 to 6 times, into an image twice as wide; yield those that are found.
+    """Look for each face in its own image of `paste_each`; yield those that are found.
 
     Args:
         detector: Looks for them.
+        faces: (n, 48, 48) grey.
+        use_border: As in `paste_each`.
+        tilt: As in `paste_each`.
+    """
+    for row, image in enumerate(paste_each(faces, use_border=use_border, tilt=tilt)):
+        detections = detector.detect(image)
+        middle, near = find_middle(len(image), [detection.box for detection in detections])
+        if near:
+            best = max((detections[index] for index in near), key=lambda detection: detection.score)
+            yield FoundFrame(row, image, len(image) // 2, middle, best)
+
+
+def find_middle(height: int, boxes: Sequence[Box]) -> tuple[float, list[int]]:
+    """Return where the frame's centre is in an image of `paste_each`, and which boxes are centred nearby."""
+    side = height // 2
+    middle = side // 2 + side / 2
+    return middle, [i for i, box in enumerate(boxes) if max(abs(c - middle) for c in box.centre) < side / 4]
+
+
+def paste_each(faces: NDArray[np.uint8], *, use_border: bool = False, tilt: float = 0.0) -> Iterator[NDArray[np.uint8]]:
+    """Paste each face (n, 48, 48), enlarged 2 to 6 times, into an RGB image twice as wide.
+
+    Args:
         faces: (n, 48, 48) grey.
         use_border: Continue the frame by its own border instead of pasting it into a photograph.
         tilt: Turn the frame in the photograph by so many degrees, every second one clockwise.
@@ -72,14 +95,11 @@ def find_pasted(
         if use_border:
             rims = (start, side - start, start, side - start)
             grey = cv2.copyMakeBorder(large, *rims, cv2.BORDER_REPLICATE)
-            image = np.repeat(np.asarray(grey, dtype=np.uint8)[:, :, None], 3, axis=2)
+            yield np.repeat(np.asarray(grey, dtype=np.uint8)[:, :, None], 3, axis=2)
         else:
             image = np.asarray(cv2.resize(background, (2 * side, 2 * side)), dtype=np.uint8)
             _paste_turned(image, large, tilt if row % 2 else -tilt)
-        middle = start + side / 2
-        near = [d for d in detector.detect(image) if max(abs(c - middle) for c in d.box.centre) < side / 4]
-        if near:
-            yield FoundFrame(row, image, side, middle, max(near, key=lambda d: d.score))
+            yield image
 
 
 def paste(
