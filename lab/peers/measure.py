@@ -25,8 +25,8 @@ from mien.core.types import Box
 Part = dict[str, Any]
 NO_ANSWER = -1
 # Faces of one turn, and turns, of the time for one face.
-BURST, TURNS = 40, 15
-WARM_UP = 20
+BURST, TURNS = 25, 15
+WARM_UP = 10
 CHUNK = 25
 IMAGES_SECONDS = 900
 

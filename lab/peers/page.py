@@ -185,7 +185,7 @@ def _tools(tools: Mapping[str, Part], skipped: Mapping[str, str]) -> list[str]:
         *make_paragraph(
             "installs every tool in `build/peers`, measures, and writes the record and this page.",
             "`python -m lab peers --help` lists options: other models of mien, the tools that download weights, single",
-            "parts. Versions and adapters are in [`lab/peers`](../../lab/peers).",
+            "parts. Versions and adapters are in [`lab/peers`](../../lab/peers/tools.py).",
             "Record: [peers.json](../../results/peers.json).",
         ),
     ]

@@ -89,7 +89,7 @@ HUMAN = Tool(
     "[face_classification](https://github.com/oarriaga/face_classification), whose script trains on FER2013's Training "
     "and selects the epoch on PublicTest and PrivateTest together",
     uses="BlazeFace, face mesh and the expression network, in Node.js with TensorFlow.js's WebAssembly backend; its "
-    "other parts are off",
+    "other parts are off, and it may find 10 faces instead of 1",
 )
 # Written from their packages' code, not yet run: their weights are in no package registry.
 DOWNLOADED = (

@@ -23,11 +23,12 @@ class Tool:
         """Load detector and network; TensorFlow takes its threads from the environment."""
         if threads is not None:
             cv2.setNumThreads(threads)
-        # "public": a rectangle is enlarged by 10 pixels on each side; "best": it is taken as it is.
-        self.ways = {"public": FER(), "best": FER(offsets=(0, 0))}
+        self.ways = {"public": FER()}
 
     def crop(self, pixels: Any, way: str) -> list[float] | None:
         """Return the scores of a rectangle that is the whole image."""
+        if way == "best" and way not in self.ways:
+            self.ways[way] = FER(offsets=(0, 0))  # by default, a rectangle is enlarged by 10 pixels on each side
         colours = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
         height, width = pixels.shape
         faces = self.ways[way].detect_emotions(colours, face_rectangles=[(0, 0, width, height)])

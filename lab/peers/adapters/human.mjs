@@ -27,7 +27,15 @@ export class Tool {
       modelBasePath: await serveModels(`${process.cwd()}/node_modules/@vladmandic/human/models/`),
       debug: false,
       warmup: "none",
-      face: { enabled: true, iris: OFF, description: OFF, antispoof: OFF, liveness: OFF, emotion: { enabled: true } },
+      face: {
+        enabled: true,
+        detector: { maxDetected: 10 }, // 1 by default
+        emotion: { enabled: true },
+        iris: OFF,
+        description: OFF,
+        antispoof: OFF,
+        liveness: OFF,
+      },
       body: OFF,
       hand: OFF,
       object: OFF,
@@ -37,8 +45,7 @@ export class Tool {
     // The tool reuses results for images that look alike, which is meant for videos only.
     this.still = new this.package.Human({ ...settings, cacheSensitivity: 0 });
     await this.still.load();
-    this.moving = new this.package.Human(settings);
-    await this.moving.load();
+    this.settings = settings;
   }
 
   async crop(pixels, way) {
@@ -63,6 +70,7 @@ export class Tool {
   }
 
   async frame(pixels, width, height) {
+    this.moving ??= new this.package.Human(this.settings);
     return this.find(this.moving, pixels, width, height);
   }
 

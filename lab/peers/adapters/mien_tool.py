@@ -22,10 +22,9 @@ class Tool:
             import cv2
 
             cv2.setNumThreads(threads)
-        common = {"views": self.options.get("views", "one"), "threads": threads or 1}
-        model = self.options.get("model", "default")
-        self.whole = mien.Recognizer(model, detector="none", **common)
-        self.finder = mien.Recognizer(model, **common)
+        views = self.options.get("views", "one")
+        self.finder = mien.Recognizer(self.options.get("model", "default"), threads=threads or 1, views=views)
+        self.whole = mien.Recognizer(self.finder.model, detector="none", views=views)
         self.labels = self.whole.card.labels.names
 
     def crop(self, pixels: Any, way: str) -> list[float] | None:
