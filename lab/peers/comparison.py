@@ -66,9 +66,7 @@ def _amounts(record: Mapping[str, Any]) -> dict[str, Callable[[str], float | Non
 
     return {
         "processor time for one face": fastest,
-        "time for an image of the folder": of("folder", "ratio"),
         "processor time for an image of the folder": of("folder", "processor_ratio"),
-        "time for a frame of the video": of("video", "ratio"),
         "processor time for a frame of the video": of("video", "processor_ratio"),
         "size on the disk": lambda name: record["tools"][name]["installed"]["mib"],
         "time to loaded models": of("start", "ready_seconds"),

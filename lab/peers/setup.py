@@ -84,7 +84,7 @@ def _install_python(tool: Tool, folder: Path) -> None:
         _run([sys.executable, "-m", "venv", str(folder)])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if tool.environment == OURS:
-        _run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(ROOT)])
+        _run([*pip, "--constraint", str(ROOT / "constraints.txt"), f"{ROOT}[video]"])
         _run([*pip, "--force-reinstall", "--no-deps", str(ROOT)])
         return
     file = VERSIONS / f"{tool.environment}.txt"

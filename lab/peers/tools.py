@@ -47,7 +47,7 @@ def ours(model: str = "default", views: str = "one") -> Tool:
         ways={"public": '`Recognizer(detector="none").recognize(crop)`'},
         trained_on="FER2013's Training split, its labels mixed with FER+'s votes for the same images; the epoch and "
         "the temperature were selected on PublicTest, the images scored here",
-        uses="its own detector and expression network",
+        uses="its own detector and expression network; installed with the extra `video`",
     )
 
 
