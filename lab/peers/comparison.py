@@ -42,7 +42,12 @@ def _shares(parts: Mapping[str, Part], name: str) -> Iterator[str]:
         for way, scored in parts["crops"][name].items()
     ]
     scenes = parts["scenes"]
-    for key, title in (("found", "faces found"), ("right_among_found", "right among the faces found")):
+    titles = {
+        "found": "faces found",
+        "right_of_all": "faces found and right",
+        "right_among_found": "right among the faces found",
+    }
+    for key, title in titles.items():
         if scenes[name].get(key) and scenes[OURS].get(key):
             pairs.append((f"{title} in photographs", scenes[name][key], scenes[OURS][key]))
     for title, other, own in pairs:

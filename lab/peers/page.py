@@ -133,6 +133,8 @@ def _scenes(part: Part) -> list[str]:
             f"{n} of these images, enlarged 2 to 6 times, each pasted into a photograph twice as wide;",
             "every tool finds them with its own detector. Other boxes: detections elsewhere.",
             "The images were cropped by another detector, and their edges can be seen, so real photographs differ.",
+            "Right among found is over different faces for each tool, and favours one that finds only the clearest;",
+            "found and right is over all.",
         ),
         *make_table(header, rows),
     ]
