@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lab.benchmarks.scenes import find_middle
-from lab.intervals import Counted, wilson
 from lab.peers.labels import EXPRESSIONS, choose, number_labels
 from lab.peers.material import SIZE, Crops
 from lab.peers.session import DiedError, HungError, Session
 from lab.peers.tools import OURS, Tool
 from mien.core.errors import MienError
 from mien.core.types import Box
+from mien.evaluation.proportions import wilson_interval
 
 Part = dict[str, Any]
 NO_ANSWER = -1
@@ -168,7 +168,10 @@ def time_video(tools: Sequence[Tool], clip: Path, raw: Path, frames: int, rounds
         return sum(answer["counts"])
 
     part = _time_turns(tools, lambda session, _: session.ask(request), rounds, [frames] * rounds, count)
-    return {name: {"frames": frames, **figures} for name, figures in part.items()}
+    for figures in part.values():
+        if "faces" in figures:
+            figures["faces"] = round(figures["faces"] / rounds)
+    return {name: {"frames": frames, "rounds": rounds, **figures} for name, figures in part.items()}
 
 
 def try_wrong_inputs(tools: Sequence[Tool], files: Mapping[str, Path], seconds: float = 120) -> Part:
@@ -253,7 +256,7 @@ def _chosen(scores: Sequence[list[float] | None], numbers: Sequence[int | None])
 
 
 def _share(right: int, n: int) -> Part:
-    low, high = wilson(Counted(right, n))
+    low, high = wilson_interval(right / n, n)
     return {"right": right, "n": n, "accuracy": round(right / n, 4), "interval": [round(low, 4), round(high, 4)]}
 
 
