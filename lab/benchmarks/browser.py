@@ -44,7 +44,7 @@ RATE, CLIP_SECONDS = 30, 4
 ROUNDS, WARM_UP, TURNS = 300, 100, 5
 PARTS = ("cold_start", "speed", "camera", "memory")
 STARTS = 5
-SAMPLES = 10  # of the memory
+SAMPLES = 25  # of the memory
 CAMERA_START = 2  # seconds of the camera that are not counted
 FILES = {"onnxruntime": "/ort/", "models": "/models/", "page": ""}
 GPU = "asyncify", "webgpu"  # onnxruntime-web's files that only browsers with WebGPU fetch
@@ -175,7 +175,7 @@ def processor_times(browser: Browser) -> dict[str, float]:
 
 
 def memory(browser: Browser, page: Page, frames: int) -> dict[str, Any]:
-    """Return the memory of the page's process after each tenth of so many frames, in MiB."""
+    """Return the memory of the page's process at 25 moments of so many frames, in MiB."""
     page.evaluate(LOAD.replace("MODEL", MODEL), 2)
     image = base64.b64encode(encode(draw_image())).decode()
     processes = browser.new_browser_cdp_session()
