@@ -70,6 +70,7 @@ PROCESS = """async ([content, rounds, detector, detectEvery]) => {
     times.push(worker_ms);
   }
   stream.close();
+  image.close();
   return times;
 }"""
 # Watch the camera for so many seconds.
