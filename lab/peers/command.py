@@ -16,7 +16,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="FER2013's file or folder")
     parser.add_argument("--model", action="append", default=[], help="another model of mien, name or file; repeatable")
     parser.add_argument("--download", action="store_true", help="also run the tools that download their weights")
+    parser.add_argument("--plain", action="store_true", help="also ask pip what `pip install fer` brings; loads 4 GB")
     parser.add_argument("--only", action="append", choices=STEPS, help="measure this, and keep the rest of the record")
     parser.add_argument("--scenes", type=int, default=300, help="images with one pasted face [default: 300]")
     parser.add_argument("--images", type=int, default=1000, help="images in the folder [default: 1000]")
@@ -55,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and write; 1 if nothing could be measured."""
     options = make_parser().parse_args(words)
-    record = _open_record(options.out if options.only else None)
+    record = open_record(options.out, keep=bool(options.only))
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "home").mkdir(exist_ok=True)
     try:
@@ -131,11 +132,16 @@ STEPS = {
 }
 
 
-def _open_record(path: Path | None) -> dict[str, Any]:
-    """Return the record to add to, with the machine's description."""
-    record: dict[str, Any] = {"parts": {}, "minutes": {}, "dates": {}}
-    if path and path.exists():
-        record = json.loads(path.read_text(encoding="utf-8"))
+def open_record(path: Path, *, keep: bool) -> dict[str, Any]:
+    """Return the record to fill, with the machine's description.
+
+    Args:
+        path: The record, if there is one already.
+        keep: Keep its measurements; what an ordinary installation brings is kept in any case.
+    """
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    record: dict[str, Any] = {"parts": {}, "minutes": {}, "dates": {}, "plain_install": old.get("plain_install", {})}
+    record |= old if keep else {}
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
     machine = {"cpu": processor_name(), "cores": os.cpu_count(), "python": platform.python_version()}
     return record | {"dataset": "fer2013", "split": material.SPLIT, "machine": machine | {"node": node.stdout.strip()}}
@@ -162,25 +168,18 @@ def _install_all(options: argparse.Namespace, record: dict[str, Any]) -> list[To
         running.append(tool)
     if not running or running[0].name != HERE[0].name:
         raise MienError(f"mien itself could not be run: {record['skipped'].get(HERE[0].name)}")
-    record["plain_install"] = _look_up_plain_install(record)
+    if options.plain:
+        record["plain_install"] = look_up_plain_install(record["tools"])
     return running
 
 
-def _look_up_plain_install(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what `pip install fer` would bring, from pip itself; the last known answer without a network."""
-    kept = FOLDER / "plain_install.json"
-    if kept.exists():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return found
-    version = record["tools"].get("fer", {}).get("version")
+def look_up_plain_install(tools: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `pip install fer` would bring, from pip itself; nothing if fer was not run or pip fails."""
+    version = tools.get("fer", {}).get("version")
     if version is None:
         return {}
     python = FOLDER / "plain" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
     words = [str(python), "-m", "pip", "install", "--dry-run", "--disable-pip-version-check", f"fer=={version}"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {}
-    found = {"fer": count_plain(done.stdout)}
-    kept.write_text(json.dumps(found), encoding="utf-8")
-    return found
+    return {} if done.returncode else {"fer": count_plain(done.stdout)}

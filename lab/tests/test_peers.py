@@ -12,6 +12,7 @@ from lab import ROOT
 from lab.benchmarks.scenes import find_middle, paste_each
 from lab.pages import make_pages
 from lab.peers import material, session
+from lab.peers.command import open_record
 from lab.peers.comparison import find_behind, is_ours
 from lab.peers.labels import EXPRESSIONS, choose, number_labels
 from lab.peers.measure import NO_ANSWER, score, score_found, time_face, try_wrong_inputs
@@ -220,6 +221,15 @@ def test_an_ordinary_installation_is_read_from_what_pip_says():
     assert count_plain(log) == {"packages": 2, "download_mb": 756, "notable": ["torch-2.2.2"]}
     parts = {"cv2": 5, "opencv.libs": 3, "opencv-4.dist-info": 1}
     assert (count_packages(parts, "python"), count_packages(parts, "node")) == (1, 3)
+
+
+def test_a_new_measurement_forgets_the_old_one_unless_a_part_is_renewed(tmp_path):
+    path = tmp_path / "peers.json"
+    path.write_text(json.dumps({"parts": {"crops": {}}, "plain_install": {"fer": {"packages": 74}}}))
+    kept, fresh = (open_record(path, keep=keep) for keep in (True, False))
+    assert (kept["parts"], fresh["parts"]) == ({"crops": {}}, {})
+    assert kept["plain_install"] == fresh["plain_install"] == {"fer": {"packages": 74}}
+    assert open_record(tmp_path / "none.json", keep=True)["machine"]["cores"] >= 1
 
 
 @pytest.fixture(scope="module")
