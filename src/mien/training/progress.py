@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,8 @@ class Progress(Callback):
             TextColumn("{task.fields[scores]}{task.fields[left]}"),
             console=self.console,
             expand=True,
+            redirect_stdout=sys.stdout.isatty(),  # otherwise rich takes the output away from a file
+            redirect_stderr=sys.stderr.isatty(),
             disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
