@@ -27,7 +27,7 @@ MODULES_TEXT = """\
 One network for all: the default recipe's ResNet (width 32, 48 pixels), with the module after its second and third
 stage, or none; 25 epochs, three seeds, FER2013's PublicTest, which also selects the epoch. Modules have their own
 papers' defaults. The difference from no module is taken seed by seed, with its 95 % interval and the p-value of a
-paired t-test; with three seeds only large differences can be told from chance. Time: minutes of training over those
+paired t-test; with three seeds only large differences stand out from chance. Time: minutes of training over those
 without a module.
 """
 CKPLUS_TEXT = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -22,7 +22,7 @@ FACES = 3
 def draw_frames(detectors: Sequence[Detector], size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
     """Yield RGB frames with three moving drawn faces that every detector finds."""
     side = min(size[1] * 2 // 5, size[0] // 4)  # so that three fit next to each other
-    drawings = _find_drawings(detectors, side)
+    drawings = choose_faces(_draw_faces(side), detectors)
     rng = np.random.default_rng(0)
     noise = rng.integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
     background = np.asarray(cv2.GaussianBlur(noise, (0, 0), 4), dtype=np.uint8)
@@ -44,20 +44,25 @@ def move_faces(
         yield frame
 
 
-def _find_drawings(detectors: Sequence[Detector], side: int) -> list[NDArray[np.uint8]]:
-    """Return the first three drawn faces, RGB (side, side, 3), that each detector finds once."""
-    drawings: list[NDArray[np.uint8]] = []
+def choose_faces(faces: Iterable[NDArray[np.uint8]], detectors: Sequence[Detector]) -> list[NDArray[np.uint8]]:
+    """Return the first three of the faces, grey (side, side), as RGB (side, side, 3), that each detector finds once."""
+    chosen: list[NDArray[np.uint8]] = []
+    for face in faces:
+        side, rgb = len(face), np.asarray(cv2.cvtColor(face, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+        image = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
+        image[side // 2 : side // 2 + side, side : 2 * side] = rgb
+        if all(len(detector.detect(image)) == 1 for detector in detectors):
+            chosen.append(rgb)
+        if len(chosen) == FACES:
+            return chosen
+    names = ", ".join(detector.name for detector in detectors)
+    raise MienError(f"Too few of the faces are found by {names}; use others.")
+
+
+def _draw_faces(side: int) -> Iterator[NDArray[np.uint8]]:
     for seed in range(100):
         face = draw_face(Expression.NEUTRAL, np.random.default_rng(seed))
-        drawing = np.asarray(cv2.cvtColor(cv2.resize(face, (side, side)), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-        image = np.full((2 * side, 3 * side, 3), 128, dtype=np.uint8)
-        image[side // 2 : side // 2 + side, side : 2 * side] = drawing
-        if all(len(detector.detect(image)) == 1 for detector in detectors):
-            drawings.append(drawing)
-        if len(drawings) == FACES:
-            return drawings
-    names = ", ".join(detector.name for detector in detectors)
-    raise MienError(f"Too few of the drawn faces are found by {names}; use others.")
+        yield np.asarray(cv2.resize(face, (side, side)), dtype=np.uint8)
 
 
 def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from lab.benchmarks.command import make_parser, write_record
 from mien.data import registry
-from mien.evaluation.image_groups import FEATURE_GROUP, GROUPS, group_features, measure_images
-from mien.evaluation.predict import predict_features, predict_split
+from mien.evaluation.image_groups import FEATURE_GROUP, MEASURES, describe_images
+from mien.evaluation.predict import predict_split
 from mien.evaluation.slices import score_slices
 from mien.inference.detectors.registry import AUTO, create_detector
 from mien.inference.model import OnnxModel
 
-COLUMNS = ("brightness", "contrast", "sharpness", "asymmetry", "roll", "detector_score", "face_share", FEATURE_GROUP)
+COLUMNS = (*MEASURES, FEATURE_GROUP)
 PERMUTATIONS = 10_000
 
 
@@ -28,10 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     model, faces = OnnxModel.load(options.model), registry.load("fer2013", options.data)
     predictions = predict_split(model, faces, "validation")
-    chosen = faces.split("validation")
-    metadata = measure_images(chosen.images, create_detector(AUTO))
-    groups = group_features(*predict_features(model, chosen))
-    metadata[FEATURE_GROUP] = np.array([f"group {number + 1} of {GROUPS}" for number in groups])
+    metadata = describe_images(model, faces.split("validation"), create_detector(AUTO))
     predictions = replace(predictions, metadata=metadata)
     columns = {column: score_slices(predictions, column, rounds=PERMUTATIONS) for column in COLUMNS}
     write_record(

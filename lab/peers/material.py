@@ -11,7 +11,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from lab.benchmarks.drawn_clip import FACES, RATE, move_faces, write_clip
+from lab.benchmarks.drawn_clip import RATE, choose_faces, move_faces, write_clip
 from lab.benchmarks.scenes import enlarge, paste, paste_each, photographs
 from lab.peers.labels import EXPRESSIONS
 from mien.core.errors import DataError
@@ -86,25 +86,13 @@ def write_video(folder: Path, crops: Crops, frames: int) -> tuple[Path, Path]:
     """Write a 720p clip in which three faces move over a photograph: as a file, and as decoded RGB bytes."""
     background = np.asarray(cv2.resize(photographs()[0], SIZE, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     clip, raw = folder / "clip.mp4", folder / "clip.raw"
-    write_clip(clip, move_faces(_find_faces(crops), background, frames))
+    detectors = [create_detector(AUTO), create_detector(Haar.name)]
+    faces = choose_faces((enlarge(face, SIDE) for face in crops.images), detectors)
+    write_clip(clip, move_faces(faces, background, frames))
     with raw.open("wb") as file:
         for frame in open_video(clip).frames():
             file.write(np.ascontiguousarray(frame.pixels).tobytes())
     return clip, raw
-
-
-def _find_faces(crops: Crops) -> list[NDArray[np.uint8]]:
-    """Return the first three faces, RGB (SIDE, SIDE, 3), that mien's detector and Haar each find once."""
-    detectors, found = [create_detector(AUTO), create_detector(Haar.name)], list[NDArray[np.uint8]]()
-    for face in crops.images:
-        large = np.repeat(enlarge(face, SIDE)[:, :, None], 3, axis=2)
-        image = np.full((2 * SIDE, 3 * SIDE, 3), 128, dtype=np.uint8)
-        image[SIDE // 2 : SIDE // 2 + SIDE, SIDE : 2 * SIDE] = large
-        if all(len(detector.detect(image)) == 1 for detector in detectors):
-            found.append(large)
-        if len(found) == FACES:
-            return found
-    raise DataError("Too few of the faces are found by both detectors.")
 
 
 def write_portrait(folder: Path) -> Path:

@@ -18,7 +18,7 @@ class Tool:
         environment: The folder of its environment, and the file or folder in `environments/` with its versions.
         adapter: The module in `adapters/`.
         runtime: `python` or `node`.
-        options: What the adapter is told.
+        options: Settings of the adapter.
         ways: What each of the adapter's ways to classify a crop is; the first is the tool's own public one.
         trained_on: What its authors say about the training images, and where.
         uses: Its parts that are measured.

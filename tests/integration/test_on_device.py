@@ -18,7 +18,7 @@ import fake_camera
 import numpy as np
 import onnx
 import pytest
-from browser import PATIENCE, jpeg, launch, needs_chromium, opened, upload, wait_for_text, wait_until
+from browser import CAMERA, PATIENCE, jpeg, launch, needs_chromium, opened, upload, wait_for_text, wait_until
 from built_page import DIST, ServedPage, needs_page, serving
 from images import HEIC, encoded, png_header
 from PIL import Image
@@ -26,13 +26,12 @@ from tiny_model import tiny_network
 
 from mien.inference.recognizer import Recognizer
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 pytestmark = [needs_page, needs_chromium]
 APP = next(DIST.glob("app-*"), DIST)  # its name changes with its content
 MODEL = next((file for file in sorted((APP / "models").glob("*.onnx")) if file.name != "mien.onnx"), DIST)
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "browser" / "golden"
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 RECOGNIZE = """async ([content, name, type]) => {
   const { Engine } = await import("./APP/engine.js");
   globalThis.engine ??= new Engine();
@@ -46,30 +45,6 @@ RECOGNIZE = """async ([content, name, type]) => {
 def served() -> Iterator[ServedPage]:
     with serving() as page:
         yield page
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        yield driver.chromium
-
-
-@pytest.fixture(scope="module")
-def portraits(astronaut: np.ndarray, hopper: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Two portraits, square."""
-    with Image.open(hopper) as image:
-        return astronaut[0:300, 70:370], np.asarray(image.convert("RGB"))[30:480, 40:490]
-
-
-@pytest.fixture(scope="module")
-def browser(
-    chromium: Any, portraits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    clip = tmp_path_factory.mktemp("clip") / "clip.y4m"
-    fake_camera.write_clip(clip, *portraits)
-    running = launch(chromium, *CAMERA, f"--use-file-for-fake-video-capture={clip}")
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -28,16 +28,14 @@ from browser import (
     wait_until,
 )
 from onnx import helper
-from PIL import Image
 from running_server import RunningServer, running
 from tiny_model import tiny_card, tiny_network
 
 from mien.apps.web.settings import ServerSettings
 from mien.core.card import METADATA_KEY
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 STATIC = Path(str(resources.files("mien.apps.web") / "static"))
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 # The middle of the moving portrait's face, from the portrait's left edge, as a share of the width.
 FACE = (225 - 70) / 300 * fake_camera.PORTRAIT / fake_camera.WIDTH
@@ -79,30 +77,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> ServerSettings:
 def server(settings: ServerSettings) -> Iterator[RunningServer]:
     with running(settings) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def portraits(astronaut: np.ndarray, hopper: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The two portraits, square."""
-    with Image.open(hopper) as image:
-        return astronaut[0:300, 70:370], np.asarray(image.convert("RGB"))[30:480, 40:490]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        yield driver.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(
-    chromium: Any, portraits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    clip = tmp_path_factory.mktemp("clip") / "clip.y4m"
-    fake_camera.write_clip(clip, *portraits)
-    running = launch(chromium, *CAMERA, f"--use-file-for-fake-video-capture={clip}")
-    yield running
-    running.close()
 
 
 @pytest.fixture

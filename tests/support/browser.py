@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# A camera that needs no permission.
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 PATIENCE = 40_000  # milliseconds; the machine may be busy
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 

@@ -17,7 +17,7 @@ class Tool:
         self.options = options
 
     def load(self, threads: int | None) -> None:
-        """Load the network, and the detector; the network runs on one thread unless told otherwise."""
+        """Load the network, and the detector; the network runs on one thread by default."""
         if threads is not None:
             import cv2
 

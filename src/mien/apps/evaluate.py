@@ -58,6 +58,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from mien.apps.score_tables import show_members, show_scores
     from mien.core.errors import DataError
+    from mien.evaluation.detector_sheet import check_sheet
     from mien.evaluation.ensemble import average, describe_members, short_name
     from mien.evaluation.plain_argmax import score_plain_argmax
     from mien.evaluation.predict import predict_split
@@ -65,8 +66,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     from mien.inference.model import OnnxModel
     from mien.inference.views import check_views
 
-    if sheet is not None and not measure:
-        raise DataError(f"--sheet {sheet} shows the groups of --measure; give both.")
+    if sheet is not None:
+        if not measure:
+            raise DataError(f"--sheet {sheet} shows the groups of --measure; give both.")
+        check_sheet(sheet)
     load_plugin_files(plugin)
     if plot:
         from mien.evaluation.report.charts import save_scores  # imports matplotlib, which may be missing
@@ -110,20 +113,14 @@ def _measured(
     """Return the predictions with columns for measures of the images and the groups of the model's features."""
     import dataclasses
 
-    import numpy as np
-
-    from mien.evaluation import image_groups
-    from mien.evaluation.predict import predict_features
-    from mien.inference.detectors.registry import create_detector
+    from mien.evaluation.image_groups import FEATURE_GROUP, describe_images, save_group_sheet
+    from mien.inference.detectors.registry import AUTO, create_detector
 
     chosen = faces.split(split)
     with show_progress(len(chosen), "measures") as progress:
-        columns = image_groups.measure_images(chosen.images, create_detector("auto"), progress)
-    features, logits = predict_features(model, chosen)
-    groups = np.array([f"group {number + 1}" for number in image_groups.group_features(features, logits)])
+        columns = describe_images(model, chosen, create_detector(AUTO), progress)
     if sheet is not None:
-        image_groups.save_group_sheet(sheet, chosen.images, groups)
-    columns[image_groups.FEATURE_GROUP] = groups
+        save_group_sheet(sheet, chosen.images, columns[FEATURE_GROUP])
     return dataclasses.replace(predictions, metadata={**predictions.metadata, **columns})
 
 

@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.core.errors import DataError
+from mien.data.dataset import FaceDataset
+from mien.evaluation.predict import predict_features
 from mien.inference.detectors import Detector
+from mien.inference.model import OnnxModel
 
 MEASURES = ("brightness", "contrast", "sharpness", "asymmetry", "detector_score", "roll", "face_share")
 FEATURE_GROUP = "feature_group"
@@ -30,6 +33,19 @@ GROUPS = 8
 # Side of the images that sharpness is measured on, so that it does not depend on the size they were loaded at.
 SIDE = 48
 TILE, SHOWN = 64, 14
+
+
+def describe_images(
+    model: OnnxModel, faces: FaceDataset, detector: Detector, progress: Callable[[int], None] | None = None
+) -> dict[str, NDArray[np.str_]]:
+    """Return the columns of `measure_images`, and `feature_group` with the groups of the model's features.
+
+    Raises:
+        DataError: There are fewer images than groups.
+    """
+    groups = group_features(*predict_features(model, faces))
+    columns = measure_images(faces.images, detector, progress)
+    return {**columns, FEATURE_GROUP: np.array([f"group {number + 1}" for number in groups])}
 
 
 def measure_images(

@@ -130,6 +130,10 @@ class Network(nn.Module):
         """Return the features (N, D) of the last map; by default, its mean over all positions."""
         return F.adaptive_avg_pool2d(maps, 1).flatten(1)
 
+    def attend(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the features (N, D) of the last map, and the maps of attention heads; by default `pool` and None."""
+        return self.pool(maps), None
+
     def classify(self, features: Tensor) -> Tensor:
         """Return the logits (N, num_classes) of features (N, D); by default, run `dropout` and `fc`."""
         logits: Tensor = self.fc(self.dropout(features))
@@ -137,12 +141,12 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features (N, D), the input of the last linear layer before its dropout."""
-        return self.pool(self.maps(images))
+        return self.attend(self.maps(images))[0]
 
     def outputs(self, images: Tensor) -> Outputs:
         """Return logits, features and, for a network with attention heads, their maps, from one pass."""
-        features = self.features(images)
-        return Outputs(self.classify(features), features)
+        features, attention = self.attend(self.maps(images))
+        return Outputs(self.classify(features), features, attention)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, num_classes) of images (N, in_channels, H, W).

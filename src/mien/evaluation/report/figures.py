@@ -31,7 +31,7 @@ LABEL_COLOURS = {
     "neutral": 7,
     "contempt": 6,
 }
-# More curves in one chart could not be told apart.
+# More curves in one chart could not be distinguished.
 MOST_OVERLAID = len(COLOURS)
 
 

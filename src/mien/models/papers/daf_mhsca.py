@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mien.models.backbones.resnet import ResNet, Stem
 from mien.models.layers.directional_attention import Cross, DirectionalAttention
 from mien.models.layers.spatial_channel_head import SpatialChannelHead
-from mien.models.network import NetworkSpec, Outputs
+from mien.models.network import NetworkSpec
 
 
 class DAFMHSCA(ResNet):
@@ -81,21 +81,12 @@ class DAFMHSCA(ResNet):
             for _ in range(heads if use_mhsca else 0)
         )
 
-    def pool(self, maps: Tensor) -> Tensor:
-        """Return the features (N, D) of the last map (N, D, H, W)."""
-        features, _ = self._attend(maps)
-        return features
-
-    def outputs(self, images: Tensor) -> Outputs:
-        """Return logits, features and the heads' spatial maps (N, heads, H, W)."""
-        features, attention = self._attend(self.maps(images))
-        return Outputs(self.classify(features), features, attention)
-
-    def _attend(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+    def attend(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the features (N, D) of the last map (N, D, H, W), and the heads' spatial maps (N, heads, H, W)."""
         weights = None if self.directional_attention is None else self.directional_attention(maps)
         heads = cast(Sequence[SpatialChannelHead], self.heads)
         if not heads:
-            return super().pool(maps if weights is None else weights * maps), None
+            return self.pool(maps if weights is None else weights * maps), None
         # The heads use slices of the tensor that losses get, so that gradients by it can be taken.
         attention = torch.cat([head.spatial_map(maps) for head in heads], dim=1)
         pieces = torch.split(attention, 1, dim=1)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mien.models.layers.directional_attention import GlobalConvolution, resize_weights
 from mien.models.layers.observing import observe
 from mien.models.layers.tracing import constant_of, map_size
-from mien.models.network import Network, NetworkSpec, Outputs, Stage
+from mien.models.network import Network, NetworkSpec, Stage
 
 # Height and width of the last map at the paper's 112 x 112 input.
 MAP_SIZE = 7
@@ -198,22 +198,13 @@ class DDAMFN(Network):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(features, num_classes)
 
-    def pool(self, maps: Tensor) -> Tensor:
-        """Return the features (N, D) of the last map."""
-        features, _ = self._attend(maps)
-        return features
-
-    def outputs(self, images: Tensor) -> Outputs:
-        """Return logits, features and the heads' gates, (N, heads, H, W), each the mean over channels."""
-        features, attention = self._attend(self.maps(images))
-        return Outputs(self.classify(features), features, attention)
-
     def example_size(self) -> tuple[int, int]:
         """Return the size at which no kernel is resized, so that norms can be folded into them."""
         side = MAP_SIZE * self.smallest_input
         return side, side
 
-    def _attend(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def attend(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features (N, D), and the heads' gates, (N, heads, H, W), each the mean over channels."""
         maps = self.head(maps)
         gates = torch.stack([head(maps) for head in cast(Sequence[nn.Module], self.heads)], dim=1)
         observe(self, "attention", gates.mean(dim=2))
