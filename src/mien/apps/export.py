@@ -25,7 +25,7 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Annotated[Path | None, typer.Option(help="Data set to calibrate and score the file on.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File to write [default: RUN/model.onnx, model8, model-int8 or model-fp16]."),
+        typer.Option("--out", "-o", help="File to write [default: RUN/model.onnx, model16, model8, model-int8 or model-fp16]."),
     ] = None,
     plugin: PluginFiles = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits: half the size.")] = False,
@@ -61,13 +61,13 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 
 def _export_run(source: str, data: Path | None, out: Path | None, weight_bits: WeightBits) -> None:
     from mien.data.registry import needs_path
-    from mien.export.publish import MODEL_8_BITS, publish, write_unmeasured
+    from mien.export.publish import MODEL_8_BITS, MODEL_16_BITS, publish, write_unmeasured
     from mien.inference.model_files import MODEL
     from mien.training.loading import load_data
     from mien.training.run import load_run
 
     run = load_run(Path(source))
-    path = out or Path(source) / (MODEL_8_BITS if weight_bits == 8 else MODEL)
+    path = out or Path(source) / {32: MODEL, 16: MODEL_16_BITS, 8: MODEL_8_BITS}[weight_bits]
     if data is None and needs_path(run.recipe.data.dataset):
         write_unmeasured(run, path, weight_bits=weight_bits)
         scores = run.record.scores

@@ -23,7 +23,7 @@ from mien.recipes import Recipe
 from mien.recipes.record import RECORD
 from mien.training.run import Run, brief_scores, run_card
 
-MODEL_8_BITS = "model8.onnx"
+MODEL_16_BITS, MODEL_8_BITS = "model16.onnx", "model8.onnx"
 
 
 @dataclass(frozen=True)

@@ -208,4 +208,5 @@ class PerThreadDetector:
 def _check_loaded(kind: str, name: str, loaded: Sequence[str]) -> None:
     if name not in loaded:
         hint = did_you_mean(name[:40], loaded)
-        raise ProblemError("invalid", f"No {kind} named '{name[:40]}' is loaded.{hint} Loaded: {', '.join(loaded)}.")
+        known = f"Loaded: {', '.join(loaded)}. `mien serve --{kind} NAME` loads others when it starts."
+        raise ProblemError("invalid", f"No {kind} named '{name[:40]}' is loaded.{hint} {known}")

@@ -79,4 +79,7 @@ def serve_page(folder: Path | None, settings: ServerSettings, announce: Callable
         if not settings.is_loopback:
             lines += ["  note      browsers allow cameras and threads on other machines only over https"]
         announce(lines)
-        make_server(create_page(place, settings), Page(settings)).run(sockets=[listener])
+        try:
+            make_server(create_page(place, settings), Page(settings)).run(sockets=[listener])
+        finally:
+            announce(["Stopped."])

@@ -73,7 +73,7 @@ def create_app(engine: Engine) -> ASGIApp:
 
 
 def serve(settings: ServerSettings, announce: Callable[[list[str]], None]) -> None:
-    """Serve until a signal arrives; `announce` is called with `starting_lines`.
+    """Serve until a signal arrives; `announce` is called with `starting_lines`, and after Ctrl-C with "Stopped.".
 
     SIGTERM: `/readyz` answers 503 for `timeouts.drain` seconds; then no more connections are accepted, requests in
     progress are finished within 30 seconds, and the process ends. SIGINT skips the first part.
@@ -85,4 +85,7 @@ def serve(settings: ServerSettings, announce: Callable[[list[str]], None]) -> No
     with listen(settings.host, settings.port) as listener:
         host, port = listener.getsockname()[:2]
         announce(starting_lines(engine, host, port))
-        make_server(create_app(engine), engine).run(sockets=[listener])
+        try:
+            make_server(create_app(engine), engine).run(sockets=[listener])
+        finally:
+            announce(["Stopped."])
