@@ -25,7 +25,9 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Annotated[Path | None, typer.Option(help="Data set to calibrate and score the file on.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File to write [default: RUN/model.onnx, model16, model8, model-int8 or model-fp16]."),
+        typer.Option(
+            "--out", "-o", help="File to write [default: RUN/model.onnx, model16, model8, model-int8 or model-fp16]."
+        ),
     ] = None,
     plugin: PluginFiles = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits: half the size.")] = False,

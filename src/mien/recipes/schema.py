@@ -224,11 +224,13 @@ class DistillationSettings(Settings):
     """Learning from trained networks as well as from labels (Hinton et al. 2015).
 
     `teachers` are run folders with the same labels. Their mean probabilities, softened by `temperature`, are a second
-    target: the loss is (1 - w) times the recipe's loss plus w = `weight` times the divergence from them. `reinforced`
-    is a folder of `mien reinforce`, whose stored views and logits replace images, augmentation and teachers.
+    target: the loss is (1 - w) times the recipe's loss plus w = `weight` times the divergence from them. With `mirror`,
+    they score each image and its mirror image, and the logits are averaged. `reinforced` is a folder of `mien
+    reinforce`, whose stored views and logits replace images, augmentation and teachers.
     """
 
     teachers: list[str] = Field(default_factory=list)
+    mirror: bool = False
     reinforced: str = ""
     weight: Fraction = 0.5
     temperature: float = Field(2.0, gt=0)
@@ -237,6 +239,8 @@ class DistillationSettings(Settings):
     def _fits_together(self) -> Self:
         if self.teachers and self.reinforced:
             raise ValueError("stored views have their own teachers; leave out either teachers or reinforced")
+        if self.mirror and self.reinforced:
+            raise ValueError("stored views have their own teachers; give mirror to `mien reinforce` instead")
         return self
 
 

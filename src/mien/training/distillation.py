@@ -29,13 +29,19 @@ class Teacher:
         folder: A run folder.
         labels: The student's labels, in order.
         memory_format: Of its weights: the student's.
+        mirror: Whether it also scores the mirror images; the logits are averaged.
 
     Raises:
         MienError: The folder holds no completed epoch, or a network with other labels.
     """
 
     def __init__(
-        self, folder: Path, labels: Sequence[str], memory_format: torch.memory_format = torch.contiguous_format
+        self,
+        folder: Path,
+        labels: Sequence[str],
+        memory_format: torch.memory_format = torch.contiguous_format,
+        *,
+        mirror: bool = False,
     ) -> None:
         run = load_run(folder)
         if run.record.labels != list(labels):
@@ -44,7 +50,7 @@ class Teacher:
                 f"{', '.join(labels)}; they must be the same."
             )
         self.spec = run.input
-        self.memory_format = memory_format
+        self.memory_format, self.mirror = memory_format, mirror
         network = run.network.folded().requires_grad_(requires_grad=False)
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
         self.classes = len(labels)
@@ -68,6 +74,8 @@ class Teacher:
             images = images.expand(-1, self.spec.channels, -1, -1)
         inputs = normalize(images * 255, self.spec).contiguous(memory_format=self.memory_format)
         logits: Tensor = network(inputs)[:, : self.classes].float()
+        if self.mirror:
+            logits = (logits + network(inputs.flip(3))[:, : self.classes].float()) / 2
         return logits
 
 
@@ -99,7 +107,9 @@ class Distillation:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self.settings = settings
-        self.teachers = [Teacher(Path(path), labels, memory_format) for path in settings.teachers]
+        self.teachers = [
+            Teacher(Path(path), labels, memory_format, mirror=settings.mirror) for path in settings.teachers
+        ]
         self.classes = len(labels)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

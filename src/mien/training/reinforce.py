@@ -50,7 +50,7 @@ def reinforce(  # noqa: PLR0913 - the inputs and how to run
     alone, so more views can be added later.
 
     Args:
-        recipe: Data, input size, augmentation (without mixing), seed and precision.
+        recipe: Data, input size, augmentation (without mixing), `distillation.mirror`, seed and precision.
         dataset: Its data set, divided by its protocol.
         teachers: Run folders with the data set's labels, one or more.
         folder: Where everything is written.
@@ -64,9 +64,12 @@ def reinforce(  # noqa: PLR0913 - the inputs and how to run
         raise MienError(f"{views} views and {len(teachers)} runs given; expected at least one of each.")
     faces = make_faces(dataset.split(recipe.data.train_split), recipe)
     spec = measure_input(faces, recipe)
-    ensemble = [Teacher(path, dataset.label_set.names, torch.channels_last) for path in teachers]
+    names, mirror = dataset.label_set.names, recipe.distillation.mirror
+    ensemble = [Teacher(path, names, torch.channels_last, mirror=mirror) for path in teachers]
     precision = precision_here(recipe.training)
     known: dict[str, Any] = {"precision": precision, "teachers": [teacher.description for teacher in ensemble]}
+    if mirror:
+        known["mirror"] = True  # otherwise absent, as in the views of earlier versions
     manifest = _begin(folder, describe(recipe, dataset, faces, spec) | known, views, faces)
     maker = _ViewMaker(faces, recipe, ensemble, manifest.made_from["channels"], PRECISIONS.get(precision))
     labels = dataset.split(recipe.data.train_split).labels

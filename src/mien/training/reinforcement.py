@@ -100,7 +100,7 @@ class Reinforcement:
     def description(self) -> dict[str, Any]:
         """What a student's record says of its views."""
         made_from = self.manifest.made_from
-        brief = {key: made_from[key] for key in ("size", "seed")}
+        brief: dict[str, Any] = {key: made_from[key] for key in ("size", "seed", "mirror") if key in made_from}
         return {"fingerprint": self.manifest.fingerprint, "views": len(self.manifest.views), **brief}
 
     def faces(self, faces: Faces, recipe: Recipe) -> StoredViews:

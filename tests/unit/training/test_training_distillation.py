@@ -55,6 +55,15 @@ def test_a_teacher_trained_without_colour_gets_grey_images(teacher_folder, faces
     torch.testing.assert_close(teacher.logits(images / 255), grey.flatten(1)[:, :7], atol=0.6 / 255 / 0.25, rtol=0)
 
 
+def test_a_teacher_averages_the_logits_of_an_image_and_its_mirror_image(teacher_folder, faces):
+    plain, mirror = (Teacher(teacher_folder, faces.label_set.names, mirror=mirror) for mirror in (False, True))
+    images = torch.rand(3, 1, 48, 48)
+    wanted = (plain.logits(images) + plain.logits(images.flip(3))) / 2
+    torch.testing.assert_close(mirror.logits(images), wanted)
+    torch.testing.assert_close(mirror.logits(images.flip(3)), wanted)
+    assert not torch.allclose(plain.logits(images), wanted, atol=1e-3)
+
+
 def test_other_labels_are_refused(teacher_folder):
     with pytest.raises(MienError, match=r"has the labels .*; the data set has a, b; they must"):
         Teacher(teacher_folder, ("a", "b"))

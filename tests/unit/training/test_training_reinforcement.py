@@ -67,6 +67,14 @@ class TestMaking:
             others = np.abs(np.roll(logits, 1, axis=0) - wanted.numpy()).max(1)
             assert np.median(others) > 0.02
 
+    def test_mirrored_teachers_score_the_same_pixels_twice(self, stored, teachers, faces, tmp_path):
+        manifest = reinforce(recipe(distillation={"mirror": True}), faces, teachers[:1], tmp_path / "views", views=1)
+        images, logits = read(tmp_path / "views", 0)
+        assert np.array_equal(images, read(stored, 0)[0])
+        wanted = Teacher(teachers[0], faces.label_set.names, mirror=True).logits(torch.from_numpy(images).float() / 255)
+        np.testing.assert_allclose(logits, wanted.numpy(), rtol=2e-3, atol=2e-3)
+        assert manifest.made_from["mirror"]
+
     def test_views_are_the_recipe_s_augmentation_of_the_training_faces(self, stored, faces):
         train = make_faces(faces.split("train"), recipe())
         for view in range(VIEWS):
@@ -101,6 +109,7 @@ class TestMaking:
             (tiny_recipe(augmentation={"flip": 0}), teachers, "augmentation.flip, augmentation.rotation"),
             (recipe(training={"seed": 1}), teachers, "seed"),
             (recipe(network={"input_size": 24}), teachers, "size"),
+            (recipe(distillation={"mirror": True}), teachers, "mirror"),
             (recipe(), teachers[:1], "teachers"),
         ):
             with pytest.raises(MienError, match=rf"holds views made in another way \(.*{key}.*name another --out"):
@@ -282,6 +291,8 @@ def swap_two_of_a_label(faces):
 def test_teachers_and_stored_views_exclude_each_other():
     with pytest.raises(RecipeError, match="stored views have their own teachers"):
         load_recipe("default", ["distillation.teachers=['a']", "distillation.reinforced=b"])
+    with pytest.raises(RecipeError, match="give mirror to `mien reinforce` instead"):
+        load_recipe("default", ["distillation.mirror=true", "distillation.reinforced=b"])
 
 
 def test_the_command_stores_views_and_says_how_often_teachers_are_right(teachers, tmp_path):
