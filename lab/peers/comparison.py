@@ -64,7 +64,7 @@ def _amounts(record: Mapping[str, Any]) -> dict[str, Callable[[str], float | Non
     parts = record["parts"]
 
     def fastest(name: str) -> float | None:
-        return min(timed["processor_ms"] for timed in parts["face"][name].values())
+        return min(timed["processor_ratio"] for timed in parts["face"][name].values())
 
     def of(part: str, key: str) -> Callable[[str], float | None]:
         return lambda name: parts[part][name].get(key)
