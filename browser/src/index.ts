@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, type Limits } from "./decoding.js";
 import type { ModelCard } from "./card.js";
 import type { DetectorOptions } from "./detector.js";
 import { MienError, type ErrorKind } from "./errors.js";
-import { nextFrame, readVideo, toFrame, toModelFile, type FrameInput, type ImageInput, type ModelSource } from "./inputs.js";
+import { NewestFrame, readVideo, toFrame, toModelFile, type FrameInput, type ImageInput, type ModelSource } from "./inputs.js";
 import type { Answer, DetectorName, Loaded, ProcessedFrame, Reply, Request, StreamOptions } from "./protocol.js";
 import type { FaceResult, FrameResult, ImageResult, TrackedFaceResult } from "./results.js";
 import type { Backend } from "./runtime.js";
@@ -189,11 +189,16 @@ export class FaceStream {
 
   /** Yields the faces of a playing video's newest frames, until it ends or the stream is closed. */
   async *watch(video: HTMLVideoElement): AsyncGenerator<ProcessedFrame> {
-    for (;;) {
-      const time = await nextFrame(video);
-      if (time === null || this.#isClosed) return;
-      const frame = await readVideo(video);
-      if (frame) yield await this.#process(async () => frame, time);
+    const newest = new NewestFrame(video);
+    try {
+      for (;;) {
+        const time = await newest.take();
+        if (time === null || this.#isClosed) return;
+        const frame = await readVideo(video);
+        if (frame) yield await this.#process(async () => frame, time);
+      }
+    } finally {
+      newest.close();
     }
   }
 

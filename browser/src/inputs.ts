@@ -10,17 +10,43 @@ export type ImageInput = Blob | HTMLImageElement | FrameInput;
 /** What a stream takes. */
 export type FrameInput = HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas | ImageBitmap | ImageData | VideoFrame;
 
-/** The time of the next frame that a video shows, in seconds; null at its end. */
-export function nextFrame(video: HTMLVideoElement): Promise<number | null> {
-  return new Promise((resolve) => {
-    const end = () => resolve(null);
-    if (video.ended) return end();
-    video.addEventListener("ended", end, { once: true });
-    video.requestVideoFrameCallback((_, { mediaTime }) => {
-      video.removeEventListener("ended", end);
-      resolve(mediaTime);
+/** The newest frame that a video has shown and that nobody has taken yet. */
+export class NewestFrame {
+  #time: number | null = null;
+  #isOver = false;
+  #wake = () => {};
+  readonly #end = () => {
+    this.#isOver = true;
+    this.#wake();
+  };
+
+  constructor(private readonly video: HTMLVideoElement) {
+    if (video.ended) this.#end();
+    video.addEventListener("ended", this.#end);
+    this.#listen();
+  }
+
+  /** Its time in seconds, as soon as there is one; null at the end of the video. */
+  async take(): Promise<number | null> {
+    if (this.#time === null && !this.#isOver) await new Promise<void>((resolve) => (this.#wake = resolve));
+    const time = this.#time;
+    this.#time = null;
+    return time;
+  }
+
+  close(): void {
+    this.video.removeEventListener("ended", this.#end);
+    this.#end();
+  }
+
+  #listen(): void {
+    this.video.requestVideoFrameCallback((_, { mediaTime }) => {
+      if (this.#isOver) return;
+      this.#time = mediaTime;
+      this.#wake();
+      this.#listen();
     });
-  });
+  }
 }
 
 export async function toFrame(image: HTMLImageElement | FrameInput): Promise<ImageBitmap | VideoFrame> {

@@ -66,7 +66,7 @@ def _rates(title: str, unit: str, part: Part) -> list[str]:
         ]
         for name, timed in part.items()
     ]
-    return make_table([title, f"{unit} of processor time", "time, ratio", f"{unit} while busy", "faces found"], rows)
+    return make_table([title, f"{unit} of processor time", "time, ratio", f"{unit}, wall clock", "faces found"], rows)
 
 
 def make_start(part: Part, tools: Mapping[str, Part], plain: Mapping[str, Part]) -> list[str]:
@@ -108,7 +108,7 @@ def make_start(part: Part, tools: Mapping[str, Part], plain: Mapping[str, Part])
         *make_paragraph(
             "Installed: what the tool and its dependencies take on the disk, without Python or Node.js.",
             "Start: a fresh process up to loaded models, and up to the faces of a first portrait (512 x 512 pixels);",
-            "peak memory of that process. The start is wall-clock time of a busy machine: compare, do not quote.",
+            "peak memory of that process. The start is wall-clock time: compare, do not quote.",
             "face-api and human include TensorFlow.js and an image decoder, because they run in Node.js here.",
         ),
         *make_table(header, rows),
