@@ -170,6 +170,23 @@ def test_images_are_recognized_and_in_the_csv(page: Any, portraits: tuple[np.nda
 
 
 @needs_chromium
+def test_negative_numbers_stay_numbers_in_the_csv(page: Any) -> None:
+    made = page.evaluate(
+        """async () => {
+          const { Session } = await import(new URL("static/session.js", document.baseURI));
+          const session = new Session();
+          const face = { number: 1, box: [-3, 0, 9, 9], roll: -1.5, score: 1, label: "-ha", confidence: 1 };
+          const faces = [{ ...face, isUnsure: false, probabilities: { "-ha": 1 } }];
+          session.add({ source: "-1+1.jpg", seconds: null, width: 9, height: 9, faces }, { model: "m", detector: "d" });
+          return session.toCsv();
+        }"""
+    )
+    (row,) = csv.DictReader(made.splitlines())
+    assert (row["x"], row["roll"]) == ("-3.0", "-1.5")
+    assert (row["source"], row["label"]) == ("'-1+1.jpg", "'-ha")
+
+
+@needs_chromium
 def test_a_video_plays_with_its_boxes(page: Any, portraits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     size = (fake_camera.WIDTH, fake_camera.HEIGHT)

@@ -27,10 +27,19 @@ def test_the_temperature_is_the_minimum() -> None:
 
     def loss(temperature: float) -> float:
         scaled = logits.astype(np.float64) / temperature
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(200), labels]))
+        fit = float(np.sum(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(200), labels]))
+        return fit + 2 * np.log(temperature) ** 2
 
     best = minimize_scalar(loss, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-6}).x
     assert fit_temperature(logits, labels) == pytest.approx(best, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [2, 14, 40])
+def test_few_faces_that_are_all_correct_do_not_make_probabilities_extreme(n: int) -> None:
+    logits = np.tile(np.array([2.0, 0, -1], np.float32), (n, 1))
+    temperature = fit_temperature(logits, np.zeros(n, np.int64))
+    assert 0.4 < temperature < 1
+    assert fit_temperature(logits[:0], np.zeros(0, np.int64)) == 1
 
 
 def test_the_reject_threshold_loses_few_faces() -> None:

@@ -72,9 +72,10 @@ export class Session {
   }
 }
 
-// RFC 4180; text that a spreadsheet would run as a formula gets an apostrophe (a file can be named "=1+1.jpg").
+// RFC 4180; text that a spreadsheet would run as a formula gets an apostrophe (a file can be named "=1+1.jpg"), but not
+// a negative number.
 function cell(value) {
   let text = String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  if (/^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text))) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
