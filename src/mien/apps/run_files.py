@@ -25,16 +25,20 @@ def finish(run: Run, dataset: FaceDataset) -> None:
     folder, record = run.folder, run.record
     measured = publish(run, dataset, folder / MODEL)
     measured.predictions.save(folder / PREDICTIONS)
-    save_curves(record.curves, folder / CURVES, record.name)
-    save_scores(measured.predictions, folder / SCORES)
     scores, rule = measured.scores, record.selection["rule"]
-    if record.selection["epoch"] != START:
+    is_start_kept = record.selection["epoch"] == START
+    save_curves(record.curves, folder / CURVES, record.name, before=scores["accuracy"] if is_start_kept else None)
+    save_scores(measured.predictions, folder / SCORES)
+    if not is_start_kept:
         rule += f": {record.selection['epoch'] + 1} of {len(record.curves)}"
     typer.echo(
         f"{folder / MODEL}: {percent(scores['accuracy'], 2)} of {count(scores['n'], scores['split'] + ' face')} "
         f"({rule}), "
         f"{record.minutes:.1f} minutes"
     )
+    last = record.curves[-1]["validation_accuracy"] if record.curves else 0.0
+    if is_start_kept and last > scores["accuracy"]:
+        show_notes([f"the last epoch got {percent(last, 2)}; with so few faces that may be chance (sign test at 5 %)"])
     if scores["n"] < FEW_FACES:
         low, high = wilson_interval(scores["accuracy"], scores["n"])
         show_notes(

@@ -13,8 +13,8 @@ FACES_LOST = 0.002
 LOWEST_THRESHOLD = 0.1
 # A prediction is shown as sure if, of all predictions at least as confident, at least this share is correct.
 SHARE_RIGHT = 0.85
-# Of `fit_temperature`: the standard deviation of the prior of log T. Few faces, all correct, would otherwise give the lowest
-# temperature and probabilities of 100 %; with thousands of faces the prior changes nothing.
+# Of `fit_temperature`: the standard deviation of the prior of log T. Few faces, all correct, would otherwise give the
+# lowest temperature and probabilities of 100 %; with thousands of faces the prior changes nothing.
 LOG_TEMPERATURE_DEVIATION = 0.5
 # Of `fit_logistic`: the weight of the prior, as a number of observations; bounds of a step and of the slope.
 PRIOR, LARGEST_STEP, SMALLEST_SLOPE = 1.0, 1.0, 0.05

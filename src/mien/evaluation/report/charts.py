@@ -84,12 +84,21 @@ def draw_reliability(axes: Axes, predictions: Sequence[Predictions]) -> int:
     axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
     full = np.flatnonzero(counts >= MIN_IN_BIN)
     means = [(confidence[bins == b].mean(), (gaps + confidence)[bins == b].mean()) for b in full]
-    axes.plot(*np.reshape(means, (-1, 2)).T, "o-", color=COLOURS[0])
+    if means:  # an unclipped line without points would take all of the layout
+        axes.plot(*np.transpose(means), "o-", color=COLOURS[0], clip_on=False, zorder=3)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     return int(counts.sum())
 
 
-def save_curves(curves: Sequence[Point], path: Path, title: str = "") -> None:
-    """Write the losses and the validation accuracy of a run over its epochs as a PNG file."""
+def save_curves(curves: Sequence[Point], path: Path, title: str = "", *, before: float | None = None) -> None:
+    """Write the losses and the validation accuracy of a run over its epochs as a PNG file.
+
+    Args:
+        curves: Of the run record.
+        path: The file.
+        title: Above the charts.
+        before: Of a run whose start was kept: its validation accuracy, 0 to 1.
+    """
     with mpl.rc_context(_style()):
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         losses, accuracy = figure.subplots(1, 2)
@@ -99,6 +108,9 @@ def save_curves(curves: Sequence[Point], path: Path, title: str = "") -> None:
         losses.legend()
         draw_line(accuracy, points_of(curves, "validation_accuracy", 100), "validation", 0, 2)
         accuracy.set_ylabel("validation accuracy, %")
+        if before is not None:
+            accuracy.axhline(100 * before, color=INK, linestyle=":", label="fitted classifier, which was kept")
+            accuracy.legend()
         _save(figure, path, title)
 
 
@@ -112,7 +124,7 @@ def save_scores(predictions: Predictions, path: Path) -> None:
         matrix, reliability = figure.subplots(1, 2, width_ratios=(side, 3.4))
         draw_confusion(matrix, counts, names)
         draw_reliability(reliability, [predictions])
-        reliability.set_title("reliability", size="medium")
+        reliability.set_title("reliability (bars: share of faces)", size="medium")
         accuracy = 100 * counts.trace() / counts.sum()
         where = f"{predictions.dataset}, {predictions.split}"
         _save(figure, path, f"{predictions.model} on {where}: {accuracy:.2f} % of {len(predictions):,}")
