@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_predictions import make_predictions
+from PIL import Image
 from typer.testing import CliRunner
 
 from mien.apps.cli import app
@@ -21,6 +22,7 @@ from mien.core.expressions import FER2013_LABELS
 from mien.data.options import LoadOptions
 from mien.data.registry import load
 from mien.evaluation.report import efficiency
+from mien.evaluation.report.charts import save_curves, save_scores
 from mien.evaluation.report.groups import group_runs, mean_and_deviation
 from mien.evaluation.report.markup import VOID, Markup, element, escape
 from mien.evaluation.report.mistakes import confident_mistakes, find_faces
@@ -295,6 +297,17 @@ def test_faces_come_only_from_the_data_set_that_was_predicted(tmp_path):
         assert bool(lines) != expected
         if expected:
             assert (faces == dataset.images[rows[[2, 0]]]).all()
+
+
+@pytest.mark.parametrize("n", [7, 140])
+def test_charts_fill_their_image_with_few_faces_too(tmp_path, n):
+    save_scores(predict(n=n), tmp_path / "scores.png")
+    curves = [{"epoch": e, "train_loss": 1, "validation_loss": 1, "validation_accuracy": 0.5} for e in range(2)]
+    save_curves(curves, tmp_path / "curves.png", before=0.7)
+    for name in ("scores.png", "curves.png"):
+        with Image.open(tmp_path / name) as image:
+            has_ink = (np.asarray(image.convert("L")) < 250).any(axis=0)
+        assert has_ink.mean() > 0.7
 
 
 def test_quadrants_are_named_by_the_planes_axes():
