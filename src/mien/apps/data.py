@@ -112,10 +112,11 @@ def init(
     """
     import shlex
 
-    from mien.core.expressions import LabelSet
+    from mien.core.expressions import LabelSet, tidy
     from mien.data.dataset import SPLITS
 
-    names = LabelSet.of([word for word in labels.split(",") if word.strip()]).names
+    words = [word for word in labels.split(",") if word.strip()]
+    names = LabelSet.of(words).names
     if len(names) < 2:
         raise DataError(f"--labels '{labels}' names {len(names)} labels; expected two or more, as angry,happy.")
     _check_empty(folder)
@@ -128,6 +129,9 @@ def init(
         (folder / "README.md").write_text(guide, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder} cannot be made ({error.strerror or error}).") from None
+    for word, name in zip(words, names, strict=True):
+        if tidy(word).casefold() != name.casefold():
+            typer.echo(f"note: label {tidy(word)} is read as {name}", err=True)
     typer.echo(f"Made {len(targets)} label folders and README.md in {folder}.")
 
 
@@ -167,5 +171,6 @@ def _findings(report: DataReport) -> list[str]:
         lines.append(f"Images rejected as non-faces by annotators: {report.not_face}")
     lines.append(f"Votes of several annotators: {'yes' if report.has_votes else 'no'}")
     lines += [f"Label '{name}' is not '{near}': is it misspelt?" for name, near in misspelt(report.labels).items()]
+    lines += [f"Note: {note}" for note in report.notes]
     lines.append(f"Fingerprint: {report.fingerprint}")
     return lines

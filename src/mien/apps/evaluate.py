@@ -127,6 +127,8 @@ def _measured(
 def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:
     from mien.core.text import count
 
+    for note in faces.notes:
+        typer.echo(f"note: {note}", err=True)
     if faces.is_drawn:
         which = "all" if split == "all" else f"split '{split}', drawn from {count(len(faces), 'image')}"
         typer.echo(f"The data are not divided: scored {count(n, 'image')} ({which}). See --split.", err=True)

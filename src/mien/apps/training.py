@@ -97,7 +97,8 @@ def settle_steps(recipe: Recipe, dataset: FaceDataset, choices: Choices) -> Reci
     # a recipe without files was written for the images that it makes
     adapted = adapt_steps(recipe, images if choices.data else 0, _chosen(choices))
     near = misspelt(dataset.label_set.names).items()
-    show_notes((*adapted.notes, *(f"label '{name}' is not '{other}'; is it misspelt?" for name, other in near)))
+    misspelt_notes = (f"label '{name}' is not '{other}'; is it misspelt?" for name, other in near)
+    show_notes((*dataset.notes, *adapted.notes, *misspelt_notes))
     return adapted.recipe
 
 

@@ -66,6 +66,11 @@ LONGEST_NAME = 40
 KNOWN = tuple(e.value for e in Expression)
 
 
+def tidy(word: str) -> str:
+    """Return a word with single blanks and composed letters, which file systems write differently."""
+    return unicodedata.normalize("NFC", " ".join(word.split()))
+
+
 def canonical(word: str) -> str:
     """Return a label's name: one of the eight expressions for its name or a synonym, else the word itself.
 
@@ -74,7 +79,7 @@ def canonical(word: str) -> str:
     >>> canonical(" Anger"), canonical("wide  awake")
     ('angry', 'wide awake')
     """
-    name = unicodedata.normalize("NFC", " ".join(word.split()))
+    name = tidy(word)
     key = name.lower()
     return SYNONYMS[key].value if key in SYNONYMS else key if key in KNOWN else name
 

@@ -25,6 +25,7 @@ class DataReport:
         not_face: Images that annotators rejected as non-faces; None if unknown.
         has_votes: Whether the votes of several annotators are known.
         fingerprint: `FaceDataset.fingerprint`.
+        notes: `FaceDataset.notes`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DataReport:
     not_face: int | None
     has_votes: bool
     fingerprint: str
+    notes: tuple[str, ...]
 
 
 def check(dataset: FaceDataset) -> DataReport:
@@ -52,4 +54,5 @@ def check(dataset: FaceDataset) -> DataReport:
         not_face=None if dataset.is_face is None else int(np.count_nonzero(~dataset.is_face)),
         has_votes=dataset.votes is not None,
         fingerprint=dataset.fingerprint,
+        notes=dataset.notes,
     )

@@ -41,6 +41,8 @@ class FaceDataset:
         is_drawn: The validation images were drawn from the training images, because the data have none.
         unclear: Images that the data set's own rule leaves out, with their most frequent label; they are scored beside
             the others, and never trained on. None: the data set has no such rule.
+        folder: The name of the folder, for data sets that have no name of their own; "" for others.
+        notes: What the user should know of how the files were read, one sentence each.
 
     Raises:
         DataError: The lengths of the arrays differ, or a label or split is unknown.
@@ -57,6 +59,8 @@ class FaceDataset:
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     is_drawn: bool = False
     unclear: FaceDataset | None = None
+    folder: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)

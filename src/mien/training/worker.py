@@ -138,6 +138,8 @@ class Worker:
         if self.loaded is None or self.loaded[0] != key:
             self.loaded = None  # free the previous images first: at 224 pixels they take gigabytes
             self.loaded = key, load_faces(recipe, self.data)
+            for note in self.loaded[1].notes:
+                self.report(f"note: {note}")
         return divide(self.loaded[1], recipe.data.make_protocol(recipe.training.seed))
 
     def _clear_memory(self) -> None:

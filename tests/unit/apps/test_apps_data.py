@@ -41,6 +41,13 @@ def test_check_prints_counts_and_findings(drawn: Path) -> None:
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["happy", "3", "2", "5"]
 
 
+def test_check_names_folders_that_are_read_as_one_label(drawn: Path) -> None:
+    (drawn / "train" / "sad").rename(drawn / "train" / "joy")
+    note = "folders happy and joy are both read as happy"
+    assert f"Note: {note}\n" in run("check", drawn).stdout
+    assert json.loads(run("check", drawn, "--json").stdout)["notes"] == [note]
+
+
 def test_check_prints_one_json_object(drawn: Path) -> None:
     result = run("check", drawn, "--json")
     report = json.loads(result.stdout)
@@ -69,6 +76,7 @@ def test_init_makes_one_folder_per_label_and_a_guide(tmp_path: Path) -> None:
     result = run("init", folder, "--labels", "happiness, sad,contempt")
     assert result.exit_code == 0
     assert f"Made 3 label folders and README.md in {folder}." in result.stdout
+    assert result.stderr == "note: label happiness is read as happy\n"
     assert sorted(entry.name for entry in folder.iterdir()) == ["README.md", "contempt", "happy", "sad"]
     guide = (folder / "README.md").read_text()
     assert "happy, sad, contempt" in guide
@@ -80,11 +88,11 @@ def test_init_makes_one_folder_per_label_and_a_guide(tmp_path: Path) -> None:
 def test_init_with_splits_is_read_once_images_are_in_it(drawn: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ours"
     assert "Made 21 label folders" in run("init", folder, "--splits").stdout
-    for name in ("train/angry/0000.png", "validation/angry/0021.png"):
+    for name in ("train/angry/0000.png", "validation/angry/0021.png", "train/sad/0012.png"):
         (folder / name).write_bytes((drawn / name).read_bytes())
     report = json.loads(run("check", folder, "--json").stdout)
     assert report["name"] == "folder"
-    assert report["counts"] == {"train": {"angry": 1}, "validation": {"angry": 1}}
+    assert report["counts"] == {"train": {"angry": 1, "sad": 1}, "validation": {"angry": 1, "sad": 0}}
 
 
 @pytest.mark.parametrize(

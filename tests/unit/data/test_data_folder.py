@@ -42,6 +42,9 @@ def test_a_folder_of_folders_with_images_is_detected(tmp_path: Path, add: AddIma
     add("calm/a.png")
     with pytest.raises(DataError, match="No data set found"):
         registry.detect(tmp_path)
+    (tmp_path / "calm").rename(tmp_path / "joy")  # a name that is known does not make one label enough
+    with pytest.raises(DataError, match="No data set found"):
+        registry.detect(tmp_path)
     add("cross/a.png")
     (tmp_path / "notes").mkdir()
     assert registry.detect(tmp_path) == "folder"
@@ -62,6 +65,7 @@ def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, 
     for i in range(5):
         add(f"train/fear/{i}.png")
         add(f"test/fear/{i}.png")
+    add("test/sad/0.png")
     assert {s: c["fear"] for s, c in registry.load("folder", tmp_path).counts().items()} == {
         "train": 4,
         "validation": 1,
@@ -73,11 +77,50 @@ def test_test_folder_stays_test_and_validation_comes_from_train(tmp_path: Path, 
 
 def test_hidden_files_and_litter_are_skipped(tmp_path: Path, add: AddImage) -> None:
     add("angry/a.png")
+    add("sad/a.png")
     (tmp_path / ".mien-cache").mkdir()
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "angry" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "angry" / "Thumbs.db").write_bytes(b"x")
-    assert len(registry.load("folder", tmp_path)) == 1
+    assert len(registry.load("folder", tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (["happy", "joy", "sad"], ["folders happy and joy are both read as happy"]),
+        (["happy", "joy", "happiness", "sad"], ["folders happiness, happy and joy are all read as happy"]),
+        (["Calm", "calm", "sad"], ["folders Calm and calm are both read as Calm"]),
+        (["train/happy", "validation/joy", "train/sad"], ["folders happy and joy are both read as happy"]),
+        (["joy", "Fearful", "Smile"], ["folder Fearful is read as fear", "folder joy is read as happy"]),
+        (["train/Joy", "validation/joy", "train/sad"], ["folder Joy is read as happy"]),
+        (["Angry", "Smile"], []),
+        (["train/Calm", "validation/calm", "train/ SAD"], []),
+    ],
+)
+def test_folders_read_as_another_label_are_named(
+    tmp_path: Path, add: AddImage, names: list[str], notes: list[str]
+) -> None:
+    for name in names:
+        add(f"{name}/a.png")
+    assert sorted(registry.load("folder", tmp_path).notes) == sorted(notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["happy", "joy"],
+            r"2 images of one label, happy \(folders happy and joy are both read as happy\); expected two",
+        ),
+        (["joy"], r"1 image of one label, happy \(folder joy is read as happy\); expected two labels or more"),
+        (["train/sad", "test/sad"], "2 images of one label, sad; expected two labels or more"),
+    ],
+)
+def test_one_label_is_an_error(tmp_path: Path, add: AddImage, names: list[str], expected: str) -> None:
+    for name in names:
+        add(f"{name}/a.png")
+    assert_refused("folder", tmp_path, expected)
 
 
 @pytest.mark.parametrize(

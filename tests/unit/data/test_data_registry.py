@@ -36,7 +36,7 @@ def test_unknown_name_suggests_the_nearest() -> None:
         (("icml_face_data.csv",), "fer2013"),
         (("fer2013.csv", "fer2013new.csv"), "fer2013"),
         (("train/angry/a.png",), "folder"),
-        (("Anger/a.png",), "folder"),
+        (("Anger/a.png", "Joy/a.png"), "folder"),
         (("data/faces.csv",), "fer2013"),
         (("data/fer2013new.csv",), "ferplus"),
     ],
