@@ -158,7 +158,13 @@ class TestOwnImages:
         steps = images // training.batch_size * adapted.recipe.schedule.epochs
         assert 1 / (1 - training.ema_decay) <= 0.06 * steps + 1
         assert not training.use_compile or steps >= 2000
-        assert re.search(rf"{images:,} training images give \d+ steps? an epoch", adapted.notes[0])
+        given = f"{images:,} training images"
+        if images < before.batch_size:
+            smaller = r"using batches of \d+: [1-9]\d* steps? an epoch"
+            expected = f"{given} are fewer than a batch of {before.batch_size}; {smaller}"
+        else:
+            expected = rf"{given} give [1-9]\d* steps? an epoch in batches of {before.batch_size}"
+        assert re.match(expected, adapted.notes[0])
 
     def test_many_images_change_nothing(self):
         for name in ("default", "finetune", "resnet18/fer2013"):
@@ -212,6 +218,37 @@ class TestOwnImages:
         with pytest.raises(DataError, match=f"holds no data set.*'{recipe.data.dataset}'") as caught:
             adapt_dataset(recipe, tmp_path, ())
         assert len(str(caught.value)) < 400
+
+    @pytest.mark.parametrize(
+        ("folders", "expected"),
+        [
+            (("calm/1", "cross/1"), "(calm 1 and cross 1), and none for validation; expected 2 images of each label"),
+            (("happy/3", "joy/3"), "(folders happy and joy are both read as happy); expected two labels or more"),
+            (("joy/5",), "holds no data set. The recipe trains on 'folder'"),
+            (("train/calm/3", "test/cross/3"), "training images of one label only (calm 2); expected two or more"),
+        ],
+    )
+    def test_too_few_images_or_labels_end_before_the_start(self, mien, recipe_file, tmp_path, folders, expected):
+        """The error names what is needed; nothing is said of steps and nothing is written."""
+        for folder in folders:
+            name, each = folder.rsplit("/", 1)
+            write_faces(tmp_path / "own" / Path(name).parent, (Path(name).name,), int(each))
+        words = ("--set", "data.dataset=folder") if len(folders) > 1 else ()
+        recipe = "finetune" if len(folders) == 1 else recipe_file
+        code, _, said = mien("train", recipe, "--data", tmp_path / "own", "--out", tmp_path / "run", *words)
+        assert code == 1
+        assert expected in said
+        assert said.count("\n") == 1
+        assert not (tmp_path / "run").exists()
+
+    def test_what_the_names_of_folders_mean_is_said(self, mien, recipe_file, tmp_path):
+        own = write_faces(tmp_path / "own", ("joy", "calm"), 6)
+        (own / "tense").mkdir()
+        shutil.copy(next((own / "calm").iterdir()), own / "tense")
+        code, _, said = mien("train", recipe_file, "--data", own, "--out", tmp_path / "run", "--epochs", 1)
+        assert code == 0, said
+        assert "note: folder joy is read as happy\n" in said
+        assert "note: label 'tense' has no images in validation\n" in said
 
     def test_folds_score_every_image(self, mien, recipe_file, tmp_path):
         own = write_faces(tmp_path / "own", OWN[:2], 10)

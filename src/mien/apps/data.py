@@ -1,4 +1,4 @@
-"""`mien data`: check a data set, start one of your own, or draw one."""
+"""`mien data`: check a data set, start one of your own, draw one, or list what is recognized."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ Then check the data before training on them:
     mien train default --data {folder} --set data.dataset=folder --set data.ferplus_weight=0
 """
 
-app = typer.Typer(help="Check a data set, start your own, or draw one.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Check a data set, start your own, draw one, or list what is recognized.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command()
@@ -72,6 +76,16 @@ def check(
     console.print(f"{path}: {report.name}, {report.n} images, read as {shape}")
     console.print(_counts_table(report))
     console.print("\n".join(_findings(report)))
+
+
+@app.command(name="list")
+def list_layouts(plugin: PluginFiles = None) -> None:
+    """List the data sets and the files that each is read from."""
+    from mien.data import registry
+
+    load_plugin_files(plugin)
+    for name in registry.names():
+        typer.echo(f"{name}: {registry.expects(name)}")
 
 
 @app.command()

@@ -89,16 +89,28 @@ def settle_overrides(choices: Choices, *, folds: bool) -> tuple[str, ...]:
 
 
 def settle_steps(recipe: Recipe, dataset: FaceDataset, choices: Choices) -> Recipe:
-    """Return the recipe with settings for its number of training images, and print what changed."""
+    """Return the recipe with settings for its number of training images, and print what changed.
+
+    Raises:
+        DataError: There are too few images.
+    """
     from mien.core.expressions import misspelt
     from mien.recipes.adaptation import adapt_steps
+    from mien.training.loading import check_images
 
+    check_images(recipe, dataset)
     images = int((dataset.splits == recipe.data.train_split).sum())
     # a recipe without files was written for the images that it makes
     adapted = adapt_steps(recipe, images if choices.data else 0, _chosen(choices))
     near = misspelt(dataset.label_set.names).items()
     misspelt_notes = (f"label '{name}' is not '{other}'; is it misspelt?" for name, other in near)
-    show_notes((*dataset.notes, *adapted.notes, *misspelt_notes))
+    lacking = (
+        f"label '{name}' has no images in {split}"
+        for split in dict.fromkeys((recipe.data.train_split, recipe.data.validation_split))
+        for name, number in dataset.counts()[split].items()
+        if not number
+    )
+    show_notes((*dataset.notes, *lacking, *misspelt_notes, *adapted.notes))
     return adapted.recipe
 
 

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from mien.core.errors import DataError
 from mien.core.plugins import Table, make_table, modules_of
+from mien.core.text import count
 from mien.data.dataset import FaceDataset
+from mien.data.label_files import list_folders, list_images
 from mien.data.options import LoadOptions
 
 ENTRY_POINTS = "mien.data"
@@ -56,7 +58,7 @@ def detect(path: Path) -> str:
     If several fit, it is a plug-in's, then the first by name; "folder", which fits many, is the last.
 
     Raises:
-        DataError: The path does not exist or no adapter fits; the message lists what each expects.
+        DataError: The path does not exist or no adapter fits; the message says what was found there.
     """
     _check_exists(path)
     order = sorted(names(), key=lambda name: (name in _built_in(), name == ANY_FOLDER, name))
@@ -64,8 +66,10 @@ def detect(path: Path) -> str:
     for name, adapter in adapters.items():
         if adapter.matches(path):
             return name
-    expected = "; ".join(f"{name}: {adapter.EXPECTS}" for name, adapter in adapters.items() if adapter.NEEDS_PATH)
-    raise DataError(f"No data set found at {path}. Expected one of - {expected}.")
+    raise DataError(
+        f"No data set found at {path} ({_describe(path)}). Expected a folder for each label, two labels or more"
+        " (angry/1.jpg, happy/1.jpg), or a data set named with --dataset; `mien data list` lists their layouts."
+    )
 
 
 def fits(name: str, path: Path) -> bool:
@@ -110,6 +114,12 @@ def needs_path(name: str) -> bool:
 
 def _find(name: str) -> Adapter:
     return table().load(name, DataError)
+
+
+def _describe(path: Path) -> str:
+    if not path.is_dir():
+        return "a file"
+    return f"{count(len(list_images(path)), 'image')} and {count(len(list_folders(path)), 'folder')} in it"
 
 
 def _check_exists(path: Path) -> None:

@@ -81,7 +81,7 @@ def _detect(data: Path, expected: str) -> str:
     except DataError:
         raise DataError(
             f"{data} holds no data set. The recipe trains on '{expected}': {expects(expected)}. "
-            "`mien data check` lists all layouts."
+            "`mien data list` lists all layouts."
         ) from None
 
 
@@ -100,13 +100,22 @@ def adapt_steps(recipe: Recipe, images: int, chosen: Collection[str]) -> Adapted
     if images // batch < FEW_STEPS:
         changes |= _smaller_batches(recipe, images, chosen)
         size = changes.get("training.batch_size", batch)
-        few = f"{count(images, 'training image')} give {count(images // batch, 'step')} an epoch in batches of {batch}"
-        notes.append(f"{few}; using batches of {size}: {count(images // size, 'step')}" if size != batch else few)
+        notes.append(_describe_steps(images, batch, size))
     changes |= _length_changes(recipe, max(images // changes.get("training.batch_size", batch), 1))
     changes = {key: value for key, value in changes.items() if key not in chosen}
     if changes:
         notes.append(f"for so few steps: {', '.join(f'{key}={_show(value)}' for key, value in changes.items())}")
     return Adapted(_replace(recipe, changes), tuple(notes))
+
+
+def _describe_steps(images: int, batch: int, size: int) -> str:
+    """Return how many steps an epoch has in batches of the recipe's size, and in those of the size that is used."""
+    given, steps = count(images, "training image"), count(images // size, "step")
+    if images < batch:
+        few, many = f"{given} {'is' if images == 1 else 'are'} fewer than a batch of {batch}", f"{steps} an epoch"
+    else:
+        few, many = f"{given} give {count(images // batch, 'step')} an epoch in batches of {batch}", steps
+    return few if size == batch else f"{few}; using batches of {size}: {many}"
 
 
 def _smaller_batches(recipe: Recipe, images: int, chosen: Collection[str]) -> dict[str, Any]:

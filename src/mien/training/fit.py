@@ -25,6 +25,7 @@ from mien.training.checkpoints import MovableCheckpoint
 from mien.training.classifier import fit_classifier, is_start_kept, save_start
 from mien.training.faces import Faces, class_counts, make_faces, measure_input
 from mien.training.hardware import precision_here
+from mien.training.loading import check_images
 from mien.training.processes import check_folder, check_processes, is_first_process, note
 from mien.training.progress import Progress
 from mien.training.recording import RecordKeeper, check_teachers, continue_record, new_record
@@ -70,7 +71,7 @@ def fit(  # noqa: PLR0913 - the recipe, its inputs and how to run it
     L.seed_everything(recipe.training.seed, verbose=False)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
-    dataset.require_split(recipe.data.scored_split)  # hours of training would be lost without it
+    check_images(recipe, dataset)  # hours of training would be lost without the images to score
     siblings = count_siblings(dataset, recipe.data.train_split, recipe.data.scored_split)
     if warning := describe_siblings(siblings, recipe.data.scored_split):
         note(warning)

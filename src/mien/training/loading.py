@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.core.errors import DataError
+from mien.core.text import listed
 from mien.data.dataset import FaceDataset
 from mien.data.options import LoadOptions
 from mien.data.protocols import divide
@@ -36,6 +37,24 @@ def check_data(recipe: Recipe, path: Path | None) -> None:
     if path is None and needs_path(recipe.data.dataset):
         name = recipe.data.dataset
         raise DataError(f"The recipe trains on the data set '{name}': name it with --data PATH ({expects(name)}).")
+
+
+def check_images(recipe: Recipe, dataset: FaceDataset) -> None:
+    """Raise `DataError` if there are too few images: a split has none, or fewer than two labels can be learned."""
+    data, counts = recipe.data, dataset.counts()
+    train = {label: images for label, images in counts.get(data.train_split, {}).items() if images}
+    shown = listed([f"{label} {images}" for label, images in train.items()])
+    if train and data.validation_split not in counts and max(train.values()) < 2:
+        raise DataError(
+            f"Data set '{dataset.name}' has one training image of each label ({shown}), and none for validation;"
+            " expected 2 images of each label at least, and a few dozen for a useful model."
+        )
+    for split in (data.train_split, data.validation_split, data.scored_split):
+        dataset.require_split(split)
+    if len(train) < 2:
+        raise DataError(
+            f"Data set '{dataset.name}' has training images of one label only ({shown}); expected two or more."
+        )
 
 
 def make_options(recipe: Recipe) -> LoadOptions:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from mien.apps.data import app
 from mien.core.errors import DataError
 from mien.core.plugins import plugin_files
+from mien.data import registry
 
 
 def run(*arguments: str | Path) -> Result:
@@ -56,6 +57,12 @@ def test_check_prints_one_json_object(drawn: Path) -> None:
     assert report["counts"]["train"]["fear"] == 3
     assert report["duplicates"][0] == {"split": "train", "of_split": "train", "duplicates": 0, "conflicting": 0}
     assert report["constant"] == 0
+
+
+def test_list_has_a_line_for_each_data_set() -> None:
+    lines = run("list").stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == registry.names()
+    assert all(registry.expects(name) in line for name, line in zip(registry.names(), lines, strict=True))
 
 
 def test_check_reads_a_data_set_of_a_plugin_file(drawn: Path, tmp_path: Path) -> None:

@@ -48,10 +48,30 @@ def test_detect_by_content(tmp_path: Path, make: tuple[str, ...], expected: str)
     assert registry.detect(tmp_path / make[0] if make[0].startswith("data/") else tmp_path) == expected
 
 
-def test_detect_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"No data set found at .* fer2013: .*; ferplus: .*; folder: ") as caught:
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ((), "0 images and 0 folders in it"),
+        (("1.jpg", "2.PNG", "notes.txt"), "2 images and 0 folders in it"),
+        (("all/1.jpg",), "0 images and 1 folder in it"),
+    ],
+)
+def test_detect_says_briefly_what_it_found_and_what_is_expected(
+    tmp_path: Path, files: tuple[str, ...], expected: str
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=rf"No data set found at .* \({expected}\)\. Expected .*--dataset") as caught:
         registry.detect(tmp_path)
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 250
     assert "\n" not in str(caught.value)
+
+
+def test_detect_of_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"notes\.txt \(a file\)"):
+        registry.detect(tmp_path / "notes.txt")
 
 
 def test_missing_path_is_one_clear_line(tmp_path: Path) -> None:
