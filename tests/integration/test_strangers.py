@@ -312,7 +312,7 @@ class TestScoresOfFewerLabels:
         scores, _ = self.evaluate(mien, model, data, "--labels-of-data")
         assert (scores["accuracy"], scores["labels"]) == (1.0, ["angry", "happy"])
         assert scores["left_out"] == ["disgust", "fear", "sad", "surprise", "neutral"]
-        file = data.parent / "predictions-tiny-folder-all.npz"
+        file = data.parent / "predictions-tiny-folder-data-all.npz"
         assert Predictions.load(file).left_out == tuple(scores["left_out"])
         _, printed, _ = mien("score", file)
         assert "labels disgust, fear, sad, surprise, neutral are left out, which flatters it." in " ".join(
@@ -353,7 +353,7 @@ class TestScoresOfFewerLabels:
         card = dataclasses.replace(tiny_card(reject_threshold=None), name="eight", labels=eight)
         self.evaluate(mien, model, data)
         self.evaluate(mien, make_model(card, outputs=8, name="eight.onnx"), data)
-        files = [data.parent / f"predictions-{name}-folder-all.npz" for name in ("tiny", "eight")]
+        files = [data.parent / f"predictions-{name}-folder-data-all.npz" for name in ("tiny", "eight")]
         code, printed, err = mien("compare", *files, "--json")
         assert code == 0, err
         assert json.loads(printed)["first"]["accuracy"] == 0.5

@@ -53,8 +53,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Score a model, or the mean of several, on a data set.
 
     Scores the split twice: all images, and those without a duplicate in the training split. Writes a predictions file,
-    which `mien score` reads, to --out (default: current folder). Its name is predictions-MODEL-DATASET-SPLIT.npz; MODEL
-    includes the ablation and the seed of the training run. An ensemble averages its members' probabilities.
+    which `mien score` reads, to --out (default: current folder). Its name is predictions-MODEL-DATASET-SPLIT.npz. MODEL
+    includes the ablation and the seed of the training run; DATASET includes the folder's name if the data are a folder
+    of your own. An ensemble averages its members' probabilities.
     """
     from mien.apps.score_tables import show_members, show_scores
     from mien.core.errors import DataError
@@ -92,6 +93,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if measure:
         predictions = _measured(predictions, *pairs[0], split or "", sheet)
     path = out / _file_name(name, predictions)
+    replaced = ", in place of those of other images" if _holds_other_images(path, predictions) else ""
     predictions.save(path)
     scores = compute_scores(predictions) | of_members
     scores |= score_plain_argmax(pairs, split or "", predictions, views=chosen_views)
@@ -100,7 +102,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     else:
         show_scores(scores)
         show_members(**of_members)
-    typer.echo(f"Predictions: {path}", err=True)
+    typer.echo(f"Predictions: {path}{replaced}", err=True)
     if plot:
         save_scores(predictions, path.with_suffix(".png"))
         typer.echo(f"Chart: {path.with_suffix('.png')}", err=True)
@@ -200,9 +202,21 @@ def _name_of(model: str, recipe: Mapping[str, Any]) -> str:
     return "-".join(part for part in (model, recipe.get("ablation"), f"seed{seed}" if seed else None) if part)
 
 
+def _holds_other_images(path: Path, predictions: Predictions) -> bool:
+    """Return whether a file that will be replaced has predictions of other images: folders may share their name."""
+    from mien.core.errors import DataError
+
+    if not path.exists():
+        return False
+    try:
+        return type(predictions).load(path).fingerprint != predictions.fingerprint
+    except DataError:
+        return False
+
+
 def _file_name(name: str, predictions: Predictions) -> str:
     import re
 
-    parts = ["predictions", name, predictions.dataset, predictions.split]
+    parts = ["predictions", name, predictions.data_title, predictions.split]
     parts += [predictions.views] if predictions.views != "one" else []
     return "-".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts) + ".npz"

@@ -65,7 +65,7 @@ def show_scores(scores: dict[str, Any]) -> None:
     for key, name in CALIBRATION:
         rows.append((name, *(number(s[key], bounds=(s["intervals"] or {}).get(key)) for s in (scores, rest))))
     print_table(
-        f"{scores['model']} on {scores['dataset']}, {scores['split']}{views}{rule}",
+        f"{scores['model']} on {_where(scores)}{views}{rule}",
         ("", "all images", "without duplicates"),
         rows,
         caption=f"{INTERVALS} Duplicate: pixel-identical to an image of the training split.",
@@ -87,6 +87,13 @@ def show_scores(scores: dict[str, Any]) -> None:
     _show_confusion(scores, "Confusion, all images: rows are the annotation")
     if rest["n"] not in (0, scores["n"]):
         _show_confusion(rest, "Confusion, images without a duplicate")
+
+
+def _where(scores: Mapping[str, Any]) -> str:
+    """Return the data set and the split in words."""
+    from mien.evaluation.predictions import title_of
+
+    return f"{title_of(scores['dataset'], scores['folder'])}, {scores['split']}"
 
 
 def _scored_labels(scores: dict[str, Any]) -> str:
@@ -184,7 +191,7 @@ def _show_compared(compared: dict[str, Any], which: str) -> None:
         gap = None if row["first"] is None else row["second"] - row["first"]
         rows.append((f"{name}, {row['n']}", *(points(x, digits=1) for x in (row["first"], row["second"], gap))))
     print_table(
-        f"{compared['dataset']}, {compared['split']}, {which}: {compared['n']}",
+        f"{_where(compared)}, {which}: {compared['n']}",
         ("in %; classes: recall", *names, "difference"),
         rows,
         caption="Difference: second minus first. Brackets: 95 % paired bootstrap intervals.",
@@ -200,7 +207,7 @@ def show_robustness(measured: dict[str, Any]) -> None:
     """Print the accuracy kept under each corruption and severity."""
     clean = points(measured["clean"]["accuracy"], unit=" %")
     print_table(
-        f"{measured['model']} on {measured['dataset']}, {measured['split']}: clean {clean} of {measured['n']} faces",
+        f"{measured['model']} on {_where(measured)}: clean {clean} of {measured['n']} faces",
         ("corruption", *map(str, range(1, 6)), "mean"),
         (
             (name, *(points(kept, digits=1) for kept in (*(point["kept"] for point in curve["points"]), curve["kept"])))

@@ -69,7 +69,7 @@ def compare(first: Predictions, second: Predictions) -> dict[str, Any]:
     rest: dict[str, Any] = dict.fromkeys(compared) | {"n": 0}
     if keep.any():
         rest = _compare_images(first.subset(keep), second.subset(keep))
-    origin = {"dataset": first.dataset, "split": first.split}
+    origin = {"dataset": first.dataset, "folder": first.folder, "split": first.split}
     same = first.fingerprint == second.fingerprint
     return {**origin, "same_fingerprint": same, **compared, "without_duplicates": rest}
 
@@ -91,6 +91,10 @@ def _check_same_images(first: Predictions, second: Predictions) -> None:
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
             raise DataError(f"The files are of different images: {name} {one} and {other}; predict the same split.")
+    if not first.is_of_same_data(second):
+        raise DataError(
+            f"The files are of different images: folder {first.folder} and {second.folder}; predict the same folder."
+        )
     for one, other in ((first, second), (second, first)):
         if missing := set(one.left_out) & set(other.label_set.names):
             raise DataError(

@@ -123,6 +123,7 @@ def make_predictions(  # noqa: PLR0913 - where the scores come from
         left_out=others if labels_of_data else (),
         model=card.name,
         dataset=dataset.name,
+        folder=dataset.folder,
         split=split,
         fingerprint=chosen.fingerprint,
         is_duplicate=duplicate_mask(dataset, train_split)[inside],

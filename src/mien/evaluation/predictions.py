@@ -50,6 +50,7 @@ class Predictions:
         selection: How the model's weights were chosen, from its card; "" if unknown.
         views: The views of each face: "one", "flip" or "ten-crop".
         left_out: The model's labels that are not scored, because the data set lacks them.
+        folder: The name of the data set's folder, if it has no name of its own; "" for others.
         metadata: The data set's metadata by column, (n,) texts; "" if unknown.
     """
 
@@ -66,6 +67,7 @@ class Predictions:
     selection: str = ""
     views: str = "one"
     left_out: tuple[str, ...] = ()
+    folder: str = ""
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,16 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def data_title(self) -> str:
+        """The data set in words: its name, and its folder's if all such data sets share the name."""
+        return title_of(self.dataset, self.folder)
+
+    def is_of_same_data(self, other: Predictions) -> bool:
+        """Return whether both are of one data set, by its name and its folder's; older files do not name the folder."""
+        is_same_folder = self.folder == other.folder or "" in (self.folder, other.folder)
+        return self.dataset == other.dataset and (is_same_folder or self.fingerprint == other.fingerprint)
 
     def without_duplicates(self) -> Predictions:
         """Return the predictions of the images without a pixel-identical image in the training split."""
@@ -118,7 +130,7 @@ class Predictions:
         """
         path = Path(path)
         about = {"format": FORMAT, "label_names": self.label_set.names, "metadata": list(self.metadata)}
-        about |= {name: getattr(self, name) for name in (*ORIGIN, "views", "left_out")}
+        about |= {name: getattr(self, name) for name in (*ORIGIN, "folder", "views", "left_out")}
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in TYPES}
         arrays |= {"paths": np.array(self.paths, dtype=np.str_), "about": np.array(json.dumps(about))}
         arrays |= {f"{COLUMN}{i}": values.astype(np.str_) for i, values in enumerate(self.metadata.values())}
@@ -144,7 +156,7 @@ class Predictions:
             for name, kind in TYPES.items():
                 if arrays[name].dtype != kind:
                     raise DataError(f"{name} is {arrays[name].dtype}, not {np.dtype(kind)}")
-            # older files have neither views, labels left out nor metadata
+            # older files have neither folder, views, labels left out nor metadata
             columns = enumerate(about.get("metadata", ()))
             fields: dict[str, Any] = {name: arrays[name] for name in TYPES}
             fields |= {name: str(about[name]) for name in ORIGIN}
@@ -152,12 +164,22 @@ class Predictions:
                 **fields,
                 label_set=LabelSet.of(about["label_names"]),
                 paths=tuple(str(path) for path in arrays["paths"]),
+                folder=str(about.get("folder", "")),
                 views=str(about.get("views", "one")),
                 left_out=tuple(map(str, about.get("left_out", ()))),
                 metadata={str(column): arrays[f"{COLUMN}{i}"].astype(np.str_) for i, column in columns},
             )
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path} is not {KIND} ({error}).") from None
+
+
+def title_of(dataset: str, folder: str) -> str:
+    """Return a data set's name, with its folder's if it has no name of its own.
+
+    >>> title_of("fer2013", ""), title_of("folder", "photos")
+    ('fer2013', 'folder photos')
+    """
+    return f"{dataset} {folder}".rstrip()
 
 
 def _check_values(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:

@@ -66,6 +66,7 @@ def measure_robustness(  # noqa: PLR0913 - the options, by name
     return {
         "model": clean.model,
         "dataset": clean.dataset,
+        "folder": clean.folder,
         "split": split,
         "fingerprint": clean.fingerprint,
         "selection": clean.selection,

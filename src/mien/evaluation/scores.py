@@ -52,11 +52,11 @@ def score_calibrated(predictions: Predictions, fitted_on: Predictions | None = N
     """
     if fitted_on is None:
         fitted_on, scored = _halves(predictions)
-        source = f"every second image of each label of {predictions.dataset}, {predictions.split}"
+        source = f"every second image of each label of {predictions.data_title}, {predictions.split}"
     else:
         _check_apart(predictions, fitted_on)
         scored = predictions
-        source = f"{fitted_on.dataset}, {fitted_on.split}"
+        source = f"{fitted_on.data_title}, {fitted_on.split}"
     columns = scored.label_set.columns_from(fitted_on.label_set)
     labels = np.argsort(columns)[fitted_on.labels]
     logits = _log(fitted_on.probabilities[:, columns]).astype(np.float32)
@@ -88,7 +88,7 @@ def _check_apart(predictions: Predictions, fitted_on: Predictions) -> None:
             f" {', '.join(predictions.label_set.names)}; fit it on predictions with the same labels."
         )
     shared = len(np.intersect1d(predictions.rows, fitted_on.rows))
-    if shared and predictions.dataset == fitted_on.dataset:
+    if shared and predictions.is_of_same_data(fitted_on):
         raise DataError(
             f"{shared} of {len(predictions)} images would be both fitted on and scored; give the predictions of another"
             " split, or 'half' to fit on one half and score the other."
@@ -113,7 +113,7 @@ def _score_images(predictions: Predictions) -> dict[str, Any]:
     counts = metrics.confusion(labels, metrics.predicted(probabilities), len(names))
     per_class = metrics.per_class(counts)
     return {
-        **{name: getattr(predictions, name) for name in (*ORIGIN, "views")},
+        **{name: getattr(predictions, name) for name in (*ORIGIN, "folder", "views")},
         "left_out": list(predictions.left_out),
         "n": len(predictions),
         **{name: float(value) for name, value in metrics.main_scores(counts).items()},

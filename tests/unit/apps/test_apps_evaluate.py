@@ -20,7 +20,7 @@ from mien.inference.model import OnnxModel, Scores
 
 # an order that no data set has, so that labels matched by number would show
 LABELS = ("sad", "contempt", "happy")
-FILE = "predictions-tiny-net-folder-validation.npz"
+FILE = "predictions-tiny-net-folder-faces-validation.npz"
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -81,13 +81,42 @@ def test_scores_and_predictions_file(data: Path, tmp_path: Path) -> None:
 
 def test_tables(data: Path, tmp_path: Path) -> None:
     result = invoke("evaluate", "m", "--data", data, "--out", tmp_path)
-    for text in ("tiny/net on folder, validation", "80.00 %", "100.00 %", "[", "recall", "66.7", "Confusion"):
+    for text in ("tiny/net on folder faces, validation", "80.00 %", "100.00 %", "[", "recall", "66.7", "Confusion"):
         assert text in result.stdout
     assert "predictions-tiny-net" in result.stderr
     assert result.stdout == invoke("score", tmp_path / FILE).stdout
     for name in ("happy/1", "happy/2", "sad/1", "sad/2"):
         (data / f"validation/{name}.png").unlink()
     assert "without duplicates" in invoke("evaluate", "m", "--data", data, "--out", tmp_path).stdout
+
+
+def test_folders_of_their_own_have_files_of_their_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    data.rename(tmp_path / "our faces")
+    write_face(tmp_path / "others/happy/0.png", "happy", 1)
+    write_face(tmp_path / "others/sad/0.png", "happy", 1)
+    monkeypatch.chdir(tmp_path / "others")
+    for folder in (tmp_path / "our faces", "."):
+        invoke("evaluate", "m", "--data", folder, "--out", out)
+    files = {path.name: Predictions.load(path) for path in out.iterdir()}
+    assert {name: len(saved) for name, saved in files.items()} == {
+        "predictions-tiny-net-folder-our-faces-validation.npz": 5,
+        "predictions-tiny-net-folder-others-all.npz": 2,
+    }
+    assert {(saved.dataset, saved.folder) for saved in files.values()} == {
+        ("folder", "our faces"),
+        ("folder", "others"),
+    }
+
+
+def test_predictions_of_other_images_are_not_replaced_in_silence(data: Path, tmp_path: Path) -> None:
+    words = ("evaluate", "m", "--out", tmp_path, "--data")
+    assert "in place of" not in invoke(*words, data).stderr
+    assert "in place of" not in invoke(*words, data).stderr
+    write_face(data / "validation/happy/0.png", "happy", 3)
+    assert f"{FILE}, in place of those of other images" in " ".join(invoke(*words, data).stderr.split())
 
 
 def test_the_file_names_ablation_and_seed_and_another_division_is_reported(
@@ -99,7 +128,7 @@ def test_the_file_names_ablation_and_seed_and_another_division_is_reported(
     monkeypatch.setattr(OnnxModel, "load", lambda *_, **__: other)
     assert "another division of folder" in invoke("evaluate", "m", "--data", data, "--out", tmp_path).stderr
     names = {path.name for path in tmp_path.glob("*.npz")}
-    assert names == {FILE, "predictions-tiny-net-plain-seed2-folder-validation.npz"}
+    assert names == {FILE, "predictions-tiny-net-plain-seed2-folder-faces-validation.npz"}
 
 
 def test_several_models_are_an_ensemble(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,11 +147,11 @@ def test_several_models_are_an_ensemble(data: Path, tmp_path: Path, monkeypatch:
     scores = json.loads(result.stdout)
     assert (scores["model"], scores["views"]) == ("tiny/net + other", "flip")
     assert scores["members"][1] == {"model": "other", "accuracy": 0.6}
-    assert len(list(tmp_path.glob("predictions-ensemble-of-2-*-folder-validation-flip.npz"))) == 1
+    assert len(list(tmp_path.glob("predictions-ensemble-of-2-*-folder-faces-validation-flip.npz"))) == 1
     single = json.loads(invoke("evaluate", "n", *words, "--json").stdout)
     assert "members" not in single
     table = invoke("evaluate", "m", "n", *words).stdout
-    assert "tiny/net + other on folder" in table
+    assert "tiny/net + other on folder faces" in table
     assert "Members, each alone" in table
 
 
@@ -157,5 +186,5 @@ def test_names_are_not_markup_and_stay_in_the_folder(
     hostile = PixelModel(*LABELS, name="[/x] ../[red]")
     monkeypatch.setattr(OnnxModel, "load", lambda *_, **__: hostile)
     out = tmp_path / "out"
-    assert "[/x] ../[red] on folder" in invoke("evaluate", "m", "--data", data, "--out", out).stdout
-    assert [p.name for p in out.iterdir()] == ["predictions-x-..-red-folder-validation.npz"]
+    assert "[/x] ../[red] on folder faces" in invoke("evaluate", "m", "--data", data, "--out", out).stdout
+    assert [p.name for p in out.iterdir()] == ["predictions-x-..-red-folder-faces-validation.npz"]

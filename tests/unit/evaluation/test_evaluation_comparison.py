@@ -89,6 +89,7 @@ def test_only_duplicates_and_another_fingerprint() -> None:
     [
         ({"split": "test"}, "split validation and test"),
         ({"dataset": "other"}, "dataset fer2013 and other"),
+        ({"folder": "others", "fingerprint": "x"}, "folder ours and others"),
         ({"rows": np.array([10, 11, 13])}, "2 of them shared"),
         ({"rows": np.array([10, 10, 11])}, "image twice"),
         ({"labels": np.array([0, 2, 2])}, "1 of 3 have other labels"),
@@ -97,6 +98,12 @@ def test_only_duplicates_and_another_fingerprint() -> None:
     ],
 )
 def test_different_images_are_refused(changes: dict[str, Any], text: str) -> None:
-    one = make([0, 1, 2], [0, 1, 2])
+    one = make([0, 1, 2], [0, 1, 2], folder="ours")
     with pytest.raises(DataError, match=text):
         compare(one, replace(one, **changes))
+
+
+@pytest.mark.parametrize("changes", [{"folder": "", "fingerprint": "x"}, {"folder": "renamed"}])
+def test_the_same_images_are_compared_whatever_their_folder_is_called(changes: dict[str, Any]) -> None:
+    one = make([0, 1, 2], [0, 1, 2], folder="ours")
+    assert compare(one, replace(one, **changes))["difference"]["accuracy"] == 0

@@ -16,7 +16,7 @@ from mien.evaluation.scores import score, score_calibrated
 
 MAIN = {"accuracy", "mean_class_accuracy", "macro_f1", "nll", "ece"}
 DETAILS = {"n", "brier", "top2", "top5", "weighted_f1", "per_class", "confusion", "labels", "intervals"}
-ORIGIN = {"left_out", "model", "dataset", "split", "selection", "views", "fingerprint"}
+ORIGIN = {"left_out", "model", "dataset", "folder", "split", "selection", "views", "fingerprint"}
 KEYS = MAIN | DETAILS | ORIGIN
 
 
@@ -105,3 +105,12 @@ def test_what_is_fitted_on_is_never_scored() -> None:
         score_calibrated(predictions, replace(predictions, label_set=LabelSet.of(["happy", "sad", "fear"])))
     with pytest.raises(DataError, match="needs 2 or more"):
         score_calibrated(predictions.subset(np.array([0])))
+
+
+def test_a_temperature_is_fitted_on_another_folder() -> None:
+    """Rows are counted in each folder anew, so equal ones say nothing of two folders."""
+    ours, others = (replace(overconfident(200, seed=i), dataset="folder", folder=str(i)) for i in (1, 2))
+    given = score_calibrated(ours, replace(others, fingerprint="x"))
+    assert given["fitted_on"] == "folder 2, validation"
+    with pytest.raises(DataError, match="both fitted on and scored"):
+        score_calibrated(ours, replace(others, fingerprint=ours.fingerprint))

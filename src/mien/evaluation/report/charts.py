@@ -126,7 +126,7 @@ def save_scores(predictions: Predictions, path: Path) -> None:
         draw_reliability(reliability, [predictions])
         reliability.set_title("reliability (bars: share of faces)", size="medium")
         accuracy = 100 * counts.trace() / counts.sum()
-        where = f"{predictions.dataset}, {predictions.split}"
+        where = f"{predictions.data_title}, {predictions.split}"
         _save(figure, path, f"{predictions.model} on {where}: {accuracy:.2f} % of {len(predictions):,}")
 
 
