@@ -128,7 +128,7 @@ class Worker:
             return recipe
         chosen = chosen_settings(job.entry.recipe, job.overrides(), job.entry.ablation)
         adapted = adapt_steps(recipe, int((dataset.splits == recipe.data.train_split).sum()), chosen)
-        for note in adapted.notes:
+        for note in (*dataset.notes, *adapted.notes):
             self.report(f"{job.label}: {note}")
         return adapted.recipe
 
@@ -138,8 +138,6 @@ class Worker:
         if self.loaded is None or self.loaded[0] != key:
             self.loaded = None  # free the previous images first: at 224 pixels they take gigabytes
             self.loaded = key, load_faces(recipe, self.data)
-            for note in self.loaded[1].notes:
-                self.report(f"note: {note}")
         return divide(self.loaded[1], recipe.data.make_protocol(recipe.training.seed))
 
     def _clear_memory(self) -> None:
