@@ -251,10 +251,11 @@ class TestOwnImages:
         assert "note: label 'tense' has no images in validation\n" in said
 
     def test_folds_score_every_image(self, mien, recipe_file, tmp_path):
-        own = write_faces(tmp_path / "own", OWN[:2], 10)
+        own = write_faces(tmp_path / "own", ("joy", OWN[0]), 10)
         words = ("--data", own, "--out", tmp_path / "runs", "--folds", "--set", "schedule.epochs=1")
         code, _, said = mien("experiment", recipe_file, *words)
         assert code == 0, said
+        assert "folder joy is read as happy" in said
         records = [RunRecord.load(path) for path in (tmp_path / "runs").rglob("record.json")]
         assert len(records) == 5
         assert sum(record.scores["n"] for record in records) == 20
