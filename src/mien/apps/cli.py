@@ -37,6 +37,7 @@ from mien.apps import (
     train,
     train_all,
 )
+from mien.apps.hints import HintedGroup
 from mien.apps.streams import escape_unencodable
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.text import one_line
@@ -44,6 +45,7 @@ from mien.training.memory import LARGE_PAGES
 
 app = typer.Typer(
     name="mien",
+    cls=HintedGroup,
     help="Recognize apparent facial expressions in images and videos, and train networks for it.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -121,7 +123,7 @@ def main() -> None:
         extra = next((extra for extra, modules in EXTRAS.items() if top in modules.split()), None)
         if extra is None:
             raise
-        _fail(str(MissingExtraError(f"This command (it uses {top})", extra)))
+        _fail(str(MissingExtraError(f"mien {sys.argv[1]} (it uses {top})", extra)))
     except BrokenPipeError:
         # the reader, such as `head`, has closed the pipe: keep Python from complaining when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

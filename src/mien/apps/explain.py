@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.apps.failures import Failures
+from mien.apps.hints import check_save_folder
 from mien.apps.options import DetectorName, KeepAll, Threads
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.progress import progress_bar
@@ -62,6 +63,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     Prints the centre of the evidence and its share in each quarter of the crop; left and right are the viewer's.
     An image that cannot be read is reported on stderr and skipped; the exit code is then 1.
     """
+    check_save_folder(save, "json")
     load_plugin_files(plugin)
     import cv2
 

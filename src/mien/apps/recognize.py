@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.apps.failures import Failures
+from mien.apps.hints import check_save_folder
 from mien.apps.options import DetectorName, KeepAll, ModelName, Threads, ViewsName
 from mien.apps.plugin_files import PluginFiles, load_plugin_files
 from mien.apps.streams import write_utf8
@@ -70,6 +71,7 @@ def recognize(  # noqa: PLR0913, PLR0917 (the options of the command)
     """
     from mien.inference.video.sources import expand_video, is_video
 
+    check_save_folder(save, "csv json")
     load_plugin_files(plugin)
     if format == "csv":
         write_utf8()

@@ -89,7 +89,8 @@ class EncodedImage:
         self._data, self._source, self._limits = data, source, limits
         if not self.format:
             kind = other_content(data)
-            raise ImageError(f"{source} is {kind or 'not an image'}; expected {EXPECTED_FORMATS}.")
+            advice = "; `mien.stream` reads videos" if kind.startswith("a video") else ""
+            raise ImageError(f"{source} is {kind or 'not an image'}; expected {EXPECTED_FORMATS}{advice}.")
         self._pages: list[tiff.Page] = []
         if self.format == "TIFF":
             with self._errors():

@@ -45,7 +45,8 @@ class Table(Generic[T]):
             known = self.names()
             raise error(
                 f"No {self.kind} named '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}. "
-                "One from a file of your own needs --plugin FILE."
+                "One from a file of your own needs --plugin FILE; in Python, `load_plugin_files([FILE])` of "
+                "mien.apps.plugin_files."
             )
         return self.loaders[name]()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 ADDRESS = "it is an address, not a file; download it and name the file"
+CAMERA_HINT = "there is no such file; a camera is named camera:0"
 _OTHERS = (
     (stat.S_ISDIR, "a folder, not a file"),
     (stat.S_ISFIFO, "a named pipe, not a file"),
@@ -33,6 +34,8 @@ def check_file(path: Path) -> None:
             raise FileNotFoundError(errno.ENOENT, reason, str(path)) from None
         if is_address(str(path)):
             raise FileNotFoundError(errno.ENOENT, ADDRESS, str(path)) from None
+        if str(path).isdecimal() or str(path).lower() in ("webcam", "camera", "cam"):
+            raise FileNotFoundError(errno.ENOENT, CAMERA_HINT, str(path)) from None
         raise
     except ValueError as error:  # a zero byte in the name
         raise OSError(errno.EINVAL, str(error), str(path)) from None

@@ -40,7 +40,7 @@ def check_figure_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
     try:
         import matplotlib as mpl  # noqa: F401
     except ModuleNotFoundError:
-        raise MissingExtraError("A figure", "train") from None
+        raise MissingExtraError("Saving figures of explanations", "train") from None
     files: list[Path] = []
     for path in paths:
         if path.suffix and path.suffix.lower() not in SUFFIXES:

@@ -59,6 +59,12 @@ def read_first(image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS) -> 
     return file.first(), len(file)
 
 
+def refuse_folder(kept: Kept, name: str) -> None:
+    """Raise `ImageError` for a folder, with advice for Python: commands and the server say other things."""
+    if isinstance(kept, str) and os.path.isdir(kept):  # noqa: PTH112 - unlike `Path.is_dir`, it never raises
+        raise ImageError(f"{name} cannot be read (it is a folder, not a file); give its images to recognize_batch.")
+
+
 def keep(image: ImageLike, name: str, limits: Limits = DEFAULT_LIMITS) -> Kept:
     """Return an image in a form that can be kept; arrays and bytes are not copied. Errors as in `read_pixels`."""
     if isinstance(image, str | os.PathLike):

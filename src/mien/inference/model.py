@@ -74,15 +74,17 @@ class Model(Protocol):
         ...
 
 
+_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "intel": "openvino"}
+
+
 class OnnxModel:
     """A `Model` in an .onnx file, run by onnxruntime or OpenVINO."""
 
     def __init__(self, data: bytes, source: str, threads: int = 1, provider: str = "cpu") -> None:
         """Load a network from the bytes of an .onnx file; see `load` for the errors."""
         if provider not in PROVIDERS:
-            raise ModelError(
-                f"No provider named '{provider}'.{did_you_mean(provider, PROVIDERS)} Providers: {', '.join(PROVIDERS)}."
-            )
+            hint = did_you_mean(_ALIASES.get(provider.lower(), provider.lower()), PROVIDERS)
+            raise ModelError(f"No provider named '{provider}'.{hint} Providers: {', '.join(PROVIDERS)}.")
         self.source = source
         self._arguments = data, source, threads, provider  # onnxruntime's session holds the same bytes
         # onnxruntime loads the file for OpenVINO too, which does not return the card and accepts bad files.
@@ -151,7 +153,9 @@ def open_model(model: AnyPath | Model, threads: int = 1) -> Model:
     if isinstance(model, str | os.PathLike):
         return OnnxModel.load(model, threads)
     if not (hasattr(model, "card") and hasattr(model, "predict")):
-        raise ModelError(f"Got a model of type {type(model).__name__}; expected a name, an .onnx file or a `Model`.")
+        raise ModelError(
+            f"Got a model of type {type(model).__name__}; expected a name, an .onnx file, a run folder or a `Model`."
+        )
     return model
 
 

@@ -56,12 +56,14 @@ def find_model(name_or_path: AnyPath) -> tuple[Traversable, str]:
             raise ModelError("This installation has no default model; name an .onnx file with --model FILE.")
         raise ModelError(
             f"No model named '{name}'.{did_you_mean(name, known)} Models: {', '.join(known) or 'none'}, or an .onnx "
-            f"file written by `mien export`; {WEIGHTS_VARIABLE} may name a folder of more."
+            f"file or a run folder of `mien train`; {WEIGHTS_VARIABLE} may name a folder of more."
         )
     if (path / MODEL).is_file():
         path /= MODEL
     elif (path / RECORD).is_file():
         raise ModelError(f"{path} is a run without {MODEL}; write it with `mien export {path}`.")
+    elif path.is_dir():
+        raise ModelError(f"{path} is a folder; expected an .onnx file, a name or a run folder (with {MODEL}).")
     return path, str(path)
 
 

@@ -19,7 +19,7 @@ from mien.core.paths import AnyPath
 from mien.core.types import Box, Detection, Face
 from mien.inference.detectors import Detector, remove_duplicates
 from mien.inference.detectors.registry import DetectorSpec, create_detector
-from mien.inference.images import ImageLike, Kept, image_name, keep, read_first, several
+from mien.inference.images import ImageLike, Kept, image_name, keep, read_first, refuse_folder, several
 from mien.inference.model import Model, OnnxModel, Scores, open_model
 from mien.inference.results import ImageResult
 from mien.inference.views import check_views, predict_views
@@ -122,6 +122,7 @@ class Recognizer:
         """
         name = image_name(image) if source is None else source
         kept = keep(image, name)
+        refuse_folder(kept, name)
         return replace(self.classify([self.find(kept, name)])[0], image=_settled(kept))
 
     def recognize_batch(self, images: Iterable[ImageLike]) -> list[ImageResult]:

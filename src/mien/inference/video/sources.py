@@ -118,7 +118,7 @@ def open_video(source: AnyPath | bytes | Iterable[NDArray[Any]], *, rate: float 
     if isinstance(source, str | bytes):
         return EncodedVideo(source)
     if not isinstance(source, Iterable):
-        raise VideoError(f"Got a video of type {type(source).__name__}; expected a path, bytes or images.")
+        raise VideoError(f'Got a video of type {type(source).__name__}; expected a path, bytes, images or "camera:0".')
     return ImageSequence(source, rate)
 
 
