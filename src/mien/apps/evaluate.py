@@ -107,6 +107,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         save_scores(predictions, path.with_suffix(".png"))
         typer.echo(f"Chart: {path.with_suffix('.png')}", err=True)
     _say_what_was_scored(faces, split or "", len(predictions))
+    if split in ("train", "all") and any(_was_trained_on(model, faces) for model in models):
+        typer.echo("note: the model was trained on images of this split, so these scores are no test.", err=True)
 
 
 def _measured(
@@ -185,6 +187,15 @@ def _default_split(card: ModelCard, faces: FaceDataset) -> str:
     is_divided = "validation" in faces.split_names and ("test" in faces.split_names or not faces.is_drawn)
     was_trained_here = card.recipe.get("data", {}).get("dataset") == faces.name
     return "validation" if is_divided or was_trained_here else "all"
+
+
+def _was_trained_on(model: str, faces: FaceDataset) -> bool:
+    """Return whether a run folder's record names exactly these data; of other models this is not known."""
+    from mien.inference.model_files import RECORD
+    from mien.recipes.record import RunRecord
+
+    path = Path(model) / RECORD
+    return path.is_file() and RunRecord.load(path).data.get("fingerprint") == faces.fingerprint
 
 
 def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:

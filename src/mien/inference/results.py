@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class Result(ABC):
     height: int
     faces: Sequence[Face]
     labels: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Face]:
+        """Yield the faces."""
+        return iter(self.faces)
 
     @property
     @abstractmethod

@@ -30,6 +30,13 @@ def written(name: str, results: list[ImageResult]) -> str:
     return "\n".join(result_lines(name, results, LABELS))
 
 
+def test_a_result_can_be_read_like_a_list_of_its_faces() -> None:
+    faces = [face("happy"), face("sad")]
+    result = ImageResult("a.jpg", 9, 8, faces, LABELS)
+    assert list(result) == faces
+    assert bool(ImageResult("b.jpg", 9, 8, [], LABELS)), "a result without faces is still a result"
+
+
 def test_json_has_one_object_per_line() -> None:
     lines = written("json", RESULTS).splitlines()
     assert [json.loads(line) for line in lines] == [result.to_json() for result in RESULTS]
