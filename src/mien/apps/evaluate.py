@@ -106,9 +106,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if plot:
         save_scores(predictions, path.with_suffix(".png"))
         typer.echo(f"Chart: {path.with_suffix('.png')}", err=True)
-    _say_what_was_scored(faces, split or "", len(predictions))
-    if split in ("train", "all") and any(_was_trained_on(model, faces) for model in models):
-        typer.echo("note: the model was trained on images of this split, so these scores are no test.", err=True)
+    _say_what_was_scored(faces, split or "", len(predictions), models)
 
 
 def _measured(
@@ -128,7 +126,7 @@ def _measured(
     return dataclasses.replace(predictions, metadata={**predictions.metadata, **columns})
 
 
-def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:
+def _say_what_was_scored(faces: FaceDataset, split: str, n: int, models: list[str]) -> None:
     from mien.core.text import count
 
     for note in faces.notes:
@@ -136,6 +134,8 @@ def _say_what_was_scored(faces: FaceDataset, split: str, n: int) -> None:
     if faces.is_drawn:
         which = "all" if split == "all" else f"split '{split}', drawn from {count(len(faces), 'image')}"
         typer.echo(f"The data are not divided: scored {count(n, 'image')} ({which}). See --split.", err=True)
+    if split in ("train", "all") and any(_was_trained_on(model, faces) for model in models):
+        typer.echo("note: the model was trained on images of this split, so these scores are no test.", err=True)
     if "train" not in faces.split_names:
         typer.echo("The data have no training split, so no duplicates in it could be found.", err=True)
 
