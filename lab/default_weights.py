@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -113,9 +114,14 @@ def _half_if_exact(value: Tensor) -> Tensor:
 def save(network: Network, card: ModelCard, path: Path) -> None:
     """Write a network's weights; tensors that 16 bits hold exactly in 16 bits."""
     stored = {name: _half_if_exact(value) for name, value in network.state_dict().items()}
-    labels = output_names(card.labels.names, rejects=card.reject_threshold is not None)
-    contiguous = {name: value.contiguous() for name, value in stored.items()}
-    write_whole(path, serialize(contiguous, {OUTPUTS: json.dumps(labels), "name": card.name}))
+    outputs = output_names(card.labels.names, rejects=card.reject_threshold is not None)
+    write_weights(stored, outputs, card.name, path)
+
+
+def write_weights(tensors: Mapping[str, Tensor], outputs: Sequence[str], name: str, path: Path) -> None:
+    """Write tensors as `mien train --weights` takes them, with the names of the network's outputs and its own."""
+    contiguous = {key: value.contiguous() for key, value in tensors.items()}
+    write_whole(path, serialize(contiguous, {OUTPUTS: json.dumps(list(outputs)), "name": name}))
 
 
 def main() -> None:

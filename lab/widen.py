@@ -9,17 +9,13 @@ whose layers all double with `network.options.width`, such as the default; the f
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as serialize
 from torch import Tensor
 
-from mien.core.expressions import output_names
-from mien.core.whole_file import write_whole
+from lab.default_weights import write_weights
 from mien.models.network import Network
-from mien.models.weights import OUTPUTS
 from mien.training.run import create_network, load_run
 
 SHARES = (0.25, 0.75)
@@ -65,9 +61,7 @@ def main() -> None:
     network = run.recipe.network.model_copy(update={"options": options})
     wide = create_network(run.recipe.model_copy(update={"network": network}), len(run.record.labels))
     widen(run.network, wide, torch.Generator().manual_seed(chosen.seed))
-    names = output_names(run.record.labels, rejects=run.recipe.data.not_a_face_share > 0)
-    tensors = {name: value.contiguous() for name, value in wide.state_dict().items()}
-    write_whole(chosen.out, serialize(tensors, {OUTPUTS: json.dumps(names), "name": f"{run.record.name}-wide"}))
+    write_weights(wide.state_dict(), run.record.outputs, f"{run.record.name}-wide", chosen.out)
     print(f"{chosen.out}: width {options['width']}, {chosen.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -537,10 +537,10 @@ class TestTrainingForPeople:
         with Image.open(chart) as image:
             assert min(image.size) > 400
 
-    def test_scores_of_training_images_are_called_no_test(self, mien, run, own, tmp_path):
+    def test_scores_of_training_images_are_said_not_to_test_the_model(self, mien, run, own, tmp_path):
         for split, is_said in (("all", True), ("train", True), ("validation", False)):
             code, _, said = mien("evaluate", run, "--data", own, "--split", split, "--out", tmp_path / "scores")
-            assert (code, "these scores are no test" in said) == (0, is_said), said
+            assert (code, "these scores do not test it" in said) == (0, is_said), said
 
     def test_a_run_folder_is_taken_where_its_files_are(self, mien, run, own):
         code, printed, said = mien("score", run, "--json")

@@ -106,7 +106,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if plot:
         save_scores(predictions, path.with_suffix(".png"))
         typer.echo(f"Chart: {path.with_suffix('.png')}", err=True)
-    _say_what_was_scored(faces, split or "", len(predictions), models)
+    is_own = any(_was_trained_on(model, own) for model, (_, own) in zip(models, pairs, strict=True))
+    _say_what_was_scored(faces, split or "", len(predictions), is_own=is_own)
 
 
 def _measured(
@@ -126,7 +127,7 @@ def _measured(
     return dataclasses.replace(predictions, metadata={**predictions.metadata, **columns})
 
 
-def _say_what_was_scored(faces: FaceDataset, split: str, n: int, models: list[str]) -> None:
+def _say_what_was_scored(faces: FaceDataset, split: str, n: int, *, is_own: bool) -> None:
     from mien.core.text import count
 
     for note in faces.notes:
@@ -134,8 +135,8 @@ def _say_what_was_scored(faces: FaceDataset, split: str, n: int, models: list[st
     if faces.is_drawn:
         which = "all" if split == "all" else f"split '{split}', drawn from {count(len(faces), 'image')}"
         typer.echo(f"The data are not divided: scored {count(n, 'image')} ({which}). See --split.", err=True)
-    if split in ("train", "all") and any(_was_trained_on(model, faces) for model in models):
-        typer.echo("note: the model was trained on images of this split, so these scores are no test.", err=True)
+    if is_own and split in ("train", "all"):
+        typer.echo("note: the model was trained on images of this split, so these scores do not test it.", err=True)
     if "train" not in faces.split_names:
         typer.echo("The data have no training split, so no duplicates in it could be found.", err=True)
 
@@ -191,11 +192,14 @@ def _default_split(card: ModelCard, faces: FaceDataset) -> str:
 
 def _was_trained_on(model: str, faces: FaceDataset) -> bool:
     """Return whether a run folder's record names exactly these data; of other models this is not known."""
+    from mien.core.errors import MienError
     from mien.inference.model_files import RECORD
     from mien.recipes.record import RunRecord
 
-    path = Path(model) / RECORD
-    return path.is_file() and RunRecord.load(path).data.get("fingerprint") == faces.fingerprint
+    try:
+        return bool(RunRecord.load(Path(model) / RECORD).data.get("fingerprint") == faces.fingerprint)
+    except (OSError, MienError):  # no run folder, or a record that the scores do not need
+        return False
 
 
 def _agreement(predictions: Predictions, data: Path) -> dict[str, Any]:
@@ -216,11 +220,12 @@ def _name_of(model: str, recipe: Mapping[str, Any]) -> str:
 def _holds_other_images(path: Path, predictions: Predictions) -> bool:
     """Return whether a file that will be replaced has predictions of other images: folders may share their name."""
     from mien.core.errors import DataError
+    from mien.evaluation.predictions import Predictions
 
     if not path.exists():
         return False
     try:
-        return type(predictions).load(path).fingerprint != predictions.fingerprint
+        return Predictions.load(path).fingerprint != predictions.fingerprint
     except DataError:
         return False
 

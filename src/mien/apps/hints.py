@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 DEVICE_OPTIONS = ("--gpu", "--cuda", "--device", "--devices", "--accelerator", "--gpus")
 SIMILAR = 0.6
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".parquet")
 
 
 class HintedGroup(TyperGroup):
@@ -24,11 +25,11 @@ class HintedGroup(TyperGroup):
         # typer's usage errors are click's or its own copies of them, depending on its version
         except Exception as error:
             if hasattr(error, "format_message") and hasattr(error, "message"):
-                _explain(error, ctx.args)
+                _explain(error)
             raise
 
 
-def _explain(error: Any, words: list[str]) -> None:
+def _explain(error: Any) -> None:
     """Add a hint to a usage error, and take misleading parts away."""
     error.message = error.message.replace("Value error, ", "")  # pydantic's, in front of typer's own message
     if hasattr(error, "possibilities"):
@@ -59,9 +60,9 @@ def _command_hint(word: str) -> str:
 
     if word.startswith("camera:") or is_address(word) or os.path.lexists(word):
         return f" Use `mien recognize {word}`."
-    folder = Path(__file__).parents[1] / "recipes"  # reading the recipes would import pydantic
-    names = {f"{file.parent.name}/{file.stem}" for file in folder.glob("*/*.toml")}
-    if word in names or word in {name.split("/")[0] for name in names}:
+    from mien import recipes
+
+    if any(word in (name, name.split("/")[0]) for name in (*recipes.names(), *recipes.detector_names())):
         return f" Use `mien train {word}`."
     return ""
 
@@ -73,12 +74,13 @@ def check_save_folder(folder: Path | None, formats: str = "") -> None:
         folder: What `--save` names.
         formats: What else to do for a table, if the command prints tables.
     """
-    from mien.core.decoding import SUFFIXES as IMAGES
     from mien.core.errors import ImageError
-    from mien.inference.video.sources import SUFFIXES as VIDEOS
+    from mien.inference.sources import is_image
+    from mien.inference.video.sources import is_video
 
-    tables = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".parquet")
-    if folder is None or folder.is_dir() or not folder.name.lower().endswith((*IMAGES, *VIDEOS, *tables)):
+    if folder is None or folder.is_dir():
+        return
+    if not (folder.suffix.lower() in TABLES or is_image(folder.name) or is_video(folder.name)):
         return
     kind = folder.suffix.lower().removeprefix(".")
     other = f"; for a table, use --format {kind} > {folder.name}" if kind in formats.split() else ""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from mien.apps.web.security import HEADERS, Guard
 from mien.apps.web.settings import ServerSettings
 from mien.apps.web.startup import addresses
-from mien.apps.web.transport import listen, make_server
+from mien.apps.web.transport import listen, make_server, run_server
 from mien.core.errors import MienError
 
 # The networks are WebAssembly, which 'wasm-unsafe-eval' allows; the other two headers give it threads.
@@ -79,7 +79,4 @@ def serve_page(folder: Path | None, settings: ServerSettings, announce: Callable
         if not settings.is_loopback:
             lines += ["  note      browsers allow cameras and threads on other machines only over https"]
         announce(lines)
-        try:
-            make_server(create_page(place, settings), Page(settings)).run(sockets=[listener])
-        finally:
-            announce(["Stopped."])
+        run_server(make_server(create_page(place, settings), Page(settings)), listener, announce)

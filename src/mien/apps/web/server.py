@@ -25,7 +25,7 @@ from mien.apps.web.schemas import PROBLEM_RESPONSES
 from mien.apps.web.security import Guard
 from mien.apps.web.settings import ServerSettings
 from mien.apps.web.startup import starting_lines
-from mien.apps.web.transport import listen, make_server
+from mien.apps.web.transport import listen, make_server, run_server
 
 DESCRIPTION = (
     "Finds faces and classifies their *apparent* expressions: how they look, not what people feel. Images are kept in "
@@ -85,7 +85,4 @@ def serve(settings: ServerSettings, announce: Callable[[list[str]], None]) -> No
     with listen(settings.host, settings.port) as listener:
         host, port = listener.getsockname()[:2]
         announce(starting_lines(engine, host, port))
-        try:
-            make_server(create_app(engine), engine).run(sockets=[listener])
-        finally:
-            announce(["Stopped."])
+        run_server(make_server(create_app(engine), engine), listener, announce)

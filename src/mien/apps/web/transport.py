@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
@@ -107,6 +108,14 @@ def make_server(app: ASGIApp, served: Served) -> Server:
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
     return Server(config, served)
+
+
+def run_server(server: Server, listener: socket.socket, announce: Callable[[list[str]], None]) -> None:
+    """Serve until a signal arrives; after Ctrl-C, `announce` says that it stopped."""
+    try:
+        server.run(sockets=[listener])
+    finally:
+        announce(["Stopped."])
 
 
 def listen(host: str, port: int) -> socket.socket:
