@@ -17,6 +17,8 @@ from mien.inference.video.frames import VideoError
         (["https://example.org/a.mp4"], "`mien recognize https://example.org/a.mp4`"),
         (["finetune", "--data", "mine"], "`mien train finetune`"),
         (["default/fer2013"], "`mien train default/fer2013`"),
+        (["detector"], "`mien train detector`"),  # beside a suggestion of its own
+        (["http://it's.example/a.jpg"], "`mien recognize http://it's.example/a.jpg`"),
         (["recognize", "photo.jpg", "--gpu"], "--provider cuda"),
         (["recognize", "photo.jpg", "--device", "cuda"], "--provider cuda"),
         (["train", "default", "--gpu"], "if torch finds one"),

@@ -37,8 +37,8 @@ def _explain(error: Any) -> None:
         hint = _device_hint(error.ctx) if name in DEVICE_OPTIONS else ""
         error.possibilities = [] if hint else [known for known in error.possibilities or () if _is_near(name, known)]
         error.message += hint
-    elif unknown := re.match(r"No such command '(.*)'", error.message):
-        error.message += _command_hint(unknown[1])
+    elif unknown := re.match(r"""No such command (['"])(.*?)\1\.""", error.message):
+        error.message += _command_hint(unknown[2])
 
 
 def _is_near(given: str, known: str) -> bool:
